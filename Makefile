@@ -1,0 +1,126 @@
+# `make` prints this list. Every target makes the environment first where it is missing.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; name one: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@# DVC looks for git; a copy of the files without git works too.
+	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
+	@touch $@
+
+.PHONY: setup
+setup: $(READY) ## Make .venv with the pinned requirements
+
+.PHONY: repro
+repro: $(READY) ## Run the active study (params.yaml) from prompts to report; only what changed runs
+	$(BIN)/dvc repro
+	@echo "Report: reports/report.html   Tables: data/metrics   Runs: make ui"
+
+.PHONY: study
+study: ## Make a named study active: make study NAME=quickstart
+	@test -n "$(NAME)" -a -f "studies/$(NAME).yaml" || { echo "error: NAME='$(NAME)': no such study; there are:" $$(cd studies && ls *.yaml | sed 's/\.yaml//'); exit 1; }
+	@cmp -s params.yaml "studies/$(NAME).yaml" || cp params.yaml params.previous.yaml 2>/dev/null || true
+	@cp "studies/$(NAME).yaml" params.yaml
+	@echo "params.yaml is now studies/$(NAME).yaml (what it was: params.previous.yaml); run it with: make repro"
+
+.PHONY: reference prompts generate judge metrics figures report track
+reference: $(READY) ## Stage: train the embedded reference models that the study names
+	$(BIN)/dvc repro reference
+prompts: $(READY) ## Stage: read the prompts
+	$(BIN)/dvc repro prompts
+generate: $(READY) ## Stage: ask every model every prompt in every configuration
+	$(BIN)/dvc repro generate
+judge: $(READY) ## Stage: name the decision of every response
+	$(BIN)/dvc repro judge
+metrics: $(READY) ## Stage: compute every table
+	$(BIN)/dvc repro metrics
+figures: $(READY) ## Stage: draw the figures
+	$(BIN)/dvc repro figures
+report: $(READY) ## Stage: write the report
+	$(BIN)/dvc repro report
+track: $(READY) ## Stage: log the study to MLflow, again if need be; the same study leaves the same runs
+	$(BIN)/dvc repro report
+	$(BIN)/dvc repro --single-item --force track
+
+.PHONY: judge-report
+judge-report: $(READY) ## Compare the judges with each other and with people, into reports/judges
+	$(BIN)/refusal-stability judge-report
+
+.PHONY: validate
+validate: $(READY) ## Compare the reference models' planted decision shares with measured ones
+	$(BIN)/dvc repro reference
+	$(BIN)/refusal-stability validate
+
+PUBLISHED_URL := https://github.com/erikl2/safety-refusal-stability
+PUBLISHED_COMMIT := 68728ac
+FETCH = $(BIN)/refusal-stability published fetch $(if $(PUBLISHED),--folder "$(PUBLISHED)",--url $(PUBLISHED_URL) --commit $(PUBLISHED_COMMIT))
+
+.PHONY: published rejudge
+published: $(READY) ## Replicate the published study: fetch its data (or PUBLISHED=folder), run it, compare every figure
+	$(FETCH) --study studies/published.yaml $(if $(PRIMARY),--primary "$(PRIMARY)")
+	$(BIN)/dvc repro
+	$(BIN)/refusal-stability published report
+	@echo "Every published figure beside ours: reports/published.md   The study: reports/report.html   Runs: make ui"
+
+rejudge: $(READY) ## Judge the published responses anew with the project's own judges (studies/rejudge.yaml)
+	$(FETCH) --study studies/rejudge.yaml
+	$(BIN)/dvc repro
+
+.PHONY: ui
+ui: $(READY) ## Open the runs in MLflow on http://127.0.0.1:5000 (another port: make ui PORT=5001)
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1
+
+.PHONY: test
+test: $(READY) ## Run the tests, the whole pipeline included (a quarter of an hour on 2 cores); make test ARGS='-m "not pipeline"' is quicker
+	$(BIN)/python -m pytest $(ARGS)
+
+VLLM := .venv-vllm
+VLLM_READY := $(VLLM)/.ready
+# What this project itself needs beside vLLM, pinned like the rest; the GPU build brings its own versions of all else.
+BESIDE_VLLM := antlr4-python3-runtime|hypothesis|omegaconf|pandas|pyarrow|pytest|pytest-timeout|rich|scipy|typer
+
+$(VLLM_READY): requirements-vllm.lock pyproject.toml
+	$(PYTHON) -m venv $(VLLM)
+	@if command -v nvidia-smi >/dev/null; then set -x; \
+		$(VLLM)/bin/python -m pip install --quiet vllm==0.32.0 $$(grep -E '^($(BESIDE_VLLM))==' requirements-vllm.lock); \
+	else set -x; \
+		$(VLLM)/bin/python -m pip install --quiet --requirement requirements-vllm.lock && \
+		$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec; \
+	fi
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.PHONY: vllm test-vllm
+vllm: $(VLLM_READY) ## Make .venv-vllm for the vllm engine: the GPU build where nvidia-smi is there, else the CPU build
+
+test-vllm: $(VLLM_READY) ## Test the vllm engine through the real vLLM, offline and as a server (about 5 minutes)
+	$(VLLM)/bin/python -m pytest -m vllm -s tests/engines/test_vllm.py $(ARGS)
+
+.PHONY: coverage-study
+coverage-study: $(READY) ## Check by simulation how often the intervals hold the truth; rewrites docs/coverage.md (about 5 minutes)
+	$(BIN)/refusal-stability coverage-study
+
+.PHONY: lint
+lint: $(READY) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: clean
+clean: ## Remove what the study made, but keep the store (what was paid for), the runs and the environment
+	rm -rf data/prompts/prompts.csv data/generations/*/ data/labels/*/ data/metrics/*.csv data/metrics/*.json data/metrics/*.md reports/figures reports/tables reports/published reports/*.html reports/*.json reports/*.md models/reference/*/
