@@ -1,0 +1,115 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with published data and human labels, from RS_SHARED (default: `shared` beside the checkout)."""
+    folder = Path(os.environ.get("RS_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no published data at {folder}; set RS_SHARED to the folder that holds it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained chat model of 0.1 M parameters in Hugging Face format: near-uniform draws, so seeds matter most."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: i for i, token in enumerate(["<pad>", "<eos>", *letters])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>")
+    turns = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}\n{% endfor %}"
+    fast.chat_template = turns + "{% if add_generation_prompt %}a:{% endif %}"
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        initializer_range=0.2,
+        eos_token_id=1,
+        pad_token_id=0,
+        bos_token_id=None,
+        tie_word_embeddings=True,
+    )
+    folder = tmp_path_factory.mktemp("tiny-model")
+    LlamaForCausalLM(config).save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_study() -> Callable[..., None]:
+    """A function that writes a study's files into the working directory, up to its metric tables, without a model.
+
+    Decisions are drawn from shares planted per prompt and model, sharper at low temperatures; the metric tables come
+    from the real stage.
+    """
+    return _write_study
+
+
+def _write_study(params_path: Path, texts: Mapping[str, str], categories: Sequence[str], n_prompts: int) -> None:
+    """`texts` is decision -> what the model writes, with `{}` for the configuration's name."""
+    import numpy as np
+    import pandas as pd
+
+    from refusal_stability import artifacts as a
+    from refusal_stability.params import load_params
+    from refusal_stability.stages import metrics
+
+    params = load_params(params_path)
+    rng = np.random.default_rng(0)
+    ids = [f"{i:04d}" for i in range(n_prompts)]
+    prompts = pd.DataFrame({"prompt_id": ids, "prompt": [f"request {i}" for i in ids], "source": "test"})
+    prompts["category"] = [categories[i % len(categories)] for i in range(n_prompts)]
+    a.write_table(prompts, a.PROMPTS, a.PROMPT_TABLE)
+    decisions = list(texts)
+    for position, model in enumerate(params.models):
+        shares = rng.dirichlet([0.9, 0.2, 0.2 + 0.3 * position], size=n_prompts)
+        for condition in params.conditions(model):
+            sharp = shares ** (1 / max(condition.temperature, 0.02))
+            drawn = [decisions[rng.choice(3, p=row / row.sum())] for row in sharp]
+            place = {
+                "model": model,
+                "intervention": condition.intervention,
+                "temperature": condition.temperature,
+                "seed": condition.seed,
+            }
+            responses = [texts[decision].format(condition.stem) for decision in drawn]
+            generations = prompts[["prompt_id", "prompt"]].assign(
+                response=responses, finish_reason="stop", missing_reason="", **place
+            )
+            a.write_table(generations, a.generation_file(condition), a.GENERATION_TABLE)
+            judged = {"label": drawn, "repeat": 0, "reasoning": "as drawn", "missing_reason": ""}
+            labels = [prompts[["prompt_id"]].assign(judge=name, **judged, **place) for name in params.judging.judges]
+            a.write_table(pd.concat(labels), a.label_file(condition), a.LABEL_TABLE)
+    metrics.run(params_path)
