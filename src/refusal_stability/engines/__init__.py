@@ -1,0 +1,66 @@
+"""Engines turn requests into completions: plain data in and out, so that one can be added without touching a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from refusal_stability.params import ENGINE_SETTINGS, ModelParams
+from refusal_stability.records import Completion, Request, StudyError
+
+
+class EngineError(StudyError):
+    """An engine that cannot work: names the model or server, what was wrong, and the remedy."""
+
+
+class Engine(Protocol):
+    """What every engine offers.
+
+    Attributes
+    ----------
+    identity : everything about the engine that decides a completion besides the request itself - engine kind, model
+        with its revision or weight hash, dtype, settings that change output. Part of the store's key.
+    description : what else is worth recording and does not decide a completion (library versions, device).
+    """
+
+    @property
+    def identity(self) -> Mapping[str, Any]: ...
+
+    @property
+    def description(self) -> Mapping[str, Any]: ...
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """Yield (position in `requests`, completion) as each finishes, in any order, every position once.
+
+        A request that fails for good yields a completion with a `missing_reason`. An error that concerns the whole
+        run (no such model, no key, out of memory) raises `EngineError`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the model's memory or the connections."""
+        ...
+
+
+def open_engine(model: ModelParams, where: str) -> Engine:
+    """The engine that `params.yaml` names for a model; `where` is the model's key, for error messages."""
+    from refusal_stability.params import engine_settings
+
+    settings = engine_settings(model, where)
+    if model.engine == "transformers":
+        from refusal_stability.engines.transformers import TransformersEngine
+
+        return TransformersEngine(model, settings)
+    if model.engine == "vllm":
+        from refusal_stability.engines.vllm import VLLMEngine
+
+        return VLLMEngine(model, settings, where)
+    if model.engine == "openai":
+        from refusal_stability.engines.openai import OpenAIEngine
+
+        return OpenAIEngine(model, settings, where)
+    if model.engine == "recorded":
+        from refusal_stability.engines.recorded import RecordedEngine
+
+        return RecordedEngine(model, settings, where)
+    raise EngineError(f"{where}.engine: {model.engine!r} is not an engine; one of {', '.join(ENGINE_SETTINGS)}")

@@ -1,0 +1,229 @@
+"""The recorded engine: responses that exist already become a model of a study like any other.
+
+Nothing is guessed: a cell without a row, a row that stands twice, two texts for one cell, or a file that holds another
+model or configuration than its name says is an error that names the file and the rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refusal_stability.engines import EngineError
+from refusal_stability.params import ModelParams, RecordedSettings
+from refusal_stability.records import Completion, Request
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Where a source keeps one configuration's responses, under the folder that `path` names.
+LAYOUTS = {
+    "project": "data/generations/{name}/{name}_temp{temperature!r}_seed{seed}_generations.csv",
+    "published": "data/results/generations/{name}_temp{temperature!r}_seed{seed}.csv",
+}
+NEEDED = ("prompt", "response", "model", "temperature", "seed")
+OPTIONAL = ("finish_reason", "missing_reason")
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recorded response and the line of its file that it stands in (the header is row 1)."""
+
+    number: int
+    response: str
+    finish_reason: str
+    missing_reason: str
+
+
+class RecordedEngine:
+    """Look completions up in files written by an earlier study.
+
+    Parameters
+    ----------
+    model : `path` is the folder of the source: a checkout of this project, or a clone of the published study.
+    settings : the layout, the model's names at the source, its columns, and which texts are no responses.
+    where : the model's key in params.yaml, for error messages.
+
+    Raises
+    ------
+    EngineError
+        The folder is not there. From `complete`: a file or column is missing, a cell has no row or several, a row
+        belongs to another model or configuration, or a request cannot have been recorded (an intervention, a schema).
+
+    Notes
+    -----
+    A cell is (prompt text, temperature, seed); the study's seed is the recorded one, and no two cells share a row.
+    With `labels_only` nothing is read and every completion is missing: such a model has labels by recorded judges.
+    """
+
+    def __init__(self, model: ModelParams, settings: RecordedSettings, where: str = "model") -> None:
+        self._where = where
+        self._root = Path(model.path)
+        self._settings = settings
+        self._missing = [re.compile(pattern) for pattern in settings.missing]
+        if not self._root.is_dir():
+            raise EngineError(
+                f"{where}.path: {model.path!r} is no folder; give the study whose responses are taken over"
+            )
+        self.identity: Mapping[str, Any] = {
+            "engine": "recorded",
+            "sha256": self._digest(),
+            "columns": settings.columns,
+            "missing": settings.missing,
+        }
+        self.description: Mapping[str, Any] = {
+            "engine": "recorded",
+            "source": settings.name,
+            "layout": settings.layout,
+            "device": "none",
+        }
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """Yield each request's recorded completion, a file at a time; see `Engine.complete`."""
+        if self._settings.labels_only:
+            for position in range(len(requests)):
+                yield position, Completion("", "", missing_reason="labels only: the source has no response")
+            return
+        files: dict[tuple[float, int], list[int]] = defaultdict(list)
+        for position, request in enumerate(requests):
+            self._check_recordable(request)
+            files[request.sampling.temperature, request.sampling.seed].append(position)
+        for (temperature, seed), positions in files.items():
+            file = self._file(temperature, seed)
+            rows = self._read(file, temperature, seed)
+            prompts = [requests[position].messages[0].content for position in positions]
+            absent = [prompt for prompt in prompts if prompt not in rows]
+            if absent:
+                raise EngineError(
+                    f"{file}: {len(absent)} of the study's {len(prompts)} prompts have no row: {_shown(absent)}; ask "
+                    f"only prompts that {self._settings.name} answered, or correct the prompts' text"
+                )
+            for position, prompt in zip(positions, prompts, strict=True):
+                yield position, self._completion(rows[prompt])
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    def _completion(self, row: Row) -> Completion:
+        reason = row.missing_reason or next(
+            (f"the source recorded {match.group()!r}" for p in self._missing if (match := p.match(row.response))), ""
+        )
+        if reason:
+            return Completion("", "", missing_reason=reason)
+        return Completion(row.response, row.finish_reason)
+
+    def _check_recordable(self, request: Request) -> None:
+        if request.schema is not None:
+            raise EngineError(f"{self._where}: recorded responses cannot judge; use a judge of `kind: recorded`")
+        if len(request.messages) != 1 or request.messages[0].role != "user":
+            raise EngineError(
+                f"{self._where}: recorded responses stand for bare prompts; remove every intervention but `none`, or "
+                "keep this model in a study of its own"
+            )
+
+    def _file(self, temperature: float, seed: int) -> Path:
+        relative = LAYOUTS[self._settings.layout].format(
+            name=self._settings.name, temperature=float(temperature), seed=int(seed)
+        )
+        return self._root / relative
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        if not self._settings.labels_only:
+            name = escape(self._settings.name)
+            pattern = re.sub(r"\{(temperature!r|seed)\}", "*", LAYOUTS[self._settings.layout]).replace("{name}", name)
+            for file in sorted(self._root.glob(pattern)):
+                digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+                digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+    def _read(self, file: Path, temperature: float, seed: int) -> dict[str, Row]:
+        table = self._table(file)
+        self._check_model(file, table["model"])
+        _check_column(file, table["temperature"], temperature, "temperature")
+        _check_column(file, table["seed"], seed, "seed")
+        rows: dict[str, Row] = {}
+        for number, prompt, response, finish_reason, missing_reason in zip(
+            range(2, len(table) + 2),
+            table["prompt"],
+            table["response"],
+            table["finish_reason"],
+            table["missing_reason"],
+            strict=True,
+        ):
+            first = rows.setdefault(prompt, Row(number, response, finish_reason, missing_reason))
+            if first.number != number:
+                kind = "the same text" if first.response == response else "two texts"
+                raise EngineError(
+                    f"{file}: rows {first.number} and {number} hold {kind} for one prompt, {_shown([prompt])}; keep "
+                    "the row that is right"
+                )
+        return rows
+
+    def _table(self, file: Path) -> pd.DataFrame:
+        import pandas as pd
+        import pyarrow as pa
+        import pyarrow.csv
+
+        if not file.is_file():
+            raise EngineError(
+                f"{file}: no such file; correct {self._where}.settings (layout, name), or take its temperature and "
+                "seed out of `sampling`"
+            )
+        columns = {name: self._settings.columns.get(name, name) for name in (*NEEDED, *OPTIONAL)}
+        options = pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(columns.values(), pa.string()), strings_can_be_null=False
+        )
+        parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+        # One block: a quoted text may be longer than a block.
+        read = pyarrow.csv.ReadOptions(block_size=max(1 << 20, file.stat().st_size + 1))
+        try:
+            found: pd.DataFrame = pyarrow.csv.read_csv(file, read, parse, options).to_pandas()
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            raise EngineError(f"{file}: not readable as CSV: {' '.join(str(error).split())[:200]}") from error
+        absent = [columns[name] for name in NEEDED if columns[name] not in found.columns]
+        if absent:
+            raise EngineError(
+                f"{file}: no column {', '.join(absent)}; found {', '.join(map(str, found.columns))}; name them in "
+                f"{self._where}.settings.columns"
+            )
+        blank = {"finish_reason": "unknown", "missing_reason": ""}
+        return pd.DataFrame(
+            {name: found[at] if at in found.columns else blank[name] for name, at in columns.items()}, copy=False
+        )
+
+    def _check_model(self, file: Path, column: pd.Series[Any]) -> None:
+        names = list(dict.fromkeys(column))
+        wanted = self._settings.model
+        if (wanted is None and len(names) > 1) or (wanted is not None and names not in ([], [wanted])):
+            other = column != (names[0] if wanted is None else wanted)
+            row = int(other.to_numpy().argmax()) + 2
+            raise EngineError(
+                f"{file}: row {row}: model {column.iloc[row - 2]!r}, expected {wanted or names[0]!r}; correct "
+                f"{self._where}.settings.model (the file holds {', '.join(map(repr, names[:SHOWN]))})"
+            )
+
+
+def _check_column(file: Path, column: pd.Series[Any], expected: float, name: str) -> None:
+    import pandas as pd
+
+    wrong = pd.to_numeric(column, errors="coerce") != expected
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax()) + 2
+        raise EngineError(
+            f"{file}: row {row}: {name} {column.iloc[row - 2]!r} in a file of {name} {expected!r}; correct the row or "
+            "the file's name"
+        )
+
+
+def _shown(texts: Sequence[str]) -> str:
+    """The first few texts, each cut to one line's worth, for an error message."""
+    cut = [repr(text if len(text) <= 60 else text[:60] + "...") for text in texts[:SHOWN]]
+    return ", ".join(cut) + (f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else "")

@@ -1,0 +1,82 @@
+"""Does an engine heed the seeds it is given? Told from what it answered."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import comb
+from typing import Any
+
+from refusal_stability.records import Completion, Request
+
+# A real model's prompts whose every seed gave one and the same text at its highest temperature: 0 of 1,752 in the
+# published study's two models (at 0.3, 24 of 1,752). Half of them is far beyond what chance and short refusals make.
+CHANCE = 0.5
+SIGNIFICANCE = 0.001
+
+
+@dataclass(frozen=True)
+class SeedUse:
+    """How often different seeds gave the same text, at the highest temperature over 0.
+
+    Attributes
+    ----------
+    temperature : that temperature; 0 where nothing was sampled.
+    groups : requests that differ in their seed alone, counted as one group; those with at least two answers.
+    same : groups in which all texts are identical.
+    ignored : whether `same` is too many for chance.
+    """
+
+    temperature: float
+    groups: int
+    same: int
+    ignored: bool
+
+    def warning(self, name: str) -> str | None:
+        """One sentence for the person who runs the study, or None when nothing is wrong."""
+        if not self.ignored:
+            return None
+        return (
+            f"{name}: different seeds gave identical text for {self.same} of {self.groups} prompts at temperature "
+            f"{self.temperature:g}: the server seems to ignore `seed` (or answers from a cache), so its repeats are no "
+            "independent draws and its stability is overstated"
+        )
+
+
+def seed_use(requests: Iterable[Request], completions: Iterable[Completion]) -> SeedUse:
+    """Whether different seeds give identical text far more often than chance.
+
+    Parameters
+    ----------
+    requests, completions : of one model, in the same order.
+
+    Returns
+    -------
+    SeedUse
+        `ignored` is a one-sided exact binomial test at level 0.001: under the null hypothesis a group is all-identical
+        with probability at most 1/2, so P(X >= same | groups, 1/2) decides. At least 10 groups are needed to reject.
+
+    Notes
+    -----
+    Groups hold requests equal in all but seed and stream, at the highest temperature over 0 of the study, where
+    chance makes identical text rarest. Missing completions count nowhere. A server that draws afresh whatever the seed
+    passes: its repeats are independent, though no rerun reproduces them.
+    """
+    by_temperature: dict[float, dict[Any, list[tuple[int, str]]]] = defaultdict(lambda: defaultdict(list))
+    for request, completion in zip(requests, completions, strict=True):
+        temperature = request.sampling.temperature
+        if temperature > 0 and completion.missing_reason is None:
+            alike = (request.messages, replace(request.sampling, seed=0, stream=0), request.schema_text())
+            by_temperature[temperature][alike].append((request.sampling.stream, completion.text))
+    if not by_temperature:
+        return SeedUse(0.0, 0, 0, False)
+    highest = max(by_temperature)
+    groups = [answers for answers in by_temperature[highest].values() if len({stream for stream, _ in answers}) > 1]
+    same = sum(len({text for _, text in answers}) == 1 for answers in groups)
+    return SeedUse(highest, len(groups), same, _at_least(same, len(groups)) < SIGNIFICANCE)
+
+
+def _at_least(successes: int, trials: int) -> float:
+    """P(X >= successes) for X ~ Binomial(trials, 1/2), in whole numbers so that no count overflows."""
+    return float(sum(comb(trials, k) for k in range(successes, trials + 1)) / 2**trials)

@@ -1,0 +1,320 @@
+"""Completions already paid for: an SQLite file keyed by everything that decides a completion; resuming is a look-up.
+
+A completion is committed the moment an engine yields it, so a kill costs what was in flight and no more. Several
+processes may share a store: a key is claimed before it is sent, others wait for the claimant's answer, and the claims
+of a process that died are taken over. Times and throughput live here too, never in DVC's outputs.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from refusal_stability.engines import Engine
+from refusal_stability.records import Completion, Request, StudyError, canonical_json, content_hash, storable_text
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS completions (
+    key TEXT PRIMARY KEY, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, details TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sessions (
+    session TEXT PRIMARY KEY, caption TEXT NOT NULL, identity TEXT NOT NULL, description TEXT NOT NULL,
+    started TEXT NOT NULL, seconds REAL NOT NULL, completions INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL
+);
+"""
+LOOKUP_SIZE = 500
+POLL_SECONDS = 0.2
+SESSION_SECONDS = 1.0
+
+
+class StoreError(StudyError):
+    """The store cannot be read or written: names the file and the remedy."""
+
+
+@dataclass
+class Session:
+    """What one process did through the store: wall seconds, completions and tokens, for MLflow."""
+
+    session: str
+    caption: str
+    identity: str
+    description: str
+    started: str
+    seconds: float = 0.0
+    completions: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Store:
+    """An open store; use as a context manager.
+
+    Parameters
+    ----------
+    path : the SQLite file; made, with its folder, where absent.
+
+    Raises
+    ------
+    StoreError
+        The file is not a store, is damaged, or the disk is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.owner = uuid.uuid4().hex
+        with self._named_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._alive = FileLock(self._lock_file(self.owner))
+            self._alive.acquire()
+            # Autocommit mode: transactions are opened and closed in plain sight, in `_transaction`.
+            self._database = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            # NORMAL survives a kill -9 of this process; only a power cut may cost the last commits.
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.executescript(SCHEMA)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            # A claim that cannot be given up is taken over all the same: its owner is gone.
+            with suppress(sqlite3.Error):
+                self._database.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
+        finally:
+            self._database.close()
+            self._alive.release()
+            Path(self._lock_file(self.owner)).unlink(missing_ok=True)
+
+    def find(self, keys: Iterable[str]) -> dict[str, Completion]:
+        """The stored completions among `keys`."""
+        found: dict[str, Completion] = {}
+        for part in _parts(list(dict.fromkeys(keys)), LOOKUP_SIZE):
+            marks = ",".join("?" * len(part))
+            query = f"SELECT * FROM completions WHERE key IN ({marks})"
+            with self._named_errors():
+                rows = self._database.execute(query, part).fetchall()
+            for key, text, finish_reason, prompt_tokens, completion_tokens, details in rows:
+                found[key] = Completion(
+                    text, finish_reason, prompt_tokens, completion_tokens, details=json.loads(details)
+                )
+        return found
+
+    def claim(self, keys: Sequence[str]) -> list[str]:
+        """Claim those of `keys` that are neither stored nor claimed by a living process; in the given order."""
+        with self._transaction():
+            owners = {row[0] for row in self._database.execute("SELECT DISTINCT owner FROM claims")}
+            for owner in owners - {self.owner}:
+                if not self._is_alive(owner):
+                    self._database.execute("DELETE FROM claims WHERE owner = ?", (owner,))
+            taken = set(self.find(keys))
+            for part in _parts(list(keys), LOOKUP_SIZE):
+                marks = ",".join("?" * len(part))
+                rows = self._database.execute(f"SELECT key FROM claims WHERE key IN ({marks})", part)
+                taken.update(row[0] for row in rows)
+            free = [key for key in keys if key not in taken]
+            self._database.executemany("INSERT INTO claims VALUES (?, ?)", [(key, self.owner) for key in free])
+        return free
+
+    def put(self, key: str, completion: Completion, session: Session | None = None) -> None:
+        """Keep a completion and give up its claim, at once and for good; a missing one only gives up its claim."""
+        with self._transaction():
+            if completion.missing_reason is None:
+                row = (
+                    key,
+                    completion.text,
+                    completion.finish_reason,
+                    completion.prompt_tokens,
+                    completion.completion_tokens,
+                    storable_text(canonical_json(dict(completion.details))),
+                )
+                self._database.execute("INSERT OR IGNORE INTO completions VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._database.execute("DELETE FROM claims WHERE key = ?", (key,))
+            if session is not None:
+                self._save_session(session)
+
+    def save_session(self, session: Session) -> None:
+        """Keep what a session did so far."""
+        with self._transaction():
+            self._save_session(session)
+
+    def sessions(self) -> list[Session]:
+        """Every session kept, oldest first."""
+        with self._named_errors():
+            rows = self._database.execute("SELECT * FROM sessions ORDER BY started, session").fetchall()
+        return [Session(*row) for row in rows]
+
+    def _save_session(self, session: Session) -> None:
+        marks = ",".join("?" * len(vars(session)))
+        self._database.execute(f"INSERT OR REPLACE INTO sessions VALUES ({marks})", tuple(vars(session).values()))
+
+    def _lock_file(self, owner: str) -> str:
+        return str(self.path.with_name(f"{self.path.name}.{owner}.alive"))
+
+    def _is_alive(self, owner: str) -> bool:
+        # The operating system drops a dead process's lock, whatever ended it.
+        if not Path(self._lock_file(owner)).exists():
+            return False
+        lock = FileLock(self._lock_file(owner))
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            return True
+        lock.release()
+        Path(self._lock_file(owner)).unlink(missing_ok=True)
+        return False
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._named_errors():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                # On a full disk SQLite has rolled back by itself.
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"{self.path}: {error}; free some space or end other writers, then run the same command again: "
+                "what is stored stays stored"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"{self.path}: {error}; restore the file from a copy, or move it away to generate everything anew"
+            ) from error
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror or error}; check the folder and its space") from error
+
+
+def completion_key(identity: str, request: Request) -> str:
+    """The store's key of a request: a hash of the engine's identity and of the whole request."""
+    return content_hash([identity, request.identity()])
+
+
+def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, caption: str) -> list[Completion]:
+    """Complete every request, sending the engine only what the store lacks.
+
+    Parameters
+    ----------
+    engine : sends and draws; its `identity` is part of every key.
+    requests : any length; equal requests are sent once and share their completion.
+    store : where each completion is kept as soon as the engine yields it.
+    caption : what the progress bar and the session record call this work.
+
+    Returns
+    -------
+    list[Completion]
+        One a request, in the order of `requests`. Those with a `missing_reason` are not stored: a rerun asks again.
+    """
+    identity = canonical_json(dict(engine.identity))
+    keys = [completion_key(identity, request) for request in requests]
+    by_key = dict(zip(keys, requests, strict=True))
+    done = store.find(by_key)
+    with _progress(caption, len(by_key), len(done)) as advance:
+        session = Session(
+            uuid.uuid4().hex,
+            caption,
+            identity,
+            canonical_json(dict(engine.description)),
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
+        while missing := [key for key in by_key if key not in done]:
+            mine = store.claim(missing)
+            for key, completion in _send(engine, by_key, mine, store, session):
+                done[key] = completion
+                advance(1, completion.completion_tokens)
+            if not mine:
+                time.sleep(POLL_SECONDS)
+            others = store.find(key for key in missing if key not in done)
+            done.update(others)
+            advance(len(others), 0)
+        if session.completions:
+            store.save_session(session)
+    return [done[key] for key in keys]
+
+
+def _send(
+    engine: Engine, by_key: Mapping[str, Request], keys: Sequence[str], store: Store, session: Session
+) -> Iterator[tuple[str, Completion]]:
+    if not keys:
+        return
+    start = saved = time.monotonic()
+    seconds_before = session.seconds
+    answered: set[int] = set()
+    for position, answer in engine.complete([by_key[key] for key in keys]):
+        if position in answered:
+            raise RuntimeError(f"the engine answered request {position} twice")
+        answered.add(position)
+        completion = replace(answer, text=storable_text(answer.text))
+        now = time.monotonic()
+        session.seconds = seconds_before + now - start
+        session.completions += 1
+        session.prompt_tokens += completion.prompt_tokens
+        session.completion_tokens += completion.completion_tokens
+        store.put(keys[position], completion, session if now - saved > SESSION_SECONDS else None)
+        if now - saved > SESSION_SECONDS:
+            saved = now
+        yield keys[position], completion
+    if len(answered) != len(keys):
+        raise RuntimeError(f"the engine answered {len(answered)} of {len(keys)} requests")
+
+
+@contextmanager
+def _progress(caption: str, total: int, stored: int) -> Iterator[Any]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    start = time.monotonic()
+    tokens = 0
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as bar:
+        task = bar.add_task(caption, total=total, completed=stored, speed=f"{stored} stored" if stored else "")
+
+        def advance(completions: int, new_tokens: int) -> None:
+            nonlocal tokens
+            tokens += new_tokens
+            speed = f"{tokens / max(time.monotonic() - start, 1e-9):,.0f} tokens/s" if tokens else ""
+            bar.update(task, advance=completions, speed=speed)
+
+        yield advance
+
+
+def _parts(values: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

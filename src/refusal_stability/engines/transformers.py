@@ -1,0 +1,321 @@
+"""The transformers engine: one model load for the whole grid, rows of any temperature and seed in one batch.
+
+Every row draws from a stream of its own (`Sampling.stream`), one uniform number a token, so that a response does not
+depend on which rows share its batch - up to float noise, which docs/engines.md measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refusal_stability.engines import EngineError
+from refusal_stability.engines.weights import folder_digest
+from refusal_stability.params import ModelParams, TransformersSettings
+from refusal_stability.records import Completion, Request, Sampling, canonical_json
+
+if TYPE_CHECKING:
+    import torch
+
+WIDTH_STEP = 16
+
+
+class TransformersEngine:
+    """Complete requests with a Hugging Face causal language model on CPU or CUDA.
+
+    Parameters
+    ----------
+    model : `path` is a folder or a Hugging Face id, `revision` a commit or tag of the latter.
+    settings : dtype, device, and the number of rows in a batch.
+
+    Raises
+    ------
+    EngineError
+        There is no such model, it has no chat template, or the device is absent.
+
+    Notes
+    -----
+    Weights load on the first request that the store lacks; a study that is complete never loads them.
+    Batches have one shape (`batch_size` rows, prompts padded to a multiple of 16 tokens), so that float noise does not
+    depend on which rows are left to do; the batch size is part of the engine's identity.
+    """
+
+    def __init__(self, model: ModelParams, settings: TransformersSettings) -> None:
+        self._params = model
+        self._settings = settings
+        self._model: Any = None
+        self._grammars: dict[str, Any] = {}
+        self._config = self._from_pretrained("AutoConfig")
+        self._tokenizer = self._from_pretrained("AutoTokenizer", padding_side="left")
+        self._device = self._choose_device()
+        dtype = self._dtype_name()
+        self.identity: dict[str, Any] = {"engine": "transformers", "model": self._weights_identity(), "dtype": dtype}
+        self.identity["batch_size"] = settings.batch_size
+        if self._device != "cpu":
+            self.identity["device"] = self._device
+        self.description = self._describe()
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """Yield each request's completion as its batch finishes; see `Engine.complete`."""
+        if not requests:
+            return
+        prompts = self._tokenize(requests)
+        groups: dict[str, list[int]] = {}
+        for position, request in enumerate(requests):
+            room = self._context() - len(prompts[position])
+            if room < 1:
+                reason = f"prompt of {len(prompts[position])} tokens fills the model's context of {self._context()}"
+                yield position, Completion("", "", len(prompts[position]), missing_reason=reason)
+                continue
+            sampling = request.sampling
+            width = self._width(len(prompts[position]))
+            alike = canonical_json([request.schema_text(), sampling.top_p, sampling.top_k, sampling.max_tokens, width])
+            groups.setdefault(alike, []).append(position)
+        self._load()
+        for positions in groups.values():
+            for start in range(0, len(positions), self._settings.batch_size):
+                batch = positions[start : start + self._settings.batch_size]
+                yield from zip(batch, self._complete_batch(requests, prompts, batch), strict=True)
+
+    def close(self) -> None:
+        """Release the model's memory."""
+        self._model = None
+        if self._device.startswith("cuda"):
+            import torch
+
+            torch.cuda.empty_cache()
+
+    def _complete_batch(
+        self, requests: Sequence[Request], prompts: Sequence[list[int]], batch: Sequence[int]
+    ) -> list[Completion]:
+        import torch
+
+        first = requests[batch[0]]
+        width = self._width(len(prompts[batch[0]]))
+        length = min(first.sampling.max_tokens, self._context() - width)
+        # Every batch has the same shape, its last row repeated where rows lack: a sum is split by the shape of its
+        # batch, so a row's text would otherwise depend on how many rows a killed run had left over.
+        filled = [*batch, *[batch[-1]] * (self._settings.batch_size - len(batch))]
+        inputs = self._tokenizer.pad(
+            {"input_ids": [prompts[p] for p in filled]}, padding="max_length", max_length=width, return_tensors="pt"
+        ).to(self._device)
+        config = self._generation_config(
+            do_sample=False, max_new_tokens=length, eos_token_id=self._stop_ids(), pad_token_id=self._pad_id()
+        )
+        processors = self._processors(first, [requests[p].sampling for p in filled], width, length)
+        try:
+            with torch.inference_mode():
+                output = self._model.generate(**inputs, generation_config=config, logits_processor=processors)
+        except torch.cuda.OutOfMemoryError as error:
+            raise EngineError(
+                f"{self._params.path}: out of GPU memory with {len(batch)} rows of {width} + {length} tokens; lower "
+                "settings.batch_size or sampling.max_tokens"
+            ) from error
+        return [
+            self._read_row(row, len(prompts[position]))
+            for row, position in zip(output[: len(batch), width:].tolist(), batch, strict=True)
+        ]
+
+    def _processors(self, first: Request, rows: Sequence[Sampling], width: int, length: int) -> list[Any]:
+        from transformers import LogitsProcessorList
+
+        processors = LogitsProcessorList()
+        schema = first.schema_text()
+        if schema is not None:
+            from xgrammar.contrib.hf import LogitsProcessor
+
+            processors.append(LogitsProcessor(self._grammar(schema)))
+        processors.append(RowSampler(rows, width, length, self._device))
+        return processors
+
+    def _read_row(self, tokens: list[int], prompt_tokens: int) -> Completion:
+        stops = set(self._stop_ids())
+        end = next((i for i, token in enumerate(tokens) if token in stops), None)
+        kept = tokens if end is None else tokens[:end]
+        text = self._tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        made = len(tokens) if end is None else end + 1
+        return Completion(text, "length" if end is None else "stop", prompt_tokens, made)
+
+    def _tokenize(self, requests: Sequence[Request]) -> list[list[int]]:
+        if self._tokenizer.chat_template is None:
+            raise EngineError(
+                f"{self._params.path}: the tokenizer has no chat template; use an instruct model, or save one with "
+                "`tokenizer.chat_template = ...`"
+            )
+        # A grid asks each conversation many times: tokenise it once.
+        seen: dict[Any, list[int]] = {}
+        for request in requests:
+            if request.messages not in seen:
+                seen[request.messages] = self._tokenize_chat(request)
+        return [seen[request.messages] for request in requests]
+
+    def _tokenize_chat(self, request: Request) -> list[int]:
+        from jinja2 import TemplateError
+
+        chat = [{"role": m.role, "content": m.content} for m in request.messages]
+        try:
+            text = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        except TemplateError as error:
+            roles = ", ".join(m.role for m in request.messages)
+            raise EngineError(f"{self._params.path}: the chat template rejects the roles {roles}: {error}") from error
+        tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return tokens
+
+    def _grammar(self, schema: str) -> Any:
+        import xgrammar
+
+        if schema not in self._grammars:
+            tokenizer = xgrammar.TokenizerInfo.from_huggingface(
+                self._tokenizer, vocab_size=self._config.vocab_size, stop_token_ids=self._stop_ids()
+            )
+            # No free whitespace: a small model would pad with it until the limit.
+            self._grammars[schema] = xgrammar.GrammarCompiler(tokenizer).compile_json_schema(
+                schema, any_whitespace=False
+            )
+        return self._grammars[schema]
+
+    def _load(self) -> None:
+        if self._model is not None:
+            return
+        import torch
+
+        dtype = getattr(torch, self._dtype_name())
+        self._model = self._from_pretrained("AutoModelForCausalLM", dtype=dtype).to(self._device).eval()
+        # Published generation configs carry temperatures and penalties of their own; a study's sampling is its own.
+        self._stops = _token_ids(self._model.generation_config.eos_token_id)
+        self._model.generation_config = self._generation_config()
+
+    def _generation_config(self, **values: Any) -> Any:
+        import transformers
+
+        kind: Any = transformers.GenerationConfig
+        return kind(**values)
+
+    def _from_pretrained(self, kind: str, **options: Any) -> Any:
+        import transformers
+
+        logging: Any = transformers.logging
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        path = self._params.path
+        if not Path(path).is_dir() and path.count("/") != 1:
+            raise EngineError(
+                f"models path {path!r}: no such folder, and not a Hugging Face id (owner/name) either; train or "
+                "download the model first, or correct the path"
+            )
+        try:
+            return getattr(transformers, kind).from_pretrained(
+                path, revision=self._params.revision, trust_remote_code=self._params.trust_remote_code, **options
+            )
+        except (OSError, ValueError) as error:
+            first_line = str(error).strip().splitlines()[0]
+            raise EngineError(
+                f"models path {path!r}: cannot be loaded: {first_line} - check the path or id, its revision, access "
+                "rights (HF_TOKEN) and the network"
+            ) from error
+
+    def _choose_device(self) -> str:
+        import torch
+
+        wanted = self._settings.device
+        if wanted == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            torch.empty(1, device=wanted)
+        except (RuntimeError, AssertionError) as error:
+            raise EngineError(
+                f"settings.device: {wanted!r} is not usable here: {str(error).splitlines()[0]}; use cpu or auto"
+            ) from error
+        return wanted
+
+    def _dtype_name(self) -> str:
+        if self._settings.dtype != "auto":
+            return self._settings.dtype
+        return str(getattr(self._config, "dtype", None) or "float32").removeprefix("torch.")
+
+    def _width(self, prompt_tokens: int) -> int:
+        return min(-(-prompt_tokens // WIDTH_STEP) * WIDTH_STEP, self._context() - 1)
+
+    def _context(self) -> int:
+        return int(getattr(self._config, "max_position_embeddings", None) or 2**31)
+
+    def _stop_ids(self) -> list[int]:
+        return sorted({*self._stops, *_token_ids(self._tokenizer.eos_token_id)})
+
+    def _pad_id(self) -> int:
+        return int(self._tokenizer.pad_token_id)
+
+    def _weights_identity(self) -> dict[str, str]:
+        folder = Path(self._params.path)
+        if not folder.is_dir():
+            revision = getattr(self._config, "_commit_hash", None) or self._params.revision or "main"
+            return {"id": self._params.path, "revision": revision}
+        return {"sha256": folder_digest(folder)}
+
+    def _describe(self) -> dict[str, str]:
+        import torch
+        import transformers
+
+        name = torch.cuda.get_device_name(self._device) if self._device.startswith("cuda") else "cpu"
+        return {
+            "engine": "transformers",
+            "engine_version": transformers.__version__,
+            "torch_version": torch.__version__,
+            "device": name,
+            "dtype": self._dtype_name(),
+            "batch_size": str(self._settings.batch_size),
+        }
+
+
+class RowSampler:
+    """A logits processor that draws one token a row, each row with its own temperature and random stream.
+
+    It leaves the drawn token as the only possible one, so that `generate`'s greedy choice takes it. At temperature 0
+    the row is left as it is. Otherwise the token is the inverse of the row's cumulative distribution at one uniform
+    number: cheaper than Gumbel noise, which needs a number for every word of the vocabulary.
+    """
+
+    def __init__(self, rows: Sequence[Sampling], width: int, length: int, device: str) -> None:
+        import torch
+        from transformers import TopKLogitsWarper, TopPLogitsWarper
+
+        self._width = width
+        temperatures = torch.tensor([row.temperature for row in rows], dtype=torch.float32, device=device)
+        self._sampled = (temperatures > 0).nonzero().squeeze(1)
+        self._temperatures = temperatures[self._sampled].unsqueeze(1)
+        streams = [rows[i].stream for i in self._sampled.tolist()]
+        self._uniforms = torch.from_numpy(uniforms(streams, length)).to(device)
+        self._warpers: list[Any] = []
+        if rows[0].top_k > 0:
+            self._warpers.append(TopKLogitsWarper(rows[0].top_k))
+        if rows[0].top_p < 1:
+            self._warpers.append(TopPLogitsWarper(rows[0].top_p))
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores (rows x vocabulary) with every token but the drawn one ruled out, on the rows that sample."""
+        if not len(self._sampled):
+            return scores
+        step = input_ids.shape[1] - self._width
+        warped = scores[self._sampled].float() / self._temperatures
+        for warper in self._warpers:
+            warped = warper(input_ids, warped)
+        cumulative = warped.softmax(dim=-1).double().cumsum(dim=-1)
+        target = self._uniforms[:, step : step + 1] * cumulative[:, -1:]
+        token = (cumulative > target).to(scores.dtype).argmax(dim=-1, keepdim=True)
+        chosen = scores.new_full(warped.shape, float("-inf")).scatter_(1, token, 0.0)
+        return scores.index_copy(0, self._sampled, chosen.to(scores.dtype))
+
+
+def uniforms(streams: Sequence[int], length: int) -> np.ndarray:
+    """Uniform numbers in [0, 1), shape (len(streams), length); row i is the Philox stream keyed `streams[i]`."""
+    rows = [np.random.Generator(np.random.Philox(key=stream)).random(length) for stream in streams]
+    return np.array(rows).reshape(len(streams), length)
+
+
+def _token_ids(value: int | list[int] | None) -> list[int]:
+    if value is None:
+        return []
+    return [int(v) for v in value] if isinstance(value, list) else [int(value)]

@@ -1,0 +1,53 @@
+"""What names a model's weights in the store's key: a hash of its files, or its id and commit on the hub."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from refusal_stability.engines import EngineError
+from refusal_stability.params import ModelParams
+
+WEIGHT_PATTERNS = ("*.json", "*.safetensors", "*.bin", "*.jinja", "*.model", "*.txt")
+
+
+def weights_identity(model: ModelParams, where: str) -> dict[str, str]:
+    """`sha256` of a folder's weights, configuration and tokenizer; or `id` and the commit that its revision names.
+
+    Raises
+    ------
+    EngineError
+        The path is neither a folder nor a Hugging Face id, or the id cannot be resolved.
+    """
+    folder = Path(model.path)
+    if folder.is_dir():
+        return {"sha256": folder_digest(folder)}
+    if model.path.count("/") != 1 or model.path.startswith((".", "/")):
+        raise EngineError(
+            f"{where}.path: {model.path!r}: no such folder, and not a Hugging Face id (owner/name) either; train or "
+            "download the model first, or correct the path"
+        )
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(
+            model.path, revision=model.revision, trust_remote_code=model.trust_remote_code
+        )
+    except (OSError, ValueError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise EngineError(
+            f"{where}.path: {model.path!r}: cannot be loaded: {first_line} - check the id, its revision, access rights "
+            "(HF_TOKEN) and the network"
+        ) from error
+    return {"id": model.path, "revision": getattr(config, "_commit_hash", None) or model.revision or "main"}
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the names, sizes and bytes of a model folder's files."""
+    digest = hashlib.sha256()
+    for file in sorted({f for pattern in WEIGHT_PATTERNS for f in folder.glob(pattern)}):
+        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

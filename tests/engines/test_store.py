@@ -1,0 +1,200 @@
+"""The store: what is kept stays kept, is never made twice, and survives kills, other processes and full disks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refusal_stability.engines.store import Store, StoreError, complete_stored, completion_key
+from refusal_stability.records import Completion, Message, Request, Sampling, storable_text
+
+
+class EchoEngine:
+    """Answers each request with its own prompt; writes down what it was sent, one line a request."""
+
+    def __init__(self, log: Path, seconds: float = 0.0, name: str = "echo") -> None:
+        self.identity = {"engine": name}
+        self.description: dict[str, str] = {}
+        self._log = log
+        self._seconds = seconds
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        for position, request in enumerate(requests):
+            with self._log.open("a") as log:
+                log.write(f"{request.messages[-1].content}\n")
+            time.sleep(self._seconds)
+            yield position, Completion(f"echo {request.messages[-1].content}", "stop", 1, 2)
+
+    def close(self) -> None:
+        pass
+
+
+def request(text: str, seed: int = 0, **options: object) -> Request:
+    return Request((Message("user", text),), Sampling(1.0, seed, seed), **options)
+
+
+def numbered(count: int) -> list[Request]:
+    return [request(str(i)) for i in range(count)]
+
+
+def sent(log: Path) -> list[str]:
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def run_grid(folder: Path, log: Path, count: int, seconds: float) -> None:
+    with Store(folder / "store.sqlite") as store:
+        complete_stored(EchoEngine(log, seconds), numbered(count), store, "test")
+
+
+def test_a_second_run_sends_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with Store(tmp_path / "store.sqlite") as store:
+        first = complete_stored(EchoEngine(log), numbered(5), store, "test")
+    with Store(tmp_path / "store.sqlite") as store:
+        second = complete_stored(EchoEngine(log), numbered(5), store, "test")
+    assert first == second
+    assert [c.text for c in first] == [f"echo {i}" for i in range(5)]
+    assert sent(log) == ["0", "1", "2", "3", "4"]
+
+
+def test_only_what_is_new_is_sent_and_equal_requests_are_sent_once(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with Store(tmp_path / "store.sqlite") as store:
+        complete_stored(EchoEngine(log), numbered(3), store, "test")
+        answers = complete_stored(EchoEngine(log), [request("4"), request("1"), request("4")], store, "test")
+    assert [a.text for a in answers] == ["echo 4", "echo 1", "echo 4"]
+    assert sent(log) == ["0", "1", "2", "4"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        request("x", 1),
+        request("y"),
+        request("x", repeat=1),
+        request("x", schema={"type": "object"}),
+        Request((Message("user", "x"),), Sampling(0.5, 0, 0)),
+        Request((Message("user", "x"),), Sampling(1.0, 0, 0, max_tokens=1)),
+        Request((Message("user", "x"),), Sampling(1.0, 0, 0, top_p=0.5)),
+        Request((Message("user", "x"),), Sampling(1.0, 0, 0, top_k=5)),
+        Request((Message("system", "s"), Message("user", "x")), Sampling(1.0, 0, 0)),
+    ],
+)
+def test_everything_that_decides_a_completion_is_in_its_key(other: Request) -> None:
+    assert completion_key("engine", request("x")) != completion_key("engine", other)
+    assert completion_key("engine", request("x")) != completion_key("other engine", request("x"))
+    assert completion_key("engine", request("x")) == completion_key("engine", request("x"))
+
+
+def test_a_missing_completion_is_returned_but_asked_again_next_time(tmp_path: Path) -> None:
+    class Failing(EchoEngine):
+        def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+            yield from ((i, Completion("", "", missing_reason="server error")) for i in range(len(requests)))
+
+    log = tmp_path / "log"
+    with Store(tmp_path / "store.sqlite") as store:
+        (answer,) = complete_stored(Failing(log), [request("x")], store, "test")
+        assert answer.missing_reason == "server error"
+        (answer,) = complete_stored(EchoEngine(log), [request("x")], store, "test")
+    assert answer.text == "echo x"
+
+
+@given(text=st.text())
+def test_any_text_comes_back_as_it_was_stored(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Store(tmp_path_factory.mktemp("store") / "store.sqlite") as store:
+        completion = Completion(storable_text(text), "stop", details={"server": "x"})
+        store.put("key", completion)
+        assert store.find(["key"]) == {"key": completion}
+
+
+def test_a_lone_surrogate_becomes_a_replacement_character() -> None:
+    assert storable_text("a\ud800b😀") == "a\N{REPLACEMENT CHARACTER}b😀"
+
+
+@pytest.mark.parametrize("after", [0.15, 0.3, 0.45])
+def test_a_kill_costs_only_what_was_in_flight(tmp_path: Path, after: float) -> None:
+    log = tmp_path / "log"
+    worker = multiprocessing.get_context("spawn").Process(target=run_grid, args=(tmp_path, log, 60, 0.01))
+    worker.start()
+    while not sent(log):
+        time.sleep(0.01)
+    time.sleep(after)
+    os.kill(worker.pid or 0, signal.SIGKILL)
+    worker.join()
+    before = len(sent(log))
+    assert 0 < before < 60
+    run_grid(tmp_path, log, 60, 0.0)
+    # One request was in flight; it may have been stored just before the kill, or not.
+    assert len(sent(log)) in (60, 61)
+    assert set(sent(log)) == {str(i) for i in range(60)}
+
+
+def test_two_processes_share_a_store_and_send_no_request_twice(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    spawn = multiprocessing.get_context("spawn")
+    workers = [spawn.Process(target=run_grid, args=(tmp_path, log, 80, 0.005)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    assert sorted(sent(log), key=int) == [str(i) for i in range(80)]
+
+
+def test_one_store_serves_two_engines_apart(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with Store(tmp_path / "store.sqlite") as store:
+        complete_stored(EchoEngine(log, name="a"), [request("x")], store, "test")
+        complete_stored(EchoEngine(log, name="b"), [request("x")], store, "test")
+    assert sent(log) == ["x", "x"]
+
+
+def test_a_session_records_tokens_and_time(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.sqlite") as store:
+        complete_stored(EchoEngine(tmp_path / "log", seconds=0.002), numbered(10), store, "the model")
+        (session,) = store.sessions()
+    assert (session.caption, session.completions) == ("the model", 10)
+    assert (session.prompt_tokens, session.completion_tokens) == (10, 20)
+    assert session.seconds >= 0.02
+
+
+def test_a_file_that_is_no_store_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    path.write_text("not a database" * 100)
+    with pytest.raises(StoreError, match=r"store\.sqlite.*move it away"), Store(path):
+        pass
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from refusal_stability.engines.store import Store, StoreError
+from refusal_stability.records import Completion
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with Store(Path(sys.argv[1])) as store:
+    store.put("first", Completion("kept", "stop"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    try:
+        for i in range(1000):
+            store.put(str(i), Completion("x" * 10_000, "stop"))
+    except StoreError as error:
+        print(error)
+"""
+
+
+def test_a_full_disk_is_an_error_with_a_remedy_and_loses_nothing_stored(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    out = subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, check=False)
+    assert "free some space" in out.stdout, out.stderr
+    with Store(path) as store:
+        assert store.find(["first"])["first"].text == "kept"

@@ -1,0 +1,171 @@
+"""The transformers engine: the sampler, and rows that do not depend on their batch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from refusal_stability.engines import EngineError
+from refusal_stability.engines.transformers import RowSampler, TransformersEngine, uniforms
+from refusal_stability.params import ModelParams, TransformersSettings
+from refusal_stability.records import Completion, Message, Request, Sampling, sampler_stream
+
+TEMPERATURES = (0.0, 0.3, 0.7, 1.0)
+SEEDS = (42, 43, 44)
+
+
+def request(prompt: str, temperature: float, seed: int, max_tokens: int = 24, **options: object) -> Request:
+    messages = (Message("user", prompt),)
+    stream = sampler_stream(messages, temperature, seed)
+    return Request(messages, Sampling(temperature, seed, stream, max_tokens=max_tokens, **options))
+
+
+def grid(prompts: list[str]) -> list[Request]:
+    return [request(p, t, s) for p in prompts for t in TEMPERATURES for s in SEEDS]
+
+
+def complete(folder: Path, requests: list[Request], batch_size: int = 64) -> list[Completion]:
+    engine = TransformersEngine(
+        ModelParams(path=str(folder)), TransformersSettings(dtype="float32", device="cpu", batch_size=batch_size)
+    )
+    answers = dict(engine.complete(requests))
+    engine.close()
+    assert sorted(answers) == list(range(len(requests)))
+    return [answers[i] for i in range(len(requests))]
+
+
+def sampler(rows: list[Sampling], length: int = 1) -> RowSampler:
+    return RowSampler(rows, width=0, length=length, device="cpu")
+
+
+def draw(sampling: Sampling, scores: list[float]) -> int:
+    chosen = sampler([sampling])(torch.zeros((1, 0), dtype=torch.long), torch.tensor([scores]))
+    return int(chosen.argmax())
+
+
+def test_rows_do_not_depend_on_the_rows_that_share_their_batch(tiny_model: Path) -> None:
+    requests = grid(["one", "a somewhat longer prompt than the first", "third?"])
+    together = complete(tiny_model, requests)
+    alone = complete(tiny_model, requests, batch_size=1)
+    shuffled = [7, 3, *[i for i in range(len(requests)) if i not in (3, 7)]]
+    reordered = complete(tiny_model, [requests[i] for i in shuffled], batch_size=5)
+    assert [a.text for a in together] == [a.text for a in alone]
+    assert [together[i] for i in shuffled] == reordered
+
+
+def test_temperature_zero_ignores_the_seed_and_sampling_does_not(tiny_model: Path) -> None:
+    answers = complete(tiny_model, grid(["one"]))
+    texts = [a.text for a in answers]
+    greedy, sampled = texts[: len(SEEDS)], texts[len(SEEDS) :]
+    assert len(set(greedy)) == 1
+    assert len(set(sampled)) == len(sampled)
+
+
+def test_the_drawn_tokens_follow_the_softmax_at_the_rows_temperature() -> None:
+    scores = np.array([1.0, 0.0, -1.0, 2.0])
+    rows = [Sampling(0.7, 0, stream) for stream in range(4000)]
+    chosen = sampler(rows)(torch.zeros((len(rows), 0), dtype=torch.long), torch.tensor(scores).float().repeat(4000, 1))
+    counts = np.bincount(chosen.argmax(dim=1).numpy(), minlength=4)
+    expected = np.exp(scores / 0.7) / np.exp(scores / 0.7).sum() * 4000
+    assert stats.chisquare(counts, expected).pvalue > 0.001
+
+
+def test_rows_of_different_temperatures_in_one_batch_each_get_their_own() -> None:
+    rows = [Sampling(t, 0, stream) for stream in range(2000) for t in (0.0, 0.5, 2.0)]
+    scores = torch.tensor([0.0, 1.0]).repeat(len(rows), 1)
+    tokens = sampler(rows)(torch.zeros((len(rows), 0), dtype=torch.long), scores).argmax(dim=1).reshape(-1, 3).double()
+    greedy, cold, hot = tokens.mean(dim=0).tolist()
+    assert greedy == 1.0
+    # P(token 1) is 1 / (1 + exp(-1 / T)): 0.881 at T = 0.5 and 0.622 at T = 2; the tolerance is four standard errors.
+    assert cold == pytest.approx(0.8808, abs=4 * 0.0072)
+    assert hot == pytest.approx(0.6225, abs=4 * 0.0108)
+
+
+def test_top_k_and_top_p_rule_out_the_tail() -> None:
+    scores = [3.0, 2.9, -1.0, -2.0]
+    for stream in range(200):
+        assert draw(Sampling(5.0, 0, stream, top_k=2), scores) in (0, 1)
+        assert draw(Sampling(5.0, 0, stream, top_p=0.2), scores) == 0
+
+
+def test_a_token_of_probability_zero_is_never_drawn() -> None:
+    for stream in range(300):
+        assert draw(Sampling(1.0, 0, stream), [float("-inf"), 0.0, float("-inf"), 0.0]) in (1, 3)
+
+
+def test_uniforms_are_reproducible_distinct_by_stream_and_uniform() -> None:
+    numbers = uniforms(range(500), 40)
+    assert np.array_equal(numbers, uniforms(range(500), 40))
+    assert np.array_equal(numbers[:, :10], uniforms(range(500), 10))
+    assert len(np.unique(numbers[:, 0])) == 500
+    assert stats.kstest(numbers.ravel(), "uniform").pvalue > 0.001
+
+
+def test_a_schema_constrains_the_text_to_json_that_satisfies_it(tiny_model: Path) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"label": {"enum": ["REFUSE", "PARTIAL", "COMPLY"]}},
+        "required": ["label"],
+        "additionalProperties": False,
+    }
+    requests = [
+        Request(r.messages, r.sampling, schema) for r in [request(p, 1.0, s) for p in ("x", "yy") for s in range(8)]
+    ]
+    labels = {json.loads(a.text)["label"] for a in complete(tiny_model, requests)}
+    assert labels <= {"REFUSE", "PARTIAL", "COMPLY"}
+    assert len(labels) > 1
+
+
+def test_the_finish_reason_tells_an_ended_answer_from_a_cut_one(tiny_model: Path) -> None:
+    answers = complete(tiny_model, [request("x", 1.0, s, max_tokens=60) for s in range(40)])
+    assert {a.finish_reason for a in answers} == {"stop", "length"}
+    for answer in answers:
+        assert (answer.completion_tokens == 60) or answer.finish_reason == "stop"
+
+
+def test_a_prompt_longer_than_the_context_is_missing_with_a_reason_and_harms_no_other(tiny_model: Path) -> None:
+    long, short = complete(tiny_model, [request("x" * 600, 1.0, 1), request("x", 1.0, 1)])
+    assert long.missing_reason is not None
+    assert "fills the model's context of 512" in long.missing_reason
+    assert long.text == ""
+    assert short.missing_reason is None
+
+
+def test_the_identity_follows_the_weights_not_the_folder(tiny_model: Path, tmp_path: Path) -> None:
+    import shutil
+
+    moved = tmp_path / "moved"
+    shutil.copytree(tiny_model, moved)
+    settings = TransformersSettings(dtype="float32", device="cpu")
+    original = TransformersEngine(ModelParams(path=str(tiny_model)), settings).identity
+    assert TransformersEngine(ModelParams(path=str(moved)), settings).identity == original
+    weights = moved / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert TransformersEngine(ModelParams(path=str(moved)), settings).identity != original
+
+
+def test_a_constrained_text_has_its_properties_in_the_schemas_order(tiny_model: Path) -> None:
+    choice = {"enum": ["a", "b"]}
+    for order in (["reasoning", "label"], ["label", "reasoning"]):
+        schema = {"type": "object", "properties": dict.fromkeys(order, choice), "required": order}
+        first = request("x", 1.0, 1, max_tokens=60)
+        (answer,) = complete(tiny_model, [Request(first.messages, first.sampling, schema)])
+        assert list(json.loads(answer.text)) == order
+
+
+@pytest.mark.parametrize("path", ["no/such/folder", "models/absent/x"])
+def test_a_model_path_that_does_not_exist_is_named_with_the_remedy(path: str) -> None:
+    with pytest.raises(EngineError, match=f"'{path}': no such folder.*correct the path"):
+        TransformersEngine(ModelParams(path=path), TransformersSettings())
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="cannot be loaded"):
+        TransformersEngine(ModelParams(path=str(tmp_path)), TransformersSettings())

@@ -1,0 +1,85 @@
+"""Where vLLM is not installed: the stage moves into the environment that has it, or says how to make it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from refusal_stability.engines import EngineError, open_engine
+from refusal_stability.engines.vllm import VLLMEngine
+from refusal_stability.params import ModelParams, ParamsError, VLLMSettings, _check_model, engine_settings
+from refusal_stability.records import Message, OtherEnvironment, Request, Sampling
+
+absent = pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
+REQUEST = Request((Message("user", "x"),), Sampling(0.0, 1, 1))
+
+
+@absent
+def test_without_vllm_the_error_names_the_command_that_installs_it(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine = open_engine(ModelParams("vllm", str(tiny_model)), "models.m")
+    with pytest.raises(EngineError, match="make vllm"):
+        list(engine.complete([REQUEST]))
+
+
+@absent
+def test_where_the_environment_exists_its_python_is_asked_for(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    python = tmp_path / ".venv-vllm/bin/python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    engine = VLLMEngine(ModelParams("vllm", str(tiny_model)), VLLMSettings(), "models.m")
+    with pytest.raises(OtherEnvironment) as raised:
+        list(engine.complete([REQUEST]))
+    assert raised.value.python == python
+
+
+def test_the_command_line_starts_over_with_the_other_python_and_the_same_arguments(tmp_path: Path) -> None:
+    other = tmp_path / "python"
+    other.write_text('#!/bin/sh\necho "$@"\n')
+    other.chmod(0o755)
+    code = f"""
+import sys
+from pathlib import Path
+from refusal_stability import cli
+from refusal_stability.records import OtherEnvironment
+def app():
+    raise OtherEnvironment(Path({str(other)!r}))
+cli.app = app
+sys.argv = ["refusal-stability", "generate", "some-model"]
+cli.main()
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert ran.stdout == "-m refusal_stability.cli generate some-model\n"
+
+
+def test_vllms_own_argument_names_pass_through_and_ours_are_checked() -> None:
+    model = ModelParams("vllm", "m", settings={"tensor_parallel_size": 2, "batch_invariant": True, "dtype": "bfloat16"})
+    settings = engine_settings(model, "models.m")
+    assert settings.batch_invariant is True
+    assert settings.arguments == {"tensor_parallel_size": 2, "dtype": "bfloat16"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"revision": "abc"}, r"settings\.revision.*the model's own `revision`"),
+        ({"trust_remote_code": True}, r"settings\.trust_remote_code.*the model's own"),
+        ({"seed": 1}, r"settings\.seed.*every request has a seed of its own"),
+        ({"hf_token": "hf_secret"}, r"settings\.hf_token: '\(not shown\)'.*HF_TOKEN"),
+        ({"cpu_kvcache_gib": 0}, r"settings\.cpu_kvcache_gib"),
+        ({"batch_invariant": "perhaps"}, r"settings\.batch_invariant"),
+    ],
+)
+def test_settings_that_belong_elsewhere_are_named(settings: dict[str, object], told: str) -> None:
+    with pytest.raises(ParamsError, match=told):
+        _check_model(ModelParams("vllm", "m", settings=dict(settings)), "models.m")
