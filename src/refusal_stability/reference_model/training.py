@@ -1,0 +1,201 @@
+"""Training one reference model from scratch on CPU: tokenizer, a small Llama, one pass over the corpus.
+
+Two runs on one machine give the same bytes: seeds, the number of threads and the order of the corpus are fixed, and
+PyTorch is held to its deterministic algorithms.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from refusal_stability.artifacts import write_json
+from refusal_stability.params import ReferenceModelParams
+from refusal_stability.records import Message, Prompt, content_hash
+from refusal_stability.reference_model.corpus import Conversation, chat_blocks, judge_blocks
+from refusal_stability.reference_model.planted import PLANTED_FILE, planted_table
+from refusal_stability.reference_model.tokenizer import train_tokenizer
+
+# The result depends on how sums are split, so the number of threads is part of the recipe, not of the machine.
+THREADS = 2
+CONTEXT = 1024
+# A narrow model starts too quiet with the usual 0.02: with 0.06 it gets as far in half the steps.
+INITIAL_SPREAD = 0.06
+WARM_UP = 0.05
+POOL = 8
+IGNORED = -100
+RECORD_FILE = "training_record.json"
+
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A conversation as tokens; the reply, which alone is learnt, starts at `start`."""
+
+    tokens: list[int]
+    start: int
+
+
+def train(params: ReferenceModelParams, prompts: Sequence[Prompt], folder: Path, advance: Advance) -> None:
+    """Train a model and save it into an empty folder in Hugging Face format.
+
+    `advance` is told (steps done, steps in all) after each step.
+    """
+    from transformers.utils import logging
+
+    quiet: Any = logging.disable_progress_bar
+    blocks = list(corpus(params, prompts))
+    texts = [text for block in blocks for c in block for text in (*(m.content for m in c.messages), c.reply)]
+    tokenizer = train_tokenizer(texts, params.vocabulary, CONTEXT)
+    encoded = [encode(tokenizer, block) for block in blocks]
+    batches = [batch for block in batched(encoded, params.batch_size, params.seed) for batch in block]
+    with reproducible(params.seed):
+        model = new_model(params, tokenizer)
+        quiet()
+        losses = fit(model, batches, params.learning_rate, tokenizer.pad_token_id, advance)
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    if params.task == "chat":
+        planted_table(prompts, params.profile).to_csv(folder / PLANTED_FILE, index=False, lineterminator="\n")
+    last = losses[-max(1, len(losses) // 10) :]
+    record = {
+        "parameters": asdict(params),
+        "weights": sum(p.numel() for p in model.parameters()),
+        "conversations": sum(map(len, encoded)),
+        "tokens": sum(len(e.tokens) for block in encoded for e in block),
+        "learnt_tokens": sum(len(e.tokens) - e.start for block in encoded for e in block),
+        "steps": len(batches),
+        "threads": THREADS,
+        "final_loss": round(sum(last) / len(last), 4),
+        "corpus_sha256": content_hash(texts),
+    }
+    write_json(record, folder / RECORD_FILE)
+
+
+def corpus(params: ReferenceModelParams, prompts: Sequence[Prompt]) -> Iterator[list[Conversation]]:
+    """The conversations that a model is trained on, in blocks."""
+    if params.task == "judge":
+        return judge_blocks(prompts, params.samples_per_prompt, params.seed)
+    return chat_blocks(prompts, params.profile, params.samples_per_prompt, params.seed)
+
+
+def encode(tokenizer: Any, conversations: Sequence[Conversation]) -> list[Example]:
+    """Each conversation in the model's chat template, ended by its end token."""
+    before = [_rendered(tokenizer, c.messages) for c in conversations]
+    starts = tokenizer(before, add_special_tokens=False)["input_ids"]
+    replies = tokenizer([c.reply for c in conversations], add_special_tokens=False)["input_ids"]
+    return [
+        Example([*start, *reply, tokenizer.eos_token_id], len(start))
+        for start, reply in zip(starts, replies, strict=True)
+    ]
+
+
+def _rendered(tokenizer: Any, messages: Sequence[Message]) -> str:
+    chat = [{"role": m.role, "content": m.content} for m in messages]
+    text: str = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    return text
+
+
+def batched(blocks: Sequence[list[Example]], size: int, seed: int) -> Iterator[list[list[Example]]]:
+    """Each block's batches: sorted by length within pools of a few batches, so that little is padding."""
+    rng = random.Random(seed)
+    for block in blocks:
+        batches = []
+        for start in range(0, len(block), POOL * size):
+            pool = sorted(block[start : start + POOL * size], key=lambda e: len(e.tokens))
+            batches += [pool[i : i + size] for i in range(0, len(pool), size)]
+        rng.shuffle(batches)
+        yield batches
+
+
+@contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """Seeded, deterministic PyTorch on a fixed number of threads; the process is as before afterwards."""
+    import torch
+
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(THREADS)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(deterministic)
+
+
+def new_model(params: ReferenceModelParams, tokenizer: Any) -> Any:
+    """An untrained Llama of the given shape in 32-bit floats."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    ids = {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    config = LlamaConfig(
+        vocab_size=params.vocabulary,
+        hidden_size=params.hidden_size,
+        intermediate_size=2 * params.hidden_size,
+        num_hidden_layers=params.layers,
+        num_attention_heads=params.heads,
+        num_key_value_heads=params.heads,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        initializer_range=INITIAL_SPREAD,
+        dtype="float32",
+        **ids,
+    )
+    return LlamaForCausalLM(config).train()
+
+
+def fit(model: Any, batches: Sequence[list[Example]], learning_rate: float, pad: int, advance: Advance) -> list[float]:
+    """One pass of AdamW over the batches, the rate warmed up and then falling to zero as a cosine; the losses."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, len(batches)))
+    losses = []
+    for step, batch in enumerate(batches):
+        tokens, targets = tensors(batch, pad)
+        learnt = targets != IGNORED
+        hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state
+        loss: Any = cross_entropy(model.lm_head(hidden[learnt]), targets[learnt])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        losses.append(loss.item())
+        advance(step + 1, len(batches))
+    return losses
+
+
+def rate(step: int, steps: int) -> float:
+    """The share of the learning rate at a step."""
+    warm_up = max(1, round(WARM_UP * steps))
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+
+def tensors(batch: Sequence[Example], pad: int) -> tuple[Any, Any]:
+    """Input tokens and, shifted by one, targets: padded on the right, where causal attention never looks."""
+    import torch
+
+    width = max(len(e.tokens) for e in batch) - 1
+    inputs, targets = [], []
+    for example in batch:
+        rest = [pad] * (width + 1 - len(example.tokens))
+        inputs.append(example.tokens[:-1] + rest)
+        shown = [IGNORED] * (example.start - 1) + example.tokens[example.start :]
+        targets.append(shown + [IGNORED] * len(rest))
+    return torch.tensor(inputs), torch.tensor(targets)
