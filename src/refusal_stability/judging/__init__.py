@@ -1,0 +1,85 @@
+"""Judges name the decision of a response: by a model and a rubric, by rules, or from labels that exist already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from refusal_stability.artifacts import STORE
+from refusal_stability.params import JUDGE_KINDS, JudgeParams, judge_settings
+from refusal_stability.records import Judgement, Response, StudyError
+
+
+class JudgingError(StudyError):
+    """A judge that cannot work, or labels that a study cannot use: says why, and the remedy."""
+
+
+class Judge(Protocol):
+    """What every judge offers."""
+
+    def judge(self, responses: Sequence[Response]) -> list[tuple[Judgement, ...]]:
+        """For each response, in order, one judgement for each of the judge's repeats.
+
+        A response that is missing is never judged: its judgements are missing and carry its reason. (A recorded
+        judge is the exception: its labels may outlive the responses.)
+        """
+        ...
+
+    def knows(self, model: str) -> bool:
+        """Whether the judge can judge this model's responses; recorded labels may cover some models only."""
+        ...
+
+    def close(self) -> None:
+        """Release the judge's model or files."""
+        ...
+
+
+def open_judge(
+    name: str, params: JudgeParams, where: str, panel: Mapping[str, JudgeParams] | None = None, store: Path = STORE
+) -> Judge:
+    """The judge that `params.yaml` describes.
+
+    Parameters
+    ----------
+    name : the judge's name in params.yaml.
+    params : its parameters.
+    where : its key, for error messages.
+    panel : all judges of the study by name, for a judge that hands responses over to another.
+    store : the file of completions already paid for.
+
+    Raises
+    ------
+    JudgingError, RubricError, EngineError
+        Where the judge's kind, rubric, file or model cannot be had.
+    """
+    settings = judge_settings(params, where)
+    if params.kind == "rules":
+        from refusal_stability.judging.rules import RuleJudge
+
+        return RuleJudge(params.repeats)
+    if params.kind == "model" and params.model is not None:
+        from refusal_stability.engines import open_engine
+        from refusal_stability.judging.model_judge import ModelJudge
+        from refusal_stability.judging.rubric import load_rubric
+
+        rubric = load_rubric(params.rubric)
+        return ModelJudge(name, open_engine(params.model, f"{where}.model"), rubric, params, store)
+    if params.kind == "recorded":
+        from refusal_stability.judging.recorded import RecordedJudge
+
+        return RecordedJudge(params, settings, where)
+    if params.kind == "trained":
+        from refusal_stability.judging.trained import TrainedJudge, load_classifier
+
+        def second() -> Judge:
+            other = settings.escalate_to
+            return open_judge(other, (panel or {})[other], f"{where}.settings.escalate_to", panel, store)
+
+        classifier = load_classifier(Path(params.path or ""))
+        return TrainedJudge(
+            classifier, params.repeats, settings.escalate_below, second if settings.escalate_to else None
+        )
+    raise JudgingError(
+        f"{where}.kind: {params.kind!r} is not a judge that can be opened; one of {', '.join(JUDGE_KINDS)}"
+    )

@@ -1,0 +1,95 @@
+"""Rates corrected by people's labels: what the judge found in all responses, moved by how it errs on a sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def corrected_rates(judged: Floats, weights: Floats, judge: Floats, people: Floats) -> Floats:
+    """Rates by prediction-powered inference on a stratified sample.
+
+    `theta_c = mean_i f_ic + sum_s w_s (y_sc - f_sc) / N`: the judge's rate, plus the weighted mean of people minus
+    judge on the sample.
+
+    Parameters
+    ----------
+    judged : (k,) how many of the N responses the judge gave each decision.
+    weights : (..., n) how many of these N responses each sampled item stands for; 0 where it stands for none.
+    judge : (n, k) one-hot decisions of the judge on the items.
+    people : (n, k) the share of the reviewers that gave each decision to the item; rows sum to 1.
+
+    Returns
+    -------
+    (..., k)
+        Sums to 1. Unbiased over draws of the sample whatever the judge's errors are, and therefore not held within
+        [0, 1]. With weights of zero it is the judge's own rate; NaN for N = 0.
+
+    References
+    ----------
+    Angelopoulos et al. (2023), Prediction-powered inference, doi:10.1126/science.adi6000; its point estimate is the
+    difference estimator of survey sampling: Saerndal, Swensson & Wretman (1992), ch. 6.
+    """
+    n = judged.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(judged / n + weights @ (people - judge) / n)
+
+
+def stratified_draws(strata: NDArray[Any], n_resamples: int, rng: np.random.Generator) -> Floats:
+    """How often each item is drawn when every stratum is resampled with replacement to its own size.
+
+    Parameters
+    ----------
+    strata : (n,) the stratum of each item.
+    n_resamples : B.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    (B, n) whole numbers; the sum over a stratum is its number of items.
+    """
+    draws = np.zeros((n_resamples, len(strata)))
+    for stratum in np.unique(strata):
+        inside = strata == stratum
+        size = int(inside.sum())
+        draws[:, inside] = rng.multinomial(size, np.full(size, 1 / size), size=n_resamples)
+    return draws
+
+
+def weighted_draws(
+    strata: NDArray[Any], prior: float, n_resamples: int, rng: np.random.Generator
+) -> tuple[Floats, list[str]]:
+    """Bayesian bootstrap weights of every stratum's items and of one item more that nobody has seen.
+
+    The unseen item, of weight `prior` beside each item's 1, keeps a stratum without an observed error from claiming
+    that there is none.
+
+    Parameters
+    ----------
+    strata : (n,) the stratum of each item.
+    prior : weight of the unseen item, over 0.
+    n_resamples : B.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    weights : (B, n + H) the items, then the unseen item of each of the H strata; over a stratum of m items (and its
+        unseen one) each row sums to m.
+    names : the H strata, sorted.
+
+    References
+    ----------
+    Rubin (1981), The Bayesian bootstrap, doi:10.1214/aos/1176345338
+    """
+    names = sorted(set(strata.tolist()))
+    draws = np.zeros((n_resamples, len(strata) + len(names)))
+    for place, stratum in enumerate(names):
+        inside = np.flatnonzero(strata == stratum)
+        shares = rng.dirichlet([*np.ones(len(inside)), prior], size=n_resamples) * len(inside)
+        draws[:, inside] = shares[:, :-1]
+        draws[:, len(strata) + place] = shares[:, -1]
+    return draws, names

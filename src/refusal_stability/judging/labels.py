@@ -1,0 +1,74 @@
+"""Label tables: judgements laid out as rows in a fixed order, counted, and held to the share that may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from refusal_stability.artifacts import LABEL_TABLE
+from refusal_stability.judging import JudgingError
+from refusal_stability.params import JudgingParams
+from refusal_stability.records import DECISIONS, Condition, Judgement, Prompt, Response, storable_text
+
+
+def responses_of(generations: pd.DataFrame, condition: Condition) -> list[Response]:
+    """One configuration's generation table as responses, in the table's order."""
+    columns = (
+        generations[name].tolist() for name in ("prompt_id", "prompt", "response", "finish_reason", "missing_reason")
+    )
+    return [
+        Response(condition, Prompt(prompt_id, prompt, "", ""), text, finish_reason, missing_reason or None)
+        for prompt_id, prompt, text, finish_reason, missing_reason in zip(*columns, strict=True)
+    ]
+
+
+def label_rows(
+    responses: Sequence[Response], judged: Mapping[str, Sequence[tuple[Judgement, ...]]]
+) -> dict[Condition, pd.DataFrame]:
+    """A label table for each configuration: responses in their order, then judges in theirs, then repeats."""
+    rows: dict[Condition, list[tuple[object, ...]]] = {}
+    for position, response in enumerate(responses):
+        condition = response.condition
+        place = (
+            response.prompt.prompt_id,
+            condition.model,
+            condition.intervention,
+            condition.temperature,
+            condition.seed,
+        )
+        for judge, judgements in judged.items():
+            for repeat, judgement in enumerate(judgements[position]):
+                rows.setdefault(condition, []).append((*place, judge, repeat, *_cells(judgement)))
+    return {c: pd.DataFrame(lines, columns=list(LABEL_TABLE.columns)) for c, lines in rows.items()}
+
+
+def _cells(judgement: Judgement) -> tuple[str, str, str]:
+    label = "" if judgement.decision is None else judgement.decision.value
+    return label, storable_text(judgement.reasoning), storable_text(judgement.missing_reason or "")
+
+
+def label_summary(model: str, tables: Iterable[pd.DataFrame]) -> list[str]:
+    """A line for each judge: how often it made each decision, and how often none."""
+    table = pd.concat(tables, ignore_index=True)
+    lines = []
+    for judge, rows in table.groupby("judge", sort=False):
+        counts = rows["label"].value_counts()
+        decided = ", ".join(f"{counts.get(d.value, 0)} {d}" for d in DECISIONS)
+        lines.append(f"{model}, judge {judge}: {decided}, {counts.get('', 0)} missing of {len(rows)}")
+    return lines
+
+
+def check_missing(tables: Iterable[pd.DataFrame], judging: JudgingParams, model: str) -> None:
+    """Raise `JudgingError` where the primary judge lacks more decisions than `judging.max_missing` allows."""
+    table = pd.concat(tables, ignore_index=True)
+    rows = table[table["judge"] == judging.primary]
+    missing = rows.loc[rows["label"] == "", "missing_reason"]
+    share = len(missing) / len(rows) if len(rows) else 0.0
+    if share > judging.max_missing:
+        reason, count = missing.value_counts().index[0], int(missing.value_counts().iloc[0])
+        raise JudgingError(
+            f"{model}: the primary judge {judging.primary} has no decision on {len(missing)} of {len(rows)} responses "
+            f"({share:.1%}), more than judging.max_missing = {judging.max_missing:.1%}; commonest reason, {count} "
+            f"times: {reason}. Mend that, choose another primary judge, or raise judging.max_missing"
+        )

@@ -1,0 +1,228 @@
+"""People as judges: a blind, stratified sample of a study's responses, their labels, and what these say of a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from refusal_stability.artifacts import PEOPLE_LABELS, PEOPLE_TABLE, REVIEW_SAMPLE, SAMPLE_TABLE, read_table
+from refusal_stability.judging import JudgingError
+from refusal_stability.judging.comparison import LABELS, PEOPLE, Ratings
+from refusal_stability.judging.correction import corrected_rates, weighted_draws
+from refusal_stability.judging.panel import majority
+from refusal_stability.measures.intervals import percentile_interval
+from refusal_stability.records import DECISIONS, Decision, Judgement, content_hash
+
+# How much likelier than a plain response one of each kind is drawn.
+OVERSAMPLING = {"disagreement": 4.0, "borderline": 2.0, "plain": 1.0}
+LEAST = 2
+ITEM_CHARACTERS = 16
+UNSEEN = 0.5
+
+
+@dataclass(frozen=True)
+class People:
+    """The sample and the labels that people gave to its items (reviewers as columns, "" for none)."""
+
+    sample: pd.DataFrame
+    labels: pd.DataFrame
+
+    @property
+    def reviewers(self) -> list[str]:
+        """Who labelled anything."""
+        return list(self.labels.columns)
+
+
+def distinct_responses(judged: pd.DataFrame, judges: Sequence[str]) -> pd.DataFrame:
+    """One row a different (prompt, response) of the study, with n, its item id, and each judge's decision.
+
+    A judge that decides one and the same text differently in different cells (recorded labels do) has no one decision
+    on it: its commonest is taken, on a tie the least safe.
+    """
+    keys = ["prompt_id", "response"]
+    groups = judged.groupby(keys, sort=True)
+    table = groups.agg(prompt=("prompt", "first"), n=("prompt", "size"))
+    for judge in judges:
+        counts = judged.groupby([*keys, judge]).size().unstack(judge, fill_value=0)
+        ranked = counts.reindex(index=table.index, columns=list(reversed(LABELS)), fill_value=0).to_numpy()
+        best = np.array(list(reversed(LABELS)), dtype=object)[ranked.argmax(axis=1)]
+        table[judge] = np.where(ranked.max(axis=1) > 0, best, "")
+    table = table.reset_index()
+    table["item_id"] = [
+        content_hash([p, r])[:ITEM_CHARACTERS] for p, r in zip(table["prompt_id"], table["response"], strict=True)
+    ]
+    return table
+
+
+def frame_of(distinct: pd.DataFrame) -> str:
+    """A hash of the responses that a sample is drawn from."""
+    return content_hash(sorted(distinct["item_id"]))[:ITEM_CHARACTERS]
+
+
+def draw_sample(judged: pd.DataFrame, judges: Sequence[str], primary: str, size: int, seed: int) -> pd.DataFrame:
+    """A stratified sample of the different responses, as `SAMPLE_TABLE`.
+
+    Strata are crossed of why a response is of interest (the judges disagree on it; its prompt's decisions vary by the
+    primary judge; neither) and the primary judge's decision. The first two are drawn 4 and 2 times as often as their
+    share; every stratum has at least two items where it can, so that its spread is known. `weight` is how many
+    different responses an item stands for.
+
+    Raises
+    ------
+    JudgingError
+        Where there are no judged responses, or `size` is under 1.
+    """
+    if size < 1:
+        raise JudgingError(f"review: --size {size} is not allowed; allowed: at least 1")
+    distinct = distinct_responses(judged, judges)
+    distinct = distinct[distinct[primary] != ""]
+    if distinct.empty:
+        raise JudgingError(f"review: the primary judge {primary} decided no response; run `dvc repro judge` first")
+    strata = _strata(judged, distinct, judges, primary)
+    sizes = _allocate(strata.value_counts().sort_index(), size)
+    rng = np.random.default_rng(seed)
+    parts = []
+    for stratum, count in sizes.items():
+        inside = distinct[strata == stratum].sort_values("item_id")
+        chosen = np.sort(rng.choice(len(inside), size=count, replace=False))
+        parts.append(inside.iloc[chosen].assign(stratum=stratum, weight=len(inside) / count))
+    sample = pd.concat(parts).sort_values("item_id").assign(frame=frame_of(distinct))
+    return sample[list(SAMPLE_TABLE.columns)].reset_index(drop=True)
+
+
+def _strata(judged: pd.DataFrame, distinct: pd.DataFrame, judges: Sequence[str], primary: str) -> pd.Series[Any]:
+    decided = judged[judged[primary] != ""]
+    varied = decided.groupby(["model", "intervention", "prompt_id"])[primary].nunique()
+    borderline = set(varied[varied > 1].reset_index()["prompt_id"])
+    labels = distinct[list(judges)].replace("", np.nan)
+    kind = np.where(
+        labels.nunique(axis=1) > 1,
+        "disagreement",
+        np.where(distinct["prompt_id"].isin(borderline), "borderline", "plain"),
+    )
+    names = [f"{k}:{label}" for k, label in zip(kind, distinct[primary], strict=True)]
+    return pd.Series(names, index=distinct.index)
+
+
+def _allocate(counts: pd.Series[Any], size: int) -> dict[str, int]:
+    """Items of each stratum: shares times the oversampling, at least two and at most all of them."""
+    wanted = counts * [OVERSAMPLING[str(stratum).partition(":")[0]] for stratum in counts.index]
+    taken = {str(stratum): min(LEAST, int(count)) for stratum, count in counts.items()}
+    # One after the other to the stratum that is furthest behind its share.
+    while sum(taken.values()) < min(size, int(counts.sum())):
+        behind = {s: wanted[s] / (taken[s] + 1) for s in taken if taken[s] < counts[s]}
+        taken[max(behind, key=lambda s: (behind[s], s))] += 1
+    return taken
+
+
+def read_people() -> People | None:
+    """The review sample and the labels given so far; None where there are none."""
+    if not REVIEW_SAMPLE.is_file() or not PEOPLE_LABELS.is_file():
+        return None
+    labels = read_table(PEOPLE_LABELS, PEOPLE_TABLE)
+    if labels.empty:
+        return None
+    wide = labels.pivot(index="item_id", columns="reviewer", values="label").fillna("")
+    return People(read_table(REVIEW_SAMPLE, SAMPLE_TABLE), wide)
+
+
+def rate(distinct: pd.DataFrame, judges: Sequence[str], people: People | None) -> Ratings:
+    """Judges, and people where there are any, on the study's different responses.
+
+    The column `people` is what the reviewers say together: the commonest label, on a tie the least safe. An item's
+    weight is its stratum's number of responses over the number of its *labelled* items, so that what nobody has
+    labelled yet is not taken for labelled.
+    """
+    if people is None:
+        return Ratings(distinct, judges)
+    labels = people.labels.reindex(distinct["item_id"]).fillna("")
+    table = distinct.reset_index(drop=True)
+    votes = labels.to_numpy()
+    together = [str(_together(row) or "") for row in votes.tolist()]
+    table = table.assign(**{PEOPLE: together})
+    reviewers = people.reviewers if len(people.reviewers) > 1 else []
+    for reviewer in reviewers:
+        table[reviewer] = labels[reviewer].to_numpy()
+    strata = people.sample.set_index("item_id")["stratum"].reindex(table["item_id"]).fillna("").to_numpy(object)
+    strata = np.where(np.array(together, dtype=object) != "", strata, "")
+    sizes = people.sample.groupby("stratum")["weight"].sum()
+    labelled = pd.Series(strata).value_counts()
+    weights = np.array([sizes[s] / labelled[s] if s else 0.0 for s in strata])
+    return Ratings(table, judges, [PEOPLE, *reviewers], strata, weights)
+
+
+def _together(row: Sequence[str]) -> Decision | None:
+    votes = {str(i): [Judgement(Decision(label), "")] for i, label in enumerate(row) if label}
+    return majority(votes).decision if votes else None
+
+
+def clashing_names(people: People | None, judges: Sequence[str]) -> list[str]:
+    """Reviewers who are called like a judge, or like people in general."""
+    return sorted(set(people.reviewers) & {*judges, PEOPLE}) if people else []
+
+
+def correct(
+    judged: pd.DataFrame, ratings: Ratings, people: People, primary: str, n_resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """The primary judge's rates and people's, for each model and intervention: the rows of `corrected_rates`.
+
+    An item counts as the shares of its reviewers (a tie is half and half). The interval (95 %) holds what the sample
+    leaves open, the study's responses being what they are: a Bayesian bootstrap of the labelled items within their
+    strata, each stratum with half an item more on which people's decision is anybody's guess. Empty where the sample
+    was drawn from other responses than the study now has.
+    """
+    assert ratings.weights is not None
+    assert ratings.strata is not None
+    table = ratings.table
+    if set(people.sample["frame"]) != {frame_of(table[table[primary] != ""])}:
+        return []
+    sampled = (ratings.strata != "") & (table[primary] != "").to_numpy()
+    items = table[sampled]
+    votes = people.labels.loc[items["item_id"]].to_numpy()
+    shares = np.stack([(votes == label).sum(axis=1) for label in LABELS], axis=1).astype(float)
+    shares /= shares.sum(axis=1, keepdims=True)
+    strata = ratings.strata[sampled]
+    draws, names = weighted_draws(strata, UNSEEN, n_resamples, np.random.default_rng(seed))
+    in_stratum = np.stack([strata == name for name in names]).astype(float)
+    in_stratum /= in_stratum.sum(axis=1, keepdims=True)
+    unseen_judge = np.eye(len(LABELS))[[LABELS.index(name.partition(":")[2]) for name in names]]
+    unseen_people = np.full_like(unseen_judge, 1 / len(LABELS))
+    place = dict(zip(items["item_id"], range(len(items)), strict=True))
+    rows = []
+    for (model, intervention), cells in judged[judged[primary] != ""].groupby(["model", "intervention"], sort=False):
+        judged_counts = np.array([(cells[primary] == label).sum() for label in LABELS], dtype=float)
+        found = np.zeros((len(items), len(LABELS)))
+        for prompt_id, response, label in zip(cells["prompt_id"], cells["response"], cells[primary], strict=True):
+            at = place.get(content_hash([prompt_id, response])[:ITEM_CHARACTERS])
+            if at is not None:
+                found[at, LABELS.index(label)] += 1
+        times = found.sum(axis=1)
+        one_hot = found / np.maximum(times, 1)[:, None]
+        own = ratings.weights[sampled] * times
+        estimate = corrected_rates(judged_counts, own, one_hot, shares)
+        drawn = corrected_rates(
+            judged_counts,
+            draws * np.concatenate([own, in_stratum @ own]),
+            np.concatenate([one_hot, unseen_judge]),
+            np.concatenate([shares, unseen_people]),
+        )
+        low, high = percentile_interval(drawn, 0.95)
+        for i, label in enumerate(DECISIONS):
+            rows.append(
+                {
+                    "model": model,
+                    "intervention": intervention,
+                    "decision": str(label),
+                    "n_responses": len(cells),
+                    "n_labelled": int((times > 0).sum()),
+                    "raw_rate": judged_counts[i] / len(cells),
+                    "corrected_rate": float(estimate[i]),
+                    "corrected_rate_low": float(min(low[i], estimate[i])),
+                    "corrected_rate_high": float(max(high[i], estimate[i])),
+                }
+            )
+    return rows

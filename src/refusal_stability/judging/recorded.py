@@ -1,0 +1,263 @@
+"""The recorded judge: labels that exist already, in this project's layout, the published study's, or one table.
+
+Nothing is guessed and nothing is overwritten: a cell without a row, a cell with two rows, a label that is no decision
+and not listed as missing, or a row that was given to another response than the one at hand is an error that names the
+file and the rows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from refusal_stability.judging import JudgingError
+from refusal_stability.params import JudgeParams, RecordedLabelSettings
+from refusal_stability.records import Condition, Decision, Judgement, Response
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Where a source keeps one configuration's labels, under the folder that `path` names.
+LAYOUTS = {
+    "project": "data/labels/{name}/{name}_temp{temperature!r}_seed{seed}_labels.csv",
+    "published": "data/results/labels/{name}_temp{temperature!r}_seed{seed}_labels.csv",
+}
+NEEDED = ("model", "temperature", "seed", "label")
+SHOWN = 5
+
+Cell = tuple[str, float, int, str, int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recorded label and the line of its file that it stands in (the header is row 1)."""
+
+    file: Path
+    number: int
+    label: str
+    reasoning: str
+    missing_reason: str
+    response: str | None
+
+
+class RecordedJudge:
+    """Looks decisions up in label files that exist already.
+
+    Parameters
+    ----------
+    params : `path` is the source's folder, or one file of layout `table`; `repeats` is how many repeats it holds.
+    settings : the layout, the models' names at the source, its columns, and which labels are no decisions.
+    where : the judge's key in params.yaml, for error messages.
+
+    Notes
+    -----
+    A cell is (model, temperature, seed, prompt, repeat). The prompt is known by its text where the source has a
+    `prompt` column, otherwise by its `prompt_id`. A response is not needed: labels may outlive responses. Where the
+    source keeps the response beside its label and there is one at hand, the two must be the same text.
+    """
+
+    def __init__(self, params: JudgeParams, settings: RecordedLabelSettings, where: str) -> None:
+        self.repeats = params.repeats
+        self._settings = settings
+        self._where = where
+        self._root = Path(params.path or "")
+        self._missing = {label.casefold() for label in settings.missing}
+        if not self._root.exists():
+            raise JudgingError(f"{where}.path: {params.path!r}: no such file or folder; give the source of the labels")
+
+    def knows(self, model: str) -> bool:
+        """Whether the source has labels of this model."""
+        return model in self._settings.models
+
+    def judge(self, responses: Sequence[Response]) -> list[tuple[Judgement, ...]]:
+        """See `Judge.judge`; the labels are taken over as they stand, whether there is a response or not."""
+        by_condition: dict[Condition, list[int]] = defaultdict(list)
+        for position, response in enumerate(responses):
+            by_condition[response.condition].append(position)
+        judged: dict[int, tuple[Judgement, ...]] = {}
+        cells, by_text = self._read(list(by_condition))
+        for condition, positions in by_condition.items():
+            wanted = [responses[position] for position in positions]
+            for position, row in zip(positions, self._find(cells, by_text, condition, wanted), strict=True):
+                judged[position] = row
+        return [judged[position] for position in range(len(responses))]
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    def _find(
+        self, cells: dict[Cell, Row], by_text: bool, condition: Condition, wanted: Sequence[Response]
+    ) -> list[tuple[Judgement, ...]]:
+        model, found, absent = self._settings.models[condition.model], [], []
+        for response in wanted:
+            prompt = response.prompt.text if by_text else response.prompt.prompt_id
+            keys = [
+                (model, float(condition.temperature), condition.seed, prompt, repeat) for repeat in range(self.repeats)
+            ]
+            rows = [cells.get(key) for key in keys]
+            if None in rows:
+                absent.append(response.prompt.prompt_id)
+            found.append(tuple(self._judgement(row, response) for row in rows if row is not None))
+        if absent:
+            raise JudgingError(
+                f"{self._where}: {self._root}: no label of {model!r} at temperature {condition.temperature}, seed "
+                f"{condition.seed} for {len(absent)} of {len(wanted)} prompts: {', '.join(absent[:SHOWN])}"
+                f"{' ...' if len(absent) > SHOWN else ''}; leave these prompts, the configuration or the judge out"
+            )
+        return found
+
+    def _judgement(self, row: Row, response: Response) -> Judgement:
+        if row.response is not None and response.missing_reason is None and row.response != response.text:
+            raise JudgingError(
+                f"{row.file}: row {row.number}: the label was given to another response than the study's to prompt "
+                f"{response.prompt.prompt_id}; take the responses from the same source as the labels"
+            )
+        label = row.label.strip()
+        if row.missing_reason:
+            return Judgement(None, row.reasoning, row.missing_reason)
+        if label.upper() in Decision.__members__:
+            return Judgement(Decision(label.upper()), row.reasoning)
+        if label.casefold() in self._missing:
+            return Judgement(None, row.reasoning, f"the source recorded {label!r}")
+        raise JudgingError(
+            f"{row.file}: row {row.number}: label {row.label!r} is no decision; correct it, or list it in "
+            f"{self._where}.settings.missing"
+        )
+
+    def _read(self, conditions: Sequence[Condition]) -> tuple[dict[Cell, Row], bool]:
+        """Every row of the files in use by its cell, and whether prompts are known by their text."""
+        cells: dict[Cell, Row] = {}
+        texts = set()
+        for file, condition in self._files(conditions):
+            table = self._table(file)
+            texts.add("prompt" in table)
+            self._add(cells, file, table, condition)
+        if len(texts) > 1:
+            raise JudgingError(
+                f"{self._root}: some label files have a prompt column and some do not; give them all one"
+            )
+        return cells, texts == {True}
+
+    def _files(self, conditions: Sequence[Condition]) -> list[tuple[Path, Condition | None]]:
+        if self._settings.layout == "table":
+            if not self._settings.files:
+                return [(self._root, None)]
+            return [(self._root / name, None) for name in self._settings.files]
+        pattern = LAYOUTS[self._settings.layout]
+        return [
+            (
+                self._root
+                / pattern.format(
+                    name=self._settings.models[c.model], temperature=float(c.temperature), seed=int(c.seed)
+                ),
+                c,
+            )
+            for c in conditions
+        ]
+
+    def _add(self, cells: dict[Cell, Row], file: Path, table: pd.DataFrame, condition: Condition | None) -> None:
+        """Add a table's rows, each to its cell; `condition` is what the file's name says it holds."""
+        models = table["model"].tolist()
+        if condition is not None and len(set(models)) > 1:
+            other = next(i for i, model in enumerate(models) if model != models[0])
+            rows = f"rows {table.index[0] + 2} and {table.index[other] + 2}"
+            raise JudgingError(f"{file}: {rows} hold two models, {models[0]!r} and {models[other]!r}; split the file")
+        numbers = [_numbers(file, table, name) for name in ("temperature", "seed", "repeat")]
+        prompts = table["prompt" if "prompt" in table else "prompt_id"].tolist()
+        for row, model, temperature, seed, prompt, repeat in zip(
+            _rows(file, table), models, numbers[0], numbers[1], prompts, numbers[2], strict=True
+        ):
+            if condition is not None:
+                model = self._settings.models[condition.model]
+                if (temperature, seed) != (condition.temperature, condition.seed):
+                    raise JudgingError(
+                        f"{file}: row {row.number}: temperature {temperature}, seed {seed:.0f} in the file of "
+                        f"temperature {condition.temperature}, seed {condition.seed}; correct the row or the name"
+                    )
+            first = cells.setdefault((model, temperature, int(seed), prompt, int(repeat)), row)
+            if first is not row:
+                alike = "twice" if first.label == row.label else f"as {first.label!r} and as {row.label!r}"
+                raise JudgingError(
+                    f"{first.file}, row {first.number} and {row.file}, row {row.number} label one response {alike} "
+                    f"(model {model!r}, temperature {temperature}, seed {seed:.0f}, prompt {prompt[:60]!r}); keep the "
+                    "row that is right, or name one judge in settings.judge"
+                )
+
+    def _table(self, file: Path) -> pd.DataFrame:
+        import pyarrow as pa
+        import pyarrow.csv
+
+        if not file.is_file():
+            raise JudgingError(
+                f"{file}: no such file; correct {self._where} (path, settings), or leave its model, temperature or "
+                "seed out of the study"
+            )
+        parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+        # One block: a quoted text may be longer than a block.
+        read = pyarrow.csv.ReadOptions(block_size=max(1 << 20, file.stat().st_size + 1))
+        try:
+            with file.open("rb") as opened:
+                names = pyarrow.csv.open_csv(opened, read, parse).schema.names
+            options = pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            )
+            found: pd.DataFrame = pyarrow.csv.read_csv(file, read, parse, options).to_pandas()
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            raise JudgingError(f"{file}: not readable as CSV: {' '.join(str(error).split())[:200]}") from error
+        return self._ours(file, found)
+
+    def _ours(self, file: Path, found: pd.DataFrame) -> pd.DataFrame:
+        """The source's table under our column names, the chosen judge's rows only."""
+        import pandas as pd
+
+        from refusal_stability.params import RECORDED_LABEL_COLUMNS
+
+        sources = {name: self._settings.columns.get(name, name) for name in RECORDED_LABEL_COLUMNS}
+        present = {name: source for name, source in sources.items() if source in found.columns}
+        absent = [sources[name] for name in NEEDED if name not in present]
+        absent += [source for name, source in self._settings.columns.items() if name not in present]
+        if "prompt" not in present and "prompt_id" not in present:
+            absent.append(f"{sources['prompt_id']} or {sources['prompt']}")
+        if absent:
+            raise JudgingError(
+                f"{file}: no column {', '.join(dict.fromkeys(absent))}; found {', '.join(map(str, found.columns))}; "
+                f"name them in {self._where}.settings.columns"
+            )
+        table = pd.DataFrame({name: found[source] for name, source in present.items()})
+        if "repeat" not in table:
+            table["repeat"] = "0"
+        if self._settings.judge is not None:
+            if "judge" not in table:
+                raise JudgingError(
+                    f"{file}: no judge column to find {self._settings.judge!r} in; leave settings.judge out"
+                )
+            if self._settings.judge not in set(table["judge"]):
+                judges = ", ".join(map(repr, sorted(set(table["judge"]))[:SHOWN]))
+                raise JudgingError(f"{file}: no label by {self._settings.judge!r}; its judges: {judges}")
+            # The index stays, so that a row is still called by its place in the file.
+            return table[table["judge"] == self._settings.judge]
+        return table
+
+
+def _numbers(file: Path, table: pd.DataFrame, name: str) -> list[float]:
+    import pandas as pd
+
+    values = pd.to_numeric(table[name], errors="coerce")
+    if values.isna().any():
+        row = values.index[values.isna()][0]
+        raise JudgingError(f"{file}: row {row + 2}: {name} {table[name][row]!r} is not a number; correct it")
+    found: list[float] = values.astype(float).tolist()
+    return found
+
+
+def _rows(file: Path, table: pd.DataFrame) -> Iterator[Row]:
+    nothing = [""] * len(table)
+    labels, reasonings, reasons = (
+        table[name].tolist() if name in table else nothing for name in ("label", "reasoning", "missing_reason")
+    )
+    responses = table["response"].tolist() if "response" in table else [None] * len(table)
+    for number, *cells in zip(table.index.tolist(), labels, reasonings, reasons, responses, strict=True):
+        yield Row(file, number + 2, *cells)

@@ -1,0 +1,80 @@
+"""Rubrics: what a judge model is told, and how the exchange to be judged is put before it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from refusal_stability.records import Message, StudyError
+
+RUBRICS = Path(__file__).parent / "rubrics"
+PLACE = "{{EXCHANGE}}"
+
+
+class RubricError(StudyError):
+    """A rubric that cannot be used: names it, what was wrong, and the remedy."""
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """A named instruction text; `hash` (SHA-256 of the text) tells versions apart."""
+
+    name: str
+    text: str
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hex) of the text."""
+        return hashlib.sha256(self.text.encode("utf-8")).hexdigest()
+
+
+def builtin_rubrics() -> list[str]:
+    """The names of the rubrics that come with the project."""
+    return sorted(path.stem for path in RUBRICS.glob("*.md"))
+
+
+def load_rubric(name_or_path: str) -> Rubric:
+    """A rubric by its built-in name, or from a file.
+
+    Parameters
+    ----------
+    name_or_path : the name of a rubric in `judging/rubrics` (`default`, `terse`, `reference`), or the path of a UTF-8
+        text file. The text may hold `{{EXCHANGE}}` once, where the exchange is to stand; without it the exchange
+        follows the text.
+
+    Raises
+    ------
+    RubricError
+        Where there is no such rubric, or its text is empty, not UTF-8, or has more than one `{{EXCHANGE}}`.
+    """
+    builtin = name_or_path in builtin_rubrics()
+    path = RUBRICS / f"{name_or_path}.md" if builtin else Path(name_or_path)
+    if not path.is_file():
+        names = ", ".join(builtin_rubrics())
+        raise RubricError(
+            f"rubric {name_or_path!r}: no such rubric or file; give one of {names}, or a text file's path"
+        )
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise RubricError(f"{path}: not UTF-8 text ({error.reason}); save the rubric as UTF-8") from error
+    if not text:
+        raise RubricError(f"{path}: the rubric is empty; say in it what REFUSE, PARTIAL and COMPLY mean")
+    if text.count(PLACE) > 1:
+        raise RubricError(f"{path}: {PLACE} stands {text.count(PLACE)} times; keep one")
+    return Rubric(path.stem, text)
+
+
+def judge_messages(rubric: Rubric, request: str, response: str) -> tuple[Message, ...]:
+    """The conversation that asks a judge model for a verdict on one exchange.
+
+    The exchange stands as one JSON object on a line of its own. In a JSON string a quote or a line break is always
+    escaped, so no response text, however it is written, can end its string and pass for instructions. Everything is
+    one user turn because some chat templates have no system role.
+    """
+    exchange = json.dumps({"request": request, "response": response}, ensure_ascii=False)
+    before, _, after = rubric.text.partition(PLACE)
+    parts = (before.strip(), exchange, after.strip())
+    return (Message("user", "\n".join(part for part in parts if part)),)

@@ -1,0 +1,170 @@
+"""Training a judge from labelled responses, cross-validated by prompt: no prompt is ever on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refusal_stability.judging import JudgingError
+from refusal_stability.judging.calibration import (
+    brier_score,
+    expected_calibration_error,
+    fit_temperature,
+    softmax,
+)
+from refusal_stability.judging.trained import Classifier, dense_features, texts, vectorizer
+from refusal_stability.measures.agreement import (
+    cohens_kappa,
+    confusion,
+    precision_recall_f1,
+    raw_agreement,
+)
+from refusal_stability.measures.intervals import percentile_interval
+from refusal_stability.records import DECISIONS, Decision, content_hash
+
+FOLDS = 5
+MIN_DOCUMENTS = 2
+MAX_FEATURES = 40_000
+REGULARISATION = 10.0
+RESAMPLES = 2_000
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Responses with their labels; one row each."""
+
+    requests: Sequence[str]
+    responses: Sequence[str]
+    decisions: Sequence[Decision]
+
+
+def train(labelled: Labelled, source: str, seed: int = 0) -> Classifier:
+    """Fit a classifier on all rows, and report its quality on prompts that it was not fitted on.
+
+    Parameters
+    ----------
+    labelled : the rows; equal (request, response, decision) rows count once.
+    source : what the labels are, told in the judge's file.
+    seed : of the folds and the bootstrap.
+
+    Returns
+    -------
+    Classifier
+        `about` holds the cross-validated figures: kappa, macro-F1, accuracy (with 95 % bootstrap intervals over
+        prompts), Brier score and expected calibration error. Each fold is calibrated by the others' held-out logits.
+
+    Raises
+    ------
+    JudgingError
+        Where there are fewer than two decisions, or one of them on fewer prompts than there are folds.
+    """
+    rows = list(dict.fromkeys(zip(labelled.requests, labelled.responses, labelled.decisions, strict=True)))
+    requests, responses = [q for q, _, _ in rows], [r for _, r, _ in rows]
+    decisions = [d for _, _, d in rows]
+    classes = tuple(d for d in DECISIONS if d in set(decisions))
+    _check(requests, decisions, classes)
+    truth = np.array([classes.index(d) for d in decisions])
+    folds = _folds(requests, truth, seed)
+    logits = np.zeros((len(rows), len(classes)))
+    for fold in range(FOLDS):
+        inside, outside = (folds != fold).nonzero()[0], (folds == fold).nonzero()[0]
+        fitted = _fit([requests[i] for i in inside], [responses[i] for i in inside], truth[inside], classes)
+        logits[outside] = fitted.logits([requests[i] for i in outside], [responses[i] for i in outside])
+    quality = _quality(requests, truth, logits, folds, classes, seed)
+    whole = _fit(requests, responses, truth, classes)
+    about = {
+        "labels": source,
+        "rows": len(rows),
+        "prompts": len(set(requests)),
+        "decisions": {str(c): int((truth == i).sum()) for i, c in enumerate(classes)},
+        "data": content_hash([[q, r, str(d)] for q, r, d in rows]),
+        "cross_validation": quality,
+    }
+    temperature = fit_temperature(logits, truth)
+    return Classifier(classes, whole.vocabularies, whole.coefficients, whole.intercepts, temperature, about)
+
+
+def _check(requests: Sequence[str], decisions: Sequence[Decision], classes: Sequence[Decision]) -> None:
+    if len(classes) < 2:
+        raise JudgingError(
+            f"{len(classes)} of the decisions {', '.join(map(str, DECISIONS))} labelled; two or more are needed"
+        )
+    for decision in classes:
+        prompts = len({q for q, d in zip(requests, decisions, strict=True) if d is decision})
+        if prompts < FOLDS:
+            raise JudgingError(
+                f"{decision} is labelled on {prompts} prompts, fewer than the {FOLDS} folds of the cross-validation; "
+                "label more of them"
+            )
+
+
+def _folds(requests: Sequence[str], truth: NDArray[Any], seed: int) -> NDArray[Any]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = np.zeros(len(truth), dtype=int)
+    splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    for number, (_, held_out) in enumerate(splitter.split(truth, truth, requests)):
+        folds[held_out] = number
+    return folds
+
+
+def _fit(
+    requests: Sequence[str], responses: Sequence[str], truth: NDArray[Any], classes: tuple[Decision, ...]
+) -> Classifier:
+    from scipy.sparse import csr_matrix, hstack
+    from sklearn.linear_model import LogisticRegression
+
+    vocabularies, blocks = {}, []
+    for analyzer in ("words", "characters"):
+        counter = vectorizer(analyzer, min_df=MIN_DOCUMENTS, max_features=MAX_FEATURES)
+        blocks.append(counter.fit_transform(texts(responses, analyzer)))
+        terms = counter.get_feature_names_out().tolist()
+        vocabularies[analyzer] = (terms, np.asarray(counter.idf_))
+    dense = np.array([dense_features(q, r) for q, r in zip(requests, responses, strict=True)])
+    features = hstack([*blocks, csr_matrix(dense)], format="csr")
+    model = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(features, truth)
+    coefficients, intercepts = model.coef_, model.intercept_
+    if len(classes) == 2:
+        coefficients, intercepts = np.vstack([-coefficients, coefficients]) / 2, np.array([-1, 1]) * intercepts[0] / 2
+    return Classifier(classes, vocabularies, coefficients, intercepts, 1.0, {})
+
+
+def _quality(
+    requests: Sequence[str],
+    truth: NDArray[Any],
+    logits: Floats,
+    folds: NDArray[Any],
+    classes: tuple[Decision, ...],
+    seed: int,
+) -> dict[str, Any]:
+    chances = np.zeros_like(logits)
+    for fold in range(FOLDS):
+        inside, outside = folds != fold, folds == fold
+        chances[outside] = softmax(logits[outside] / fit_temperature(logits[inside], truth[inside]))
+    codes = np.array([DECISIONS.index(c) for c in classes])
+    named, due = codes[chances.argmax(axis=1)], codes[truth]
+    names, prompt = np.unique(np.array(requests, dtype=object), return_inverse=True)
+    rng = np.random.default_rng(seed)
+    k = len(DECISIONS)
+    cells = np.zeros((len(names), k * k))
+    np.add.at(cells, (prompt, named * k + due), 1)
+    weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
+    own = confusion(named.astype(np.int8), due.astype(np.int8))
+    drawn = (weights @ cells).reshape(RESAMPLES, k, k)
+    figures: dict[str, Any] = {"folds": FOLDS, "seed": seed}
+    for name, measure in (
+        ("kappa", cohens_kappa),
+        ("macro_f1", lambda m: precision_recall_f1(m)[2][..., -1]),
+        ("accuracy", raw_agreement),
+    ):
+        low, high = percentile_interval(np.asarray(measure(drawn))[:, None], 0.95)
+        figures[name] = [round(float(x), 4) for x in (measure(own), low[0], high[0])]
+    figures["brier"] = round(brier_score(chances, truth), 4)
+    figures["calibration_error"] = round(expected_calibration_error(chances, truth), 4)
+    return figures

@@ -1,0 +1,46 @@
+import re
+
+import pandas as pd
+
+from refusal_stability.judging.comparison import Ratings, compare, disagreements
+from refusal_stability.judging.report_page import SHOWN, render
+
+EVIL = "</div><script>alert('x')</script><img src=x onerror=alert(1)>&{{ 7 * 7 }}"
+
+
+def page(rows):
+    table = pd.DataFrame(
+        {
+            "prompt_id": [f"p{i}" for i in range(rows)],
+            "prompt": EVIL,
+            "response": [f"{EVIL} {i}" for i in range(rows)],
+            "n": 1,
+            "one": "REFUSE",
+            "two": "COMPLY",
+        }
+    )
+    ratings = Ratings(table, ["one", "two"])
+    tables = compare(ratings, 100, 0) | {"corrected_rates": []}
+    return render("<b>study</b>", "one", "intro", tables, disagreements(ratings))
+
+
+def test_model_text_is_shown_and_never_run():
+    text = page(1)
+    assert "<script" not in text
+    assert "onerror=alert(1)&gt;" in text
+    assert (
+        re.search(r"<(?!/?(?:html|head|meta|title|style|body|h1|h2|p|div|table|tr|th|td|span|!doctype)\b)[a-z]", text)
+        is None
+    )
+    assert "{{ 7 * 7 }}" in text
+    assert "&lt;b&gt;study" in text
+
+
+def test_the_page_forbids_itself_to_load_or_run_anything():
+    assert "default-src 'none'" in page(1)
+
+
+def test_a_long_list_is_cut_and_says_so():
+    text = page(SHOWN + 5)
+    assert f"{SHOWN} of {SHOWN + 5} different responses" in text
+    assert text.count('class="text"') == 2 * SHOWN

@@ -1,0 +1,190 @@
+import json
+import random
+
+import numpy as np
+import pytest
+
+from refusal_stability.judging import JudgingError, open_judge
+from refusal_stability.judging.trained import TrainedJudge, load_classifier, save_classifier
+from refusal_stability.judging.training import Labelled, train
+from refusal_stability.params import JudgeParams
+from refusal_stability.records import DECISIONS, Condition, Decision, Judgement, Prompt, Response
+from refusal_stability.reference_model import grammar
+
+PROMPTS = list(grammar.topics())[:24]
+
+
+def labelled(per_cell=2, prompts=PROMPTS, decisions=DECISIONS):
+    rng = random.Random(3)
+    rows = [(p, grammar.respond(p, d, rng), d) for p in prompts for d in decisions for _ in range(per_cell)]
+    return Labelled(*map(list, zip(*rows, strict=True)))
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return train(labelled(), "the grammar")
+
+
+def response(prompt, text, missing=None):
+    return Response(Condition("m", "none", 0.0, 1), Prompt("p", prompt, "", ""), text, "stop", missing)
+
+
+def test_it_names_the_decisions_of_prompts_that_it_was_not_trained_on(classifier):
+    fresh = labelled(1, list(grammar.topics())[40:60])
+    chances = classifier.probabilities(fresh.requests, fresh.responses)
+    named = [classifier.classes[i] for i in chances.argmax(axis=1)]
+    assert np.mean([a is b for a, b in zip(named, fresh.decisions, strict=True)]) >= 0.95
+    assert np.allclose(chances.sum(axis=1), 1)
+
+
+def test_the_report_is_cross_validated_with_intervals_around_each_figure(classifier):
+    quality = classifier.about["cross_validation"]
+    for name in ("kappa", "macro_f1", "accuracy"):
+        value, low, high = quality[name]
+        assert low <= value <= high <= 1
+    assert quality["kappa"][0] >= 0.9
+    assert 0 <= quality["brier"] <= 0.2
+    assert classifier.about["prompts"] == 24
+    assert sum(classifier.about["decisions"].values()) == classifier.about["rows"]
+
+
+def test_labels_that_the_text_does_not_tell_have_no_cross_validated_agreement():
+    # Each prompt's own words give its decision away, so only a split by prompt can show that nothing was learnt.
+    rng = random.Random(5)
+    rows = [
+        (f"Prompt {i}?", f"word{i} said again word{i} {j}", rng.choice(DECISIONS)) for i in range(60) for j in range(3)
+    ]
+    by_prompt = {p: d for p, _, d in rows}
+    table = Labelled([p for p, _, _ in rows], [r for _, r, _ in rows], [by_prompt[p] for p, _, _ in rows])
+    assert train(table, "noise").about["cross_validation"]["kappa"][0] < 0.3
+
+
+def test_the_same_labels_give_the_same_file(classifier, tmp_path):
+    save_classifier(classifier, tmp_path / "a.json")
+    save_classifier(train(labelled(), "the grammar"), tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_a_saved_judge_judges_as_before(classifier, tmp_path):
+    save_classifier(classifier, tmp_path / "judge.json")
+    rows = labelled(1)
+    before = classifier.probabilities(rows.requests, rows.responses)
+    after = load_classifier(tmp_path / "judge.json").probabilities(rows.requests, rows.responses)
+    assert np.abs(before - after).max() < 1e-5
+
+
+def test_two_decisions_are_enough(tmp_path):
+    two = train(labelled(1, decisions=(Decision.REFUSE, Decision.COMPLY)), "two")
+    assert two.classes == (Decision.REFUSE, Decision.COMPLY)
+    judge = TrainedJudge(two)
+    rows = judge.judge([response(PROMPTS[0], "I can't help with that. It could hurt someone.")])
+    assert rows[0][0].decision is Decision.REFUSE
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (labelled(1, decisions=(Decision.REFUSE,)), "1 of the decisions"),
+        (labelled(1, prompts=PROMPTS[:3]), "REFUSE is labelled on 3 prompts, fewer than the 5 folds"),
+    ],
+)
+def test_too_few_labels_are_an_error(rows, said):
+    with pytest.raises(JudgingError, match=said):
+        train(rows, "few")
+
+
+class Second:
+    """Another judge: decides PARTIAL and remembers what it was handed."""
+
+    def __init__(self):
+        self.handed = []
+        self.closed = False
+
+    def judge(self, responses):
+        self.handed += [r.text for r in responses]
+        return [(Judgement(Decision.PARTIAL, "looked closely"),) for _ in responses]
+
+    def close(self):
+        self.closed = True
+
+
+def test_what_it_is_unsure_of_is_handed_to_the_other_judge_and_nothing_else(classifier):
+    clear, mixed = "I can't help with that. It could hurt someone.", "Sure, I can't help in detail. Begin with it."
+    sure, unsure = classifier.probabilities([PROMPTS[0]] * 2, [clear, mixed]).max(axis=1)
+    assert unsure < sure
+    other = Second()
+    judge = TrainedJudge(classifier, 1, (sure + unsure) / 2, lambda: other)
+    judged = judge.judge([response(PROMPTS[0], clear), response(PROMPTS[0], mixed), response("q", "", "HTTP 500")])
+    assert other.handed == [mixed]
+    assert other.closed
+    assert judged[0][0].decision is Decision.REFUSE
+    assert judged[1][0].decision is Decision.PARTIAL
+    assert judged[1][0].reasoning.startswith("handed over (REFUSE 0.")
+    assert judged[1][0].reasoning.endswith("): looked closely")
+    assert judged[2][0].missing_reason == "no response: HTTP 500"
+
+
+def test_the_other_judge_is_not_opened_without_need(classifier):
+    def never():
+        raise AssertionError("opened")
+
+    judge = TrainedJudge(classifier, 1, 0.34, never)
+    judge.judge([response(PROMPTS[0], "I can't help with that. It could hurt someone.")])
+
+
+def test_it_opens_by_its_params_and_hands_over_to_a_judge_of_the_panel(classifier, tmp_path):
+    save_classifier(classifier, tmp_path / "judge.json")
+    params = JudgeParams(
+        kind="trained", path=str(tmp_path / "judge.json"), settings={"escalate_below": 1.0, "escalate_to": "rules"}
+    )
+    judge = open_judge("cheap", params, "judging.judges.cheap", {"rules": JudgeParams()})
+    ((judgement,),) = judge.judge([response("How?", "I can't help.")])
+    assert judgement.reasoning.endswith("opens with a refusal")
+
+
+def broken(change):
+    def apply(kept):
+        change(kept)
+        return kept
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        broken(lambda k: k.update(format="another")),
+        broken(lambda k: k.update(classes=["REFUSE", "REFUSE"])),
+        broken(lambda k: k.update(classes=["REFUSE", "MAYBE"])),
+        broken(lambda k: k.update(temperature=0)),
+        broken(lambda k: k.update(temperature="1")),
+        broken(lambda k: k.pop("coefficients")),
+        broken(lambda k: k["coefficients"][0].pop()),
+        broken(lambda k: k["intercepts"].__setitem__(0, None)),
+        broken(lambda k: k["vocabularies"]["words"]["terms"].__setitem__(0, 7)),
+        broken(lambda k: k["vocabularies"]["words"]["terms"].__setitem__(0, k["vocabularies"]["words"]["terms"][1])),
+        broken(lambda k: k["vocabularies"].pop("words")),
+        lambda kept: [],
+        lambda kept: "judge",
+    ],
+)
+def test_a_file_that_was_tampered_with_names_itself(classifier, tmp_path, change):
+    path = tmp_path / "judge.json"
+    save_classifier(classifier, path)
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(JudgingError, match="not a trained judge") as error:
+        load_classifier(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\x80\x04.", b'{"format": NaN}', b"[" * 50_000])
+def test_a_file_that_is_no_json_names_itself(tmp_path, content):
+    path = tmp_path / "judge.json"
+    path.write_bytes(content)
+    with pytest.raises(JudgingError, match="not a trained judge"):
+        load_classifier(path)
+
+
+def test_an_absent_file_names_the_command_that_makes_it(tmp_path):
+    with pytest.raises(JudgingError, match="train-judge"):
+        load_classifier(tmp_path / "none.json")
