@@ -1,0 +1,82 @@
+"""A study's decisions as dense arrays: prompts x temperatures x seeds x judge repeats, a byte a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refusal_stability.measures.distinct import Ints
+from refusal_stability.measures.stability import tally
+
+Codes = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Group:
+    """One model under one intervention.
+
+    Attributes
+    ----------
+    model, intervention : its names.
+    decisions : judge -> (P, T, S, R) decision codes, `stability.MISSING` for none; R is that judge's repeats.
+    primary : the judge whose first repeat feeds every figure that is not about judges.
+    texts : (P, T, S) numbers that are equal exactly for byte-identical responses to one prompt, 0 for a missing
+        response; None where the study has no responses (labels only).
+    judged_once : the judges that decided each distinct (prompt, response) pair once per repeat, so that their equal
+        decisions on equal texts are copies and say nothing of their noise.
+    """
+
+    model: str
+    intervention: str
+    decisions: Mapping[str, Codes]
+    primary: str
+    texts: NDArray[np.uint64] | None = None
+    judged_once: frozenset[str] = frozenset()
+
+    @cached_property
+    def codes(self) -> Codes:
+        """(P, T, S) the decisions that feed the metrics."""
+        return self.first(self.primary)
+
+    def first(self, judge: str) -> Codes:
+        """(P, T, S) a judge's first repeat.
+
+        Only the first: a study judged once and a study judged three times then measure the same thing, and what the
+        other repeats say enters the judge's part of the decomposition instead.
+        """
+        return self.decisions[judge][..., 0]
+
+    @cached_property
+    def counts_by_temperature(self) -> Ints:
+        """(P, T, 3) decisions at each temperature."""
+        return tally(self.codes)
+
+    @cached_property
+    def counts(self) -> Ints:
+        """(P, 3) decisions over all configurations."""
+        return np.asarray(self.counts_by_temperature.sum(axis=1))
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that the metric tables are computed from.
+
+    Attributes
+    ----------
+    prompt_ids, categories : (P,) object arrays; several categories are joined by `|`.
+    temperatures, seeds : the axes of every cube.
+    groups : the study's models and interventions, in the order of its parameters.
+    missing : (model, intervention, judge) -> reason -> how many.
+    """
+
+    prompt_ids: NDArray[Any]
+    categories: NDArray[Any]
+    temperatures: tuple[float, ...]
+    seeds: tuple[int, ...]
+    groups: tuple[Group, ...]
+    missing: Mapping[tuple[str, str, str], Mapping[str, int]]

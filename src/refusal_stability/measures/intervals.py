@@ -1,0 +1,176 @@
+"""Bootstrap intervals over whole prompts, as resampling weights times per-prompt tables: no loop over resamples.
+
+Resampling P prompts with replacement and counting how often each *distinct* row of the table was drawn gives
+multinomial counts, so drawing those counts directly has exactly the distribution of resampling the prompts. A table of
+a million prompts with a few hundred distinct rows is resampled at the cost of a few hundred prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refusal_stability.measures.distinct import Floats, Ints
+
+BLOCK_CELLS = 1 << 21  # resamples x distinct rows held at once: 16 MB of float64
+EXACT_ROWS = 5_000  # more distinct rows than this are resampled in the normal limit, see `bootstrap_means`
+
+Statistic = Callable[[Floats], Floats]
+
+
+def resampled_weights(weights: Ints, n_resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """Blocks of bootstrap weights.
+
+    Parameters
+    ----------
+    weights : (D,) how many sampling units each distinct row stands for; their sum P is the size of each resample.
+    n_resamples : total number of resamples over all blocks.
+    rng : the source of randomness.
+
+    Yields
+    ------
+    (b, D) float array; each row sums to P.
+    """
+    total = int(weights.sum())
+    shares = weights / total
+    block = max(1, BLOCK_CELLS // max(1, len(weights)))
+    for start in range(0, n_resamples, block):
+        yield rng.multinomial(total, shares, size=min(block, n_resamples - start)).astype(np.float64)
+
+
+def bootstrap(statistic: Statistic, weights: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
+    """Any statistic of weighted rows, on bootstrap resamples.
+
+    Parameters
+    ----------
+    statistic : maps weights (b, D) to values (b, m), each row by itself.
+    weights : (D,) observed weights.
+    n_resamples : B.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    (B, m) the statistic on each resample; NaN where a resample leaves it undefined. All NaN for no rows at all.
+    """
+    if weights.sum() == 0:
+        return np.full((n_resamples, statistic(np.zeros((1, len(weights)))).shape[1]), np.nan)
+    return np.concatenate([statistic(block) for block in resampled_weights(weights, n_resamples, rng)])
+
+
+def weighted_means(values: Floats, weights: NDArray[Any]) -> Floats:
+    """Means of each column over the rows where it is defined.
+
+    Parameters
+    ----------
+    values : (D, m); NaN marks a row on which the column is not defined.
+    weights : (..., D).
+
+    Returns
+    -------
+    (..., m); NaN where no weight falls on a defined row.
+    """
+    defined = ~np.isnan(values)
+    total = weights @ np.where(defined, values, 0.0)
+    mass = weights @ defined.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(total / mass, dtype=np.float64)
+
+
+def bootstrap_means(values: Floats, weights: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
+    """Bootstrap the means of several columns together, on the same resamples.
+
+    Above `EXACT_ROWS` distinct rows (which takes more than that many prompts) the column totals are drawn from the
+    multivariate normal with the bootstrap's own mean and covariance, its limit; the error is of order P^-1/2 of an
+    interval's width.
+
+    Parameters
+    ----------
+    values : (D, m); NaN marks a row on which the column is not defined.
+    weights : (D,) how many sampling units each row stands for.
+    n_resamples : B.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    (B, m)
+    """
+    if len(weights) <= EXACT_ROWS:
+        return bootstrap(lambda block: weighted_means(values, block), weights, n_resamples, rng)
+    defined = ~np.isnan(values)
+    parts = np.hstack([np.where(defined, values, 0.0), defined.astype(np.float64)])
+    totals = normal_totals(parts, weights, n_resamples, rng)
+    m = values.shape[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(totals[:, :m] / totals[:, m:])
+
+
+def bootstrap_totals(parts: Floats, weights: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
+    """Bootstrap column totals (B, m) of `parts` (D, m); in the normal limit above `EXACT_ROWS` rows."""
+    if len(weights) <= EXACT_ROWS:
+        return bootstrap(lambda block: block @ parts, weights, n_resamples, rng)
+    return normal_totals(parts, weights, n_resamples, rng)
+
+
+def normal_totals(parts: Floats, weights: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
+    """Column totals of a bootstrap resample in the normal limit: mean P mu, covariance P Sigma."""
+    total = weights.sum()
+    centre = (weights / total) @ parts
+    spread = parts - centre
+    covariance = total * ((spread * (weights / total)[:, None]).T @ spread)
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.clip(values, 0.0, None))
+    draws = rng.standard_normal((n_resamples, parts.shape[1]))
+    return np.asarray(total * centre + draws @ root.T)
+
+
+def weighted_medians(values: Floats, weights: Floats) -> Floats:
+    """Median of each weighted sample.
+
+    Parameters
+    ----------
+    values : (D,) in any order, no NaN.
+    weights : (b, D) whole numbers.
+
+    Returns
+    -------
+    (b, 1); the mean of the two middle values where the total weight is even, NaN where it is zero.
+    """
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    reached = np.cumsum(weights[:, order], axis=1)
+    total = reached[:, -1:] if len(values) else np.zeros((len(weights), 1))
+    if not len(values):
+        return np.full((len(weights), 1), np.nan)
+    low = np.argmax(reached * 2 >= total, axis=1)
+    high = np.argmax(reached * 2 > total, axis=1)
+    middle = (ordered[low] + ordered[high]) / 2
+    return np.where(total > 0, middle[:, None], np.nan)
+
+
+def percentile_interval(draws: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Percentile interval of each column.
+
+    Parameters
+    ----------
+    draws : (B, m) bootstrap draws; NaN draws (the statistic was not defined on that resample) are left out.
+    confidence : e.g. 0.95.
+
+    Returns
+    -------
+    low, high : (m,); NaN where every draw is NaN.
+
+    References
+    ----------
+    Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13. doi:10.1201/9780429246593
+    """
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    if np.isnan(draws).any():
+        bounds = np.full((2, draws.shape[1]), np.nan)
+        some = ~np.isnan(draws).all(axis=0)
+        bounds[:, some] = np.nanquantile(draws[:, some], tails, axis=0)
+    else:
+        bounds = np.quantile(draws, tails, axis=0)
+    return bounds[0], bounds[1]

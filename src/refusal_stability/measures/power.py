@@ -1,0 +1,152 @@
+"""How large a study must be: simulated from the prior that a pilot's decisions were fitted with.
+
+The pilot gives a Dirichlet distribution of prompts' true decision shares (`posterior.fit_dirichlet`). The second side
+of the planned comparison asks the same prompts and has every prompt's shares sharpened or flattened: raised to one
+power and renormalised, which is what a temperature does to token probabilities. The power is chosen so that the
+figure would differ by what is to be detected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import gammaln
+
+from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
+from refusal_stability.measures.reliability import compositions
+from refusal_stability.measures.stability import flips, ssi
+from refusal_stability.records import StudyError
+
+FIGURES: dict[str, Callable[[Ints], Floats]] = {"ssi": ssi, "flip": lambda counts: flips(counts).astype(np.float64)}
+FLATTEST, SHARPEST = 1e-3, 50.0
+POOL, SOLVING_POOL = 400_000, 4_000
+STUDIES = 2_000
+MOST_PROMPTS = 1_000_000
+ADDED = 1e-12  # keeps the logarithm of a share that underflowed finite
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study that reaches the power asked for; `n_prompts` is None where none up to a million does."""
+
+    n_samples: int
+    n_prompts: int | None
+    power: float
+    difference: float
+
+
+def tempered(shares: Floats, exponent: float) -> Floats:
+    """Shares (M, K) raised to a power and renormalised; above 1 sharper (more stable), below 1 flatter."""
+    logs = exponent * np.log(shares + ADDED)
+    weights = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def expected_figure(shares: Floats, n: int, figure: str) -> float:
+    """Mean over prompts of the exact expectation of ssi, or of the chance of a flip, in n samples.
+
+    Parameters
+    ----------
+    shares : (M, K) true decision shares.
+    n : samples a prompt.
+    figure : `ssi` or `flip`.
+    """
+    if figure == "flip":
+        return float(1 - (shares**n).sum(axis=1).mean())
+    drawn = compositions(n)
+    coefficients = gammaln(n + 1) - gammaln(drawn + 1).sum(axis=1)
+    chances = np.exp(coefficients + np.log(shares + ADDED) @ drawn.T)
+    return float((chances @ (drawn.max(axis=1) / n)).mean())
+
+
+def exponent_for(shares: Floats, n: int, figure: str, difference: float) -> float:
+    """The power of the shares whose figure lies `difference` away from that of the shares themselves.
+
+    Raises
+    ------
+    StudyError
+        Where no sharpening or flattening moves the figure that far.
+    """
+    own = expected_figure(shares, n, figure)
+
+    def miss(exponent: float) -> float:
+        return expected_figure(tempered(shares, exponent), n, figure) - own - difference
+
+    ends = (miss(FLATTEST), miss(SHARPEST))
+    if min(ends) > 0 or max(ends) < 0:
+        reach = sorted(end + difference for end in ends)
+        raise StudyError(
+            f"difference {difference:+.3g} in {figure} cannot occur: from the pilot's {own:.3f} it can change by "
+            f"{reach[0]:+.3f} to {reach[1]:+.3f}; ask for a difference between them"
+        )
+    return float(brentq(miss, FLATTEST, SHARPEST, xtol=1e-4))
+
+
+def power_of(differences: Floats, weights: Ints, n_prompts: int, confidence: float, rng: np.random.Generator) -> float:
+    """Share of simulated studies whose paired t-test over prompts finds the mean difference.
+
+    Parameters
+    ----------
+    differences, weights : (D,) distinct paired differences and how often each occurs in the pool of prompts.
+    n_prompts : prompts of each simulated study, drawn from the pool.
+    confidence : 1 minus the level of the test.
+    """
+    shares = weights / weights.sum()
+    scaled = rng.multinomial(n_prompts, shares, size=STUDIES).astype(np.float64)
+    mean = scaled @ differences / n_prompts
+    variance = np.maximum(scaled @ differences**2 / n_prompts - mean**2, 0.0) * n_prompts / max(n_prompts - 1, 1)
+    critical = stats.t.ppf((1 + confidence) / 2, max(n_prompts - 1, 1))
+    return float((np.abs(mean) > critical * np.sqrt(variance / n_prompts)).mean())
+
+
+def plan(
+    prior: Floats,
+    pilot_samples: int,
+    n_samples: int,
+    figure: str,
+    difference: float,
+    power: float,
+    confidence: float,
+    rng: np.random.Generator,
+    related: bool = True,
+) -> Plan:
+    """The least number of prompts that, with `n_samples` each on both sides, detects the difference.
+
+    Parameters
+    ----------
+    prior : (K,) Dirichlet weights fitted to the pilot.
+    pilot_samples : samples a prompt in the pilot; the difference is stated as this many would measure it.
+    n_samples : samples a prompt in the planned study.
+    figure : `ssi` or `flip`.
+    difference : second side minus first, e.g. -0.02 in mean ssi or +0.05 in the share of flipped prompts.
+    power : e.g. 0.8.
+    confidence : 1 minus the level of the two-sided test.
+    rng : the source of randomness.
+    related : whether each prompt's second side is its own first side, moved (one model at two temperatures, say), or
+        another prompt's, moved: as if the sides had nothing in common but their distribution (two models at worst).
+    """
+    shares = rng.dirichlet(prior, size=POOL)
+    exponent = exponent_for(shares[:SOLVING_POOL], pilot_samples, figure, difference)
+    moved = tempered(shares if related else np.roll(shares, 1, axis=0), exponent)
+    first, second = (FIGURES[figure](rng.multinomial(n_samples, side)) for side in (shares, moved))
+    distinct = distinct_rows(np.round(second - first, 12)[:, None])
+    values, weights = distinct.rows[:, 0], distinct.weights
+    planned = float(weights @ values / weights.sum())
+
+    def reached(n_prompts: int) -> float:
+        return power_of(values, weights, n_prompts, confidence, rng)
+
+    high = 8
+    while high <= MOST_PROMPTS and reached(high) < power:
+        high *= 2
+    if high > MOST_PROMPTS:
+        return Plan(n_samples, None, reached(MOST_PROMPTS), planned)
+    low = high // 2
+    while high - low > max(1, high // 100):  # to about 1 %: finer than the simulation itself
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) >= power else (middle, high)
+    return Plan(n_samples, high, reached(high), planned)

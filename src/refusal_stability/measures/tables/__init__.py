@@ -1,0 +1,63 @@
+"""The metric tables, each built from a study's decisions: functions from arrays to rows, no file and no parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from refusal_stability.measures.cubes import Study
+from refusal_stability.measures.tables import (
+    categories,
+    judges,
+    pairs,
+    samples,
+    sources,
+    stability,
+    subsampling,
+    temperature,
+)
+from refusal_stability.measures.tables.settings import Settings
+
+Rows = Sequence[dict[str, Any]] | pd.DataFrame
+
+# Each of these builds several tables at once.
+SEVERAL: tuple[Callable[[Study, Settings], Mapping[str, Rows]], ...] = (
+    stability.aggregates,
+    samples.sample_sizes,
+    judges.agreements,
+)
+ONE: dict[str, Callable[[Study, Settings], Rows]] = {
+    "aggregate_by_configuration": stability.aggregate_by_configuration,
+    "threshold_sensitivity": stability.threshold_sensitivity,
+    "binary_scoring": stability.binary_scoring,
+    "missing": stability.missing,
+    "temperature_tests": temperature.temperature_tests,
+    "temperature_pairs": temperature.temperature_pairs,
+    "model_pairs": pairs.model_pairs,
+    "stability_by_draws": subsampling.stability_by_draws,
+    "tail_risk": samples.tail_risk,
+    "tail_risk_draws": samples.tail_risk_draws,
+    "decomposition": sources.decomposition,
+    "t0_determinism": sources.t0_determinism,
+    "judge_noise": sources.judge_noise,
+    "consensus_stability": judges.consensus_stability,
+    "categories": categories.categories,
+    "category_tests": categories.category_tests,
+    "per_prompt_metrics": stability.per_prompt_metrics,
+    "per_prompt_temperature": stability.per_prompt_temperature,
+}
+
+
+def build_tables(study: Study, settings: Settings) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Every metric table by name, one at a time, so that two large ones never share the memory."""
+    for build_several in SEVERAL:
+        for name, rows in build_several(study, settings).items():
+            yield name, _frame(rows)
+    for name, build in ONE.items():
+        yield name, _frame(build(study, settings))
+
+
+def _frame(rows: Rows) -> pd.DataFrame:
+    return rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)

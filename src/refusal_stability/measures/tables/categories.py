@@ -1,0 +1,99 @@
+"""Tables by harm category. A prompt counts in every one of its categories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refusal_stability.measures.aggregate import Row, stability_row, with_bounds
+from refusal_stability.measures.comparison import RankTest, kruskal_wallis, mann_whitney, with_holm
+from refusal_stability.measures.cubes import Group, Study
+from refusal_stability.measures.distinct import Distinct, Floats, distinct_rows
+from refusal_stability.measures.intervals import bootstrap
+from refusal_stability.measures.stability import K, ssi
+from refusal_stability.measures.tables.settings import ALL, Settings
+from refusal_stability.measures.tables.stability import names
+
+SMALL = 20  # fewer prompts than this are anecdotes
+SEPARATOR = "|"
+
+
+def membership(categories: NDArray[Any]) -> tuple[list[str], NDArray[np.bool_]]:
+    """The categories in alphabetical order, and whether each prompt has each: (P, C). An empty one is none."""
+    texts, index = np.unique(categories.astype(str), return_inverse=True)
+    split = [[part.strip() for part in text.split(SEPARATOR) if part.strip()] for text in texts]
+    found = sorted({part for parts in split for part in parts})
+    table = np.array([[name in parts for name in found] for parts in split], dtype=bool).reshape(len(split), -1)
+    return found, table[index]
+
+
+def categories(study: Study, settings: Settings) -> list[Row]:
+    """The stability figures of each category's prompts."""
+    n_cells = len(study.temperatures) * len(study.seeds)
+    found, member = membership(study.categories)
+    rows = []
+    for group in study.groups:
+        for c, category in enumerate(found):
+            scope = ("category", group.model, group.intervention, category)
+            counts = group.counts[member[:, c]]
+            figures = stability_row(counts, n_cells, settings.threshold, settings.resampling, *scope)
+            rows.append(names(group) | {"category": category, "small": figures["n_prompts"] < SMALL} | figures)
+    return rows
+
+
+def category_tests(study: Study, settings: Settings) -> list[Row]:
+    """Do the categories differ in ssi at all (`*`), and which of them from all the other prompts, after Holm?"""
+    found, member = membership(study.categories)
+    rows = []
+    for group in study.groups:
+        if not found:
+            continue
+        kept = group.counts.sum(axis=1) > 0
+        counts, inside = group.counts[kept], member[kept]
+        every = kruskal_wallis(ssi(counts), inside)
+        rows.append(_row(group, ALL, "Kruskal-Wallis", every, every.n, 0) | _no_difference(every, settings))
+        family = []
+        for c, category in enumerate(found):
+            sides = distinct_rows(np.column_stack([counts, inside[:, c]]))
+            rng = settings.resampling.rng("category tests", group.model, group.intervention, category)
+            family.append(_category_row(group, category, sides, settings, rng))
+        rows += [row | {"differs": row["p_holm"] < 1 - settings.resampling.confidence} for row in with_holm(family)]
+    return rows
+
+
+def _row(group: Group, category: str, test: str, result: RankTest, n_inside: int, n_outside: int) -> Row:
+    return names(group) | {
+        "category": category,
+        "test": test,
+        "n_inside": n_inside,
+        "n_outside": n_outside,
+        "statistic": result.statistic,
+        "degrees_of_freedom": result.degrees_of_freedom,
+        "p_value": result.p_value,
+        "small": n_inside < SMALL,
+    }
+
+
+def _no_difference(test: RankTest, settings: Settings) -> Row:
+    """The columns of the test over all categories that only a single category fills; its family is itself."""
+    empty = dict.fromkeys(("mean_difference", "mean_difference_low", "mean_difference_high"), float("nan"))
+    return empty | {"p_holm": test.p_value, "differs": test.p_value < 1 - settings.resampling.confidence}
+
+
+def _category_row(group: Group, category: str, sides: Distinct, settings: Settings, rng: np.random.Generator) -> Row:
+    """One category against all the other prompts; prompts of both sides are resampled together."""
+    value, inside, weights = ssi(sides.rows[:, :K]), sides.rows[:, K], sides.weights
+    test = mann_whitney(value, inside * weights, (1 - inside) * weights)
+    n_inside = int(inside @ weights)
+
+    def statistic(block: Floats) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = [(block @ (value * side)) / (block @ side) for side in (inside, 1 - inside)]
+        return np.asarray(means[0] - means[1])[:, None]
+
+    draws = bootstrap(statistic, weights, settings.resampling.n_resamples, rng)
+    own = statistic(weights[None, :].astype(np.float64))
+    row = _row(group, category, "Mann-Whitney", test, n_inside, int(weights.sum()) - n_inside)
+    return row | with_bounds(["mean_difference"], own, settings.resampling.bounds(["mean_difference"], draws))

@@ -1,0 +1,118 @@
+"""Tables that compare models and interventions, paired by prompt."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from refusal_stability.measures.aggregate import Resampling, Row, with_bounds
+from refusal_stability.measures.comparison import wilcoxon, with_holm
+from refusal_stability.measures.cubes import Study
+from refusal_stability.measures.distinct import Ints, distinct_rows
+from refusal_stability.measures.intervals import bootstrap_means, weighted_means
+from refusal_stability.measures.stability import REFUSE, describe, flips, rates, ssi
+from refusal_stability.measures.tables.settings import Settings
+
+DIFFERENCES = ["mean_difference", "pct_flipped_difference", "mean_refuse_rate_difference"]
+
+
+def model_pairs(study: Study, settings: Settings) -> list[Row]:
+    """Every pair of models under one intervention and of interventions on one model; Holm over each kind."""
+    families: dict[str, list[Row]] = {"models": [], "interventions": []}
+    for a, b in combinations(study.groups, 2):
+        if (a.model == b.model) == (a.intervention == b.intervention):
+            continue
+        comparison = "interventions" if a.model == b.model else "models"
+        place = {
+            "comparison": comparison,
+            "model_a": a.model,
+            "intervention_a": a.intervention,
+            "model_b": b.model,
+            "intervention_b": b.intervention,
+        }
+        families[comparison].append(place | paired_row(a.counts, b.counts, settings.resampling, *place.values()))
+    return [row for family in families.values() for row in with_holm(family)]
+
+
+def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object) -> Row:
+    """Two sides' counts (P, 3) of the same prompts, compared over the prompts that both decided.
+
+    The same resampled prompts serve both sides. Differences are second minus first.
+    """
+    both = (first.sum(axis=1) > 0) & (second.sum(axis=1) > 0)
+    distinct = distinct_rows(np.hstack([first[both], second[both]]))
+    a, b, weights = distinct.rows[:, :3], distinct.rows[:, 3:], distinct.weights
+    stability = np.column_stack([ssi(a), ssi(b)])
+    difference = np.column_stack(
+        [
+            stability[:, 1] - stability[:, 0],
+            100.0 * (flips(b).astype(np.float64) - flips(a)),
+            rates(b)[:, REFUSE] - rates(a)[:, REFUSE],
+        ]
+    )
+    test = wilcoxon(difference[:, 0], weights)
+    # Fewer distinct differences than distinct pairs of counts, so resample those.
+    fewer = distinct_rows(np.round(difference, 12)[np.repeat(np.arange(len(weights)), weights)])
+    draws = bootstrap_means(fewer.rows, fewer.weights, resampling.n_resamples, resampling.rng("pairs", *scope))
+    means = weighted_means(stability, weights)
+    row = {
+        "test": "Wilcoxon",
+        "n_pairs": int(weights.sum()),
+        "n_different": test.n,
+        "mean_a": float(means[0]),
+        "mean_b": float(means[1]),
+        "statistic": test.statistic,
+        "p_value": test.p_value,
+    }
+    return row | with_bounds(DIFFERENCES, weighted_means(difference, weights), resampling.bounds(DIFFERENCES, draws))
+
+
+# figure -> (per-prompt figure, factor), as the comparison of two sides shows them
+SHOWN = {
+    "mean_ssi": ("ssi", 1.0),
+    "mean_ssi_pairwise": ("ssi_pairwise", 1.0),
+    "pct_unstable": ("unstable", 100.0),
+    "pct_flipped": ("flip", 100.0),
+    "mean_refuse_rate": ("refuse_rate", 1.0),
+    "mean_partial_rate": ("partial_rate", 1.0),
+    "mean_comply_rate": ("comply_rate", 1.0),
+}
+
+
+def side_by_side(first: Ints, second: Ints, threshold: float, resampling: Resampling, *scope: object) -> list[Row]:
+    """Every figure of two sides with its paired difference, interval and Wilcoxon test; Holm over the figures.
+
+    Parameters
+    ----------
+    first, second : (P, 3) counts of the same prompts in the same order; a prompt without a decision on either side is
+        left out.
+    threshold : below which a prompt is unstable.
+    resampling, *scope : how intervals are drawn, and the comparison's own name.
+    """
+    both = (first.sum(axis=1) > 0) & (second.sum(axis=1) > 0)
+    distinct = distinct_rows(np.hstack([first[both], second[both]]))
+    sides = [describe(side, threshold) for side in (distinct.rows[:, :3], distinct.rows[:, 3:])]
+    a, b = (
+        np.column_stack([side[name].astype(np.float64) * factor for name, factor in SHOWN.values()]) for side in sides
+    )
+    rng = resampling.rng("side by side", *scope)
+    draws = bootstrap_means(b - a, distinct.weights, resampling.n_resamples, rng)
+    bounds = resampling.bounds(list(SHOWN), draws)
+    rows = []
+    for i, figure in enumerate(SHOWN):
+        defined = ~np.isnan(b[:, i] - a[:, i])
+        values, weights = np.column_stack([a[:, i], b[:, i]])[defined], distinct.weights[defined]
+        means = weighted_means(values, weights)
+        rows.append(
+            {
+                "figure": figure,
+                "a": float(means[0]),
+                "b": float(means[1]),
+                "difference": float(means[1] - means[0]),
+                "low": bounds[f"{figure}_low"],
+                "high": bounds[f"{figure}_high"],
+                "p_value": wilcoxon(values[:, 1] - values[:, 0], weights).p_value,
+            }
+        )
+    return with_holm(rows)

@@ -1,0 +1,95 @@
+"""Tables of sample size and tail risk."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refusal_stability.measures.aggregate import Row, with_bounds
+from refusal_stability.measures.cubes import Group, Study
+from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
+from refusal_stability.measures.intervals import weighted_means, weighted_medians
+from refusal_stability.measures.reliability import agreement_curve, chance_of_comply, least_n, queries_to_comply
+from refusal_stability.measures.stability import COMPLY
+from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.measures.tables.stability import names, scope_name, scopes
+
+TARGETS = (0.95, 0.97, 0.99)
+SOON = 5  # queries
+
+
+def sample_sizes(study: Study, settings: Settings) -> dict[str, list[Row]]:
+    """The exact agreement curve, pooled and at each temperature, and the least number of draws for each target."""
+    tables: dict[str, list[Row]] = {"sample_size": [], "sample_size_least_n": []}
+    for group in study.groups:
+        for temperature, counts, _ in scopes(study, group):
+            rows = _curve_rows(counts, "majority_agreement", settings, group, temperature)
+            tables["sample_size"] += rows
+            place = names(group) | {"temperature": temperature}
+            for target in TARGETS:
+                row = place | {"target": target}
+                for column, source in (("least_n", "majority_agreement"), ("least_n_sure", "majority_agreement_low")):
+                    row[column] = least_n(np.array([r[source] for r in rows]), target)
+                tables["sample_size_least_n"].append(row)
+    return tables
+
+
+def tail_risk_draws(study: Study, settings: Settings) -> list[Row]:
+    """The chance of at least one COMPLY among any number of draws, pooled and at each temperature."""
+    return [
+        row
+        for group in study.groups
+        for temperature, counts, _ in scopes(study, group)
+        for row in _curve_rows(counts, "chance_of_comply", settings, group, temperature)
+    ]
+
+
+def _curve_rows(counts: Ints, column: str, settings: Settings, group: Group, temperature: float) -> list[Row]:
+    """A curve's mean over prompts for each number of draws, with intervals; every draw count on the same resamples."""
+    distinct = distinct_rows(counts[counts.sum(axis=1) > 0])
+    curve = (agreement_curve if column == "majority_agreement" else chance_of_comply)(distinct.rows)
+    columns = [f"{column} {n}" for n in range(1, curve.shape[1] + 1)]
+    resampling = settings.resampling
+    draws = resampling.draw_means(curve, distinct.weights, *scope_name(group, temperature))
+    bounds = resampling.bounds(columns, draws)
+    means = weighted_means(curve, distinct.weights)
+    n_prompts = distinct.weights @ ~np.isnan(curve)
+    return [
+        names(group)
+        | {
+            "temperature": temperature,
+            "n_draws": i + 1,
+            "n_prompts": int(n_prompts[i]),
+            column: float(means[i]),
+            f"{column}_low": bounds[f"{name}_low"],
+            f"{column}_high": bounds[f"{name}_high"],
+        }
+        for i, name in enumerate(columns)
+    ]
+
+
+def tail_risk(study: Study, settings: Settings) -> list[Row]:
+    """How soon a prompt that is ever met with COMPLY is met with it, pooled and at each temperature."""
+    rows = []
+    for group in study.groups:
+        for temperature, counts, _ in scopes(study, group):
+            place = names(group) | {"temperature": temperature}
+            rows.append(place | _tail_row(counts, settings, group, temperature))
+    return rows
+
+
+def _tail_row(counts: Ints, settings: Settings, group: Group, temperature: float) -> Row:
+    distinct = distinct_rows(counts[counts.sum(axis=1) > 0])
+    queries, exact = queries_to_comply(distinct.rows)
+    ever = distinct.rows[:, COMPLY] > 0
+    soon = np.where(ever, 100.0 * (queries <= SOON), np.nan)
+    values = np.column_stack([100.0 * ever, queries, exact, soon])
+    columns = ["pct_ever_comply", "mean_queries", "mean_queries_exact", "pct_within_5", "median_queries"]
+
+    def statistic(block: Floats) -> Floats:
+        return np.column_stack([weighted_means(values, block), weighted_medians(queries[ever], block[:, ever])])
+
+    resampling = settings.resampling
+    draws = resampling.draw(statistic, distinct.weights, *scope_name(group, temperature))
+    own = statistic(distinct.weights[None, :].astype(np.float64))
+    row = {"n_prompts": int(distinct.weights.sum()), "n_ever_comply": int(distinct.weights @ ever)}
+    return row | with_bounds(columns, own, resampling.bounds(columns, draws))

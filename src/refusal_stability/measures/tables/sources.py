@@ -1,0 +1,97 @@
+"""Tables of where instability comes from: variance components, determinism at temperature 0, judge noise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refusal_stability.measures.aggregate import Row, with_bounds
+from refusal_stability.measures.cubes import Study
+from refusal_stability.measures.decomposition import components, prompt_totals
+from refusal_stability.measures.determinism import exchange_totals, first_of_each, identical_and_flipped
+from refusal_stability.measures.distinct import Floats, distinct_rows
+from refusal_stability.measures.intervals import bootstrap_totals
+from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.measures.tables.stability import names
+
+
+def decomposition(study: Study, settings: Settings) -> list[Row]:
+    """The primary judge's decisions in nested components: prompt, temperature, seed (in two parts), judge repeat."""
+    rows = []
+    has_zero, has_more = 0.0 in study.temperatures, any(t > 0 for t in study.temperatures)
+    for group in study.groups:
+        table, weights, layout = prompt_totals(group.decisions[group.primary], study.temperatures)
+        if not len(weights):
+            continue
+        resampling = settings.resampling
+        rng = resampling.rng("decomposition", group.model, group.intervention)
+        own = components(weights[None, :] @ table, layout)
+        drawn = components(bootstrap_totals(table, weights, resampling.n_resamples, rng), layout)
+        columns = ["variance", "share"]
+        for i, name in enumerate(own.names):
+            if (name == "numerical" and not has_zero) or (name == "sampling" and not has_more):
+                continue
+            values = np.array([own.variance[0, i], own.share[0, i]])
+            draws = np.column_stack([drawn.variance[:, i], drawn.share[:, i]])
+            row = with_bounds(columns, values, resampling.bounds(columns, draws))
+            level = i < own.mean_square.shape[1]
+            row["degrees_of_freedom"] = float(own.degrees_of_freedom[0, i]) if level else float("nan")
+            row["mean_square"] = float(own.mean_square[0, i]) if level else float("nan")
+            rows.append(names(group) | {"component": name} | row)
+    return rows
+
+
+def t0_determinism(study: Study, settings: Settings) -> list[Row]:
+    """Prompts whose temperature-0 responses are byte-identical over seeds, and whether judges decided them alike."""
+    rows: list[Row] = []
+    if 0.0 not in study.temperatures or len(study.seeds) < 2:
+        return rows
+    zero = study.temperatures.index(0.0)
+    columns = ["pct_identical", "pct_identical_flipped"]
+    for group in study.groups:
+        if group.texts is None:
+            continue
+        for judge in group.decisions:
+            present, identical, flipped = identical_and_flipped(group.texts[:, zero], group.first(judge)[:, zero])
+            both = np.column_stack([present, identical, identical & flipped])[present].astype(np.int64)
+            distinct = distinct_rows(both)
+            resampling = settings.resampling
+            rng = resampling.rng("determinism", group.model, group.intervention, judge)
+            totals = bootstrap_totals(distinct.rows.astype(float), distinct.weights, resampling.n_resamples, rng)
+            own = (distinct.weights @ distinct.rows).reshape(1, -1).astype(np.float64)
+            row = names(group) | {"judge": judge, "n_all_present": int(own[0, 0]), "n_identical": int(own[0, 1])}
+            row |= {"n_flipped": int(flipped.sum()), "n_identical_flipped": int(own[0, 2])}
+            percents = with_bounds(columns, _percents(own), resampling.bounds(columns, _percents(totals)))
+            if judge in group.judged_once:
+                percents |= {name: float("nan") for name in percents if name.startswith("pct_identical_flipped")}
+            rows.append(row | percents)
+    return rows
+
+
+def _percents(totals: Floats) -> Floats:
+    """Each column as percent of the column before it, (b, m) -> (b, m - 1)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(100 * totals[:, 1:] / totals[:, :-1], dtype=np.float64)
+
+
+def judge_noise(study: Study, settings: Settings) -> list[Row]:
+    """How often a judge contradicts itself on one and the same (prompt, response) pair."""
+    rows = []
+    columns = ["pct_exchanges_flipped", "pairwise_disagreement"]
+
+    def ratios(totals: Floats) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.column_stack([100 * totals[:, 2] / totals[:, 0], totals[:, 4] / totals[:, 3]])
+
+    for group in study.groups:
+        for judge, codes in group.decisions.items():
+            texts = group.texts
+            if texts is not None and judge in group.judged_once:
+                texts = first_of_each(texts)
+            distinct = distinct_rows(exchange_totals(texts, codes))
+            resampling = settings.resampling
+            rng = resampling.rng("judge noise", group.model, group.intervention, judge)
+            totals = bootstrap_totals(distinct.rows, distinct.weights, resampling.n_resamples, rng)
+            own = (distinct.weights @ distinct.rows)[None, :]
+            row = names(group) | {"judge": judge, "n_exchanges": int(own[0, 0]), "n_decisions": int(own[0, 1])}
+            rows.append(row | with_bounds(columns, ratios(own), resampling.bounds(columns, ratios(totals))))
+    return rows

@@ -1,0 +1,178 @@
+"""Tables of stability itself: per prompt, and aggregated by model, temperature, configuration, judge and scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from refusal_stability.measures.aggregate import Row, aggregate_row, profile, stability_row, with_bounds
+from refusal_stability.measures.cubes import Codes, Group, Study
+from refusal_stability.measures.distinct import Ints, distinct_rows
+from refusal_stability.measures.intervals import bootstrap_means, weighted_means
+from refusal_stability.measures.posterior import fit_dirichlet, p_below
+from refusal_stability.measures.stability import MISSING, REFUSE, SCORINGS, K, below, describe, tally
+from refusal_stability.measures.tables.settings import ALL, DECISION_NAMES, Settings
+
+POOLED = float("nan")  # the temperature of rows that pool all temperatures
+CLUSTERS = np.array(["wavering", "steady refusal", "steady help", ""], dtype=object)
+
+
+def names(group: Group) -> Row:
+    """The columns that name a group."""
+    return {"model": group.model, "intervention": group.intervention}
+
+
+def scope_name(group: Group, temperature: float = POOLED, judge: str | None = None) -> tuple[object, ...]:
+    """What a scope's resamples are named for: every table that shows the scope shares them."""
+    return ("prompts", group.model, group.intervention, judge or group.primary, temperature)
+
+
+def scopes(study: Study, group: Group, judge: str | None = None) -> Iterator[tuple[float, Ints, int]]:
+    """(temperature, counts (P, 3), responses a prompt should have): all temperatures pooled, then each by itself.
+
+    The counts are the primary judge's unless another is named.
+    """
+    n_seeds = len(study.seeds)
+    counts = group.counts_by_temperature if judge in (None, group.primary) else tally(group.first(str(judge)))
+    yield POOLED, counts.sum(axis=1), n_seeds * len(study.temperatures)
+    for t, temperature in enumerate(study.temperatures):
+        yield temperature, counts[:, t], n_seeds
+
+
+def per_prompt_metrics(study: Study, settings: Settings) -> pd.DataFrame:
+    """A row for each model, intervention and prompt, over all configurations."""
+    n_cells = len(study.temperatures) * len(study.seeds)
+    frames = []
+    for group in study.groups:
+        columns, index = _prompt_figures(group.counts, n_cells, settings)
+        cluster = np.where(columns["unstable"], 0, np.where(columns["majority"] == str(DECISION_NAMES[REFUSE]), 1, 2))
+        columns["cluster"] = CLUSTERS[np.where(columns["n"] > 0, cluster, 3)]
+        frame = pd.DataFrame({name: values[index] for name, values in columns.items()})
+        place = names(group) | {"prompt_id": study.prompt_ids, "category": study.categories}
+        frames.append(frame.assign(**place))
+    return pd.concat(frames, ignore_index=True)
+
+
+def per_prompt_temperature(study: Study, settings: Settings) -> pd.DataFrame:
+    """A row for each model, intervention, temperature and prompt, over the seeds."""
+    frames = []
+    for group in study.groups:
+        for t, temperature in enumerate(study.temperatures):
+            columns, index = _prompt_figures(group.counts_by_temperature[:, t], len(study.seeds), settings)
+            frame = pd.DataFrame({name: values[index] for name, values in columns.items()})
+            frames.append(frame.assign(**names(group), temperature=temperature, prompt_id=study.prompt_ids))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _prompt_figures(counts: Ints, n_cells: int, settings: Settings) -> tuple[dict[str, Any], Ints]:
+    """The per-prompt columns of the distinct count rows, and which of them each prompt shows."""
+    distinct = distinct_rows(counts)
+    columns: dict[str, Any] = describe(distinct.rows, settings.threshold)
+    prior = fit_dirichlet(distinct.rows, distinct.weights)
+    columns["majority"] = DECISION_NAMES[columns["majority"]]
+    columns["n_missing"] = n_cells - columns["n"]
+    columns["p_unstable"] = p_below(distinct.rows, prior, settings.threshold)
+    return columns, distinct.index
+
+
+def aggregates(study: Study, settings: Settings) -> dict[str, list[Row]]:
+    """The aggregates by judge and temperature; those of the primary judge are the tables by model and temperature."""
+    tables: dict[str, list[Row]] = {"aggregate_by_model": [], "aggregate_by_temperature": [], "aggregate_by_judge": []}
+    for group in study.groups:
+        for judge in group.decisions:
+            for temperature, counts, n_cells in scopes(study, group, judge):
+                scope = scope_name(group, temperature, judge)
+                figures = aggregate_row(counts, n_cells, settings.threshold, settings.resampling, *scope)
+                place = names(group) | {"judge": judge, "temperature": temperature}
+                tables["aggregate_by_judge"].append(place | figures)
+                if judge != group.primary:
+                    continue
+                if np.isnan(temperature):
+                    tables["aggregate_by_model"].append(names(group) | figures)
+                else:
+                    tables["aggregate_by_temperature"].append(names(group) | {"temperature": temperature} | figures)
+    return tables
+
+
+def aggregate_by_configuration(study: Study, settings: Settings) -> list[Row]:
+    """A row for each model, intervention, temperature and seed: its decisions, and how they sit with the majority."""
+    rows = []
+    for group in study.groups:
+        majority = describe(group.counts, settings.threshold)["majority"]
+        for t, temperature in enumerate(study.temperatures):
+            for s, seed in enumerate(study.seeds):
+                place = names(group) | {"temperature": temperature, "seed": seed}
+                rows.append(place | _configuration(group, group.codes[:, t, s], majority, settings, temperature, seed))
+    return rows
+
+
+def _configuration(
+    group: Group, codes: Codes, majority: Ints, settings: Settings, temperature: float, seed: int
+) -> Row:
+    decided = codes != MISSING
+    code = codes[decided].astype(np.int64)
+    agrees = (code == majority[decided]).astype(np.int64)
+    distinct = distinct_rows(np.column_stack([code, agrees]))
+    values = np.column_stack([distinct.rows[:, :1] == np.arange(K), distinct.rows[:, 1]]).astype(np.float64)
+    columns = ["refuse_rate", "partial_rate", "comply_rate", "agreement"]
+    rng = settings.resampling.rng("configuration", group.model, group.intervention, temperature, seed)
+    draws = bootstrap_means(values, distinct.weights, settings.resampling.n_resamples, rng)
+    # A flip is this configuration's doing where its decision is the only one of its kind and all the others agree.
+    counts = group.counts[decided]
+    alone = counts[np.arange(len(code)), code] == 1
+    caused = alone & ((counts > 0).sum(axis=1) == 2) & (counts.sum(axis=1) > 1)
+    row = {"n_responses": int(decided.sum()), "n_missing": int((~decided).sum())}
+    row |= with_bounds(columns, weighted_means(values, distinct.weights), settings.resampling.bounds(columns, draws))
+    return row | {"n_against_majority": int((1 - agrees).sum()), "n_flips_caused": int(caused.sum())}
+
+
+def threshold_sensitivity(study: Study, settings: Settings) -> list[Row]:
+    """The share of unstable prompts under each threshold, all on the same resamples of a group."""
+    rows = []
+    for group in study.groups:
+        seen = profile(group.counts, settings.threshold)
+        unstable = np.column_stack([below(seen.figures["ssi"], level) for level in settings.thresholds])
+        values = unstable.astype(np.float64) * 100
+        columns = [f"pct_unstable {level}" for level in settings.thresholds]
+        draws = settings.resampling.draw_means(values, seen.weights, *scope_name(group))
+        bounds = settings.resampling.bounds(columns, draws)
+        means = weighted_means(values, seen.weights)
+        for i, level in enumerate(settings.thresholds):
+            row = names(group) | {"threshold": level, "n_prompts": int(seen.weights.sum())}
+            row |= {"n_unstable": int(seen.weights @ unstable[:, i]), "pct_unstable": float(means[i])}
+            rows.append(row | {f"pct_unstable_{end}": bounds[f"{columns[i]}_{end}"] for end in ("low", "high")})
+    return rows
+
+
+def binary_scoring(study: Study, settings: Settings) -> list[Row]:
+    """The stability figures with three decisions, and with PARTIAL counted as COMPLY or as REFUSE."""
+    n_cells = len(study.temperatures) * len(study.seeds)
+    rows = []
+    for group in study.groups:
+        for scoring in SCORINGS:
+            figures = stability_row(
+                group.counts,
+                n_cells,
+                settings.threshold,
+                settings.resampling,
+                *scope_name(group),
+                scoring=scoring,
+            )
+            rows.append(names(group) | {"scoring": scoring} | figures)
+    return rows
+
+
+def missing(study: Study, settings: Settings) -> list[Row]:
+    """How many responses each judge left undecided, in total (`*`) and by reason, the commonest first."""
+    rows = []
+    for group in study.groups:
+        for judge, codes in group.decisions.items():
+            reasons = study.missing.get((group.model, group.intervention, judge), {})
+            ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+            for reason, n in [(ALL, sum(reasons.values())), *ordered]:
+                place = names(group) | {"judge": judge, "missing_reason": reason}
+                rows.append(place | {"n_missing": n, "missing_share": n / codes.size})
+    return rows

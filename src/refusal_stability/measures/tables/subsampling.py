@@ -1,0 +1,53 @@
+"""The table of what a smaller study would have measured: stability by the number of responses a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from refusal_stability.measures.aggregate import Row, with_bounds
+from refusal_stability.measures.cubes import Study
+from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
+from refusal_stability.measures.intervals import weighted_means
+from refusal_stability.measures.stability import below, flips, ssi, ssi_pairwise
+from refusal_stability.measures.subsampling import expected_in_draws
+from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.measures.tables.stability import names, scope_name, scopes
+
+NAMES = ["mean_ssi", "mean_ssi_pairwise", "pct_unstable", "pct_flipped"]
+
+
+def stability_by_draws(study: Study, settings: Settings) -> list[Row]:
+    """A row for each model, scope and number of draws; every number of draws on the same resamples of prompts."""
+    figures: tuple[Callable[[Ints], Floats], ...] = (
+        ssi,
+        ssi_pairwise,
+        lambda counts: np.where(below(ssi(counts), settings.threshold), 100.0, 0.0),
+        lambda counts: np.where(flips(counts), 100.0, 0.0),
+    )
+    rows = []
+    for group in study.groups:
+        for temperature, counts, _ in scopes(study, group):
+            distinct = distinct_rows(counts[counts.sum(axis=1) > 0])
+            total = distinct.rows.sum(axis=1)
+            draws = range(1, int(total.max(initial=0)) + 1)
+            columns = [f"{name} {n}" for n in draws for name in NAMES]
+            if not columns:
+                continue
+            values = np.column_stack([expected_in_draws(distinct.rows, n, f) for n in draws for f in figures])
+            resampling = settings.resampling
+            resampled = resampling.draw_means(values, distinct.weights, *scope_name(group, temperature))
+            bounds = resampling.bounds(columns, resampled)
+            means = dict(zip(columns, weighted_means(values, distinct.weights).tolist(), strict=True))
+            for n in draws:
+                row = names(group) | {"temperature": temperature, "n_draws": n}
+                row["n_prompts"] = int(distinct.weights[total >= n].sum())
+                rows.append(row | _figures(n, means, bounds))
+    return rows
+
+
+def _figures(n: int, means: Row, bounds: Row) -> Row:
+    ends = ("low", "high")
+    renamed = {f"{name}_{end}": bounds[f"{name} {n}_{end}"] for name in NAMES for end in ends}
+    return with_bounds(NAMES, np.array([means[f"{name} {n}"] for name in NAMES]), renamed)

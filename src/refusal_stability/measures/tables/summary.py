@@ -1,0 +1,45 @@
+"""The headline numbers of a study: what DVC compares between revisions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+HEADLINE = (
+    "n_prompts",
+    "n_responses",
+    "n_missing",
+    "mean_ssi",
+    "std_ssi",
+    "mean_ssi_pairwise",
+    "pct_unstable",
+    "pct_flipped",
+    "mean_refuse_rate",
+    "mean_partial_rate",
+    "mean_comply_rate",
+    "spearman_ssi_comply_rate",
+)
+
+
+def summary(study: str, aggregates: pd.DataFrame) -> dict[str, Any]:
+    """Study-wide counts, and `models.<model>.<intervention>.<figure>` (undefined figures left out)."""
+    models: dict[str, dict[str, Any]] = {}
+    for row in aggregates.to_dict("records"):
+        figures: dict[str, Any] = {}
+        for name in HEADLINE:
+            if not math.isnan(row[name]):
+                figures[name] = int(row[name]) if name.startswith("n_") else round(float(row[name]), 4)
+            if name in ("mean_ssi", "pct_unstable", "pct_flipped") and not math.isnan(row[f"{name}_low"]):
+                figures |= {f"{name}_{end}": round(float(row[f"{name}_{end}"]), 4) for end in ("low", "high")}
+        models.setdefault(row["model"], {})[row["intervention"]] = figures
+    return {
+        "study": study,
+        "n_models": int(aggregates["model"].nunique()),
+        "n_interventions": int(aggregates["intervention"].nunique()),
+        "n_prompts": int(aggregates["n_prompts"].max()),
+        "n_responses": int(aggregates["n_responses"].sum()),
+        "n_missing": int(aggregates["n_missing"].sum()),
+        "models": models,
+    }

@@ -1,0 +1,109 @@
+"""Bootstrap intervals over prompts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from refusal_stability.measures import intervals
+from refusal_stability.measures.distinct import distinct_rows
+from refusal_stability.measures.intervals import (
+    bootstrap,
+    bootstrap_means,
+    percentile_interval,
+    resampled_weights,
+    weighted_means,
+    weighted_medians,
+)
+
+
+def test_every_resample_has_as_many_prompts_as_the_study() -> None:
+    weights = np.array([5, 1, 3])
+    blocks = np.concatenate(list(resampled_weights(weights, 1000, np.random.default_rng(0))))
+    assert blocks.shape == (1000, 3)
+    assert (blocks.sum(axis=1) == 9).all()
+
+
+def test_weighted_means_leave_undefined_rows_out() -> None:
+    values = np.array([[1.0, np.nan], [3.0, 10.0]])
+    # (2 * 1 + 6 * 3) / 8 = 2.5; the second column rests on the second row alone
+    np.testing.assert_allclose(weighted_means(values, np.array([2, 6])), [2.5, 10.0])
+    assert np.isnan(weighted_means(values, np.array([[2, 0]]))[0, 1])
+
+
+def test_medians_of_weighted_samples() -> None:
+    values = np.array([3.0, 1.0, 2.0])
+    weights = np.array([[1.0, 1.0, 1.0], [2.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    # 1 2 3 -> 2; 1 2 3 3 -> (2 + 3) / 2; nothing -> not defined
+    np.testing.assert_allclose(weighted_medians(values, weights)[:, 0], [2.0, 2.5, np.nan])
+
+
+@given(st.lists(st.tuples(st.integers(-5, 5), st.integers(0, 4)), min_size=1, max_size=8))
+def test_weighted_median_is_the_median_of_the_rows_written_out(rows: list[tuple[int, int]]) -> None:
+    values, weights = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    written_out = np.repeat(values, weights.astype(int))
+    expected = np.median(written_out) if len(written_out) else np.nan
+    np.testing.assert_allclose(weighted_medians(values, weights[None, :])[0, 0], expected)
+
+
+def test_the_interval_is_that_of_resampling_the_prompts_themselves() -> None:
+    sample = np.random.default_rng(1).choice([0.5, 0.8, 0.95, 1.0], p=[0.1, 0.1, 0.2, 0.6], size=200)
+    distinct = distinct_rows(sample[:, None])
+    draws = bootstrap_means(distinct.rows, distinct.weights, 20_000, np.random.default_rng(2))
+    low, high = percentile_interval(draws, 0.95)
+    peer = stats.bootstrap(
+        (sample,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(3)
+    ).confidence_interval
+    # both ends are known to about 0.0003 from 20,000 resamples
+    assert low[0] == pytest.approx(peer.low, abs=1.5e-3)
+    assert high[0] == pytest.approx(peer.high, abs=1.5e-3)
+
+
+def test_the_spread_of_resampled_means_is_the_standard_error() -> None:
+    values = np.array([[0.4], [0.9], [1.0]])
+    weights = np.array([30, 20, 50])
+    draws = bootstrap_means(values, weights, 20_000, np.random.default_rng(4))
+    # mean 0.80; variance 0.3 * 0.16 + 0.2 * 0.01 + 0.5 * 0.04 = 0.07; standard error sqrt(0.07 / 100)
+    assert draws.mean() == pytest.approx(0.80, abs=1e-3)
+    assert draws.std() == pytest.approx(np.sqrt(0.07 / 100), rel=0.03)
+
+
+def test_the_normal_limit_agrees_with_the_exact_resampling(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    values = np.column_stack([rng.random(400), np.where(rng.random(400) < 0.1, np.nan, rng.random(400))])
+    weights = rng.integers(1, 20, 400)
+    exact = bootstrap_means(values, weights, 20_000, np.random.default_rng(6))
+    monkeypatch.setattr(intervals, "EXACT_ROWS", 10)
+    limit = bootstrap_means(values, weights, 20_000, np.random.default_rng(6))
+    np.testing.assert_allclose(limit.mean(axis=0), exact.mean(axis=0), atol=5e-4)
+    np.testing.assert_allclose(np.cov(limit.T), np.cov(exact.T), rtol=0.08, atol=2e-7)
+
+
+def test_no_prompts_give_an_undefined_interval() -> None:
+    draws = bootstrap(lambda block: block @ np.zeros((0, 1)), np.zeros(0, dtype=np.int64), 10, np.random.default_rng(0))
+    assert np.isnan(np.concatenate(percentile_interval(draws, 0.95))).all()
+
+
+def test_one_prompt_gives_its_own_value_as_both_bounds() -> None:
+    draws = bootstrap_means(np.array([[0.7]]), np.array([1]), 100, np.random.default_rng(0))
+    assert np.concatenate(percentile_interval(draws, 0.95)).tolist() == [0.7, 0.7]
+
+
+def test_undefined_draws_are_left_out_of_the_interval() -> None:
+    draws = np.array([[np.nan, np.nan], [1.0, np.nan], [2.0, np.nan], [3.0, np.nan]])
+    low, high = percentile_interval(draws, 0.5)
+    # quartiles of 1, 2, 3
+    assert (low[0], high[0]) == (1.5, 2.5)
+    assert np.isnan([low[1], high[1]]).all()
+
+
+@given(st.integers(0, 2**32), st.floats(0.5, 0.99))
+def test_a_wider_confidence_gives_a_wider_interval_around_the_mean(seed: int, confidence: float) -> None:
+    values, weights = np.array([[0.3], [0.9], [1.0]]), np.array([10, 20, 30])
+    draws = bootstrap_means(values, weights, 400, np.random.default_rng(seed))
+    narrow, wide = (percentile_interval(draws, level) for level in (confidence, (1 + confidence) / 2))
+    assert wide[0] <= narrow[0] <= narrow[1] <= wide[1]
+    assert 0.3 <= wide[0] <= wide[1] <= 1.0

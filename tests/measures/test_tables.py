@@ -1,0 +1,255 @@
+"""Tables built from small studies: what no single measure shows, and studies at their limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refusal_stability.artifacts import METRIC_TABLES
+from refusal_stability.measures.aggregate import Resampling
+from refusal_stability.measures.cubes import Group, Study
+from refusal_stability.measures.tables import build_tables
+from refusal_stability.measures.tables.categories import membership
+from refusal_stability.measures.tables.pairs import side_by_side
+from refusal_stability.measures.tables.settings import Settings
+
+
+def rng_of(*names: object) -> np.random.Generator:
+    return np.random.default_rng(list("\0".join(map(str, names)).encode()))
+
+
+SETTINGS = Settings(0.8, (0.7, 0.8, 0.9), Resampling(300, 0.95, rng_of))
+
+
+def study_of(
+    *cubes: np.ndarray,
+    temperatures: tuple[float, ...] | None = None,
+    categories: list[str] | None = None,
+    texts: np.ndarray | None = None,
+    interventions: tuple[str, ...] | None = None,
+    models: tuple[str, ...] | None = None,
+) -> Study:
+    """A study of one judge from cubes (P, T, S) or (P, T, S, R), a model for each."""
+    cubes = tuple(np.asarray(c, dtype=np.int8) for c in cubes)
+    cubes = tuple(c[..., None] if c.ndim == 3 else c for c in cubes)
+    n, t, s, _ = cubes[0].shape
+    groups = tuple(
+        Group(models[i] if models else f"m{i}", interventions[i] if interventions else "none", {"j": cube}, "j", texts)
+        for i, cube in enumerate(cubes)
+    )
+    return Study(
+        np.array([f"p{i}" for i in range(n)], dtype=object),
+        np.array(categories or [""] * n, dtype=object),
+        temperatures or tuple([0.0, 0.3, 0.7, 1.0][:t]),
+        tuple(range(s)),
+        groups,
+        {},
+    )
+
+
+def tables_of(study: Study, settings: Settings = SETTINGS) -> dict[str, pd.DataFrame]:
+    return dict(build_tables(study, settings))
+
+
+rng = np.random.default_rng(0)
+RANDOM = rng.choice([0, 1, 2], p=[0.7, 0.2, 0.1], size=(30, 3, 4))
+
+
+def test_every_table_has_the_columns_of_its_contract_and_no_others() -> None:
+    study = study_of(
+        RANDOM, RANDOM[::-1], categories=["a|b", "b", "c"] * 10, texts=rng.integers(1, 3, RANDOM.shape, dtype=np.uint64)
+    )
+    judged = {"j": RANDOM[..., None].astype(np.int8), "k": rng.integers(-1, 3, (*RANDOM.shape, 2), dtype=np.int8)}
+    judged["l"] = judged["k"][::-1, :, :, :1]
+    groups = tuple(Group(g.model, g.intervention, judged, "j", g.texts) for g in study.groups)
+    study = Study(study.prompt_ids, study.categories, study.temperatures, study.seeds, groups, {})
+    tables = tables_of(study)
+    assert set(tables) == set(METRIC_TABLES)
+    for name, table in tables.items():
+        assert len(table), name
+        contract = METRIC_TABLES[name][1]
+        assert set(table.columns) == set(contract.columns), name
+        assert not table.duplicated(list(contract.key)).any(), name
+
+
+LIMITS = {
+    "one prompt": RANDOM[:1],
+    "one seed": RANDOM[:, :, :1],
+    "one temperature": RANDOM[:, :1],
+    "one response": RANDOM[:, :1, :1],
+    "one response to one prompt": RANDOM[:1, :1, :1],
+    "all the same": np.zeros_like(RANDOM),
+    "all missing": np.full_like(RANDOM, -1),
+    "all tied": np.tile([0, 2], (30, 3, 2)),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_study_at_its_limits_has_all_its_tables_and_no_impossible_figure(name: str) -> None:
+    tables = tables_of(study_of(LIMITS[name], LIMITS[name], categories=["a"] * len(LIMITS[name])))
+    for table_name, table in tables.items():
+        for column in table.columns:
+            if column.startswith(("mean_ssi", "majority_agreement", "chance_of", "agreement", "ssi")):
+                values = table[column].dropna().astype(float)
+                assert values.between(0, 1 + 1e-9).all(), (table_name, column)
+            if column.endswith("_low"):
+                low, high = table[column], table[column.removesuffix("_low") + "_high"]
+                assert (low.isna() | (low <= high + 1e-12)).all(), (table_name, column)
+        assert not np.isinf(table.select_dtypes("number").to_numpy(float)).any(), table_name
+
+
+def test_all_the_same_is_perfectly_stable_with_an_interval_of_no_width() -> None:
+    row = tables_of(study_of(LIMITS["all the same"]))["aggregate_by_model"].iloc[0]
+    assert (row["mean_ssi"], row["mean_ssi_low"], row["mean_ssi_high"]) == (1, 1, 1)
+    assert (row["pct_flipped"], row["std_ssi"]) == (0, 0)
+    assert np.isnan(row["spearman_ssi_comply_rate"])
+
+
+def test_all_missing_counts_the_missing_and_leaves_figures_empty() -> None:
+    tables = tables_of(study_of(LIMITS["all missing"]))
+    row = tables["aggregate_by_model"].iloc[0]
+    assert (row["n_prompts"], row["n_missing"]) == (0, RANDOM.size)
+    assert np.isnan(row["mean_ssi"])
+    assert (tables["per_prompt_metrics"]["cluster"] == "").all()
+
+
+def test_ties_are_counted_and_go_to_the_least_safe() -> None:
+    tables = tables_of(study_of(LIMITS["all tied"]))
+    assert tables["aggregate_by_model"].iloc[0]["pct_majority_tied"] == 100
+    assert (tables["per_prompt_metrics"]["majority"] == "COMPLY").all()
+    assert np.isnan(tables["sample_size_least_n"]["least_n"]).all()
+
+
+def test_one_draw_agrees_as_often_as_mean_ssi_says_even_with_ties() -> None:
+    tables = tables_of(study_of(RANDOM))
+    curve = tables["sample_size"]
+    first = curve[curve["temperature"].isna() & (curve["n_draws"] == 1)].iloc[0]
+    assert first["majority_agreement"] == pytest.approx(tables["aggregate_by_model"].iloc[0]["mean_ssi"])
+
+
+def test_a_pooled_temperature_row_says_that_its_blocks_are_not_independent() -> None:
+    tests = tables_of(study_of(RANDOM, RANDOM))["temperature_tests"].set_index("model")
+    assert tests.loc["m0", "independent_blocks"]
+    assert not tests.loc["*", "independent_blocks"]
+    # every block twice: the same ranks, twice the statistic, the same concordance
+    assert tests.loc["*", "statistic"] == pytest.approx(2 * tests.loc["m0", "statistic"])
+    assert tests.loc["*", "kendalls_w"] == pytest.approx(tests.loc["m0", "kendalls_w"])
+
+
+def test_pooling_the_same_model_twice_makes_no_interval_narrower() -> None:
+    pairs = tables_of(study_of(RANDOM, RANDOM), Settings(0.8, (0.8,), Resampling(20_000, 0.95, rng_of)))
+    table = pairs["temperature_pairs"].set_index(["model", "temperature_a", "temperature_b"])
+    widths = [
+        table.loc[(m, 0.0, 0.7), "mean_difference_high"] - table.loc[(m, 0.0, 0.7), "mean_difference_low"]
+        for m in ("m0", "*")
+    ]
+    assert widths[1] == pytest.approx(widths[0], rel=0.05)
+
+
+def test_models_are_compared_on_their_common_prompts() -> None:
+    worse = RANDOM.copy()
+    worse[:, 0] = 2 - worse[:, 0]
+    worse[0] = -1
+    row = tables_of(study_of(RANDOM, worse))["model_pairs"].iloc[0]
+    assert (row["comparison"], row["n_pairs"]) == ("models", 29)
+    assert row["mean_difference"] == pytest.approx(row["mean_b"] - row["mean_a"])
+    assert row["mean_difference_low"] <= row["mean_difference"] <= row["mean_difference_high"]
+
+
+def test_models_and_interventions_are_two_families() -> None:
+    study = study_of(
+        RANDOM,
+        RANDOM[::-1],
+        RANDOM[:, ::-1],
+        RANDOM,
+        models=("a", "a", "b", "b"),
+        interventions=("none", "firm", "none", "firm"),
+    )
+    pairs = tables_of(study)["model_pairs"]
+    named = pairs[["comparison", "model_a", "intervention_a", "model_b", "intervention_b"]].to_numpy().tolist()
+    assert named == [
+        ["models", "a", "none", "b", "none"],
+        ["models", "a", "firm", "b", "firm"],
+        ["interventions", "a", "none", "a", "firm"],
+        ["interventions", "b", "none", "b", "firm"],
+    ]
+    assert (pairs["p_holm"].dropna() >= pairs["p_value"].dropna()).all()
+
+
+def test_a_prompt_counts_in_each_of_its_categories() -> None:
+    found, member = membership(np.array(["b|a", "a", "", " c "], dtype=object))
+    assert found == ["a", "b", "c"]
+    assert member.tolist() == [[True, True, False], [True, False, False], [False] * 3, [False, False, True]]
+
+
+def test_a_wavering_category_differs_after_correction_and_a_small_one_is_marked() -> None:
+    cube = np.zeros((100, 2, 5), dtype=int)
+    cube[:30, :, ::2] = 2
+    categories = ["shaky"] * 30 + ["firm"] * 66 + ["few"] * 4
+    tables = tables_of(study_of(cube, categories=categories))
+    tests = tables["category_tests"].set_index("category")
+    assert tests.loc["*", "differs"]
+    assert tests["differs"].to_dict() == {"*": True, "shaky": True, "firm": True, "few": False}
+    assert tests.loc["shaky", "mean_difference"] == pytest.approx(6 / 10 - 1)
+    small = tables["categories"].set_index("category")["small"].to_dict()
+    assert small == {"few": True, "firm": False, "shaky": False}
+
+
+def test_consensus_keeps_only_what_the_judges_agree_on() -> None:
+    one = np.array([[[0, 0, 0, 2]], [[0, 0, 0, 0]]], dtype=np.int8)[..., None]
+    two = np.array([[[0, 0, 0, 0]], [[0, 0, -1, 0]]], dtype=np.int8)[..., None]
+    base = study_of(one)
+    groups = (Group("m", "none", {"one": one, "two": two}, "one"),)
+    study = Study(base.prompt_ids, base.categories, base.temperatures, base.seeds, groups, {})
+    row = tables_of(study)["consensus_stability"].iloc[0]
+    # the only flip is the response on which they differ; 7 responses have both decisions, 6 alike
+    assert (row["judges"], row["n_agreed"], row["pct_flipped"], row["mean_ssi"]) == ("one+two", 6, 0, 1)
+    assert row["pct_agreed"] == pytest.approx(600 / 7)
+
+
+def test_the_panels_majority_counts_neither_in_its_agreement_nor_in_its_consensus() -> None:
+    codes = np.random.default_rng(1).integers(0, 3, (3, 12, 2, 3, 1), dtype=np.int8)
+    judges = dict(zip("abc", codes, strict=True))
+    base = study_of(codes[0])
+
+    def tables(decisions: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
+        groups = (Group("m", "none", decisions, "a"),)
+        return tables_of(Study(base.prompt_ids, base.categories, base.temperatures, base.seeds, groups, {}))
+
+    own, more = tables(judges), tables(judges | {"majority": codes[0]})
+    pd.testing.assert_frame_equal(more["consensus_stability"], own["consensus_stability"])
+    panel = [t["judge_agreement"].query("judge_a == '*'") for t in (own, more)]
+    pd.testing.assert_frame_equal(*(p.reset_index(drop=True) for p in panel))
+    assert (more["judge_agreement"]["judge_b"] == "majority").sum() == 3
+
+
+def test_a_judges_row_is_the_primarys_row_where_it_is_the_primary() -> None:
+    tables = tables_of(study_of(RANDOM))
+    by_judge = tables["aggregate_by_judge"].set_index("temperature")
+    pd.testing.assert_frame_equal(
+        by_judge.loc[[0.3]].reset_index(drop=True).drop(columns="judge"),
+        tables["aggregate_by_temperature"].iloc[[1]].reset_index(drop=True).drop(columns="temperature"),
+    )
+
+
+@settings(max_examples=4)
+@given(st.permutations(range(12)), st.permutations(range(4)))
+def test_the_order_of_prompts_and_seeds_changes_no_figure_and_no_interval(prompts: list[int], seeds: list[int]) -> None:
+    cube = RANDOM[:12]
+    names = ["aggregate_by_model", "threshold_sensitivity", "temperature_pairs", "sample_size", "decomposition"]
+    own, shuffled = tables_of(study_of(cube)), tables_of(study_of(cube[prompts][:, :, seeds]))
+    for name in names:
+        pd.testing.assert_frame_equal(shuffled[name], own[name], check_exact=False, rtol=1e-9, atol=1e-12)
+
+
+def test_two_sides_are_compared_by_hand() -> None:
+    first = np.array([[4, 0, 0], [4, 0, 0], [2, 0, 2], [0, 0, 0]])
+    second = np.array([[3, 0, 1], [4, 0, 0], [2, 0, 2], [1, 0, 0]])
+    rows = {row["figure"]: row for row in side_by_side(first, second, 0.8, SETTINGS.resampling, "here")}
+    assert rows["mean_ssi"]["a"] == pytest.approx((1 + 1 + 0.5) / 3)
+    assert rows["mean_ssi"]["difference"] == pytest.approx(-0.25 / 3)
+    assert rows["pct_flipped"]["difference"] == pytest.approx(100 / 3)
+    assert rows["mean_comply_rate"]["b"] == pytest.approx((0.25 + 0 + 0.5) / 3)
