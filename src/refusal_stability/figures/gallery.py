@@ -1,0 +1,170 @@
+"""Every figure of a study: how it is drawn, from which tables, and the words that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from refusal_stability.figures import comparison, depth, stability, temperature
+from refusal_stability.figures.cast import Cast
+from refusal_stability.figures.words import (
+    categories_in_words,
+    clusters_in_words,
+    decisions_in_words,
+    flips_in_words,
+    judges_in_words,
+    samples_in_words,
+    sources_in_words,
+    stability_in_words,
+    temperature_in_words,
+    temperatures_apart_in_words,
+    thresholds_in_words,
+    wavering_in_words,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from refusal_stability.figures.house import Tables
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One figure.
+
+    Attributes
+    ----------
+    name : its file name without ending.
+    draw : tables and cast -> figure.
+    tables : the metric tables that it draws (and its words speak of).
+    title, caption : what a reader sees beside it; the caption says how to read it.
+    shows : tables and cast -> a sentence that says in words and numbers what the figure shows; also its alt text.
+    """
+
+    name: str
+    draw: Callable[[Tables, Cast], Figure]
+    tables: tuple[str, ...]
+    title: str
+    caption: str
+    shows: Callable[[Tables, Cast], str]
+
+
+GALLERY: tuple[Plate, ...] = (
+    Plate(
+        "ssi_distribution",
+        stability.ssi_distribution,
+        ("per_prompt_metrics", "aggregate_by_model"),
+        "How stable the prompts are",
+        "Each bar is the share of prompts with that Safety Stability Index (SSI): the share of a prompt's responses "
+        "that agree with its commonest decision, over all temperatures and seeds. Hatched bars, left of the dashed "
+        "line, are unstable prompts. Brackets are bootstrap intervals over prompts.",
+        stability_in_words,
+    ),
+    Plate(
+        "flip_rate",
+        stability.flip_rate,
+        ("aggregate_by_model", "aggregate_by_temperature"),
+        "How many prompts flip",
+        "A prompt flips when it got more than one decision. Left: over every temperature and seed together. Right: "
+        "over the seeds of one temperature, so that nothing but the seed differs. More samples find more flips: the "
+        "two sides rest on different numbers of responses. Lines through the points are bootstrap intervals over "
+        "prompts.",
+        flips_in_words,
+    ),
+    Plate(
+        "temperature_effect",
+        temperature.temperature_effect,
+        ("aggregate_by_temperature",),
+        "What temperature does",
+        "Left: the mean share of a prompt's responses that comply, at each temperature. Right: mean SSI over the "
+        "seeds of one temperature. The right axis does not start at zero. Lines through the points are bootstrap "
+        "intervals over prompts; models are set slightly apart so that none hides another.",
+        temperature_in_words,
+    ),
+    Plate(
+        "stability_vs_compliance",
+        stability.stability_vs_compliance,
+        ("per_prompt_metrics", "aggregate_by_model"),
+        "Stability against compliance",
+        "Each circle is a group of prompts; its area is how many. Towards the right, more of a prompt's responses "
+        "comply, fully or in part; towards the top, they agree more. Prompts at the top left are refused every "
+        "time, at the top right answered every time (yellow where the commonest decision is PARTIAL); the shaded "
+        "ones waver. Areas compare within a panel only.",
+        clusters_in_words,
+    ),
+    Plate(
+        "model_comparison",
+        comparison.model_comparison,
+        ("aggregate_by_model",),
+        "The models side by side",
+        "Left: mean decision shares over prompts. Middle and right: mean SSI and the share of unstable prompts, "
+        "with bootstrap intervals over prompts. The SSI axis does not start at zero.",
+        decisions_in_words,
+    ),
+)
+
+# What the first five leave open. Not drawn by the figures stage until they are part of GALLERY.
+FURTHER: tuple[Plate, ...] = (
+    Plate(
+        "within_temperature_stability",
+        temperature.within_temperature_stability,
+        ("aggregate_by_temperature",),
+        "Stability within a temperature",
+        "Left: the chance that two responses to one prompt, at one temperature with two seeds, get the same "
+        "decision. Right: unstable prompts over the seeds of one temperature. The left axis does not start at zero.",
+        temperatures_apart_in_words,
+    ),
+    Plate(
+        "threshold_sensitivity",
+        stability.threshold_sensitivity,
+        ("threshold_sensitivity",),
+        "The choice of threshold",
+        "The share of prompts called unstable under each threshold of SSI, with bootstrap intervals over prompts.",
+        thresholds_in_words,
+    ),
+    Plate(
+        "sample_size",
+        depth.sample_size,
+        ("sample_size",),
+        "How many responses are enough",
+        "The exact chance that the majority of so many responses is the majority of all of the prompt's, averaged "
+        "over prompts. It is 1 at all responses by construction. The axis does not start at zero.",
+        samples_in_words,
+    ),
+    Plate(
+        "category_stability",
+        depth.category_stability,
+        ("categories",),
+        "Stability by harm category",
+        "Mean SSI of the prompts of each category with bootstrap intervals; hollow marks rest on fewer than 20 "
+        "prompts. The axis does not start at zero.",
+        categories_in_words,
+    ),
+    Plate(
+        "decomposition",
+        depth.decomposition,
+        ("decomposition",),
+        "Where instability comes from",
+        "The share of a decision's variance that each source adds; a small share can come out negative because the "
+        "estimates are unbiased.",
+        sources_in_words,
+    ),
+    Plate(
+        "judge_confusion",
+        depth.judge_confusion,
+        ("judge_confusion", "judge_agreement"),
+        "Judges against each other",
+        "Rows: one judge's decisions; columns: the other's. Each row's shares add up to 100 %.",
+        judges_in_words,
+    ),
+    Plate(
+        "decision_heatmap",
+        depth.decision_heatmap,
+        ("per_prompt_metrics", "per_prompt_temperature"),
+        "The prompts that waver most",
+        "A row is a prompt, the least stable first, named by the start of its id; its responses at each temperature "
+        "are coloured by decision and sorted, because seeds of different prompts have nothing in common.",
+        wavering_in_words,
+    ),
+)

@@ -1,0 +1,115 @@
+"""A quantity against another as one line for each model: points, intervals, names at the lines' ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refusal_stability.figures.cast import Series, wrapped
+from refusal_stability.figures.house import draw_intervals
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from refusal_stability.figures.house import Floats
+
+POINTS_A_LINE = 10.0
+LINE_END_WIDTH = 18
+DODGE = 0.012
+LEAST_SPAN = 0.05
+
+
+def draw_lines(axes: Axes, table: pd.DataFrame, series: Sequence[Series], x: str, y: str) -> None:
+    """Draw `y` with its interval against `x` for each series, stepped aside a little so that no interval hides another.
+
+    The limits of both axes must be set before: the names at the lines' ends are placed by them.
+    """
+    low, high = axes.get_xlim()
+    ends = []
+    for place, one in enumerate(series):
+        rows = one.of(table).sort_values(x)
+        aside = (place - (len(series) - 1) / 2) * DODGE * (high - low)
+        across, values = rows[x].to_numpy(dtype=float) + aside, rows[y].to_numpy(dtype=float)
+        draw_intervals(axes, across, rows[f"{y}_low"], rows[f"{y}_high"], one.colour)
+        axes.plot(across, values, color=one.colour, marker=one.marker, markersize=4.5, linestyle=one.line)
+        known = np.flatnonzero(np.isfinite(values))
+        if known.size:
+            ends.append((float(across[known[-1]]), float(values[known[-1]]), one))
+    name_line_ends(axes, ends)
+
+
+def name_line_ends(axes: Axes, ends: Sequence[tuple[float, float, Series]]) -> None:
+    """Write each series' name beside its line's last point (x, y); names keep clear of each other.
+
+    A thin line leads from a name to the line's end, and the marker is repeated, so that the two are matched in grey.
+    """
+    if not ends:
+        return
+    names = [wrapped(one.label, LINE_END_WIDTH, 2) for _, _, one in ends]
+    low, high = axes.get_ylim()
+    per_point = (high - low) / (axes.get_window_extent().height / axes.figure.dpi * 72)
+    sizes = [per_point * POINTS_A_LINE * (name.count("\n") + 1) for name in names]
+    placed = spread([y for _, y, _ in ends], sizes, low, high)
+    left, right = axes.get_xlim()
+    start = right + 0.01 * (right - left)
+    for (x, y, one), name, height in zip(ends, names, placed, strict=True):
+        axes.plot([x, start], [y, height], color=one.colour, linewidth=0.6, alpha=0.55, clip_on=False, zorder=1.5)
+        axes.plot([start], [height], color=one.colour, marker=one.marker, markersize=4, clip_on=False, linestyle="none")
+        axes.annotate(
+            name,
+            (start, height),
+            xytext=(5, 0),
+            textcoords="offset points",
+            color=one.colour,
+            va="center",
+            linespacing=1.05,
+            annotation_clip=False,
+        )
+
+
+def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: float) -> Floats:
+    """Centres nearest to the wanted ones (least squares) of things of these sizes that do not overlap in [low, high].
+
+    Where there is no room for all, they share the room in proportion.
+    """
+    from scipy.optimize import isotonic_regression
+
+    values, extents = np.asarray(wanted, dtype=float), np.asarray(sizes, dtype=float)
+    if values.size == 0:
+        return values
+    extents = extents * min(1.0, (high - low) / extents.sum())
+    order = np.argsort(values, kind="stable")
+    # Where each would lie if all were stacked from the bottom; what is fitted is the slack below each: it only grows.
+    stacked = low + np.cumsum(extents[order]) - extents[order] / 2
+    slack = isotonic_regression(values[order] - stacked).x
+    result = np.empty_like(values)
+    result[order] = stacked + np.clip(slack, 0, high - low - extents.sum())
+    return result
+
+
+def percent_limits(axes: Axes, seen: Floats) -> None:
+    """A y axis of percentages from zero, because their size matters, to a little above what is drawn."""
+    axes.set_ylim(0, min(104.0, max(5.0, 1.12 * float(np.nanmax(np.append(seen, 0.0))))))
+    axes.yaxis.set_major_formatter("{x:.0f}%")
+
+
+def share_limits(axes: Axes, seen: Floats) -> None:
+    """A y axis of shares from zero, written in per cent."""
+    from matplotlib.ticker import PercentFormatter
+
+    axes.set_ylim(0, min(1.04, max(0.05, 1.12 * float(np.nanmax(np.append(seen, 0.0))))))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def near_one_limits(axes: Axes, seen: Floats) -> None:
+    """A y axis up to 1 over the range in use, for figures that never come near zero."""
+    span = max(1 - float(np.nanmin(np.append(seen, 1.0))), LEAST_SPAN)
+    axes.set_ylim(1 - 1.1 * span, 1 + 0.04 * span)
+
+
+def with_bounds(table: pd.DataFrame, column: str) -> Floats:
+    """A column and its interval's bounds: all that an axis must hold."""
+    return table[[column, f"{column}_low", f"{column}_high"]].to_numpy(dtype=float)

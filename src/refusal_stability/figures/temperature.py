@@ -1,0 +1,62 @@
+"""What temperature does: a panel for each quantity against it, a row for each intervention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from refusal_stability.figures.cast import Cast, wrapped
+from refusal_stability.figures.house import canvas, in_house_style, say_nothing_to_draw, temperature_axis
+from refusal_stability.figures.lines import draw_lines, near_one_limits, percent_limits, share_limits, with_bounds
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from refusal_stability.figures.house import Floats, Tables
+
+    Quantity = tuple[str, str, Callable[[Axes, Floats], None]]
+
+
+@in_house_style
+def temperature_effect(tables: Tables, cast: Cast) -> Figure:
+    """Comply rate and mean SSI (within each temperature) against temperature, with intervals."""
+    quantities = (
+        ("mean_comply_rate", "Responses that comply", share_limits),
+        ("mean_ssi", "Mean SSI over seeds", near_one_limits),
+    )
+    return _against_temperature(tables["aggregate_by_temperature"], cast, quantities)
+
+
+@in_house_style
+def within_temperature_stability(tables: Tables, cast: Cast) -> Figure:
+    """Mean chance that two samples agree and share of unstable prompts within each temperature, with intervals."""
+    quantities = (
+        ("mean_ssi_pairwise", "Chance that two samples agree", near_one_limits),
+        ("pct_unstable", "Unstable prompts", percent_limits),
+    )
+    return _against_temperature(tables["aggregate_by_temperature"], cast, quantities)
+
+
+def _against_temperature(table: pd.DataFrame, cast: Cast, quantities: Sequence[Quantity]) -> Figure:
+    series = cast.found_in(table)
+    if not series:
+        return say_nothing_to_draw(canvas(2.0), "No temperature has a decision: there is nothing to show.")
+    interventions = [i for i in cast.interventions if any(s.intervention == i for s in series)]
+    most = max(len([s for s in series if s.intervention == i]) for i in interventions)
+    figure = canvas((0.5 + max(2.2, 0.75 + 0.3 * most)) * len(interventions))
+    grid = figure.subplots(len(interventions), len(quantities), squeeze=False, sharex=True)
+    for row, intervention in enumerate(interventions):
+        for axes, (column, title, limits) in zip(grid[row], quantities, strict=True):
+            temperature_axis(axes, sorted(table["temperature"].unique()))
+            limits(axes, with_bounds(table, column))
+            axes.grid(axis="y")
+            draw_lines(axes, table, [s for s in series if s.intervention == intervention], "temperature", column)
+            axes.set_title(title if row == 0 else "")
+            axes.tick_params(labelbottom=True)
+            if row < len(interventions) - 1:
+                axes.set_xlabel("")
+        if len(interventions) > 1:
+            grid[row][0].set_ylabel(f"intervention: {wrapped(intervention)}")
+    return figure

@@ -1,0 +1,1 @@
+"""Metric tables and figures -> one self-contained HTML page, its Markdown twin, LaTeX tables and macros."""

@@ -1,0 +1,64 @@
+"""The report as Markdown, for a pull request: figures by path, other people's text in code spans."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from refusal_stability.report.content import Kind, Report, Section, Table
+
+FIGURES_FOLDER = "figures"
+PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&:$-])")
+
+
+def markdown_report(report: Report) -> str:
+    """The whole report as GitHub-flavoured Markdown."""
+    parts = [f"# {escaped(report.title)}", escaped(report.question), *(_section(s) for s in report.sections)]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return PUNCTUATION.sub(r"\\\1", shown(text))
+
+
+def shown(text: str) -> str:
+    """Text on one line, without control and direction characters."""
+    return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+
+
+def verbatim(text: str) -> str:
+    """Other people's text in a code span: no link, image, mention or HTML in it takes effect."""
+    line = shown(text)
+    fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", line)), default=0))
+    return f"{fence} {line} {fence}" if line else ""
+
+
+def _cell(text: str, kind: Kind) -> str:
+    # A pipe ends a table's cell even inside a code span, where its escape is the only one that is honoured.
+    return verbatim(text).replace("|", "\\|") if kind == "verbatim" else escaped(text)
+
+
+def _section(section: Section) -> str:
+    parts = [f"## {escaped(section.title)}", *(escaped(p) for p in section.paragraphs)]
+    if section.terms:
+        parts.append("\n".join(f"- **{escaped(term)}**: {escaped(meaning)}" for term, meaning in section.terms))
+    for picture in section.pictures:
+        alt = escaped(f"{picture.title}. {picture.shows}")
+        parts.append(f"![{alt}]({FIGURES_FOLDER}/{picture.name}.png)")
+        parts.append(f"**{escaped(picture.title)}.** {escaped(picture.shows)} {escaped(picture.caption)}")
+    parts += [_table(table) for table in section.tables]
+    if section.code:
+        fence = "`" * (3 + max((len(run) for run in re.findall(r"`+", section.code)), default=0))
+        parts.append(f"{fence}yaml\n{section.code.rstrip()}\n{fence}")
+    return "\n\n".join(parts)
+
+
+def _table(table: Table) -> str:
+    head = "| " + " | ".join(escaped(c.heading) for c in table.columns) + " |"
+    rule = "|" + "|".join("---:" if c.kind == "number" else "---" for c in table.columns) + "|"
+    rows = (
+        "| " + " | ".join(_cell(cell, c.kind) for cell, c in zip(row, table.columns, strict=True)) + " |"
+        for row in table.rows
+    )
+    return "\n".join([f"*{escaped(table.caption)}*", "", head, rule, *rows])

@@ -1,0 +1,153 @@
+"""The parts of a report that every study has: headline, what was asked, how to read it, prompts, what is missing."""
+
+from __future__ import annotations
+
+from refusal_stability.records import NO_INTERVENTION
+from refusal_stability.report.content import Section
+from refusal_stability.report.evidence import ALL, Evidence, table
+from refusal_stability.report.wording import Row, count, number, percent, several, share
+
+MOST_UNSTABLE = 10
+LONGEST_PROMPT = 400
+
+
+def headline(evidence: Evidence) -> Section:
+    """What a reader should take away, a sentence for each model, with intervals."""
+    rows = [row for row in evidence.rows("aggregate_by_model") if row["n_prompts"]]
+    threshold = evidence.params.metrics.threshold
+    said = [
+        f"{evidence.label(row)}: a single response agrees with its prompt's commonest decision in "
+        f"{share(row, 'mean_ssi')} of the cases. Of {count(row['n_prompts'])} prompts, {percent(row, 'pct_flipped')} "
+        f"got more than one decision and {percent(row, 'pct_unstable')} are unstable (SSI below {threshold:g})."
+        for row in rows
+    ]
+    level = f"{evidence.params.metrics.confidence:.0%}"
+    remark = f"Brackets hold {level} bootstrap intervals over prompts."
+    said = [*said, remark] if said else ["No response has a decision, so there is nothing to report yet."]
+    return Section("headline", "In short", tuple(said))
+
+
+def question(evidence: Evidence) -> Section:
+    """The study's design in words."""
+    params = evidence.params
+    interventions = [name for name in params.interventions if name != NO_INTERVENTION]
+    sampling = params.sampling
+    judges = [f"{name} (primary)" if name == params.judging.primary else name for name in params.judging.judges]
+    answered = sum(int(row["n_responses"]) for row in evidence.rows("aggregate_by_model"))
+    missing = sum(int(row["n_missing"]) for row in evidence.rows("aggregate_by_model"))
+    sources = sorted(set(evidence.prompts["source"]))
+    terms = (
+        ("Prompts", f"{count(len(evidence.prompts))} from {several(sources)}"),
+        ("Models", several([evidence.labels.get((m, NO_INTERVENTION), m) for m in params.models], most=20)),
+        ("Interventions", several(interventions) if interventions else "none: each prompt is put as it is"),
+        ("Temperatures", several([f"{t:g}" for t in sampling.temperatures])),
+        ("Seeds", several([str(s) for s in sampling.seeds])),
+        ("Sampling", f"top_p {sampling.top_p:g}, top_k {sampling.top_k}, at most {sampling.max_tokens} tokens"),
+        ("Judges", several(judges)),
+        ("Responses", f"{count(answered)} with a decision, {count(missing)} without"),
+    )
+    text = (
+        "Each prompt was put to each model at every temperature with every seed, and each response was named "
+        "REFUSE, PARTIAL or COMPLY. Nothing else was changed between two responses to one prompt.",
+    )
+    return Section("asked", "What was asked", text, terms)
+
+
+def reading(evidence: Evidence) -> Section:
+    """The few terms that the rest is written in."""
+    threshold = evidence.params.metrics.threshold
+    terms = (
+        ("SSI", "Safety Stability Index of a prompt: the share of its decisions that are the commonest one, 1/3 to 1."),
+        ("Mean SSI", "Its mean over prompts: the chance that a single response agrees with its prompt's majority."),
+        ("Unstable", f"A prompt whose SSI is below {threshold:g}."),
+        (
+            "Flip",
+            "A prompt that got more than one decision. It grows with the number of samples: compare like with like.",
+        ),
+        (
+            "Two samples agree",
+            "The chance that two fresh responses get the same decision; does not depend on how many.",
+        ),
+        (
+            "Interval",
+            "Percentile bootstrap over whole prompts: how the figure would vary had other prompts been asked.",
+        ),
+        ("Missing", "A response without a decision, with its reason. Never counted as a decision."),
+    )
+    text = (
+        "A model that refuses nine times out of ten has not refused. One response per prompt, the usual practice, "
+        "cannot tell a firm decision from a lucky draw; this study rolls the dice again.",
+    )
+    return Section("reading", "How to read it", text, terms)
+
+
+def unstable_prompts(evidence: Evidence) -> Section:
+    """The prompts that each model wavers most on."""
+    texts: dict[str, str] = dict(zip(evidence.prompts["prompt_id"], evidence.prompts["prompt"], strict=True))
+    chosen: list[Row] = []
+    for model, intervention in evidence.labels:
+        rows = [
+            row
+            for row in evidence.rows("per_prompt_metrics")
+            if row["model"] == model and row["intervention"] == intervention and row["flip"]
+        ]
+        rows.sort(key=lambda row: (row["ssi"], -row["n"], row["prompt_id"]))
+        chosen += rows[:MOST_UNSTABLE]
+    shown = table(
+        "unstable_prompts",
+        f"The up to {MOST_UNSTABLE} prompts of each model with the lowest SSI.",
+        chosen,
+        ("Prompt", "verbatim", lambda row: _cut(texts.get(str(row["prompt_id"]), str(row["prompt_id"])))),
+        ("Model", "text", evidence.label),
+        ("Category", "text", lambda row: str(row["category"]).replace("|", ", ")),
+        ("REFUSE", "number", lambda row: count(row["n_refuse"])),
+        ("PARTIAL", "number", lambda row: count(row["n_partial"])),
+        ("COMPLY", "number", lambda row: count(row["n_comply"])),
+        ("SSI", "number", lambda row: number(row["ssi"], 2)),
+        ("Chance truly unstable", "number", lambda row: number(100 * row["p_unstable"], 0, "%")),
+    )
+    text = "Prompts are quoted word for word, long ones cut; many ask for harmful things. Responses are not shown."
+    none = "No prompt got more than one decision."
+    pictures = evidence.show(["decision_heatmap"]) if shown else ()
+    return Section("prompts", "The most unstable prompts", (text if shown else none,), (), shown, pictures)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_PROMPT else f"{text[: LONGEST_PROMPT - 1]}…"
+
+
+def missing(evidence: Evidence) -> Section:
+    """What has no decision, and why."""
+    rows = [row for row in evidence.rows("missing") if row["n_missing"]]
+    shown = table(
+        "missing",
+        "Responses without a decision, by model, judge and reason.",
+        rows,
+        ("Model", "text", evidence.label),
+        ("Judge", "text", lambda row: row["judge"]),
+        ("Reason", "verbatim", lambda row: "all reasons" if row["missing_reason"] == ALL else row["missing_reason"]),
+        ("Responses", "number", lambda row: count(row["n_missing"])),
+        ("Share", "number", lambda row: number(100 * row["missing_share"], 2, "%")),
+    )
+    if "missing" not in evidence.tables:
+        text = "The table of missing decisions is absent."
+    elif shown:
+        text = "What is missing is left out of every figure above, never counted as a decision."
+    else:
+        text = "Nothing is missing: every response has a decision from every judge."
+    return Section("missing", "Missing data", (text,), (), shown)
+
+
+def parameters(evidence: Evidence) -> Section:
+    """The parameter file word for word, and the pinned versions."""
+    versions = table(
+        "versions",
+        "Packages that numbers and figures depend on, as requirements.lock pins them.",
+        [{"package": name, "version": version} for name, version in evidence.pinned.items()],
+        ("Package", "text", lambda row: row["package"]),
+        ("Version", "text", lambda row: row["version"]),
+    )
+    where = "Engine, device and versions that each response was in fact made with are recorded with its run in MLflow."
+    absent = "No requirements.lock lies beside the study, so its package versions are not known."
+    text = ("This file decides every number above.", where if versions else f"{absent} {where}")
+    return Section("parameters", "Exact parameters and versions", text, (), versions, (), evidence.params_text)

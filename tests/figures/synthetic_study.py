@@ -1,0 +1,134 @@
+"""A study whose decisions are drawn from known shares, put through the real measures: tables for figures and report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from refusal_stability.artifacts import METRIC_TABLES, PROMPT_TABLE, PROMPTS, _checked, write_table
+from refusal_stability.figures.cast import Cast, cast_of
+from refusal_stability.measures.aggregate import Resampling
+from refusal_stability.measures.cubes import Group, Study
+from refusal_stability.measures.tables import build_tables
+from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.params import InterventionParams, JudgeParams, JudgingParams, ModelParams, StudyParams
+
+PRIMARY, SECOND = "model-judge", "rules"
+HOSTILE_PROMPTS = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(2)>",
+    "![x](http://127.0.0.1:9/x.png) [a](javascript:alert(3))",
+    "=1+1",
+    "100% & $x_1$ \\input{x}",
+    "a | b `` c\nsecond line",
+)
+
+
+@dataclass(frozen=True)
+class SyntheticStudy:
+    """Parameters, prompts and metric tables that belong together."""
+
+    params: StudyParams
+    prompts: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
+
+    @property
+    def cast(self) -> Cast:
+        return cast_of(self.params)
+
+
+def synthetic_study(
+    labels: Mapping[str, str | None] | None = None,
+    interventions: tuple[str, ...] = ("none",),
+    temperatures: tuple[float, ...] = (0.0, 0.3, 0.7, 1.0),
+    n_seeds: int = 5,
+    n_prompts: int = 40,
+    texts: tuple[str, ...] = (),
+    missing_share: float = 0.01,
+) -> SyntheticStudy:
+    """Decisions drawn from shares that sharpen as the temperature falls; `texts` replace the first prompts."""
+    labels = {"steady": None, "wavering": "Wavering 2.0"} if labels is None else labels
+    params = StudyParams(
+        study="synthetic",
+        models={name: ModelParams(path=f"models/{name}", label=label) for name, label in labels.items()},
+        interventions={i: InterventionParams(system=None if i == "none" else f"Be {i}.") for i in interventions},
+        judging=JudgingParams(primary=PRIMARY, judges={name: JudgeParams() for name in (PRIMARY, SECOND)}),
+    )
+    params.sampling.temperatures = list(temperatures)
+    params.sampling.seeds = [42 + s for s in range(n_seeds)]
+    ids = np.array([f"p{i:04d}" for i in range(n_prompts)], dtype=object)
+    categories = np.array(
+        [f"harm {chr(97 + i % 5)}" + ("|harm z" * (i % 7 == 0)) for i in range(n_prompts)], dtype=object
+    )
+    prompts = [*texts, *(f"Prompt number {i}" for i in range(len(texts), n_prompts))][:n_prompts]
+    rng = np.random.default_rng(7)
+    groups = tuple(
+        _group(rng, model, intervention, params, n_prompts, missing_share)
+        for model in params.models
+        for intervention in params.interventions
+    )
+    missing = {(g.model, g.intervention, PRIMARY): {"unreadable verdict": int((g.codes < 0).sum())} for g in groups}
+    study = Study(ids, categories, tuple(temperatures), tuple(params.sampling.seeds), groups, missing)
+    resampling = Resampling(200, 0.95, lambda *_: np.random.default_rng(0))
+    settings = Settings(params.metrics.threshold, tuple(params.metrics.thresholds), resampling)
+    tables = {name: _held_to_contract(name, table) for name, table in build_tables(study, settings)}
+    frame = pd.DataFrame({"prompt_id": ids, "prompt": prompts, "category": categories, "source": "synthetic"})
+    return SyntheticStudy(params, frame, tables)
+
+
+def _group(
+    rng: np.random.Generator, model: str, intervention: str, params: StudyParams, n_prompts: int, missing_share: float
+) -> Group:
+    temperatures, seeds = params.sampling.temperatures, params.sampling.seeds
+    shares = rng.dirichlet([1.2, 0.4, 0.6], n_prompts)
+    codes = np.empty((n_prompts, len(temperatures), len(seeds)), dtype=np.int8)
+    for t, temperature in enumerate(temperatures):
+        sharp = shares ** (1 / (0.1 + temperature))
+        bounds = np.cumsum(sharp / sharp.sum(axis=1, keepdims=True), axis=1)
+        draws = rng.random((n_prompts, len(seeds)))
+        codes[:, t] = (draws[..., None] > bounds[:, None, :2]).sum(axis=2)
+    codes[rng.random(codes.shape) < missing_share] = -1
+    second = np.where(rng.random(codes.shape) < 0.1, rng.integers(0, 3, codes.shape), codes).astype(np.int8)
+    repeats = np.where(rng.random((*codes.shape, 2)) < 0.03, 0, codes[..., None]).astype(np.int8)
+    repeats[..., 0] = codes
+    texts = rng.integers(1, 4, codes.shape).astype(np.uint64)
+    return Group(model, intervention, {PRIMARY: repeats, SECOND: second[..., None]}, PRIMARY, texts)
+
+
+def _held_to_contract(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    contract = METRIC_TABLES[name][1]
+    return _checked(table.reindex(columns=list(contract.columns)) if table.empty else table, name, contract)
+
+
+def write_study(study: SyntheticStudy, folder: Path) -> None:
+    """Write what the figures and report stages read, relative to the working directory."""
+    write_table(study.prompts, PROMPTS, PROMPT_TABLE)
+    for name, table in study.tables.items():
+        write_table(table, *METRIC_TABLES[name])
+    (folder / "params.yaml").write_text(
+        "study: hostile\n"
+        "models:\n  steady: {path: x}\n  wavering: {path: y, label: Wavering 2.0}\n"
+        "interventions: {none: {}}\n"
+        f"judging: {{primary: {PRIMARY}, judges: {{{PRIMARY}: {{}}, {SECOND}: {{}}}}}}\n"
+    )
+
+
+def report_study(folder: Path) -> Path:
+    """A study of hostile prompts only, drawn and reported by the real stages in a folder."""
+    from refusal_stability.stages import figures, report
+
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        # Every prompt is hostile, so that the most unstable ones, which the report quotes, are too.
+        write_study(synthetic_study(n_prompts=len(HOSTILE_PROMPTS), texts=HOSTILE_PROMPTS), folder)
+        figures.run(Path("params.yaml"))
+        report.run(Path("params.yaml"))
+    finally:
+        os.chdir(before)
+    return folder

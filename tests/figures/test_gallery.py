@@ -1,0 +1,174 @@
+"""Every figure, drawn from tables of the real measures: what is in it, and that nothing overlaps or is cut off."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_study import SyntheticStudy, synthetic_study
+
+from refusal_stability.figures.gallery import FURTHER, GALLERY, Plate
+from refusal_stability.figures.house import figure_bytes
+
+EIGHT = {
+    "a": "Llama 3.1 8B",
+    "b": "Mistral 7B v0.3",
+    "c": "Qwen 2.5 7B",
+    "d": "a model with $dollars$ and_under^scores",
+    "e": "meta-llama/Llama-3.1-70B-Instruct-awq-int4-of-somebody",
+    "f": "Gemma\n3 12B",
+    "g": None,
+    "h": "Phi 4",
+}
+STUDIES = {
+    "two models": {},
+    "one model": {"labels": {"only": None}},
+    "eight models": {"labels": EIGHT, "n_prompts": 25},
+    "one temperature": {"temperatures": (0.7,)},
+    "one seed": {"n_seeds": 1},
+    "one prompt": {"n_prompts": 1},
+    "three interventions": {"interventions": ("none", "safety-prompt", "few-shot")},
+    "much missing": {"missing_share": 0.6, "n_seeds": 2},
+    "all missing": {"missing_share": 1.0},
+}
+PLATES = pytest.mark.parametrize("plate", GALLERY + FURTHER, ids=lambda plate: plate.name)
+
+
+@pytest.fixture(scope="session")
+def studies() -> dict[str, SyntheticStudy]:
+    return {name: synthetic_study(**options) for name, options in STUDIES.items()}
+
+
+def drawn_texts(figure):
+    """Every text that the figure shows, with its box in pixels."""
+    from matplotlib.text import Text
+
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    shown = []
+    hidden = {id(text) for axes in figure.axes for text in undrawn_texts(axes)}
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text().strip() and id(text) not in hidden:
+            box = text.get_window_extent(renderer)
+            if box.width and box.height:
+                shown.append((text.get_text(), box))
+    return shown
+
+
+def undrawn_texts(axes):
+    """Texts of invisible axes, and tick labels that matplotlib keeps for places outside the axes."""
+    from matplotlib.text import Text
+
+    if not axes.get_visible():
+        return axes.findobj(Text)
+    kept = []
+    for axis in (axes.xaxis, axes.yaxis):
+        drawn = {id(tick) for tick in axis._update_ticks()}
+        spare = [tick for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()] if id(tick) not in drawn]
+        kept += [label for tick in spare for label in (tick.label1, tick.label2)]
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("plate", "name"),
+    [
+        *itertools.product(GALLERY, STUDIES),
+        *itertools.product(FURTHER, ("two models", "eight models", "all missing")),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_no_text_is_cut_off_and_no_two_texts_overlap(studies, plate: Plate, name: str) -> None:
+    study = studies[name]
+    figure = plate.draw(study.tables, study.cast)
+    texts = drawn_texts(figure)
+    assert texts
+    page = figure.bbox
+    for text, box in texts:
+        inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= page.width + 1 and box.y1 <= page.height + 1
+        assert inside, f"{text!r} is cut off: {box} on {page.width} x {page.height}"
+    for (one, a), (two, b) in itertools.combinations(texts, 2):
+        across = min(a.x1, b.x1) - max(a.x0, b.x0)
+        down = min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert min(across, down) <= 1.5, f"{one!r} and {two!r} overlap by {across:.1f} x {down:.1f} pixels"
+
+
+@PLATES
+def test_the_same_tables_give_the_same_bytes_in_another_process(plate: Plate, tmp_path: Path) -> None:
+    script = (
+        "import sys, hashlib; sys.path.insert(0, sys.argv[1])\n"
+        "from synthetic_study import synthetic_study\n"
+        "from refusal_stability.figures.gallery import FURTHER, GALLERY\n"
+        "from refusal_stability.figures.house import figure_bytes\n"
+        "study = synthetic_study(n_prompts=12)\n"
+        "plate = next(p for p in (*GALLERY, *FURTHER) if p.name == sys.argv[2])\n"
+        "figure = plate.draw(study.tables, study.cast)\n"
+        "print([hashlib.sha256(figure_bytes(figure, kind)).hexdigest() for kind in ('png', 'pdf')])\n"
+    )
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 30\n")
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", script, str(Path(__file__).parent), plate.name],
+            env={"PYTHONHASHSEED": seed, "PATH": "/usr/bin", "MPLCONFIGDIR": str(folder), "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed, folder in (("1", tmp_path), ("2", tmp_path / "other"))
+    }
+    assert len(printed) == 1
+
+
+@PLATES
+def test_a_pdf_holds_true_text_and_neither_dates_nor_versions(studies, plate: Plate) -> None:
+    study = studies["two models"]
+    page = figure_bytes(plate.draw(study.tables, study.cast), "pdf")
+    assert b"/Type3" not in page
+    assert b"/CIDFontType2" in page or b"/TrueType" in page
+    assert b"CreationDate" not in page
+    assert b"Matplotlib" not in page
+
+
+@PLATES
+def test_a_png_is_300_dots_an_inch_and_carries_no_metadata(studies, plate: Plate) -> None:
+    study = studies["two models"]
+    page = figure_bytes(plate.draw(study.tables, study.cast), "png")
+    chunks = re.findall(rb"(IHDR|pHYs|tEXt|iTXt|zTXt|tIME)", page[:400])
+    assert b"pHYs" in chunks
+    assert not {b"tEXt", b"iTXt", b"tIME"} & set(chunks)
+    dots_a_metre = int.from_bytes(page[page.index(b"pHYs") + 4 :][:4], "big")
+    assert dots_a_metre == round(300 / 0.0254)
+
+
+@PLATES
+def test_a_figure_says_in_words_what_it_shows(studies, plate: Plate) -> None:
+    study = studies["two models"]
+    words = plate.shows(study.tables, study.cast)
+    named = ("model-judge", "rules") if plate.name == "judge_confusion" else ("steady", "Wavering 2.0")
+    assert all(name in words for name in named)
+    assert re.search(r"\d", words)
+    assert "nan" not in words
+
+
+@PLATES
+def test_a_study_without_a_single_decision_gives_a_figure_that_does_not_pretend(studies, plate: Plate) -> None:
+    study = studies["all missing"]
+    words = plate.shows(study.tables, study.cast)
+    assert "nan" not in words
+    figure = plate.draw(study.tables, study.cast)
+    for axes in figure.axes:
+        for line in axes.get_lines():
+            if line.get_marker() not in ("None", None, ""):
+                assert (
+                    not np.isfinite(np.asarray(line.get_ydata(), dtype=float)).any()
+                    or not np.isfinite(np.asarray(line.get_xdata(), dtype=float)).any()
+                )
+
+
+def test_every_figure_has_its_own_name_and_words() -> None:
+    assert len({plate.name for plate in GALLERY + FURTHER}) == len(GALLERY + FURTHER)
+    assert len({plate.caption for plate in GALLERY + FURTHER}) == len(GALLERY + FURTHER)

@@ -1,0 +1,43 @@
+"""Names at the ends of lines keep clear of each other and move as little as they can."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refusal_stability.figures.lines import spread
+
+
+def test_two_names_on_one_spot_move_apart_by_half_their_height_each() -> None:
+    # Both want 5 and are 2 high: centres 4 and 6 are 2 apart and as near to 5 as can be.
+    assert spread([5, 5], [2, 2], 0, 10) == pytest.approx([4, 6])
+
+
+def test_names_of_different_height_touch_without_overlapping() -> None:
+    # Heights 1 and 3 need centres (1 + 3) / 2 = 2 apart: 5 - 1 and 5 + 1.
+    assert spread([5, 5], [1, 3], 0, 10) == pytest.approx([4, 6])
+
+
+def test_names_with_room_stay_where_they_are() -> None:
+    assert spread([8, 1, 5], [1, 1, 1], 0, 10) == pytest.approx([8, 1, 5])
+
+
+def test_names_at_the_edge_are_pushed_inside() -> None:
+    assert spread([0, 0], [2, 2], 0, 10) == pytest.approx([1, 3])
+
+
+def test_no_names_need_no_room() -> None:
+    assert spread([], [], 0, 1).size == 0
+
+
+@given(st.lists(st.tuples(st.floats(-5, 15), st.floats(0.1, 6)), min_size=1, max_size=12))
+def test_names_never_overlap_nor_leave_the_axis_and_keep_their_order(names) -> None:
+    wanted, sizes = (np.array(column) for column in zip(*names, strict=True))
+    placed = spread(wanted, sizes, 0, 10)
+    shrunk = sizes * min(1, 10 / sizes.sum())
+    order = np.argsort(wanted, kind="stable")
+    assert (np.diff(placed[order]) >= (shrunk[order][:-1] + shrunk[order][1:]) / 2 - 1e-9).all()
+    assert (placed - shrunk / 2 >= -1e-9).all()
+    assert (placed + shrunk / 2 <= 10 + 1e-9).all()

@@ -1,0 +1,182 @@
+"""Other people's text is shown, never obeyed: by HTML, by Markdown, by LaTeX."""
+
+from __future__ import annotations
+
+import re
+import string
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from refusal_stability.report.content import Column, Picture, Report, Section, Table
+from refusal_stability.report.html import html_report
+from refusal_stability.report.latex import escaped, latex_macros, latex_table, macro_name
+from refusal_stability.report.markdown import markdown_report
+from refusal_stability.report.pinned import pinned_versions
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(2)>",
+    "![x](https://example.invalid/x.png)",
+    "[a](javascript:alert(3))",
+    "=1+1",
+    "`` code ``` | pipe | `",
+    "two\nlines\r\nand a tab\t",
+    r"\input{/etc/passwd} \write18{ls} $x_1$ 100% & # ~ ^",
+    "{{ 7 * 7 }} {% raw %}",
+    "@everyone #1 https://example.invalid www.example.invalid",
+    "\u202egnirts desrever",
+    "</style></code></pre><h1>broken out</h1>",
+    "---\n# heading",
+)
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR" + (4).to_bytes(4, "big") + (2).to_bytes(4, "big") + b"rest"
+
+
+def report_of(*texts: str) -> Report:
+    """A report with each text wherever text can stand."""
+    rows = tuple((text, text, text) for text in texts)
+    table = Table("t", texts[0], (Column("a", "verbatim"), Column("b", "text"), Column(texts[0], "number")), rows)
+    picture = Picture("f", texts[0], texts[0], texts[0], PNG)
+    section = Section(
+        "s", texts[0], texts, tuple((t, t) for t in texts), (table,), (picture,), "\n".join(("code", *texts))
+    )
+    return Report(texts[0], texts[0], (section,))
+
+
+class Elements(HTMLParser):
+    """Every tag and attribute of a page, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parsed(html: str) -> Elements:
+    elements = Elements()
+    elements.feed(html)
+    return elements
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from(HOSTILE) | st.text(max_size=40), min_size=1, max_size=4))
+def test_a_page_s_elements_do_not_depend_on_what_the_texts_say(texts) -> None:
+    plain = parsed(html_report(report_of(*("x" for _ in texts))))
+    hostile = parsed(html_report(report_of(*texts)))
+    assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in plain.tags]
+    assert [sorted(attributes) for _, attributes in hostile.tags] == [
+        sorted(attributes) for _, attributes in plain.tags
+    ]
+
+
+def test_a_page_shows_hostile_text_word_for_word() -> None:
+    text = parsed(html_report(report_of(*HOSTILE))).text
+    for hostile in HOSTILE:
+        assert hostile.replace("\r\n", "\n") in text.replace("\r\n", "\n")
+
+
+def test_a_page_asks_for_nothing_and_allows_nothing() -> None:
+    html = html_report(report_of("x"))
+    elements = parsed(html)
+    sources = [a[key] for _, a in elements.tags for key in ("src", "href") if key in a]
+    assert all(str(source).startswith(("data:", "#")) for source in sources)
+    assert not {"script", "iframe", "object", "embed", "form", "base"} & {tag for tag, _ in elements.tags}
+    policy = next(a["content"] for t, a in elements.tags if t == "meta" and a.get("http-equiv"))
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+
+
+def test_a_page_gives_every_image_its_words_and_size_and_every_table_its_headers() -> None:
+    tags = parsed(html_report(report_of("words"))).tags
+    image = next(a for tag, a in tags if tag == "img")
+    assert "words" in image["alt"]
+    assert (image["width"], image["height"]) == ("4", "2")
+    assert [a["scope"] for tag, a in tags if tag == "th"] == ["col", "col", "col", "row"]
+    assert sum(tag == "caption" for tag, _ in tags) == 1
+    assert next(a for tag, a in tags if tag == "html")["lang"] == "en"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_markdown_renders_hostile_text_as_text(text: str) -> None:
+    # Section.code is excluded here: it is fenced, and tested below.
+    report = report_of(text)
+    rendered = MarkdownIt("commonmark").enable("table").render(markdown_report(report))
+    tags = {tag for tag, _ in parsed(rendered).tags}
+    assert tags <= {
+        "h1",
+        "h2",
+        "p",
+        "ul",
+        "li",
+        "strong",
+        "em",
+        "img",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "code",
+        "pre",
+    }
+    images = [a["src"] for tag, a in parsed(rendered).tags if tag == "img"]
+    assert images == ["figures/f.png"]
+    rows = [tag for tag, _ in parsed(rendered).tags if tag in ("td", "th")]
+    assert rows == ["th"] * 3 + ["td"] * 3
+
+
+def test_markdown_code_cannot_close_its_own_fence() -> None:
+    report = Report("t", "q", (Section("s", "S", code="a: ```\n````\n# not a heading"),))
+    rendered = MarkdownIt("commonmark").render(markdown_report(report))
+    assert [tag for tag, _ in parsed(rendered).tags if tag.startswith("h")] == ["h1", "h2"]
+
+
+@given(st.text(max_size=60) | st.sampled_from(HOSTILE))
+def test_latex_keeps_no_active_character(text: str) -> None:
+    body = escaped(text)
+    for command in (r"\\textbackslash\{\}", r"\\text[a-z]+\{\}", r"\\[{}$&#%_]", r"^\{\}"):
+        body = re.sub(command, "", body)
+    assert not set(body) & set('\\{}$&#%_^~<>|"`')
+    assert "\n" not in body
+
+
+def test_a_latex_cell_that_starts_with_a_bracket_is_not_read_as_an_argument() -> None:
+    assert escaped("[1, 2]") == "{}[1, 2]"
+
+
+def test_a_latex_table_has_a_row_of_cells_for_each_row() -> None:
+    table = Table("models", "50 % more", (Column("Model", "text"), Column("SSI")), (("a_b", "0.9"), ("c&d", "–")))
+    lines = latex_table(table).splitlines()
+    assert r"\caption{50 \% more}" in lines
+    assert r"\begin{tabular}{lr}" in lines
+    assert lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")] == [r"a\_b & 0.9 \\", r"c\&d & -- \\"]
+
+
+def test_a_macro_name_has_letters_only() -> None:
+    assert macro_name("llama-3.1-8b", "t 0 point 7", "mean ssi") == "rsLlamaThreeOneEightBTZeroPointSevenMeanSsi"
+    assert set(macro_name("x_9-y")) <= set(string.ascii_letters)
+
+
+def test_two_numbers_never_share_a_macro() -> None:
+    lines = latex_macros([(("a-b", "ssi"), "1"), (("ab", "ssi"), "2"), (("a_b", "ssi"), "3")]).splitlines()[1:]
+    names = [re.match(r"\\newcommand\{(\\\w+)\}", line)[1] for line in lines]
+    assert names == [r"\rsABSsi", r"\rsAbSsi", r"\rsABSsix"]
+
+
+def test_pinned_versions_are_read_with_their_conditions() -> None:
+    lock = (
+        "numpy==2.2.6 ; python_full_version < '3.11'\nnumpy==2.4.6 ; python_full_version >= '3.11'\nscipy==1.17\nx==1\n"
+    )
+    assert pinned_versions(lock) == {
+        "numpy": "2.2.6 (python_full_version < '3.11'), 2.4.6 (python_full_version >= '3.11')",
+        "scipy": "1.17",
+    }

@@ -1,0 +1,104 @@
+"""The figures and report stages on a study on disk: exactly this study's files, the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from refusal_stability.artifacts import METRIC_TABLES, ArtifactError
+from refusal_stability.figures.gallery import GALLERY
+from refusal_stability.stages import figures, report
+
+PARAMS = Path("params.yaml")
+
+
+@pytest.fixture
+def study(reported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the reported study as the working directory."""
+    folder = tmp_path / "copy"
+    shutil.copytree(reported, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_exactly_the_gallery_lies_in_the_figures_folder(reported: Path) -> None:
+    found = {path.name for path in (reported / "reports/figures").iterdir()}
+    assert found == {f"{plate.name}.{kind}" for plate in GALLERY for kind in ("png", "pdf")}
+
+
+def test_running_again_gives_the_same_bytes_and_removes_strays(study: Path) -> None:
+    before = digests(study / "reports")
+    (study / "reports/figures/of_an_older_study.png").write_bytes(b"x")
+    (study / "reports/tables/of_an_older_study.tex").write_text("x")
+    figures.run(PARAMS)
+    report.run(PARAMS)
+    assert digests(study / "reports") == before
+
+
+def test_the_report_says_the_headline_with_its_interval(reported: Path) -> None:
+    page = (reported / "reports/report.html").read_text()
+    assert re.search(r"steady: a single response agrees .* in \d+\.\d% \[\d+\.\d, \d+\.\d\] of the cases", page)
+
+
+def test_every_figure_is_in_the_report_once_with_words(reported: Path) -> None:
+    page = (reported / "reports/report.html").read_text()
+    for plate in GALLERY:
+        assert page.count(f'id="figure-{plate.name}"') == 1
+    assert page.count("<img ") == len(GALLERY)
+    assert len(re.findall(r'alt="[^"]{40,}"', page)) == len(GALLERY)
+
+
+def test_the_markdown_twin_links_figures_that_exist(reported: Path) -> None:
+    rendered = MarkdownIt("commonmark").enable("table").render((reported / "reports/report.md").read_text())
+    linked = re.findall(r'<img src="([^"]+)"', rendered)
+    assert len(linked) == len(GALLERY)
+    assert all((reported / "reports" / link).is_file() for link in linked)
+    assert "<script" not in rendered
+
+
+def test_latex_tables_and_macros_lie_beside_the_report(reported: Path) -> None:
+    folder = reported / "reports/tables"
+    assert {"models.tex", "temperature.tex", "unstable_prompts.tex", "numbers.tex"} <= {
+        p.name for p in folder.iterdir()
+    }
+    names = re.findall(r"\\newcommand\{(\\[A-Za-z]+)\}", (folder / "numbers.tex").read_text())
+    assert len(names) == len(set(names)) > 50
+
+
+def test_a_report_without_the_tables_that_no_figure_needs_says_what_is_absent(study: Path) -> None:
+    drawn = {name for plate in GALLERY for name in plate.tables}
+    for name, (path, _) in METRIC_TABLES.items():
+        if name not in drawn:
+            path.unlink()
+    report.run(PARAMS)
+    page = re.sub(r"base64,[^\"]*", "", Path("reports/report.html").read_text())
+    for absent in ("categories", "sample_size_least_n", "decomposition"):
+        assert f"The table {absent} has no rows" in page
+    assert "The table of missing decisions is absent." in page
+
+
+def test_a_missing_figure_names_itself_and_the_remedy(study: Path) -> None:
+    Path("reports/figures/flip_rate.png").unlink()
+    with pytest.raises(ArtifactError, match=r"flip_rate\.png: no such file; run the stage that draws it"):
+        report.run(PARAMS)
+
+
+def test_a_missing_table_of_a_figure_names_itself_and_leaves_the_old_figures(study: Path) -> None:
+    before = digests(study / "reports")
+    METRIC_TABLES["aggregate_by_model"][0].unlink()
+    with pytest.raises(ArtifactError, match=r"aggregate_by_model\.csv: no such file"):
+        figures.run(PARAMS)
+    assert digests(study / "reports") == before
