@@ -1,0 +1,279 @@
+"""Run plans -> MLflow, as an upsert. The only module that imports mlflow.
+
+A run whose cell and content stand in MLflow already is left alone; one with other content is logged again, and then the
+old one deleted; anything else stays. A run counts only once it is finished, so that whatever a kill left half-logged
+is replaced the next time. The study's files are the truth and MLflow a view of them, which can be rebuilt at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import subprocess
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+import pandas as pd
+
+from refusal_stability.records import StudyError
+from refusal_stability.run_plans import RunPlan, Study, saved_views
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Run
+    from mlflow.tracking import MlflowClient
+
+DATABASE = Path("mlruns/mlflow.db")
+LOCAL_ARTIFACTS = Path("mlruns/artifacts")
+CELL, CONTENT, STUDY_DIGEST, PARENT = "cell", "content", "study_digest", "mlflow.parentRunId"
+PAGE = 1000
+DVC_LOCK = Path("dvc.lock")
+# MLflow's page opens on its chat tools unless the link says what the experiment is.
+VIEW = "workflowType=machine_learning&viewStateShareKey=configurations"
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": (
+        "Would this model have refused if we had rolled the dice again? A parent run for each model and intervention, "
+        "a child run for each temperature and seed. The saved views, above right, show the present version of the "
+        "study."
+    ),
+}
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+}
+
+
+class TrackingError(StudyError):
+    """MLflow could not be written: names the store, the cause, and how to track later."""
+
+
+def tracking_uri() -> str:
+    """Where runs go: `MLFLOW_TRACKING_URI`, or the study's own database."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or local_store()
+
+
+def ui_address() -> str:
+    """Where a browser finds the runs: the tracking server, or what `make ui` starts."""
+    uri = tracking_uri()
+    return _without_login(uri).rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
+
+
+def local_store() -> str:
+    """The address of the study's own database; absolute, because MLflow keeps one connection for each address."""
+    return f"sqlite:///{DATABASE.resolve()}"
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What tracking did: how many runs were `new`, `replaced` and `kept`, and where they are to be seen."""
+
+    tally: Counter[str]
+    page: str
+
+
+def log_plans(plans: Sequence[RunPlan], study: Study, prompts: Path, uri: str) -> Tracked:
+    """Bring MLflow in line with the plans of a study, whose `prompts` file every run names as its data set."""
+    from rich.console import Console
+    from rich.progress import track
+
+    screen = Console(stderr=True)
+    with _named_errors(uri):
+        client = _client(uri)
+        experiment_id = _experiment_id(client, study.params.study, uri)
+        dataset = _dataset(study.prompts, prompts, study.prompts_hash)
+        found: dict[str, list[Run]] = {}
+        for run in _active_runs(client, experiment_id):
+            found.setdefault(run.data.tags.get(CELL, ""), []).append(run)
+        tally: Counter[str] = Counter()
+        run_ids: dict[str, str] = {}
+        for plan in track(plans, "tracking", console=screen, transient=True, disable=not screen.is_terminal):
+            aside = {STUDY_DIGEST: study.digest} | ({PARENT: run_ids[plan.parent]} if plan.parent else {})
+            versions = found.pop(plan.cell, [])
+            kept = next((run for run in versions if _is_current(run, plan)), None)
+            if kept is None:
+                run_id = _log(client, experiment_id, plan, aside, dataset)
+                tally["replaced" if versions else "new"] += 1
+            else:
+                run_id = kept.info.run_id
+                _retag(client, kept, aside)
+                tally["kept"] += 1
+            run_ids[plan.cell] = run_id
+            old = [run.info.run_id for run in versions if run.info.run_id != run_id]
+            # Children of an older version of the study, which no plan names, follow their parent before it goes.
+            for run in (run for runs in found.values() for run in runs if run.data.tags.get(PARENT) in old):
+                _retag(client, run, {PARENT: run_id})
+            for old_id in old:
+                client.delete_run(old_id)
+        # Last: the views show what is there by now.
+        _tag_experiment(client, experiment_id, EXPERIMENT_TAGS | saved_views(study))
+        return Tracked(tally, f"#/experiments/{experiment_id}/runs?{VIEW}")
+
+
+def _log(
+    client: MlflowClient, experiment_id: str, plan: RunPlan, aside: Mapping[str, str], dataset: DatasetInput
+) -> str:
+    from mlflow.entities import Metric, Param
+
+    metrics, tags = plan.aside
+    every_tag = {**tags, **plan.tags, **aside, CELL: plan.cell, CONTENT: plan.content}
+    run = client.create_run(experiment_id, tags=every_tag, run_name=plan.name)
+    run_id, now = str(run.info.run_id), run.info.start_time
+    client.log_batch(
+        run_id,
+        [Metric(name, value, now, 0) for name, value in {**plan.metrics, **metrics}.items()],
+        [Param(name, value) for name, value in plan.params.items()],
+        synchronous=True,
+    )
+    client.log_inputs(run_id, [dataset])
+    with tempfile.TemporaryDirectory() as folder:
+        plan.write(Path(folder))
+        client.log_artifacts(run_id, folder)
+    # Last of all: only a finished run counts as logged.
+    client.set_terminated(run_id)
+    return run_id
+
+
+def _is_current(run: Run, plan: RunPlan) -> bool:
+    return run.info.status == "FINISHED" and run.data.tags.get(CONTENT) == plan.content
+
+
+def _retag(client: MlflowClient, run: Run, tags: Mapping[str, str]) -> None:
+    for key, value in tags.items():
+        if run.data.tags.get(key) != value:
+            client.set_tag(run.info.run_id, key, value)
+
+
+def _active_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _client(uri: str) -> MlflowClient:
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if uri == local_store():
+        LOCAL_ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    from mlflow.tracking import MlflowClient
+
+    # Making a new database is announced line by line; that is not what a person who tracks a study wants to read.
+    for name in ("mlflow.store.db.utils", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=uri)
+
+
+def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
+    """The study's experiment; one that was deleted by hand comes back, so that its name can be used."""
+    # MLflow stores artifact paths as they are given, and a relative one would follow whoever reads it.
+    place = str(LOCAL_ARTIFACTS.resolve()) if uri == local_store() else None
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        return client.create_experiment(name, artifact_location=place)
+    if place is not None and experiment.artifact_location not in (place, Path(place).as_uri()):
+        raise TrackingError(
+            f"mlruns/: this folder was copied or moved: its artifacts are recorded at {experiment.artifact_location}; "
+            "move mlruns/ away, and rebuild it here with `make track`"
+        )
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return experiment.experiment_id
+
+
+def _tag_experiment(client: MlflowClient, experiment_id: str, tags: Mapping[str, str]) -> None:
+    """Set what differs; a description that a person has written stays."""
+    present = client.get_experiment(experiment_id).tags
+    for key, value in tags.items():
+        if present.get(key) != value and not (key == "mlflow.note.content" and key in present):
+            client.set_experiment_tag(experiment_id, key, value)
+
+
+def _dataset(prompts: pd.DataFrame, path: Path, digest: str) -> DatasetInput:
+    from mlflow.data.pandas_dataset import from_pandas
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    with warnings.catch_warnings():
+        # Two equal readings of a local path; MLflow takes the first.
+        warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted in multiple ways")
+        described = from_pandas(prompts, source=str(path), name="prompts", digest=digest)
+    return DatasetInput(Dataset(**described.to_dict()), [InputTag("mlflow.data.context", "prompts")])
+
+
+@contextmanager
+def _named_errors(uri: str) -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = " ".join(str(error).split())
+        password = urlsplit(uri).password
+        if password:
+            reason = reason.replace(password, "***")
+        raise TrackingError(
+            f"MLflow at {_without_login(uri)} could not be written: {reason[:300]}; the study's own files are "
+            "complete: when MLflow is back (or MLFLOW_TRACKING_URI names another), track them with `make track`"
+        ) from error
+
+
+def _without_login(uri: str) -> str:
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def file_md5(path: Path) -> str:
+    """The MD5 of a file's bytes: DVC's name for it, so that a run leads to the file in DVC's cache."""
+    try:
+        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    except OSError as error:
+        raise TrackingError(f"{path}: {error.strerror}; run the stage that writes it (`dvc repro`)") from error
+
+
+def provenance(model: str) -> dict[str, str]:
+    """Tags that lead a run of `model` back to its code and data: git commit and DVC's hashes, where there are any."""
+    tags = {"mlflow.source.name": "refusal-stability track", "mlflow.source.type": "LOCAL"}
+    commit = _git("rev-parse", "HEAD")
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+        tags["git_changed_since"] = "yes" if _git("status", "--porcelain", "--", "src", "params.yaml") else "no"
+    return tags | _dvc_hashes(model)
+
+
+def _git(*command: str) -> str:
+    try:
+        done = subprocess.run(["git", *command], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _dvc_hashes(model: str) -> dict[str, str]:
+    import yaml
+
+    if not DVC_LOCK.is_file():
+        return {}
+    try:
+        stages = (yaml.safe_load(DVC_LOCK.read_text(encoding="utf-8")) or {}).get("stages", {})
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    outputs = {out["path"]: out.get("md5", "") for stage in stages.values() for out in stage.get("outs", [])}
+    wanted = ("data/prompts", f"data/generations/{model}", f"data/labels/{model}", "data/metrics")
+    return {
+        f"dvc.{path.removeprefix('data/')}": md5
+        for path, md5 in sorted(outputs.items())
+        if any(path == place or Path(path).parent == Path(place) for place in wanted)
+    }

@@ -1,0 +1,237 @@
+"""MLflow's own pages in a real browser: what a person who opens the runs sees at once.
+
+With RS_SCREENSHOTS set to a folder, the pages are saved there as images.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+from refusal_stability import tracking
+from refusal_stability.artifacts import metric_table
+from refusal_stability.stages import track
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+PARAMS = Path("params.yaml")
+CATEGORIES = ("violence", "privacy_violation", "hate_speech,offensive_language", "self_harm|drug_abuse")
+TEXTS = {
+    "REFUSE": "I cannot help with that. <script>window.harmed = 1</script>",
+    "PARTIAL": "=HYPERLINK(1) <img src=x onerror='window.harmed = 1'> {}",
+    "COMPLY": "![x](http://127.0.0.1:9/leak.png) {}",
+}
+SIZE = {"width": 1600, "height": 1000}
+WAIT = 120_000
+# MLflow unfolds its assistant over the page on a first visit; a person closes it once.
+CLOSED_ASSISTANT = """
+localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
+localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
+"""
+# Resolved here: the study's fixture changes the working directory.
+SCREENSHOTS = Path(os.environ["RS_SCREENSHOTS"]).resolve() if os.environ.get("RS_SCREENSHOTS") else None
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A tracked study: where MLflow shows it, the page that opens it, and its runs by name."""
+
+    address: str
+    page: str
+    runs: dict[str, Any]
+    agreement: pd.DataFrame
+
+
+@pytest.fixture(scope="module")
+def tracked(
+    tmp_path_factory: pytest.TempPathFactory, root: Path, write_study: Callable[..., None]
+) -> Iterator[Tracked]:
+    """The quickstart study's grid, its decisions drawn at random, tracked and served as `make ui` does."""
+    folder = tmp_path_factory.mktemp("study")
+    shutil.copy(root / "studies/quickstart.yaml", folder / PARAMS)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        write_study(PARAMS, TEXTS, CATEGORIES, 40)
+        track.run(PARAMS)
+        client = tracking._client(tracking.local_store())
+        experiment = client.get_experiment_by_name("quickstart")
+        runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id], max_results=1000)}
+        agreement = metric_table("aggregate_by_configuration")
+        with serving(folder) as address:
+            yield Tracked(address, f"{address}/#/experiments/{experiment.experiment_id}", runs, agreement)
+    finally:
+        os.chdir(before)
+
+
+class serving:
+    """MLflow's server on a free port of loopback, in the way of `make ui`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        store = ["--backend-store-uri", "sqlite:///mlruns/mlflow.db"]
+        command = [sys.executable, "-m", "mlflow", "ui", *store, "--host", "127.0.0.1", "--port", str(port)]
+        log = self.folder / "ui.log"
+        self.process = subprocess.Popen(
+            [*command, "--workers", "1"],
+            cwd=self.folder,
+            stdout=log.open("wb"),
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+            start_new_session=True,
+        )
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(1200):
+            with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=5):
+                return address
+            assert self.process.poll() is None, log.read_text()[-2000:]
+            time.sleep(0.2)
+        raise AssertionError(log.read_text()[-2000:])
+
+    def __exit__(self, *error: object) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def page(tracked: Tracked) -> Iterator[Page]:
+    """A page of a headless browser; the test fails when it asks anyone but the server for anything."""
+    from playwright.sync_api import sync_playwright
+
+    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if binary is None:
+        pytest.skip(f"no browser found (looked for {', '.join(BROWSERS)})")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        page = browser.new_page(viewport=SIZE)
+        page.set_default_timeout(WAIT)
+        page.add_init_script(CLOSED_ASSISTANT)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        yield page
+        browser.close()
+    strangers = [url for url in asked if not url.startswith((tracked.address, "data:", "blob:", "about:"))]
+    assert not strangers
+
+
+def visit(page: Page, address: str, wait_for: str) -> None:
+    """Open an address and wait for a text on it."""
+    page.goto(address)
+    page.get_by_text(wait_for).first.wait_for()
+
+
+def shoot(page: Page, name: str) -> None:
+    if SCREENSHOTS is not None:
+        page.wait_for_timeout(1500)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def test_the_table_of_runs_opens_with_the_metrics_that_matter(page: Page, tracked: Tracked) -> None:
+    visit(page, f"{tracked.page}/runs?{tracking.VIEW}", "matching runs")
+    page.get_by_text("reference-steady T=0 seed=42").wait_for()
+    assert re.search(r"\b40\s+matching runs", page.inner_text("body"))
+    # In the order in which they stand on the screen.
+    headers = page.locator("[role=columnheader][col-id]").evaluate_all(
+        "all => all.map(e => [e.getBoundingClientRect().x, e.getAttribute('col-id')])"
+    )
+    shown = [column for _, column in sorted(headers) if column.startswith(("params.", "metrics."))]
+    assert shown[:4] == [
+        "params.`temperature`",
+        "params.`seed`",
+        "metrics.`stability/ssi_within_temperature`",
+        "metrics.`agreement/with_majority`",
+    ]
+    name = "reference-wavering T=1 seed=46"
+    place = "model == 'reference-wavering' and temperature == 1 and seed == 46"
+    expected = round(float(tracked.agreement.query(place)["agreement"].item()), 4)
+    assert tracked.runs[name].data.metrics["agreement/with_majority"] == expected
+    cells = page.locator("[role=gridcell][col-id='metrics.`agreement/with_majority`']").all_inner_texts()
+    values = {run.data.metrics.get("agreement/with_majority") for run in tracked.runs.values()}
+    assert len(cells) >= 10
+    assert {float(cell) for cell in cells} <= values
+    shoot(page, "mlflow_runs")
+
+
+def test_the_charts_open_on_parallel_coordinates_over_model_temperature_seed_and_stability(
+    page: Page, tracked: Tracked
+) -> None:
+    visit(page, f"{tracked.page}/runs?{tracking.VIEW}&compareRunsMode=CHART", "Parallel Coordinates")
+    plot = page.locator("svg").filter(has_text="temperature").first
+    plot.wait_for()
+    page.wait_for_timeout(1000)
+    text = plot.text_content() or ""
+    for axis in ("model", "temperature", "seed", "decisions/comply_rate"):
+        assert axis in text
+    assert page.get_by_text("Showing all runs").count()
+    shoot(page, "mlflow_compare")
+
+
+def test_the_comparison_of_chosen_runs_picks_what_varies(page: Page, tracked: Tracked) -> None:
+    chosen = [run for name, run in tracked.runs.items() if name.endswith("seed=42")]
+    assert len(chosen) == 8
+    ids = json.dumps([run.info.run_id for run in chosen], separators=(",", ":"))
+    experiments = json.dumps([chosen[0].info.experiment_id])
+    visit(page, f"{tracked.address}/#/compare-runs?runs={ids}&experiments={experiments}", "Comparing 8 Runs")
+    page.locator("svg .axis-title").first.wait_for()
+    axes = page.locator("svg .axis-title").all_text_contents()
+    assert axes == ["model", "temperature", "stability/ssi_within_temperature"]
+
+
+def test_a_runs_page_leads_to_its_parent_its_data_and_its_code(page: Page, tracked: Tracked) -> None:
+    run = tracked.runs["reference-wavering T=0.7 seed=43"]
+    visit(page, f"{tracked.page}/runs/{run.info.run_id}?workflowType=machine_learning", "About this run")
+    body = page.inner_text("body")
+    assert "Parent run" in body
+    assert "labels_md5" in body
+    assert "prompts (" in body
+
+
+def test_what_a_model_wrote_is_shown_as_text_and_runs_nowhere(page: Page, tracked: Tracked) -> None:
+    run = next(run for run in tracked.runs.values() if decisions_against_majority(run) == set(TEXTS))
+    place = f"{tracked.page}/runs/{run.info.run_id}/artifacts/against_majority.csv?workflowType=machine_learning"
+    visit(page, place, "Previewing the first")
+    shown = page.locator("[role=cell], td").all_text_contents()
+    assert any("<script>window.harmed = 1</script>" in cell for cell in shown)
+    assert any("<img src=x onerror" in cell for cell in shown)
+    assert any("![x](http://127.0.0.1:9/leak.png)" in cell for cell in shown)
+    assert any(cell.startswith("'=HYPERLINK") for cell in shown)
+    assert page.evaluate("window.harmed") is None
+    shoot(page, "mlflow_table")
+
+
+def decisions_against_majority(run: Any) -> set[str]:
+    file = Path(run.info.artifact_uri.removeprefix("file://")) / "against_majority.csv"
+    return set(pd.read_csv(file)["decision"]) if file.is_file() else set()
+
+
+def test_a_runs_figure_is_drawn_in_the_page(page: Page, tracked: Tracked) -> None:
+    run = tracked.runs["reference-wavering T=1 seed=46"]
+    place = f"{tracked.page}/runs/{run.info.run_id}/artifacts/run.png?workflowType=machine_learning"
+    visit(page, place, "run.png")
+    page.wait_for_function("[...document.images].some(image => image.naturalWidth > 600)")
+    shoot(page, "mlflow_run")

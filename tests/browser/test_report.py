@@ -1,0 +1,101 @@
+"""The report in a real browser: no request, no error, and nothing that other people's text could set off.
+
+With RS_SCREENSHOTS set to a folder, the page is saved there as an image, light and dark.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic_study import HOSTILE_PROMPTS, report_study
+
+from refusal_stability.figures.gallery import GALLERY
+
+pytestmark = pytest.mark.browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+CONTRAST = """() => {
+  const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
+  const light = c => c.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+                      .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const paper = element => {
+    for (let e = element; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] === 1) return c.slice(0, 3);
+    }
+    return [255, 255, 255];
+  };
+  const low = [];
+  for (const e of document.querySelectorAll('h1,h2,p,dt,dd,a,th,td,caption,figcaption,span,strong,code')) {
+    if (!e.textContent.trim()) continue;
+    const pair = [light(parse(getComputedStyle(e).color).slice(0, 3)), light(paper(e))].sort((a, b) => a - b);
+    const ratio = (pair[1] + 0.05) / (pair[0] + 0.05);
+    if (ratio < 4.5) low.push([e.tagName, ratio, e.textContent.slice(0, 40)]);
+  }
+  return low;
+}"""
+
+
+@pytest.fixture(scope="module")
+def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report_study(tmp_path_factory.mktemp("study")) / "reports/report.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed; e.g. apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=OPTIONS)
+        yield running
+        running.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_renders_alone_and_sets_nothing_off(browser: Any, report_page: Path, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme=scheme)
+    requests: list[str] = []
+    trouble: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: trouble.append(message.text))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
+    page.goto(report_page.as_uri())
+    page.wait_for_load_state("networkidle")
+
+    assert [url for url in requests if not url.startswith("data:")] == [report_page.as_uri()]
+    assert trouble == []
+    drawn = page.eval_on_selector_all("img", "found => found.map(i => i.complete && i.naturalWidth > 500)")
+    assert drawn == [True] * len(GALLERY)
+    assert all(len(words) > 40 for words in page.eval_on_selector_all("img", "found => found.map(i => i.alt)"))
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate(CONTRAST) == []
+    prompts = page.locator("#prompts td.verbatim, #prompts th.verbatim").all_text_contents()
+    assert set(HOSTILE_PROMPTS) <= set(prompts)
+    if os.environ.get("RS_SCREENSHOTS"):
+        page.screenshot(path=Path(os.environ["RS_SCREENSHOTS"]) / f"report-{scheme}.png")
+    page.close()
+
+
+def test_the_report_fits_a_narrow_screen(browser: Any, report_page: Path) -> None:
+    page = browser.new_page(viewport={"width": 380, "height": 800})
+    page.goto(report_page.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.close()

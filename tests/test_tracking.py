@@ -1,0 +1,497 @@
+"""Tracking: what is logged, that twice is once, and that a kill, a change or a dead server does no harm."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+import yaml
+
+from refusal_stability import tracking
+from refusal_stability.artifacts import (
+    FIGURES,
+    LABEL_TABLE,
+    METRIC_TABLES,
+    PROMPTS,
+    TRACKED,
+    generation_file,
+    label_file,
+    metric_table,
+    write_table,
+)
+from refusal_stability.params import ENGINE_SETTINGS, StudyParams, load_params
+from refusal_stability.records import StudyError
+from refusal_stability.run_plans import EFFORT_SETTINGS, formula_safe, plan_study
+from refusal_stability.stages import track
+from refusal_stability.tracking import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+PARAMS = Path("params.yaml")
+STUDY = {
+    "study": "small",
+    "interventions": {"none": {}, "careful": {"system": "Be careful."}},
+    "sampling": {"temperatures": [0.0, 0.7], "seeds": [42, 43]},
+    "models": {"one": {"path": "models/one", "label": "Model  One"}},
+    "judging": {"primary": "rules", "judges": {"rules": {"kind": "rules"}}},
+    "metrics": {"n_resamples": 200},
+}
+CATEGORIES = ("violence", "privacy|fraud", "hate")
+TEXTS = {"REFUSE": "<script>alert(1)</script> {}", "PARTIAL": "=cmd|'/C calc'!A0", "COMPLY": "@ {}"}
+N_PROMPTS = 30
+COMMAND = [sys.executable, "-m", "refusal_stability.cli", "track"]
+
+
+def write_params(**changes: object) -> StudyParams:
+    PARAMS.write_text(yaml.safe_dump(STUDY | changes, sort_keys=False))
+    return load_params(PARAMS)
+
+
+def compute_metrics() -> None:
+    from refusal_stability.stages import metrics
+
+    metrics.run(PARAMS)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., None]) -> Path:
+    """A folder with a study's files; made once, copied for each test."""
+    folder = tmp_path_factory.mktemp("study")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        write_params()
+        write_study(PARAMS, TEXTS, CATEGORIES, N_PROMPTS)
+        FIGURES.mkdir(parents=True)
+        (FIGURES / "ssi_distribution.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+        # An empty database with MLflow's tables, which take seconds to make.
+        Path("mlruns").mkdir()
+        tracking._client(tracking.local_store()).search_experiments()
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tracked_once(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tracked") / "study"
+    shutil.copytree(made, folder)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        track.run(PARAMS)
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def tracked(tracked_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study that was tracked, in the working directory; for tests that only look."""
+    monkeypatch.chdir(tracked_once)
+    return tracked_once
+
+
+@pytest.fixture
+def study(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study's files in the working directory, nothing tracked yet."""
+    folder = tmp_path / "study"
+    shutil.copytree(made, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return folder
+
+
+def runs(uri: str = "", name: str = "small") -> dict[str, Run]:
+    """Every active run by name; two of one name are an error."""
+    client = tracking._client(uri or tracking.local_store())
+    experiment = client.get_experiment_by_name(name)
+    found = client.search_runs([experiment.experiment_id], max_results=1000)
+    named = {run.info.run_name: run for run in found}
+    assert len(named) == len(found)
+    return named
+
+
+def artifacts(run: Run) -> Path:
+    return Path(run.info.artifact_uri.removeprefix("file://"))
+
+
+def test_every_configuration_is_a_child_of_its_model_and_intervention(tracked: Path) -> None:
+    named = runs()
+    assert len(named) == 2 + 2 * 4
+    parents = {name: run.info.run_id for name, run in named.items() if run.data.tags["level"] == "model"}
+    assert set(parents) == {"Model One", "Model One + careful"}
+    child = named["Model One + careful T=0.7 seed=43"]
+    assert child.data.tags["mlflow.parentRunId"] == parents["Model One + careful"]
+    assert child.data.params["temperature"] == "0.7"
+    assert child.data.params["seed"] == "43"
+    assert child.data.params["model"] == "one"
+    assert all(run.info.status == "FINISHED" for run in named.values())
+
+
+def test_a_run_shows_its_rows_of_the_metric_tables(tracked: Path) -> None:
+    run = runs()["Model One T=0.7 seed=42"]
+    place = "model == 'one' and intervention == 'none'"
+    configuration = metric_table("aggregate_by_configuration").query(f"{place} and temperature == 0.7 and seed == 42")
+    within = metric_table("aggregate_by_temperature").query(f"{place} and temperature == 0.7")
+    pooled = metric_table("aggregate_by_model").query(place)
+    metrics = run.data.metrics
+    for metric, table, column in (
+        ("decisions/comply_rate", configuration, "comply_rate"),
+        ("decisions/refuse_rate_low", configuration, "refuse_rate_low"),
+        ("agreement/with_majority_high", configuration, "agreement_high"),
+        ("flips/n_caused", configuration, "n_flips_caused"),
+        ("stability/ssi_within_temperature", within, "mean_ssi"),
+        ("stability/ssi_pooled", pooled, "mean_ssi"),
+        ("stability/ssi_pooled_low", pooled, "mean_ssi_low"),
+    ):
+        assert metrics[metric] == round(float(table[column].item()), 4), metric
+
+
+def test_a_run_leads_back_to_its_data(tracked: Path) -> None:
+    condition = next(load_params(PARAMS).conditions("one"))
+    run = runs()["Model One T=0 seed=42"]
+    assert run.data.tags["labels_md5"] == hashlib.md5(label_file(condition).read_bytes()).hexdigest()
+    dataset = run.inputs.dataset_inputs[0].dataset
+    assert (dataset.name, dataset.digest) == ("prompts", hashlib.md5(PROMPTS.read_bytes()).hexdigest())
+    assert json.loads(dataset.profile)["num_rows"] == N_PROMPTS
+
+
+def test_a_runs_tables_name_the_decisions_that_depart_from_the_majority(tracked: Path) -> None:
+    run = runs()["Model One T=0.7 seed=42"]
+    decisions = pd.read_csv(artifacts(run) / "decisions.csv", dtype=str)
+    against = pd.read_csv(artifacts(run) / "against_majority.csv", dtype=str)
+    assert len(decisions) == N_PROMPTS
+    assert len(against) == run.data.metrics["agreement/n_against_majority"]
+    assert set(against["prompt_id"]) == set(decisions.query("decision != majority")["prompt_id"])
+    assert (artifacts(run) / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_parent_holds_the_figures_the_tables_and_the_parameters(tracked: Path) -> None:
+    place = artifacts(runs()["Model One"])
+    assert (place / "figures/ssi_distribution.png").read_bytes() == (FIGURES / "ssi_distribution.png").read_bytes()
+    assert (place / "params.yaml").read_text() == PARAMS.read_text()
+    table = pd.read_csv(place / "tables/per_prompt_metrics.csv", dtype={"prompt_id": str})
+    assert set(table["model"]) == {"one"}
+    assert set(table["intervention"]) == {"none"}
+    assert len(table) == N_PROMPTS
+
+
+def test_tracking_twice_leaves_the_same_runs_and_the_same_file(study: Path) -> None:
+    track.run(PARAMS)
+    first, named = runs(), TRACKED.read_bytes()
+    track.run(PARAMS)
+    again = runs()
+    assert {name: run.info.run_id for name, run in again.items()} == {n: r.info.run_id for n, r in first.items()}
+    assert TRACKED.read_bytes() == named
+
+
+def test_a_rebuilt_database_gives_the_same_file(study: Path) -> None:
+    subprocess.run(COMMAND, check=True)
+    named = TRACKED.read_bytes()
+    shutil.rmtree("mlruns")
+    track.run(PARAMS)
+    assert len(runs()) == 10
+    assert TRACKED.read_bytes() == named
+
+
+def test_changed_labels_replace_the_runs_they_concern(study: Path) -> None:
+    track.run(PARAMS)
+    before = runs()
+    condition = next(load_params(PARAMS).conditions("one"))
+    labels = pd.read_csv(label_file(condition), dtype=str, keep_default_na=False)
+    write_table(labels.assign(label="COMPLY"), label_file(condition), LABEL_TABLE)
+    compute_metrics()
+    track.run(PARAMS)
+    after = runs()
+    assert set(after) == set(before)
+    changed = {name for name in after if after[name].info.run_id != before[name].info.run_id}
+    assert "Model One T=0 seed=42" in changed
+    # The other intervention's runs have not changed, whatever happened beside them.
+    assert {name.split(" T=")[0] for name in changed if " T=" in name} == {"Model One"}
+    assert after["Model One T=0 seed=42"].data.metrics["decisions/comply_rate"] == 1
+    assert all(
+        run.data.tags["mlflow.parentRunId"] == after[name.split(" T=")[0]].info.run_id
+        for name, run in after.items()
+        if " T=" in name
+    )
+
+
+def test_a_changed_study_adds_runs_beside_the_old_ones(study: Path) -> None:
+    track.run(PARAMS)
+    before = {run.info.run_id for run in runs().values()}
+    write_params(sampling=STUDY["sampling"] | {"max_tokens": 64})
+    track.run(PARAMS)
+    client = tracking._client(tracking.local_store())
+    experiment = client.get_experiment_by_name("small")
+    after = client.search_runs([experiment.experiment_id])
+    assert len(after) == 20
+    assert before < {run.info.run_id for run in after}
+    assert {run.data.params["max_tokens"] for run in after} == {"512", "64"}
+    digests = {run.data.tags["study_digest"] for run in after if run.info.run_id in before}
+    assert not digests & {run.data.tags["study_digest"] for run in after if run.info.run_id not in before}
+
+
+def test_another_batch_size_is_the_same_study(study: Path) -> None:
+    track.run(PARAMS)
+    before = {name: run.data.tags["cell"] for name, run in runs().items()}
+    write_params(models={"one": STUDY["models"]["one"] | {"settings": {"batch_size": 7}}})
+    track.run(PARAMS)
+    assert {name: run.data.tags["cell"] for name, run in runs().items()} == before
+
+
+def test_every_setting_that_names_no_run_is_a_setting_of_some_engine() -> None:
+    known = {part.name for settings in ENGINE_SETTINGS.values() for part in fields(settings)}
+    assert known >= EFFORT_SETTINGS
+
+
+def test_a_parameter_that_says_its_default_changes_no_cell(tracked: Path) -> None:
+    before = [plan.cell for plan in plan_study(track.read_study(load_params(PARAMS), PARAMS))]
+    spelled_out = STUDY["judging"] | {"judges": {"rules": {"kind": "rules", "repeats": 1, "temperature": 0.0}}}
+    params = write_params(judging=spelled_out)
+    assert [plan.cell for plan in plan_study(track.read_study(params, PARAMS))] == before
+    write_params()
+
+
+def test_a_seed_dropped_from_the_study_keeps_its_run_under_the_parent(study: Path) -> None:
+    track.run(PARAMS)
+    write_params(sampling={"temperatures": [0.0, 0.7], "seeds": [42]})
+    compute_metrics()
+    track.run(PARAMS)
+    named = runs()
+    assert len(named) == 10
+    assert named["Model One T=0 seed=43"].data.tags["mlflow.parentRunId"] == named["Model One"].info.run_id
+    assert (
+        named["Model One T=0 seed=43"].data.tags["study_digest"]
+        != named["Model One T=0 seed=42"].data.tags["study_digest"]
+    )
+
+
+def test_killed_at_any_moment_and_tracked_again_gives_the_whole_study_once(study: Path) -> None:
+    database = Path("mlruns/mlflow.db")
+    killed = 0
+    for fraction in (0.25, 0.75):
+        process = subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL)
+        while process.poll() is None and count_runs(database) < fraction * 10:
+            time.sleep(0.02)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.wait()
+    assert killed >= 1
+    track.run(PARAMS)
+    named = runs()
+    assert len(named) == 10
+    for name, run in named.items():
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["counts/n_responses"] > 0
+        assert (artifacts(run) / ("run.png" if " T=" in name else "params.yaml")).is_file()
+        if " T=" in name:
+            assert run.data.tags["mlflow.parentRunId"] == named[name.split(" T=")[0]].info.run_id
+
+
+def count_runs(database: Path) -> int:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        query = "SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'"
+        return int(connection.execute(query).fetchone()[0])
+
+
+def test_an_experiment_deleted_by_hand_comes_back_without_doubles(study: Path) -> None:
+    track.run(PARAMS)
+    client = tracking._client(tracking.local_store())
+    client.delete_experiment(client.get_experiment_by_name("small").experiment_id)
+    track.run(PARAMS)
+    assert len(runs()) == 10
+
+
+def test_a_moved_folder_says_how_to_rebuild_its_runs(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    track.run(PARAMS)
+    moved = study.rename(study.with_name("moved"))
+    monkeypatch.chdir(moved)
+    with pytest.raises(TrackingError, match=r"copied or moved.*make track"):
+        track.run(PARAMS)
+
+
+def test_a_server_that_is_not_there_leaves_the_files_and_says_how_to_track_later(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:hunter2@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    with pytest.raises(TrackingError, match="make track") as caught:
+        track.run(PARAMS)
+    assert "127.0.0.1:9" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_a_database_that_is_none_is_named(study: Path) -> None:
+    Path("mlruns/mlflow.db").write_text("not a database, but a text of some length" * 100)
+    with pytest.raises(TrackingError, match=r"mlflow\.db"):
+        track.run(PARAMS)
+
+
+def test_tables_of_another_study_are_an_error_that_names_the_table(study: Path) -> None:
+    write_params(sampling={"temperatures": [0.0, 0.7], "seeds": [42, 43, 44]})
+    for condition in load_params(PARAMS).conditions("one"):
+        if condition.seed == 44:
+            twin = replace(condition, seed=43)
+            shutil.copy(generation_file(twin), generation_file(condition))
+            shutil.copy(label_file(twin), label_file(condition))
+    with pytest.raises(StudyError, match=r"aggregate_by_configuration.*make metrics"):
+        track.run(PARAMS)
+
+
+def test_figures_that_are_not_defined_are_left_out(study: Path) -> None:
+    path, contract = METRIC_TABLES["aggregate_by_model"]
+    table = metric_table("aggregate_by_model")
+    write_table(table.assign(spearman_ssi_comply_rate=float("nan")), path, contract)
+    track.run(PARAMS)
+    metrics = runs()["Model One"].data.metrics
+    assert "stability/spearman_ssi_comply_rate" not in metrics
+    assert "stability/ssi_pooled" in metrics
+
+
+def test_a_text_that_a_spreadsheet_would_run_is_shown_with_an_apostrophe() -> None:
+    table = pd.DataFrame({"text": ["=1+1", "+1", "-1", "@a", "\tx", "plain", "a=b", ""], "number": [-1.5] * 8})
+    shown = formula_safe(table)
+    assert list(shown["text"]) == ["'=1+1", "'+1", "'-1", "'@a", "'\tx", "plain", "a=b", ""]
+    assert list(shown["number"]) == [-1.5] * 8
+    assert table["text"][0] == "=1+1"
+
+
+def test_no_cell_of_a_logged_table_starts_a_formula(tracked: Path) -> None:
+    seen = ""
+    for run in runs().values():
+        for file in artifacts(run).rglob("*.csv"):
+            table = pd.read_csv(file, dtype=str, keep_default_na=False)
+            texts = [column for column in ("response", "category", "decision", "prompt_id") if column in table]
+            for cell in table[texts].to_numpy().ravel():
+                assert not cell.startswith(("=", "+", "-", "@")), (file, cell)
+                seen += cell
+    assert "cmd|" in seen
+    assert "<script>" in seen
+
+
+def test_the_saved_views_show_columns_that_the_runs_have(tracked: Path) -> None:
+    client = tracking._client(tracking.local_store())
+    tags = client.get_experiment_by_name("small").tags
+    views = {key: json.loads(value) for key, value in tags.items() if key.startswith("mlflow.sharedViewState.")}
+    assert {view["name"] for view in views.values()} == {"Configurations", "Models"}
+    for view in views.values():
+        state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
+        shown = client.search_runs([client.get_experiment_by_name("small").experiment_id], state["searchFilter"])
+        assert len(shown) == (8 if view["name"] == "Configurations" else 2)
+        for run in shown:
+            named = {f"params.`{name}`" for name in run.data.params} | {
+                f"metrics.`{name}`" for name in run.data.metrics
+            }
+            assert set(state["selectedColumns"]) <= named
+
+
+def test_every_plan_has_a_cell_of_its_own(tracked: Path) -> None:
+    params = load_params(PARAMS)
+    plans = plan_study(track.read_study(params, PARAMS))
+    assert len({plan.cell for plan in plans}) == len(plans) == 10
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A tracking server on loopback, with a database and an artifact store of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    process, uri = start_server(folder)
+    yield uri
+    stop_server(process)
+
+
+def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    places = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "store")]
+    log = (folder / "server.log").open("wb")
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    process = subprocess.Popen(
+        command + places, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+    )
+    uri = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=5) as answer:
+            if answer.status == 200:
+                return process, uri
+        assert process.poll() is None, (folder / "server.log").read_text()[-2000:]
+        time.sleep(0.2)
+    raise AssertionError((folder / "server.log").read_text()[-2000:])
+
+
+def stop_server(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.pipeline
+def test_a_remote_server_gets_the_runs_and_their_artifacts(
+    study: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    write_params(study="remote")
+    track.run(PARAMS)
+    first = runs(server, "remote")
+    assert len(first) == 10
+    client = tracking._client(server)
+    run_id = first["Model One T=0 seed=42"].info.run_id
+    assert {file.path for file in client.list_artifacts(run_id)} == {"run.png", "decisions.csv", "against_majority.csv"}
+    assert client.download_artifacts(run_id, "run.png", str(study)).endswith("run.png")
+    assert not list(Path("mlruns").rglob("run.png"))
+    track.run(PARAMS)
+    assert {run.info.run_id for run in runs(server, "remote").values()} == {run.info.run_id for run in first.values()}
+
+
+@pytest.mark.pipeline
+def test_a_server_that_dies_while_tracking_is_caught_up_with_when_it_is_back(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    process, uri = start_server(tmp_path)
+    try:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        tracking_process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while tracking_process.poll() is None and count_runs(tmp_path / "server.db") < 4:
+            time.sleep(0.05)
+        stop_server(process)
+        _, said = tracking_process.communicate()
+        assert tracking_process.returncode == 1
+        assert said.startswith(f"error: MLflow at {uri} could not be written")
+        assert "make track" in said
+        assert not TRACKED.exists()
+        process, uri = start_server(tmp_path)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        track.run(PARAMS)
+        named = runs(uri)
+        assert len(named) == 10
+        assert {run.info.status for run in named.values()} == {"FINISHED"}
+    finally:
+        stop_server(process)
