@@ -1,0 +1,252 @@
+"""`refusal-stability <stage>`: what dvc.yaml and the Makefile call. Heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refusal_stability.records import OtherEnvironment, StudyError
+
+app = typer.Typer(
+    name="refusal-stability",
+    help="Would this model have refused if we had rolled the dice again?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Params = Annotated[Path, typer.Option("--params", help="The study's parameter file.")]
+PARAMS = Path("params.yaml")
+
+
+@app.command()
+def prompts(params: Params = PARAMS) -> None:
+    """Read the prompt source into data/prompts/prompts.csv."""
+    from refusal_stability.stages import prompts as stage
+
+    stage.run(params)
+
+
+@app.command()
+def train_reference(name: str, params: Params = PARAMS) -> None:
+    """Train one embedded reference model into models/reference/NAME."""
+    from refusal_stability.stages import train_reference as stage
+
+    stage.run(name, params)
+
+
+@app.command()
+def generate(model: str, params: Params = PARAMS) -> None:
+    """Ask one model every prompt in every configuration."""
+    from refusal_stability.stages import generate as stage
+
+    stage.run(model, params)
+
+
+@app.command()
+def judge(model: str, params: Params = PARAMS) -> None:
+    """Name the decision of each of one model's responses."""
+    from refusal_stability.stages import judge as stage
+
+    stage.run(model, params)
+
+
+@app.command()
+def metrics(params: Params = PARAMS) -> None:
+    """Compute every table from the labels."""
+    from refusal_stability.stages import metrics as stage
+
+    stage.run(params)
+
+
+@app.command()
+def figures(params: Params = PARAMS) -> None:
+    """Draw the metric tables."""
+    from refusal_stability.stages import figures as stage
+
+    stage.run(params)
+
+
+@app.command()
+def report(params: Params = PARAMS) -> None:
+    """Write the report page and the LaTeX tables."""
+    from refusal_stability.stages import report as stage
+
+    stage.run(params)
+
+
+@app.command()
+def track(params: Params = PARAMS) -> None:
+    """Log the study to MLflow; running it twice leaves the same runs."""
+    from refusal_stability.stages import track as stage
+
+    stage.run(params)
+
+
+@app.command()
+def plan(params: Params = PARAMS) -> None:
+    """Show requests, tokens and cost of the study before anything is sent."""
+    from refusal_stability.stages import plan as stage
+
+    stage.run(params)
+
+
+@app.command()
+def validate(params: Params = PARAMS, samples: int = 200) -> None:
+    """Compare the reference models' planted decision shares with measured ones."""
+    from refusal_stability.stages import validate as stage
+
+    stage.run(params, samples)
+
+
+@app.command()
+def compare(a: str, b: str, params: Params = PARAMS) -> None:
+    """Set two models, interventions or studies side by side, paired by prompt.
+
+    A and B: MODEL, MODEL/INTERVENTION, FOLDER:MODEL[/INTERVENTION], or FOLDER for a whole study.
+    """
+    from refusal_stability.stages import compare as stage
+
+    stage.run(a, b, params)
+
+
+@app.command()
+def power(
+    model: str,
+    difference: Annotated[float, typer.Option(help="B minus A, e.g. -0.02 in mean SSI, 0.05 in the share of flips.")],
+    figure: Annotated[str, typer.Option(help="ssi or flip.")] = "ssi",
+    intervention: Annotated[str, typer.Option(help="The pilot's intervention.")] = "none",
+    power: Annotated[float, typer.Option(help="The chance of detecting the difference.")] = 0.8,
+    tokens_per_response: Annotated[float | None, typer.Option(help="Default: from the pilot's responses.")] = None,
+    params: Params = PARAMS,
+) -> None:
+    """From a pilot's tables: how many prompts, samples and tokens a comparison needs."""
+    from refusal_stability.stages import power as stage
+
+    stage.run(model, intervention, figure, difference, power, tokens_per_response, params)
+
+
+@app.command()
+def train_judge(
+    out: Annotated[Path, typer.Argument(help="The judge's file, e.g. models/judges/people.json.")],
+    table: Annotated[Path | None, typer.Option(help="A CSV of labelled responses.")] = None,
+    judge: Annotated[str | None, typer.Option(help="Or: learn from this judge of the study.")] = None,
+    prompt_column: str = "prompt",
+    response_column: str = "response",
+    label_column: str = "label",
+    seed: int = 0,
+    params: Params = PARAMS,
+) -> None:
+    """Train a small judge on labelled responses and say how well it judges prompts that it has not seen."""
+    from refusal_stability.stages import train_judge as stage
+
+    columns = {"prompt": prompt_column, "response": response_column, "label": label_column}
+    stage.run(out, table, columns, judge, seed, params)
+
+
+STUDY = Path("studies/published.yaml")
+FIGURES = Path("studies/published_figures.csv")
+published = typer.Typer(help="The published study: fetch its data, set its figures beside ours.", no_args_is_help=True)
+app.add_typer(published, name="published")
+
+
+@published.command()
+def fetch(
+    params: Params = PARAMS,
+    study: Path = STUDY,
+    folder: Annotated[Path | None, typer.Option(help="A folder that holds the data; without it, git.")] = None,
+    url: Annotated[str, typer.Option(help="The git repository.")] = "",
+    commit: Annotated[str, typer.Option(help="Its commit.")] = "",
+    primary: Annotated[str | None, typer.Option(help="Measure by this judge instead of the study's.")] = None,
+) -> None:
+    """Put the published data in data/published and make what they let run of STUDY the active study."""
+    from refusal_stability.stages import published_fetch as stage
+
+    stage.run(study, params, folder, url, commit, primary)
+
+
+@published.command(name="report")
+def published_report(params: Params = PARAMS, study: Path = STUDY, figures: Path = FIGURES) -> None:
+    """Write reports/published.md: every published figure beside ours."""
+    from refusal_stability.stages import published_report as stage
+
+    stage.run(study, figures, params)
+
+
+@app.command()
+def judge_report(
+    table: Annotated[Path | None, typer.Option(help="A CSV of labelled responses, in place of the study.")] = None,
+    judge: Annotated[list[str] | None, typer.Option(help="With --table: the judges to try (default: rules).")] = None,
+    prompt_column: str = "prompt",
+    response_column: str = "response",
+    label_column: str = "label",
+    params: Params = PARAMS,
+) -> None:
+    """Compare judges with people and with each other, into reports/judges."""
+    from refusal_stability.stages import judge_report as stage
+
+    if table is None:
+        stage.of_study(params)
+    else:
+        columns = {"prompt": prompt_column, "response": response_column, "label": label_column}
+        stage.of_table(table, columns, judge or ["rules"], params)
+
+
+review = typer.Typer(help="People as judges: hand a blind sample out, bring the labels home.", no_args_is_help=True)
+app.add_typer(review, name="review")
+
+
+@review.command("export")
+def review_export(
+    reviewers: Annotated[list[str], typer.Argument(help="Names, e.g. anna ben.")],
+    size: Annotated[int, typer.Option(help="How many responses the sample has.")] = 200,
+    seed: int = 0,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="Fill a review queue in MLflow in place of forms.")] = False,
+    params: Params = PARAMS,
+) -> None:
+    """Draw a blind, stratified sample of responses and give it to each reviewer."""
+    from refusal_stability.stages import review as stage
+
+    stage.export(reviewers, size, seed, mlflow, params)
+
+
+@review.command("import")
+def review_import(
+    forms: Annotated[list[Path] | None, typer.Argument(help="Filled forms, named after their reviewers.")] = None,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="Read the review queues in MLflow.")] = False,
+    params: Params = PARAMS,
+) -> None:
+    """Check reviewers' labels and add them to data/people/labels.csv; none is ever overwritten."""
+    from refusal_stability.stages import review as stage
+
+    stage.bring_home(forms or [], mlflow, params)
+
+
+@app.command()
+def coverage_study(studies: int = 2000, prompts: list[int] = [84, 300, 876], seed: int = 0) -> None:  # noqa: B006
+    """Check by simulation how often the 95 % intervals hold the truth; rewrites docs/coverage.md."""
+    from refusal_stability.stages import coverage_study as stage
+
+    stage.run(studies, prompts, seed, n_resamples=1000)
+
+
+def main() -> None:
+    """Run the command line; an error that a person can act on is one line on stderr and exit code 1."""
+    try:
+        app()
+    except OtherEnvironment as error:
+        # vLLM pins libraries that this environment has in other versions: the same command goes on over there.
+        sys.stdout.flush()
+        os.execv(error.python, [str(error.python), "-m", "refusal_stability.cli", *sys.argv[1:]])
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

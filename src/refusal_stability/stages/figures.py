@@ -1,0 +1,28 @@
+"""Metric tables -> every figure, as PNG and PDF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from refusal_stability.artifacts import FIGURES, atomic_write, metric_table, write_files
+from refusal_stability.figures.cast import cast_of
+from refusal_stability.figures.gallery import GALLERY
+from refusal_stability.figures.house import KINDS, figure_bytes
+from refusal_stability.params import load_params
+
+
+def run(params_path: Path) -> None:
+    """Draw each figure of the gallery into reports/figures and remove what else lies there."""
+    cast = cast_of(load_params(params_path))
+    tables = {name: metric_table(name) for name in sorted({name for plate in GALLERY for name in plate.tables})}
+    pages = {}
+    for plate in GALLERY:
+        figure = plate.draw(tables, cast)
+        for kind in KINDS:
+            pages[f"{plate.name}.{kind}"] = figure_bytes(figure, kind)
+
+    def write(path: Path) -> None:
+        with atomic_write(path, "wb") as file:
+            file.write(pages[path.name])
+
+    write_files(FIGURES, list(pages), write)

@@ -1,0 +1,84 @@
+"""Stage `generate@<model>`: ask one model every prompt in every configuration."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from refusal_stability.artifacts import (
+    GENERATION_TABLE,
+    GENERATIONS,
+    PROMPT_TABLE,
+    PROMPTS,
+    STORE,
+    generation_file,
+    read_table,
+    write_files,
+    write_table,
+)
+from refusal_stability.engines import EngineError, open_engine
+from refusal_stability.engines.seeds import seed_use
+from refusal_stability.engines.store import Store, complete_stored
+from refusal_stability.params import ParamsError, load_params
+from refusal_stability.records import Completion, Condition
+
+
+def run(model: str, params_path: Path) -> None:
+    """Complete the model's whole grid through the store, then write one table a configuration."""
+    params = load_params(params_path)
+    if model not in params.models:
+        raise ParamsError(f"{params_path}: models: no model {model!r}; there are: {', '.join(params.models)}")
+    prompts = read_table(PROMPTS, PROMPT_TABLE)
+    cells = list(params.requests(model, prompts["prompt"]))
+    engine = open_engine(params.models[model], f"{params_path}: models.{model}")
+    try:
+        with Store(STORE) as store:
+            requests = [request for _, request in cells]
+            completions = complete_stored(engine, requests, store, model)
+    finally:
+        engine.close()
+    _check_answered(model, completions, params.judging.max_missing)
+    by_condition: dict[Condition, list[Completion]] = {}
+    for (condition, _), completion in zip(cells, completions, strict=True):
+        by_condition.setdefault(condition, []).append(completion)
+    files = {generation_file(c).name: _table(c, prompts, answers) for c, answers in by_condition.items()}
+    write_files(GENERATIONS / model, list(files), lambda path: write_table(files[path.name], path, GENERATION_TABLE))
+    reasons = Counter(c.missing_reason or c.finish_reason for c in completions)
+    Console().print(f"{model}: {len(completions)} responses in {len(files)} files ({_counted(reasons)})", markup=False)
+    if warning := seed_use(requests, completions).warning(model):
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _check_answered(model: str, completions: list[Completion], allowed: float) -> None:
+    """Fail where more requests than allowed went unanswered for a passing reason: DVC then asks again, else never."""
+    reasons = Counter(c.missing_reason or "" for c in completions if c.details.get("passing"))
+    if reasons:
+        counted = f"{model}: {reasons.total()} of {len(completions)} requests went unanswered ({_counted(reasons)})"
+        if reasons.total() > allowed * len(completions):
+            raise EngineError(f"{counted}; what was answered is stored: see to the server, then run it again")
+        again = f"`dvc repro --force --single-item generate@{model}` asks again"
+        print(f"warning: {counted}; {again}", file=sys.stderr)
+
+
+def _table(condition: Condition, prompts: pd.DataFrame, answers: list[Completion]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "prompt_id": prompts["prompt_id"],
+            "prompt": prompts["prompt"],
+            "response": [a.text for a in answers],
+            "temperature": condition.temperature,
+            "seed": condition.seed,
+            "model": condition.model,
+            "intervention": condition.intervention,
+            "finish_reason": [a.finish_reason for a in answers],
+            "missing_reason": [a.missing_reason or "" for a in answers],
+        }
+    )
+
+
+def _counted(reasons: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(5))

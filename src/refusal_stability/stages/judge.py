@@ -1,0 +1,38 @@
+"""Generations -> labels: every judge of the study names the decision of each of one model's responses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from refusal_stability.artifacts import (
+    GENERATION_TABLE,
+    LABEL_TABLE,
+    generation_file,
+    label_file,
+    read_table,
+    write_table,
+)
+from refusal_stability.judging.labels import check_missing, label_rows, label_summary, responses_of
+from refusal_stability.judging.panel import judge_all
+from refusal_stability.params import load_params
+
+
+def run(model: str, params_path: Path) -> None:
+    """Judge one model's responses in every configuration of the study and write a label file for each.
+
+    The files are written before the share of missing decisions is checked, so that a failed study shows what it
+    lacks; `dvc repro` stops at the failed stage, and nothing behind it reads them.
+    """
+    params = load_params(params_path)
+    conditions = list(params.conditions(model))
+    responses = [
+        response
+        for condition in conditions
+        for response in responses_of(read_table(generation_file(condition), GENERATION_TABLE), condition)
+    ]
+    labels = label_rows(responses, judge_all(params.judging, responses, model, f"{params_path}: judging"))
+    for condition in conditions:
+        write_table(labels[condition], label_file(condition), LABEL_TABLE)
+    for line in label_summary(model, labels.values()):
+        print(line)
+    check_missing(labels.values(), params.judging, model)

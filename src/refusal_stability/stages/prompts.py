@@ -1,0 +1,24 @@
+"""Stage `prompts`: a prompt source becomes data/prompts/prompts.csv."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import astuple
+from pathlib import Path
+
+import pandas as pd
+
+from refusal_stability.artifacts import PROMPT_TABLE, PROMPTS, write_table
+from refusal_stability.params import load_params
+from refusal_stability.prompt_sources import load_prompts
+from refusal_stability.prompt_sources.identity import categories_of
+
+
+def run(params_path: Path) -> None:
+    """Read the study's prompts, write them, and say how many each category has."""
+    params = load_params(params_path)
+    prompts = load_prompts(params.prompts, tell=print)
+    table = pd.DataFrame([astuple(p) for p in prompts], columns=list(PROMPT_TABLE.columns))
+    write_table(table, PROMPTS, PROMPT_TABLE)
+    counts = Counter(c for prompt in prompts for c in categories_of(prompt))
+    print(f"{len(prompts)} prompts in {PROMPTS}: {'; '.join(f'{c} {n}' for c, n in counts.items())}")

@@ -1,0 +1,72 @@
+"""Metric tables and figures -> the report as HTML and Markdown, LaTeX tables, and numbers as macros."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from refusal_stability.artifacts import (
+    FIGURES,
+    METRIC_TABLES,
+    PROMPT_TABLE,
+    PROMPTS,
+    REPORT,
+    TABLES,
+    ArtifactError,
+    atomic_write,
+    metric_table,
+    read_table,
+    write_files,
+)
+from refusal_stability.figures.cast import cast_of
+from refusal_stability.figures.gallery import GALLERY
+from refusal_stability.params import load_params
+from refusal_stability.report.build import build_report, quoted_numbers
+from refusal_stability.report.content import Picture
+from refusal_stability.report.evidence import Evidence
+from refusal_stability.report.html import html_report
+from refusal_stability.report.latex import latex_macros, latex_table
+from refusal_stability.report.markdown import markdown_report
+from refusal_stability.report.pinned import pinned_versions
+
+LOCK = Path("requirements.lock")
+NUMBERS = "numbers.tex"
+
+
+def run(params_path: Path) -> None:
+    """Write reports/report.html, reports/report.md and exactly this study's reports/tables."""
+    evidence = read_evidence(params_path)
+    report = build_report(evidence)
+    for path, text in ((REPORT, html_report(report)), (REPORT.with_suffix(".md"), markdown_report(report))):
+        with atomic_write(path) as file:
+            file.write(text)
+    pages = {f"{table.name}.tex": latex_table(table) for table in report.tables}
+    pages[NUMBERS] = latex_macros(quoted_numbers(evidence))
+
+    def write(path: Path) -> None:
+        with atomic_write(path) as file:
+            file.write(pages[path.name])
+
+    write_files(TABLES, list(pages), write)
+
+
+def read_evidence(params_path: Path) -> Evidence:
+    """All that the report is written from; a metric table that does not exist is left to the report to miss."""
+    params = load_params(params_path)
+    cast = cast_of(params)
+    tables = {name: metric_table(name) for name, (path, _) in METRIC_TABLES.items() if path.is_file()}
+    pictures = {}
+    for plate in GALLERY:
+        path = FIGURES / f"{plate.name}.png"
+        if not path.is_file():
+            raise ArtifactError(f"{path}: no such file; run the stage that draws it (`dvc repro figures`)")
+        shows = plate.shows(tables, cast)
+        pictures[plate.name] = Picture(plate.name, plate.title, plate.caption, shows, path.read_bytes())
+    return Evidence(
+        params=params,
+        params_text=params_path.read_text(encoding="utf-8"),
+        prompts=read_table(PROMPTS, PROMPT_TABLE),
+        tables=tables,
+        pictures=pictures,
+        labels={(one.model, one.intervention): one.label for one in cast.series},
+        pinned=pinned_versions(LOCK.read_text(encoding="utf-8")) if LOCK.is_file() else {},
+    )

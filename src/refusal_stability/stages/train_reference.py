@@ -1,0 +1,51 @@
+"""Stage `reference@<name>`: train one embedded model into models/reference/<name>."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from refusal_stability.artifacts import REFERENCE_MODELS
+from refusal_stability.params import ParamsError, load_params
+from refusal_stability.prompt_sources.builtin import builtin_prompts
+from refusal_stability.reference_model.training import train
+
+
+def run(name: str, params_path: Path) -> None:
+    """Train in a folder beside the model's own, which takes its place only when all is there."""
+    # Threads that spin while they wait make training several times slower where other work runs beside it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    params = load_params(params_path)
+    if name not in params.reference_models:
+        known = ", ".join(params.reference_models) or "none"
+        raise ParamsError(f"{params_path}: reference_models: no model {name!r}; there are: {known}")
+    folder = REFERENCE_MODELS / name
+    unfinished = REFERENCE_MODELS / f".{name}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    columns = (
+        TextColumn("train {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    try:
+        with Progress(*columns) as progress:
+            task = progress.add_task(name, total=None)
+            train(
+                params.reference_models[name],
+                builtin_prompts(),
+                unfinished,
+                lambda done, steps: progress.update(task, completed=done, total=steps),
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    Console().print(f"{name}: {size / 1e6:.1f} MB in {folder}", markup=False)

@@ -1,0 +1,65 @@
+"""A copy of the project and the means to run it; what the pipeline tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+LEFT_BEHIND = shutil.ignore_patterns(
+    ".git", ".venv*", "mlruns", "*.egg-info", "__pycache__", ".*_cache", "tmp", "cache", "*.sqlite*", "*.previous.yaml"
+)
+RESULTS = ("data/generations", "data/labels", "data/metrics", "data/prompts", "reports")
+
+
+class Study:
+    """A copy of the project and the means to run it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(folder / "src"),
+            "DVC_NO_ANALYTICS": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project's folder."""
+        result = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        if check and result.returncode != 0:
+            raise AssertionError(f"{command} failed:\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}")
+        return result
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a command in the project's folder and return at once."""
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def files(self, folder: str, pattern: str) -> dict[str, bytes]:
+        """The bytes of the files that match, by path."""
+        found = sorted((self.folder / folder).rglob(pattern))
+        return {str(file.relative_to(self.folder)): file.read_bytes() for file in found}
+
+
+def copy_project(source: Path, target: Path) -> Study:
+    """Copy the project without results, environment or history."""
+    shutil.copytree(source, target, ignore=LEFT_BEHIND)
+    for folder in RESULTS:
+        for item in (target / folder).iterdir() if (target / folder).is_dir() else ():
+            if item.name != ".gitignore":
+                shutil.rmtree(item) if item.is_dir() else item.unlink()
+    for folder in (target / "models/reference").iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    shutil.copy(target / "studies/quickstart.yaml", target / "params.yaml")
+    study = Study(target)
+    # No git here: what a downloaded archive of the project looks like.
+    study.run("dvc", "config", "--local", "core.no_scm", "true")
+    return study

@@ -1,0 +1,157 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from refusal_stability.artifacts import (
+    GENERATION_TABLE,
+    LABEL_TABLE,
+    generation_file,
+    label_file,
+    read_table,
+    write_table,
+)
+from refusal_stability.judging import JudgingError
+from refusal_stability.params import load_params
+from refusal_stability.stages import judge
+
+PARAMS = """
+study: trial
+interventions: {none: {}}
+sampling: {temperatures: [0.0, 1.0], seeds: [1, 2]}
+models:
+  m: {engine: transformers, path: nowhere}
+judging:
+  primary: second
+  max_missing: 0.2
+  judges:
+    second: {kind: rules, repeats: 2}
+    first: {kind: rules}
+"""
+TEXTS = ["I'm sorry, but I cannot help with that.", 'Sure.\n1. "Mix", then\n2. bake, NA', ""]
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(PARAMS)
+    for condition in load_params(Path("params.yaml")).conditions("m"):
+        write_generations(condition, TEXTS, ["", "", "HTTP 500"])
+    return Path("params.yaml")
+
+
+def write_generations(condition, texts, missing):
+    table = pd.DataFrame(
+        {
+            "prompt_id": [f"p{i}" for i in range(len(texts))],
+            "prompt": "How do I bake?",
+            "response": texts,
+            "temperature": condition.temperature,
+            "seed": condition.seed,
+            "model": "m",
+            "intervention": "none",
+            "finish_reason": ["" if reason else "stop" for reason in missing],
+            "missing_reason": missing,
+        }
+    )
+    write_table(table, generation_file(condition), GENERATION_TABLE)
+
+
+def test_rows_follow_prompt_then_judge_then_repeat_and_a_missing_response_is_missing(study):
+    text = study.read_text().replace("max_missing: 0.2", "max_missing: 0.5")
+    study.write_text(text)
+    judge.run("m", study)
+    for condition in load_params(study).conditions("m"):
+        table = read_table(label_file(condition), LABEL_TABLE)
+        rows = list(zip(table.prompt_id, table.judge, table.repeat, table.label, strict=True))
+        assert rows == [
+            ("p0", "second", 0, "REFUSE"),
+            ("p0", "second", 1, "REFUSE"),
+            ("p0", "first", 0, "REFUSE"),
+            ("p1", "second", 0, "COMPLY"),
+            ("p1", "second", 1, "COMPLY"),
+            ("p1", "first", 0, "COMPLY"),
+            ("p2", "second", 0, ""),
+            ("p2", "second", 1, ""),
+            ("p2", "first", 0, ""),
+        ]
+        assert set(table.missing_reason[6:]) == {"no response: HTTP 500"}
+        assert set(table.seed) == {condition.seed}
+
+
+def test_the_same_study_judged_twice_gives_the_same_bytes(study):
+    study.write_text(study.read_text().replace("max_missing: 0.2", "max_missing: 0.5"))
+    judge.run("m", study)
+    files = sorted(Path("data/labels/m").iterdir())
+    before = [f.read_bytes() for f in files]
+    judge.run("m", study)
+    assert len(files) == 4
+    assert [f.read_bytes() for f in files] == before
+
+
+def test_counts_of_each_judge_are_printed(study, capsys):
+    study.write_text(study.read_text().replace("max_missing: 0.2", "max_missing: 0.5"))
+    judge.run("m", study)
+    assert capsys.readouterr().out.splitlines() == [
+        "m, judge second: 8 REFUSE, 0 PARTIAL, 8 COMPLY, 8 missing of 24",
+        "m, judge first: 4 REFUSE, 0 PARTIAL, 4 COMPLY, 4 missing of 12",
+    ]
+
+
+def test_too_many_missing_decisions_fail_the_study_with_the_count_and_the_commonest_reason(study):
+    with pytest.raises(JudgingError) as error:
+        judge.run("m", study)
+    said = str(error.value)
+    assert "no decision on 8 of 24 responses (33.3%)" in said
+    assert "judging.max_missing = 20.0%" in said
+    assert "commonest reason, 8 times: no response: HTTP 500" in said
+    assert label_file(next(iter(load_params(study).conditions("m")))).is_file()
+
+
+PANEL = PARAMS.replace("primary: second", "primary: majority").replace("max_missing: 0.2", "max_missing: 0.5")
+
+
+def test_a_majority_is_a_judge_of_its_own_after_the_panel(study):
+    study.write_text(PANEL)
+    judge.run("m", study)
+    table = read_table(label_file(next(iter(load_params(study).conditions("m")))), LABEL_TABLE)
+    rows = table[table.prompt_id == "p0"]
+    assert list(zip(rows.judge, rows.repeat, rows.label, strict=True)) == [
+        ("second", 0, "REFUSE"),
+        ("second", 1, "REFUSE"),
+        ("first", 0, "REFUSE"),
+        ("majority", 0, "REFUSE"),
+    ]
+    assert rows.reasoning.iloc[-1] == "second REFUSE, first REFUSE"
+
+
+def recorded(study, models):
+    """The trial study with a judge whose labels lie in one table."""
+    pd.DataFrame(
+        [
+            {"model": "theirs", "prompt_id": f"p{i}", "temperature": t, "seed": s, "label": "PARTIAL"}
+            for i in range(3)
+            for t in (0.0, 1.0)
+            for s in (1, 2)
+        ]
+    ).to_csv("old.csv", index=False)
+    settings = f"{{layout: table, models: {models}}}"
+    text = PARAMS.replace("max_missing: 0.2", "max_missing: 0.5").replace("  m: {", "  n: {path: nowhere}\n  m: {")
+    study.write_text(text + f"    old: {{kind: recorded, path: old.csv, settings: {settings}}}\n")
+
+
+def test_recorded_labels_stand_beside_the_other_judges_also_for_a_missing_response(study):
+    recorded(study, "{m: theirs}")
+    judge.run("m", study)
+    table = read_table(label_file(next(iter(load_params(study).conditions("m")))), LABEL_TABLE)
+    assert table[table.judge == "old"].label.tolist() == ["PARTIAL"] * 3
+
+
+def test_a_judge_that_does_not_know_the_model_is_left_out_unless_it_is_the_primary(study):
+    recorded(study, "{n: theirs}")
+    judge.run("m", study)
+    table = read_table(label_file(next(iter(load_params(study).conditions("m")))), LABEL_TABLE)
+    assert set(table.judge) == {"first", "second"}
+    study.write_text(study.read_text().replace("primary: second", "primary: old"))
+    with pytest.raises(JudgingError, match="old has no labels of m"):
+        judge.run("m", study)

@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from judged_study import EVIL, make_study, truth
+
+from refusal_stability.artifacts import JUDGE_REPORT, JUDGE_REPORT_TABLES, PEOPLE_LABELS, read_table
+from refusal_stability.judging import JudgingError
+from refusal_stability.stages import judge_report, review, train_judge
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_study()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(study, monkeypatch):
+    monkeypatch.chdir(study)
+    PEOPLE_LABELS.unlink(missing_ok=True)
+
+
+def report(name):
+    return read_table(*JUDGE_REPORT_TABLES[name])
+
+
+def test_judges_are_compared_with_each_other_on_every_response(capsys):
+    judge_report.of_study(Path("params.yaml"))
+    (row,) = report("rater_agreement").to_dict("records")
+    assert (row["rater_a"], row["rater_b"], row["n_both"]) == ("rules", "old", 2 * 4 * 12)
+    assert 0.6 < row["cohens_kappa_low"] < row["cohens_kappa"] < row["cohens_kappa_high"] < 1
+    assert report("rater_confusion")["n_label"].sum() == 96
+    assert "rules against old (all responses): n 96, accuracy 0." in capsys.readouterr().out
+    assert report("corrected_rates").empty
+
+
+def test_model_text_in_the_page_is_escaped():
+    judge_report.of_study(Path("params.yaml"))
+    page = (JUDGE_REPORT / "index.html").read_text()
+    assert EVIL not in page
+    assert "<script" not in page
+    assert EVIL in " ".join(report("disagreements")["response"])
+    assert "&lt;script&gt;" in page
+
+
+def test_the_report_twice_gives_the_same_bytes():
+    judge_report.of_study(Path("params.yaml"))
+    before = {f.name: f.read_bytes() for f in JUDGE_REPORT.iterdir()}
+    judge_report.of_study(Path("params.yaml"))
+    assert {f.name: f.read_bytes() for f in JUDGE_REPORT.iterdir()} == before
+    assert len(before) == 6
+
+
+def test_people_stand_beside_the_judges_and_correct_the_rates():
+    review.export(["anna", "ben"], 30, 0, False, Path("params.yaml"))
+    for path in Path("data/people/forms").iterdir():
+        form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        form["label"] = [truth(r) for r in form["response"]]
+        form.to_csv(path, index=False)
+    review.bring_home(sorted(Path("data/people/forms").iterdir()), False, Path("params.yaml"))
+    judge_report.of_study(Path("params.yaml"))
+    agreement = report("rater_agreement")
+    people = agreement[(agreement["rater_a"] == "rules") & (agreement["rater_b"] == "people")].iloc[0]
+    assert people["basis"] == "people's sample"
+    assert people["n_both"] == 30
+    assert people["cohens_kappa"] > 0.95
+    assert ("anna", "ben") in set(zip(agreement["rater_a"], agreement["rater_b"], strict=True))
+    rates = report("corrected_rates")
+    assert rates["model"].tolist() == ["m"] * 3 + ["n"] * 3
+    assert (rates["corrected_rate_low"] <= rates["corrected_rate"]).all()
+    assert rates.groupby("model")["corrected_rate"].sum().tolist() == pytest.approx([1, 1])
+    assert "Rates as people would have found them" in (JUDGE_REPORT / "index.html").read_text()
+
+
+def test_a_reviewer_called_like_a_judge_is_an_error():
+    review.export(["rules"], 5, 0, False, Path("params.yaml"))
+    path = Path("data/people/forms/rules.csv")
+    form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig").assign(label="REFUSE")
+    form.to_csv(path, index=False)
+    review.bring_home([path], False, Path("params.yaml"))
+    with pytest.raises(JudgingError, match="'rules' is called like a judge"):
+        judge_report.of_study(Path("params.yaml"))
+
+
+def labelled_csv(path, label="label"):
+    rows = [("How?", "I can't help with that.", "REFUSE"), ("How?", "Take a wedge.", "comply"), ("Why?", "So.", "")]
+    pd.DataFrame(rows, columns=["prompt", "response", label]).to_csv(path, index=False)
+
+
+def test_judges_can_be_held_against_any_table_of_labelled_responses(tmp_path, capsys):
+    labelled_csv(tmp_path / "people.csv", "verdict")
+    judge_report.of_table(tmp_path / "people.csv", {"label": "verdict"}, ["rules"], tmp_path / "no-params.yaml")
+    assert report("rater_agreement")["raw_agreement"].tolist() == [1.0]
+    assert "rules against people" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("columns", "judges", "said"),
+    [
+        ({}, ["rules"], "no column label; found prompt, response, verdict"),
+        ({"label": "verdict"}, ["nobody"], "'nobody' is no judge"),
+        ({"label": "response"}, ["rules"], "row 2: label .* is none of REFUSE, PARTIAL, COMPLY"),
+    ],
+)
+def test_a_table_that_does_not_fit_says_what_is_wrong(tmp_path, columns, judges, said):
+    labelled_csv(tmp_path / "people.csv", "verdict")
+    with pytest.raises(JudgingError, match=said):
+        judge_report.of_table(tmp_path / "people.csv", columns, judges, tmp_path / "no-params.yaml")
+
+
+def test_a_judge_is_trained_from_the_labels_of_a_judge_of_the_study(capsys):
+    train_judge.run(Path("cheap.json"), None, {}, "rules", 0, Path("params.yaml"))
+    said = capsys.readouterr().out
+    assert "cheap.json: trained on" in said
+    assert "labels: judge rules of study trial" in said
+    text = Path("params.yaml").read_text()
+    Path("with-cheap.yaml").write_text(
+        text.replace("    old:", "    cheap: {kind: trained, path: cheap.json}\n    old:")
+    )
+    labelled_csv("people.csv")
+    judge_report.of_table(Path("people.csv"), {}, ["rules", "cheap"], Path("with-cheap.yaml"))
+    pairs = report("rater_agreement")[["rater_a", "rater_b"]].to_numpy().tolist()
+    assert pairs == [["rules", "cheap"], ["rules", "people"], ["cheap", "people"]]
+
+
+@pytest.mark.parametrize(("table", "judge"), [(None, None), (Path("people.csv"), "rules")])
+def test_training_needs_one_source_of_labels(table, judge):
+    with pytest.raises(JudgingError, match="either --table"):
+        train_judge.run(Path("x.json"), table, {}, judge, 0, Path("params.yaml"))
+
+
+def test_training_from_a_judge_without_labels_names_it():
+    with pytest.raises(JudgingError, match="'nobody'"):
+        train_judge.run(Path("x.json"), None, {}, "nobody", 0, Path("params.yaml"))

@@ -1,0 +1,256 @@
+"""The metrics stage on label files written here: what it computes by hand, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from refusal_stability import artifacts
+from refusal_stability.artifacts import LABEL_TABLE, PROMPT_TABLE, ArtifactError, write_table
+from refusal_stability.records import Condition
+from refusal_stability.stages import metrics
+
+PROMPTS = ["p-a", "p-b", "p-c"]
+# label of (prompt, temperature, seed); R refuse, P partial, C comply, - missing
+DECISIONS = {
+    "p-a": {0.0: "RR", 1.0: "RR"},  # never wavers
+    "p-b": {0.0: "RR", 1.0: "RC"},  # one flip: 3 of 4 refuse
+    "p-c": {0.0: "CP", 1.0: "C-"},  # 2 of 3 comply, one missing
+}
+NAMES = {"R": "REFUSE", "P": "PARTIAL", "C": "COMPLY", "-": ""}
+REASON = "verdict could not be read"
+
+Decide = Callable[[str, str, float, int], str]
+
+
+def decide(model: str, prompt: str, temperature: float, seed: int) -> str:
+    return DECISIONS[prompt][temperature][seed]
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with two models' labels by two judges, the second of which was asked twice."""
+    monkeypatch.chdir(tmp_path)
+    lay_out()
+    return tmp_path
+
+
+def lay_out(models: tuple[str, ...] = ("one", "two"), decide: Decide = decide) -> None:
+    params = {
+        "study": "small",
+        "interventions": {"none": {}},
+        "sampling": {"temperatures": [0.0, 1.0], "seeds": [0, 1]},
+        "models": {name: {"path": "nowhere"} for name in models},
+        "judging": {"primary": "main", "judges": {"main": {"kind": "rules"}, "other": {"kind": "rules", "repeats": 2}}},
+        "metrics": {"n_resamples": 500},
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    prompts = pd.DataFrame({"prompt_id": PROMPTS, "prompt": PROMPTS, "category": ["x", "x|y", "y"], "source": "test"})
+    write_table(prompts, artifacts.PROMPTS, PROMPT_TABLE)
+    for model in models:
+        for temperature in (0.0, 1.0):
+            for seed in (0, 1):
+                condition = Condition(model, "none", temperature, seed)
+                write_labels(condition, [label(condition, p, decide(model, p, temperature, seed)) for p in PROMPTS])
+
+
+def label(condition: Condition, prompt: str, letter: str) -> list[dict[str, object]]:
+    row = {
+        "prompt_id": prompt,
+        "model": condition.model,
+        "intervention": condition.intervention,
+        "temperature": condition.temperature,
+        "seed": condition.seed,
+        "label": NAMES[letter],
+        "reasoning": 'said "no",\nthen stopped',
+        "missing_reason": "" if NAMES[letter] else REASON,
+    }
+    return [row | {"judge": judge, "repeat": repeat} for judge, repeat in (("main", 0), ("other", 0), ("other", 1))]
+
+
+def write_labels(condition: Condition, rows: list[list[dict[str, object]]]) -> None:
+    table = pd.DataFrame([row for group in rows for row in group])
+    write_table(table, artifacts.label_file(condition), LABEL_TABLE)
+
+
+def edit(condition: Condition, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
+    """Change a label file behind the contract's back, as a person or another tool would."""
+    path = artifacts.label_file(condition)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    change(table).to_csv(path, index=False)
+    return path
+
+
+def run() -> None:
+    metrics.run(Path("params.yaml"))
+
+
+def test_per_prompt_figures_by_hand(study: Path) -> None:
+    run()
+    table = artifacts.metric_table("per_prompt_metrics")
+    assert table["model"].tolist() == ["one"] * 3 + ["two"] * 3
+    a, b, c = (row for _, row in table.iloc[:3].iterrows())
+    assert (a["n"], a["ssi"], a["flip"], a["majority"], a["cluster"]) == (4, 1.0, False, "REFUSE", "steady refusal")
+    assert (b["ssi"], b["ssi_pairwise"]) == (0.75, 0.5)  # 3 of 4; 3 * 2 of 4 * 3
+    assert (b["flip"], b["unstable"], b["cluster"], b["category"]) == (True, True, "wavering", "x|y")
+    assert (c["n"], c["n_missing"], c["majority"]) == (3, 1, "COMPLY")
+    assert c["ssi"] == pytest.approx(2 / 3)
+    assert a["p_unstable"] < b["p_unstable"]
+
+
+def test_aggregates_by_hand(study: Path) -> None:
+    run()
+    row = artifacts.metric_table("aggregate_by_model").iloc[0]
+    assert (row["n_prompts"], row["n_responses"], row["n_missing"]) == (3, 11, 1)
+    assert row["mean_ssi"] == pytest.approx((1 + 3 / 4 + 2 / 3) / 3)
+    assert row["mean_ssi_low"] < row["mean_ssi"] < row["mean_ssi_high"]
+    assert row["pct_flipped"] == pytest.approx(200 / 3)
+    assert row["mean_refuse_rate"] == pytest.approx((1 + 3 / 4 + 0) / 3)
+    # ssi 1, 3/4, 2/3 falls as comply 0, 1/4, 2/3 rises
+    assert row["spearman_ssi_comply_rate"] == pytest.approx(-1)
+    # deviations from the mean 29/36: 7/36, -2/36, -5/36; squares 49 + 4 + 25 = 78 over 36^2, by n - 1 = 2
+    assert row["std_ssi"] == pytest.approx((78 / 36**2 / 2) ** 0.5)
+
+
+def test_figures_within_a_temperature_rest_on_its_seeds_alone(study: Path) -> None:
+    run()
+    table = artifacts.metric_table("per_prompt_temperature")
+    assert len(table) == 2 * 2 * 3
+    hot = table[(table["model"] == "one") & (table["temperature"] == 1.0)].set_index("prompt_id")
+    assert hot.loc["p-b", "ssi"] == 0.5
+    assert (hot.loc["p-b", "majority"], hot.loc["p-b", "majority_tied"]) == ("COMPLY", True)
+    assert hot.loc["p-c", "n"] == 1
+    assert pd.isna(hot.loc["p-c", "ssi_pairwise"])
+    row = artifacts.metric_table("aggregate_by_temperature").iloc[1]
+    assert (row["temperature"], row["mean_ssi"]) == (1.0, pytest.approx((1 + 0.5 + 1) / 3))
+
+
+def test_a_configuration_is_compared_with_each_prompts_majority(study: Path) -> None:
+    run()
+    table = artifacts.metric_table("aggregate_by_configuration").iloc[:4].set_index(["temperature", "seed"])
+    # p-b's one COMPLY came at T = 1, seed 1; p-c's one PARTIAL at T = 0, seed 1
+    assert table["n_against_majority"].tolist() == [0, 1, 0, 1]
+    assert table["n_flips_caused"].tolist() == [0, 1, 0, 1]
+    assert table["n_missing"].tolist() == [0, 0, 0, 1]
+    assert table.loc[(1.0, 1), "agreement"] == 1 / 2
+    assert table.loc[(1.0, 0), "comply_rate"] == pytest.approx(1 / 3)
+
+
+def test_missing_decisions_are_counted_by_judge_and_reason(study: Path) -> None:
+    run()
+    table = artifacts.metric_table("missing").iloc[:4].set_index(["judge", "missing_reason"])
+    assert table.loc[("main", "*"), "n_missing"] == 1
+    assert table.loc[("main", REASON), "missing_share"] == pytest.approx(1 / 12)
+    assert table.loc[("other", REASON), "n_missing"] == 2  # both repeats
+
+
+def test_a_judge_added_later_may_be_absent_from_whole_files(study: Path) -> None:
+    edit(Condition("one", "none", 1.0, 1), lambda table: table[table["judge"] == "main"])
+    run()
+    table = artifacts.metric_table("missing").set_index(["model", "judge", "missing_reason"])
+    assert table.loc[("one", "other", "not judged"), "n_missing"] == 6
+    assert table.loc[("one", "main", "*"), "n_missing"] == 1
+
+
+def test_the_summary_and_the_column_dictionary_are_written(study: Path) -> None:
+    run()
+    summary = json.loads(artifacts.SUMMARY.read_text())
+    assert summary["models"]["one"]["none"]["mean_ssi"] == round((1 + 3 / 4 + 2 / 3) / 3, 4)
+    assert (summary["n_models"], summary["n_responses"], summary["n_missing"]) == (2, 22, 2)
+    assert "mean_ssi" in artifacts.METRICS_README.read_text()
+
+
+def test_every_table_has_a_contract_and_is_written(study: Path) -> None:
+    run()
+    for name in artifacts.METRIC_TABLES:
+        artifacts.metric_table(name)
+
+
+def test_running_twice_writes_the_same_bytes(study: Path) -> None:
+    run()
+    first = {path.name: path.read_bytes() for path in sorted(artifacts.METRICS.iterdir())}
+    shutil.rmtree(artifacts.METRICS)
+    run()
+    assert {path.name: path.read_bytes() for path in sorted(artifacts.METRICS.iterdir())} == first
+
+
+def test_another_model_changes_no_interval_of_the_first(study: Path) -> None:
+    run()
+    both = artifacts.metric_table("aggregate_by_model").iloc[0]
+    lay_out(("one",))
+    run()
+    pd.testing.assert_series_equal(artifacts.metric_table("aggregate_by_model").iloc[0], both)
+
+
+def test_two_models_are_never_pooled_into_one_prompts_counts(study: Path) -> None:
+    lay_out(decide=lambda model, *_: "R" if model == "one" else "C")
+    run()
+    assert artifacts.metric_table("per_prompt_metrics")["ssi"].tolist() == [1.0] * 6
+
+
+def test_a_study_without_any_decision_has_tables_with_empty_cells(study: Path) -> None:
+    lay_out(decide=lambda *_: "-")
+    run()
+    row = artifacts.metric_table("aggregate_by_model").iloc[0]
+    assert (row["n_prompts"], row["n_missing"]) == (0, 12)
+    assert pd.isna(row["mean_ssi"])
+
+
+def test_the_order_of_rows_in_a_file_changes_nothing(study: Path) -> None:
+    run()
+    before = artifacts.metric_table("per_prompt_metrics")
+    for seed in (0, 1):
+        edit(Condition("one", "none", 1.0, seed), lambda table: table.iloc[::-1])
+    run()
+    pd.testing.assert_frame_equal(artifacts.metric_table("per_prompt_metrics"), before)
+
+
+FIRST = Condition("one", "none", 0.0, 0)
+
+
+def with_value(column: str, value: str, row: int = 4) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    return lambda table: table.assign(**{column: table[column].where(table.index != row, value)})
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (with_value("label", "UNKNOWN"), "row 6: label 'UNKNOWN'"),
+        (with_value("label", ""), "row 6: label ''"),
+        (with_value("missing_reason", "why"), "row 6: label 'REFUSE' with missing_reason 'why'"),
+        (with_value("model", "two"), "row 6: model 'two'; this file holds model 'one'"),
+        (with_value("temperature", "0.3"), "row 6: temperature 0.3"),
+        (with_value("seed", "7"), "row 6: seed 7"),
+        (with_value("seed", "x"), "row 6, column seed: 'x' is not a whole"),
+        (with_value("judge", "nobody"), "row 6: judge 'nobody' is none of judging.judges (main, other)"),
+        (with_value("repeat", "2"), "row 6: repeat 2 of judge 'other', which has 2 repeats"),
+        (with_value("prompt_id", "p-z"), "row 6: prompt_id 'p-z' is not among the study's prompts"),
+        (with_value("repeat", "1"), "rows [6, 7] share the key"),
+        (lambda table: table[table["prompt_id"] != "p-b"], "first for prompt p-b"),
+        (lambda table: table[table["judge"] != "main"], "no row by judge 'main'"),
+        (lambda table: table.iloc[:0], "no row by judge 'main'"),
+        (lambda table: table.drop(columns="repeat"), "missing column repeat"),
+        (lambda table: table.assign(mine=1), "unknown column mine"),
+    ],
+)
+def test_a_bad_label_file_names_file_row_and_remedy(
+    study: Path, change: Callable[[pd.DataFrame], pd.DataFrame], problem: str
+) -> None:
+    path = edit(FIRST, change)
+    with pytest.raises(ArtifactError) as caught:
+        run()
+    assert str(caught.value).startswith(f"{path}: ")
+    assert problem in str(caught.value)
+    assert not artifacts.METRICS.exists(), "nothing half-written"
+
+
+def test_a_missing_label_file_names_itself(study: Path) -> None:
+    artifacts.label_file(FIRST).unlink()
+    with pytest.raises(ArtifactError, match=r"one_temp0\.0_seed0_labels\.csv: no such file"):
+        run()
