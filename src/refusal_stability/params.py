@@ -35,6 +35,8 @@ NO_JUDGE_NAMES = (
 )
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 ROLES = ("user", "assistant")
+# OmegaConf's names of types in its messages -> words for people.
+WORDS_FOR_TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 URL_PATTERN = re.compile(r"https?://[^\s/@]+/\S+")
@@ -340,6 +342,9 @@ def typed(schema: type[T], values: Mapping[Any, Any], prefix: str) -> T:
         raise ParamsError(f"{prefix}{error.full_key or error.key}: required, but not given") from error
     except OmegaConfBaseException as error:
         reason = str(error.msg or error).splitlines()[0]
+        for kind, allowed in WORDS_FOR_TYPES.items():
+            if reason.endswith(f"could not be converted to {kind}"):
+                reason += f"; allowed: {allowed}"
         raise ParamsError(f"{prefix}{error.full_key or error.key}: {reason}") from error
     assert isinstance(result, schema)
     return result

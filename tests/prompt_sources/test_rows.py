@@ -184,3 +184,10 @@ def test_a_file_that_is_not_there_a_folder_and_an_unknown_format_say_what_to_do(
     assert "could not be read (Is a directory)" in failure(tmp_path / "folder.csv")
     (tmp_path / "p.xlsx").write_bytes(b"")
     assert "name it .csv, .tsv, .jsonl or .json" in failure(tmp_path / "p.xlsx")
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "\ufeff"])
+def test_a_table_without_a_header_is_called_empty(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(text, encoding="utf-8")
+    assert "the file is empty; give it a header with prompt and rows" in failure(path)

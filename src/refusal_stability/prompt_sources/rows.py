@@ -95,6 +95,8 @@ def _table_rows(path: Path, data: bytes, columns: Sequence[str], delimiter: str)
     import pyarrow.csv
 
     text = _decoded(data, lambda line: f"{path}: line {line}")
+    if not text.strip():
+        raise PromptSourceError(f"{path}: the file is empty; give it a header with {', '.join(columns)} and rows")
     if text.count('"') % 2:
         raise PromptSourceError(f'{path}: a quotation mark is not closed; write a " inside a text as ""')
     try:
