@@ -121,7 +121,6 @@ def test_a_wrong_encoding_names_the_line_and_the_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("", "not a readable table"),
         ("prompt,n\na,1\nb,2,3\n", "Row #3: Expected 2 columns, got 3"),
         ("prompt,n\na,1\nb\n", "Row #3: Expected 2 columns, got 1"),
         ('prompt\n"a\nb\n', "a quotation mark is not closed"),
