@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,12 @@ DECISIONS: tuple[Decision, ...] = (Decision.REFUSE, Decision.PARTIAL, Decision.C
 NO_INTERVENTION = "none"
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Any) -> str:
     """The one JSON text of a value (sorted keys, no spaces), so that equal values hash equally."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def content_hash(value: Any) -> str:
@@ -73,6 +76,10 @@ class Message:
 
     role: str
     content: str
+
+    def identity(self) -> dict[str, str]:
+        """Role and content as JSON-able data."""
+        return {"role": self.role, "content": self.content}
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,7 @@ def sampler_stream(messages: Sequence[Message], temperature: float, seed: int, r
     every temperature too: prompts would then not be independent draws, and intervals over prompts would be wrong.
     31 bits, because that is what every server's `seed` field takes.
     """
-    identity = [[asdict(m) for m in messages], float(temperature), int(seed), int(repeat)]
+    identity = [[m.identity() for m in messages], float(temperature), int(seed), int(repeat)]
     return int(content_hash(identity)[:16], 16) % (1 << STREAM_BITS)
 
 
@@ -157,7 +164,13 @@ class Request:
 
         The schema goes in as text: the order of its properties is the order in which they are written.
         """
-        return {**asdict(self), "schema": self.schema_text()}
+        # Field by field: `asdict` copies deeply, at a quarter of what a request costs the HTTP engine.
+        return {
+            "messages": [m.identity() for m in self.messages],
+            "sampling": dict(vars(self.sampling)),
+            "schema": self.schema_text(),
+            "repeat": self.repeat,
+        }
 
     def schema_text(self) -> str | None:
         """The schema as JSON, its properties in their own order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refusal_stability.engines import EngineError
 from refusal_stability.engines.store import Store, StoreError, complete_stored, completion_key
 from refusal_stability.records import Completion, Message, Request, Sampling, storable_text
 
@@ -109,6 +111,51 @@ def test_a_missing_completion_is_returned_but_asked_again_next_time(tmp_path: Pa
     assert answer.text == "echo x"
 
 
+class HandfulEngine(EchoEngine):
+    """Answers in handfuls of three, says how many are left of one, and looks into the store before it makes another."""
+
+    def __init__(self, log: Path, path: Path, fail_at: int | None = None) -> None:
+        super().__init__(log)
+        self._path = path
+        self._left = 0
+        self._fail_at = fail_at
+        self.stored_before: list[int] = []
+
+    def ready(self) -> int:
+        return self._left
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        for start in range(0, len(requests), 3):
+            with sqlite3.connect(self._path) as database:
+                self.stored_before += database.execute("SELECT count(*) FROM completions").fetchone()
+            handful = range(start, min(start + 3, len(requests)))
+            for position in handful:
+                self._left = handful[-1] - position
+                if position == self._fail_at:
+                    raise EngineError("the server is gone")
+                yield position, Completion(f"echo {position}", "stop", 1, 2)
+
+
+def test_what_is_ready_together_is_stored_before_the_engine_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    engine = HandfulEngine(tmp_path / "log", path)
+    with Store(path) as store:
+        answers = complete_stored(engine, numbered(8), store, "test")
+        (session,) = store.sessions()
+    assert [a.text for a in answers] == [f"echo {i}" for i in range(8)]
+    assert engine.stored_before == [0, 3, 6]
+    assert (session.completions, session.prompt_tokens, session.completion_tokens) == (8, 8, 16)
+
+
+def test_an_engine_that_gives_up_in_a_handful_loses_nothing_that_it_had_answered(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with Store(path) as store:
+        with pytest.raises(EngineError, match="gone"):
+            complete_stored(HandfulEngine(tmp_path / "log", path, fail_at=5), numbered(8), store, "test")
+        keys = [completion_key('{"engine":"echo"}', r) for r in numbered(8)]
+        assert sorted(c.text for c in store.find(keys).values()) == [f"echo {i}" for i in range(5)]
+
+
 @given(text=st.text())
 def test_any_text_comes_back_as_it_was_stored(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     with Store(tmp_path_factory.mktemp("store") / "store.sqlite") as store:
@@ -178,6 +225,7 @@ def test_a_file_that_is_no_store_is_an_error_with_a_remedy(tmp_path: Path) -> No
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
+from refusal_stability.engines import EngineError
 from refusal_stability.engines.store import Store, StoreError
 from refusal_stability.records import Completion
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

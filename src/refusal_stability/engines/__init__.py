@@ -21,6 +21,11 @@ class Engine(Protocol):
     identity : everything about the engine that decides a completion besides the request itself - engine kind, model
         with its revision or weight hash, dtype, settings that change output. Part of the store's key.
     description : what else is worth recording and does not decide a completion (library versions, device).
+
+    Notes
+    -----
+    An engine may also offer `ready() -> int`: how many completions `complete` yields next without waiting. The store
+    commits these together; without it each completion is committed by itself.
     """
 
     @property

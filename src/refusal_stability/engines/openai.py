@@ -138,6 +138,10 @@ class OpenAIEngine:
             loop.close()
             self._answers.clear()
 
+    def ready(self) -> int:
+        """How many answers `complete` yields next without waiting for the server."""
+        return len(self._answers)
+
     def close(self) -> None:
         """Connections are closed at the end of `complete`; nothing is left to release."""
 

@@ -1,8 +1,9 @@
 """Completions already paid for: an SQLite file keyed by everything that decides a completion; resuming is a look-up.
 
-A completion is committed the moment an engine yields it, so a kill costs what was in flight and no more. Several
-processes may share a store: a key is claimed before it is sent, others wait for the claimant's answer, and the claims
-of a process that died are taken over. Times and throughput live here too, never in DVC's outputs.
+Completions are committed before the engine is let wait for more: those that were ready at once share a commit, so a
+kill costs what was in flight or had just arrived and no more. Several processes may share a store: a key is claimed
+before it is sent, others wait for the claimant's answer, and the claims of a process that died are taken over. Times
+and throughput live here too, never in DVC's outputs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,8 @@ CREATE TABLE IF NOT EXISTS sessions (
 LOOKUP_SIZE = 500
 POLL_SECONDS = 0.2
 SESSION_SECONDS = 1.0
+PROGRESS_SECONDS = 0.1
+COMMIT_SIZE = 256
 
 
 class StoreError(StudyError):
@@ -132,19 +135,26 @@ class Store:
         return free
 
     def put(self, key: str, completion: Completion, session: Session | None = None) -> None:
-        """Keep a completion and give up its claim, at once and for good; a missing one only gives up its claim."""
+        """Keep one completion; see `put_all`."""
+        self.put_all([(key, completion)], session)
+
+    def put_all(self, answers: Sequence[tuple[str, Completion]], session: Session | None = None) -> None:
+        """Keep (key, completion) pairs and give up their claims, in one commit; a missing one only does the latter."""
+        rows = [
+            (
+                key,
+                completion.text,
+                completion.finish_reason,
+                completion.prompt_tokens,
+                completion.completion_tokens,
+                storable_text(canonical_json(dict(completion.details))),
+            )
+            for key, completion in answers
+            if completion.missing_reason is None
+        ]
         with self._transaction():
-            if completion.missing_reason is None:
-                row = (
-                    key,
-                    completion.text,
-                    completion.finish_reason,
-                    completion.prompt_tokens,
-                    completion.completion_tokens,
-                    storable_text(canonical_json(dict(completion.details))),
-                )
-                self._database.execute("INSERT OR IGNORE INTO completions VALUES (?, ?, ?, ?, ?, ?)", row)
-            self._database.execute("DELETE FROM claims WHERE key = ?", (key,))
+            self._database.executemany("INSERT OR IGNORE INTO completions VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._database.executemany("DELETE FROM claims WHERE key = ?", [(key,) for key, _ in answers])
             if session is not None:
                 self._save_session(session)
 
@@ -259,27 +269,46 @@ def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, c
 def _send(
     engine: Engine, by_key: Mapping[str, Request], keys: Sequence[str], store: Store, session: Session
 ) -> Iterator[tuple[str, Completion]]:
+    """Yield (key, completion) of each answer once it is stored."""
     if not keys:
         return
     start = saved = time.monotonic()
     seconds_before = session.seconds
     answered: set[int] = set()
-    for position, answer in engine.complete([by_key[key] for key in keys]):
-        if position in answered:
-            raise RuntimeError(f"the engine answered request {position} twice")
-        answered.add(position)
-        completion = replace(answer, text=storable_text(answer.text))
+    for arrived in _arriving_together(engine, [by_key[key] for key in keys]):
+        if not answered.isdisjoint(position for position, _ in arrived):
+            raise RuntimeError("the engine answered a request twice")
+        answered.update(position for position, _ in arrived)
+        completions = [(keys[position], completion) for position, completion in arrived]
+        session.completions += len(completions)
+        session.prompt_tokens += sum(completion.prompt_tokens for _, completion in completions)
+        session.completion_tokens += sum(completion.completion_tokens for _, completion in completions)
         now = time.monotonic()
         session.seconds = seconds_before + now - start
-        session.completions += 1
-        session.prompt_tokens += completion.prompt_tokens
-        session.completion_tokens += completion.completion_tokens
-        store.put(keys[position], completion, session if now - saved > SESSION_SECONDS else None)
-        if now - saved > SESSION_SECONDS:
-            saved = now
-        yield keys[position], completion
+        due = now - saved > SESSION_SECONDS
+        store.put_all(completions, session if due else None)
+        saved = now if due else saved
+        yield from completions
     if len(answered) != len(keys):
         raise RuntimeError(f"the engine answered {len(answered)} of {len(keys)} requests")
+
+
+def _arriving_together(engine: Engine, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+    """What the engine yields, cut where it would wait: it is asked for more only when all before is stored."""
+    ready: Callable[[], int] = getattr(engine, "ready", lambda: 0)
+    arrived: list[tuple[int, Completion]] = []
+    try:
+        for position, answer in engine.complete(requests):
+            text = storable_text(answer.text)
+            arrived.append((position, answer if text == answer.text else replace(answer, text=text)))
+            if ready() == 0 or len(arrived) >= COMMIT_SIZE:
+                yield arrived
+                arrived = []
+    except StudyError:
+        # The engine gave up in the middle of a handful: what it had yielded is paid for.
+        if arrived:
+            yield arrived
+        raise
 
 
 @contextmanager
@@ -293,8 +322,8 @@ def _progress(caption: str, total: int, stored: int) -> Iterator[Any]:
         TimeRemainingColumn,
     )
 
-    start = time.monotonic()
-    tokens = 0
+    start = shown = time.monotonic()
+    tokens = waiting = 0
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -306,13 +335,22 @@ def _progress(caption: str, total: int, stored: int) -> Iterator[Any]:
     with Progress(*columns) as bar:
         task = bar.add_task(caption, total=total, completed=stored, speed=f"{stored} stored" if stored else "")
 
-        def advance(completions: int, new_tokens: int) -> None:
-            nonlocal tokens
-            tokens += new_tokens
+        def show() -> None:
+            nonlocal waiting
             speed = f"{tokens / max(time.monotonic() - start, 1e-9):,.0f} tokens/s" if tokens else ""
-            bar.update(task, advance=completions, speed=speed)
+            bar.update(task, advance=waiting, speed=speed)
+            waiting = 0
+
+        def advance(completions: int, new_tokens: int) -> None:
+            nonlocal tokens, waiting, shown
+            tokens += new_tokens
+            waiting += completions
+            if time.monotonic() - shown > PROGRESS_SECONDS:
+                show()
+                shown = time.monotonic()
 
         yield advance
+        show()
 
 
 def _parts(values: list[str], size: int) -> Iterator[list[str]]:
