@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from synthetic_study import SyntheticStudy, synthetic_study
 
-from refusal_stability.figures.gallery import FURTHER, GALLERY, Plate
+from refusal_stability.figures.gallery import GALLERY, Plate
 from refusal_stability.figures.house import figure_bytes
 
 EIGHT = {
@@ -36,7 +36,7 @@ STUDIES = {
     "much missing": {"missing_share": 0.6, "n_seeds": 2},
     "all missing": {"missing_share": 1.0},
 }
-PLATES = pytest.mark.parametrize("plate", GALLERY + FURTHER, ids=lambda plate: plate.name)
+PLATES = pytest.mark.parametrize("plate", GALLERY, ids=lambda plate: plate.name)
 
 
 @pytest.fixture(scope="session")
@@ -76,10 +76,7 @@ def undrawn_texts(axes):
 
 @pytest.mark.parametrize(
     ("plate", "name"),
-    [
-        *itertools.product(GALLERY, STUDIES),
-        *itertools.product(FURTHER, ("two models", "eight models", "all missing")),
-    ],
+    [*itertools.product(GALLERY, STUDIES)],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_no_text_is_cut_off_and_no_two_texts_overlap(studies, plate: Plate, name: str) -> None:
@@ -102,10 +99,10 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(plate: Plate, tm
     script = (
         "import sys, hashlib; sys.path.insert(0, sys.argv[1])\n"
         "from synthetic_study import synthetic_study\n"
-        "from refusal_stability.figures.gallery import FURTHER, GALLERY\n"
+        "from refusal_stability.figures.gallery import GALLERY\n"
         "from refusal_stability.figures.house import figure_bytes\n"
         "study = synthetic_study(n_prompts=12)\n"
-        "plate = next(p for p in (*GALLERY, *FURTHER) if p.name == sys.argv[2])\n"
+        "plate = next(p for p in GALLERY if p.name == sys.argv[2])\n"
         "figure = plate.draw(study.tables, study.cast)\n"
         "print([hashlib.sha256(figure_bytes(figure, kind)).hexdigest() for kind in ('png', 'pdf')])\n"
     )
@@ -170,5 +167,5 @@ def test_a_study_without_a_single_decision_gives_a_figure_that_does_not_pretend(
 
 
 def test_every_figure_has_its_own_name_and_words() -> None:
-    assert len({plate.name for plate in GALLERY + FURTHER}) == len(GALLERY + FURTHER)
-    assert len({plate.caption for plate in GALLERY + FURTHER}) == len(GALLERY + FURTHER)
+    assert len({plate.name for plate in GALLERY}) == len(GALLERY)
+    assert len({plate.caption for plate in GALLERY}) == len(GALLERY)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from refusal_stability.artifacts import METRIC_TABLES, ArtifactError
+from refusal_stability.artifacts import METRIC_TABLES, ArtifactError, metric_table, write_table
 from refusal_stability.figures.gallery import GALLERY
 from refusal_stability.stages import figures, report
 
@@ -85,9 +85,35 @@ def test_a_report_without_the_tables_that_no_figure_needs_says_what_is_absent(st
             path.unlink()
     report.run(PARAMS)
     page = re.sub(r"base64,[^\"]*", "", Path("reports/report.html").read_text())
-    for absent in ("categories", "sample_size_least_n", "decomposition"):
-        assert f"The table {absent} has no rows" in page
+    assert "The table sample_size_least_n has no rows" in page
     assert "The table of missing decisions is absent." in page
+
+
+def test_a_report_without_a_table_that_a_figure_shows_names_it(study: Path) -> None:
+    METRIC_TABLES["decomposition"][0].unlink()
+    with pytest.raises(ArtifactError, match=r"decomposition\.csv: no such file"):
+        report.run(PARAMS)
+
+
+def test_prompts_are_marked_as_unstable_where_they_are(study: Path) -> None:
+    prompts = metric_table("per_prompt_metrics")
+    unstable = prompts[prompts["model"] == "steady"]["unstable"].sum()
+    page = Path("reports/report.md").read_text()
+    assert f"Unstable prompts \\(SSI below 0.8\\)\\: steady {unstable}" in page
+    rows = [line for line in page.splitlines() if line.startswith("| `") and " steady | " in line]
+    marks = [line.split(" | ")[-2] for line in rows]
+    assert marks.count("yes") == min(unstable, 10)
+    assert marks == sorted(marks, reverse=True)
+
+
+def test_a_study_whose_judges_decide_once_says_that_their_noise_is_not_known(study: Path) -> None:
+    path, contract = METRIC_TABLES["judge_noise"]
+    assert "noise is not known apart" not in Path("reports/report.md").read_text()
+    write_table(metric_table("judge_noise").assign(n_exchanges=0), path, contract)
+    report.run(PARAMS)
+    page = Path("reports/report.md").read_text()
+    assert "noise is not known apart" in page
+    assert "Decided apart" not in page
 
 
 def test_a_missing_figure_names_itself_and_the_remedy(study: Path) -> None:

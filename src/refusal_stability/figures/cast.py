@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 LABEL_WIDTH = 22
 
 
+class NothingToDraw(Exception):
+    """A study has no row that a figure could show; says why, and becomes the figure."""
+
+
 @dataclass(frozen=True)
 class Series:
     """One model under one intervention, as every figure shows it."""
@@ -54,6 +58,13 @@ class Cast:
         """The series that have rows in a table."""
         present = set(zip(table["model"], table["intervention"], strict=True))
         return tuple(s for s in self.series if (s.model, s.intervention) in present)
+
+    def drawn_from(self, table: pd.DataFrame, otherwise: str) -> tuple[Series, ...]:
+        """The series that have rows in a table, at least one; raises `NothingToDraw(otherwise)` where none has."""
+        series = self.found_in(table)
+        if not series:
+            raise NothingToDraw(otherwise)
+        return series
 
 
 def cast_of(params: StudyParams) -> Cast:

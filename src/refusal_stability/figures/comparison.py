@@ -12,7 +12,6 @@ from refusal_stability.figures.house import (
     in_house_style,
     name_rows,
     percent_axis,
-    say_nothing_to_draw,
 )
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK, MUTED, RULE
 from refusal_stability.figures.stability import draw_dot
@@ -32,10 +31,9 @@ ROOM_FOR_A_NUMBER = 0.09
 def model_comparison(tables: Tables, cast: Cast) -> Figure:
     """Decision shares, mean SSI and unstable share of each model, with intervals."""
     table = tables["aggregate_by_model"]
-    series = cast.found_in(table)
-    if not series:
-        return say_nothing_to_draw(canvas(2.0), "No model has a decision: there is nothing to compare.")
+    series = cast.drawn_from(table, "No model has a decision: there is nothing to compare.")
     figure = canvas(0.95 + 0.46 * max(len(series), 2))
+    figure.get_layout_engine().set(w_pad=0.09)  # type: ignore[union-attr, call-arg]
     shares, stability, unstable = figure.subplots(1, 3, width_ratios=(1.5, 1, 1))
     rows = [one.of(table).iloc[0] for one in series]
     _decision_bars(shares, rows)

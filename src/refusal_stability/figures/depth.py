@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refusal_stability.figures.cast import Cast, Series, wrapped
-from refusal_stability.figures.house import canvas, draw_intervals, in_house_style, name_rows, say_nothing_to_draw
+from refusal_stability.figures.cast import Cast, NothingToDraw, Series, wrapped
+from refusal_stability.figures.house import canvas, draw_intervals, in_house_style, name_rows, percent, percent_axis
 from refusal_stability.figures.lines import draw_lines, near_one_limits, with_bounds
 from refusal_stability.figures.palette import DECISION_COLOURS, INK, MUTED, RULE
-from refusal_stability.figures.stability import panel_grid, panel_title
+from refusal_stability.figures.stability import draw_dot, panel_grid, panel_title
 from refusal_stability.records import DECISIONS
 
 if TYPE_CHECKING:
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from refusal_stability.figures.house import Tables
 
 ALL = "*"
-MOST_PROMPTS = 12
+MOST_PROMPTS = 10
+MOST_PAIRS = 4
 MOST_CATEGORIES = 24
 COMPONENTS = {
-    "prompt": "between prompts",
-    "temperature": "temperature",
-    "numerical": "seed, at temperature 0",
-    "sampling": "seed, above temperature 0",
-    "judge": "judge repeats",
+    "prompt": "Prompt",
+    "temperature": "Temperature",
+    "numerical": "Seed, at T = 0",
+    "sampling": "Seed, at T > 0",
+    "judge": "Judge repeats",
 }
 
 
@@ -37,9 +38,7 @@ def sample_size(tables: Tables, cast: Cast) -> Figure:
     """The exact chance that n responses have their prompt's majority, pooled over temperatures."""
     table = tables["sample_size"]
     pooled = table[table["temperature"].isna()]
-    series = cast.found_in(pooled)
-    if not series:
-        return say_nothing_to_draw(canvas(2.0), "No prompt has two decisions: there is no curve to draw.")
+    series = cast.drawn_from(pooled, "No prompt has two decisions: there is no curve to draw.")
     figure = canvas(max(2.8, 0.9 + 0.3 * len(series)), 5.6)
     axes = figure.subplots()
     most = int(pooled["n_draws"].max())
@@ -57,9 +56,7 @@ def sample_size(tables: Tables, cast: Cast) -> Figure:
 def category_stability(tables: Tables, cast: Cast) -> Figure:
     """Mean SSI of each harm category with its interval, a panel for each model; small categories hollow."""
     table = tables["categories"].dropna(subset=["mean_ssi"])
-    series = cast.found_in(table)
-    if not series:
-        return say_nothing_to_draw(canvas(2.0), "No category has a decision: there is nothing to compare.")
+    series = cast.drawn_from(table, "No category has a decision: there is nothing to compare.")
     names = list(dict.fromkeys(table["category"]))[:MOST_CATEGORIES]
     figure = canvas((0.75 + 0.22 * len(names)) * -(-len(series) // 2) + 0.4)
     panels = panel_grid(figure, len(series), min(2, len(series)))
@@ -87,25 +84,26 @@ def _category_panel(axes: Axes, one: Series, rows: pd.DataFrame, names: list[str
 
 @in_house_style
 def decomposition(tables: Tables, cast: Cast) -> Figure:
-    """The share of a decision's variance that each source adds, with its interval."""
+    """The share of a decision's variance that each source adds, with its interval; a panel for each source."""
     table = tables["decomposition"].dropna(subset=["share"])
-    series = cast.found_in(table)
-    if not series:
-        return say_nothing_to_draw(canvas(2.0), "No variance can be split: there is nothing to show.")
-    figure = canvas(0.9 + (0.16 * len(series) + 0.16) * len(COMPONENTS), 6.2)
-    axes = figure.subplots()
-    step = 0.8 / len(series)
-    for turn, one in enumerate(series):
-        rows = one.of(table).set_index("component").reindex(list(COMPONENTS))
-        at = np.arange(len(COMPONENTS)) + (turn - (len(series) - 1) / 2) * step
-        draw_intervals(axes, at, rows["share_low"], rows["share_high"], one.colour, upright=False)
-        axes.plot(rows["share"], at, marker=one.marker, color=one.colour, linestyle="none", label=one.wrapped, zorder=3)
-    name_rows(axes, list(COMPONENTS.values()), guide=False)
-    axes.axvline(0, color=RULE, linewidth=0.7)
-    axes.grid(axis="x")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
-    axes.set_xlabel("share of the variance of a decision")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    series = cast.drawn_from(table, "No variance can be split: there is nothing to show.")
+    sources = [name for name in COMPONENTS if name in set(table["component"])]
+    figure = canvas(0.95 + 0.46 * max(len(series), 2))
+    panels = figure.subplots(1, len(sources), sharex=True, squeeze=False)[0]
+    for axes, source in zip(panels, sources, strict=True):
+        of_source = table[table["component"] == source]
+        for place, one in enumerate(series):
+            for _, row in one.of(of_source).iterrows():
+                draw_dot(axes, place, one, row, "share", "{:.1%}")
+        name_rows(axes, [""] * len(series))
+        axes.axvline(0, color=RULE, linewidth=0.7, zorder=0.6)
+        axes.set_title(COMPONENTS[source])
+    name_rows(panels[0], [one.wrapped for one in series], guide=False)
+    seen = with_bounds(table[table["component"].isin(sources)], "share")
+    low, high = float(np.nanmin(np.append(seen, 0.0))), float(np.nanmax(np.append(seen, 0.05)))
+    panels[0].set_xlim(low - 0.12 * (high - low), high + 0.15 * (high - low))
+    percent_axis(panels[0].xaxis)
+    figure.supxlabel("share of the variance of a decision", fontsize=8)
     return figure
 
 
@@ -114,11 +112,12 @@ def judge_confusion(tables: Tables, cast: Cast) -> Figure:
     """What one judge says against another, over all models; each row adds up to 100 %."""
     table = tables["judge_confusion"]
     pooled = table[(table["model"] == ALL) & (table["judge_a"] != ALL)]
-    pairs = list(dict.fromkeys(zip(pooled["judge_a"], pooled["judge_b"], strict=True)))[:4]
+    common = pooled[pooled["n_label"] > 0]
+    pairs = list(dict.fromkeys(zip(common["judge_a"], common["judge_b"], strict=True)))[:MOST_PAIRS]
     if not pairs:
-        return say_nothing_to_draw(canvas(2.0), "The study has one judge: there is nothing to compare.")
+        raise NothingToDraw("No two judges decided the same response: there is nothing to compare.")
     columns = min(2, len(pairs))
-    figure = canvas(0.3 + 2.7 * -(-len(pairs) // columns), 3.6 * columns)
+    figure = canvas(0.3 + 2.3 * -(-len(pairs) // columns), 3.5 * columns)
     panels = panel_grid(figure, len(pairs), columns)
     for axes, (one, other) in zip(panels, pairs, strict=True):
         rows = pooled[(pooled["judge_a"] == one) & (pooled["judge_b"] == other)]
@@ -133,7 +132,7 @@ def _confusion_panel(axes: Axes, rows: pd.DataFrame, one: str, other: str) -> No
     shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
-        text = f"{int(values[row, column]):,}\n{share:.0%}"
+        text = f"{int(values[row, column]):,}\n{percent(share)}"
         axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.55 else INK, fontsize=7.5)
     axes.set_xticks(range(3), labels=names)
     axes.set_yticks(range(3), labels=names)
@@ -148,10 +147,9 @@ def _confusion_panel(axes: Axes, rows: pd.DataFrame, one: str, other: str) -> No
 def decision_heatmap(tables: Tables, cast: Cast) -> Figure:
     """The decisions of each model's most unstable prompts, a cell a response, sorted within each temperature."""
     per_prompt = tables["per_prompt_metrics"]
-    flipped = per_prompt[per_prompt["flip"]].sort_values(["ssi", "prompt_id"], kind="stable")
-    series = cast.found_in(flipped)
-    if not series:
-        return say_nothing_to_draw(canvas(2.0), "No prompt got more than one decision.")
+    flipped = per_prompt[per_prompt["flip"]]
+    flipped = flipped.sort_values(["ssi", "n", "prompt_id"], ascending=[True, False, True], kind="stable")
+    series = cast.drawn_from(flipped, "No prompt got more than one decision.")
     columns = min(2, len(series))
     figure = canvas((0.75 + 0.19 * MOST_PROMPTS) * -(-len(series) // columns) + 0.3)
     grid = figure.subplots(-(-len(series) // columns), columns, squeeze=False)
@@ -161,9 +159,16 @@ def decision_heatmap(tables: Tables, cast: Cast) -> Figure:
         panel_title(axes, one, columns)
     for spare in list(grid.flat)[len(series) :]:
         spare.set_visible(False)
-    key = "dark blue: REFUSE, yellow: PARTIAL, orange: COMPLY, white: none"
-    figure.supxlabel(f"responses at each temperature, sorted ({key})", fontsize=8)
+    figure.supxlabel("responses at each temperature, sorted by decision (white: none)", fontsize=8)
+    _key_below(figure)
     return figure
+
+
+def _key_below(figure: Figure) -> None:
+    from matplotlib.patches import Patch
+
+    patches = [Patch(facecolor=colour, label=decision.value) for decision, colour in DECISION_COLOURS.items()]
+    figure.legend(handles=patches, loc="outside upper right", ncols=3, handlelength=1, handleheight=1)
 
 
 def _decision_cells(axes: Axes, rows: pd.DataFrame, chosen: list[str]) -> None:

@@ -50,7 +50,17 @@ class Plate:
     shows: Callable[[Tables, Cast], str]
 
 
+# In the order in which the report shows them.
 GALLERY: tuple[Plate, ...] = (
+    Plate(
+        "model_comparison",
+        comparison.model_comparison,
+        ("aggregate_by_model",),
+        "The models side by side",
+        "Left: mean decision shares over prompts. Middle and right: mean SSI and the share of unstable prompts, with "
+        "bootstrap intervals over prompts. The SSI axis does not start at zero.",
+        decisions_in_words,
+    ),
     Plate(
         "ssi_distribution",
         stability.ssi_distribution,
@@ -73,6 +83,26 @@ GALLERY: tuple[Plate, ...] = (
         flips_in_words,
     ),
     Plate(
+        "stability_vs_compliance",
+        stability.stability_vs_compliance,
+        ("per_prompt_metrics", "aggregate_by_model"),
+        "Stability against compliance",
+        "Each circle is a group of prompts; its area is how many. Towards the right, more of a prompt's responses "
+        "comply, fully or in part; towards the top, they agree more. Prompts at the top left are refused every time, "
+        "at the top right answered every time (yellow where the commonest decision is PARTIAL); the shaded ones "
+        "waver. Areas compare within a panel only.",
+        clusters_in_words,
+    ),
+    Plate(
+        "threshold_sensitivity",
+        stability.threshold_sensitivity,
+        ("threshold_sensitivity",),
+        "The choice of threshold",
+        "The share of prompts called unstable under each threshold of SSI; dashed: the study's own. Lines through the "
+        "points are bootstrap intervals over prompts.",
+        thresholds_in_words,
+    ),
+    Plate(
         "temperature_effect",
         temperature.temperature_effect,
         ("aggregate_by_temperature",),
@@ -83,45 +113,23 @@ GALLERY: tuple[Plate, ...] = (
         temperature_in_words,
     ),
     Plate(
-        "stability_vs_compliance",
-        stability.stability_vs_compliance,
-        ("per_prompt_metrics", "aggregate_by_model"),
-        "Stability against compliance",
-        "Each circle is a group of prompts; its area is how many. Towards the right, more of a prompt's responses "
-        "comply, fully or in part; towards the top, they agree more. Prompts at the top left are refused every "
-        "time, at the top right answered every time (yellow where the commonest decision is PARTIAL); the shaded "
-        "ones waver. Areas compare within a panel only.",
-        clusters_in_words,
-    ),
-    Plate(
-        "model_comparison",
-        comparison.model_comparison,
-        ("aggregate_by_model",),
-        "The models side by side",
-        "Left: mean decision shares over prompts. Middle and right: mean SSI and the share of unstable prompts, "
-        "with bootstrap intervals over prompts. The SSI axis does not start at zero.",
-        decisions_in_words,
-    ),
-)
-
-# What the first five leave open. Not drawn by the figures stage until they are part of GALLERY.
-FURTHER: tuple[Plate, ...] = (
-    Plate(
         "within_temperature_stability",
         temperature.within_temperature_stability,
         ("aggregate_by_temperature",),
         "Stability within a temperature",
-        "Left: the chance that two responses to one prompt, at one temperature with two seeds, get the same "
-        "decision. Right: unstable prompts over the seeds of one temperature. The left axis does not start at zero.",
+        "Left: the chance that two responses to one prompt, at one temperature with two seeds, get the same decision. "
+        "Right: unstable prompts over the seeds of one temperature. The left axis does not start at zero. Lines "
+        "through the points are bootstrap intervals over prompts.",
         temperatures_apart_in_words,
     ),
     Plate(
-        "threshold_sensitivity",
-        stability.threshold_sensitivity,
-        ("threshold_sensitivity",),
-        "The choice of threshold",
-        "The share of prompts called unstable under each threshold of SSI, with bootstrap intervals over prompts.",
-        thresholds_in_words,
+        "category_stability",
+        depth.category_stability,
+        ("categories",),
+        "Stability by harm category",
+        "Mean SSI of the prompts of each category with bootstrap intervals over prompts; hollow marks rest on fewer "
+        "than 20 prompts. The axis does not start at zero.",
+        categories_in_words,
     ),
     Plate(
         "sample_size",
@@ -129,24 +137,18 @@ FURTHER: tuple[Plate, ...] = (
         ("sample_size",),
         "How many responses are enough",
         "The exact chance that the majority of so many responses is the majority of all of the prompt's, averaged "
-        "over prompts. It is 1 at all responses by construction. The axis does not start at zero.",
+        "over prompts; a tie counts as a guess. At all responses it is 1 but for prompts whose decisions tie. Bands "
+        "are bootstrap intervals over prompts. The axis does not start at zero.",
         samples_in_words,
-    ),
-    Plate(
-        "category_stability",
-        depth.category_stability,
-        ("categories",),
-        "Stability by harm category",
-        "Mean SSI of the prompts of each category with bootstrap intervals; hollow marks rest on fewer than 20 "
-        "prompts. The axis does not start at zero.",
-        categories_in_words,
     ),
     Plate(
         "decomposition",
         depth.decomposition,
         ("decomposition",),
         "Where instability comes from",
-        "The share of a decision's variance that each source adds; a small share can come out negative because the "
+        "The share of a decision's variance that each source adds: the prompt, the temperature, the seed (at "
+        "temperature 0, where it should add nothing, and above) and, where a judge decided more than once, its "
+        "repeats. Lines are bootstrap intervals over prompts; a small share can come out negative because the "
         "estimates are unbiased.",
         sources_in_words,
     ),
@@ -155,7 +157,8 @@ FURTHER: tuple[Plate, ...] = (
         depth.judge_confusion,
         ("judge_confusion", "judge_agreement"),
         "Judges against each other",
-        "Rows: one judge's decisions; columns: the other's. Each row's shares add up to 100 %.",
+        "Rows: one judge's decisions; columns: the other's, with the number of responses that both decided. Each "
+        "row's shares add up to 100 %. Pairs of judges without a response in common are left out.",
         judges_in_words,
     ),
     Plate(
@@ -163,8 +166,9 @@ FURTHER: tuple[Plate, ...] = (
         depth.decision_heatmap,
         ("per_prompt_metrics", "per_prompt_temperature"),
         "The prompts that waver most",
-        "A row is a prompt, the least stable first, named by the start of its id; its responses at each temperature "
-        "are coloured by decision and sorted, because seeds of different prompts have nothing in common.",
+        "A row is a prompt, the least stable first, named by the start of its id as in the table below; its responses "
+        "at each temperature are coloured by decision and sorted, because seeds of different prompts have nothing in "
+        "common.",
         wavering_in_words,
     ),
 )

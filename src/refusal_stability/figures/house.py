@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from refusal_stability.figures.cast import NothingToDraw
 from refusal_stability.figures.palette import FAINT, INK, MUTED
 
 if TYPE_CHECKING:
@@ -49,12 +50,20 @@ def house_style() -> Iterator[None]:
 
 
 def in_house_style(draw: F) -> F:
-    """A drawing function that runs under the house style."""
+    """A drawing function that runs under the house style and, with nothing to draw, gives a page that says why.
+
+    So a gap is never mistaken for a zero.
+    """
 
     @wraps(draw)
     def styled(*args: Any, **kwargs: Any) -> Any:
         with house_style():
-            return draw(*args, **kwargs)
+            try:
+                return draw(*args, **kwargs)
+            except NothingToDraw as reason:
+                figure = canvas(2.0)
+                figure.text(0.5, 0.5, str(reason), ha="center", va="center", color=INK, wrap=True)
+                return figure
 
     return styled  # type: ignore[return-value]
 
@@ -130,9 +139,3 @@ def note(axes: Axes, x: float, y: float, text: str, **where: Any) -> None:
     """A quiet remark in a figure, backed by white so that it stays legible over what is drawn."""
     settings: dict[str, Any] = {"color": MUTED, "fontsize": 7, "ha": "left", "va": "center"}
     axes.text(x, y, text, **{**settings, **where})
-
-
-def say_nothing_to_draw(figure: Figure, reason: str) -> Figure:
-    """An empty figure that says why it is empty, so that a gap is never mistaken for a zero."""
-    figure.text(0.5, 0.5, reason, ha="center", va="center", color=INK, wrap=True)
-    return figure

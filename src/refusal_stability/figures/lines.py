@@ -17,23 +17,31 @@ if TYPE_CHECKING:
     from refusal_stability.figures.house import Floats
 
 POINTS_A_LINE = 10.0
+MOST_WHISKERS = 8
 LINE_END_WIDTH = 18
 DODGE = 0.012
+BAND_ALPHA = 0.16
 LEAST_SPAN = 0.05
 
 
 def draw_lines(axes: Axes, table: pd.DataFrame, series: Sequence[Series], x: str, y: str) -> None:
     """Draw `y` with its interval against `x` for each series, stepped aside a little so that no interval hides another.
 
-    The limits of both axes must be set before: the names at the lines' ends are placed by them.
+    A line of many points has its interval as a band, and nothing is stepped aside. The limits of both axes must be set
+    before: the names at the lines' ends are placed by them.
     """
     low, high = axes.get_xlim()
     ends = []
+    crowded = table[x].nunique() > MOST_WHISKERS
     for place, one in enumerate(series):
         rows = one.of(table).sort_values(x)
-        aside = (place - (len(series) - 1) / 2) * DODGE * (high - low)
+        aside = 0 if crowded else (place - (len(series) - 1) / 2) * DODGE * (high - low)
         across, values = rows[x].to_numpy(dtype=float) + aside, rows[y].to_numpy(dtype=float)
-        draw_intervals(axes, across, rows[f"{y}_low"], rows[f"{y}_high"], one.colour)
+        least, most = rows[[f"{y}_low", f"{y}_high"]].to_numpy(dtype=float).T
+        if crowded:
+            axes.fill_between(across, least, most, color=one.colour, alpha=BAND_ALPHA, linewidth=0)
+        else:
+            draw_intervals(axes, across, least, most, one.colour)
         axes.plot(across, values, color=one.colour, marker=one.marker, markersize=4.5, linestyle=one.line)
         known = np.flatnonzero(np.isfinite(values))
         if known.size:

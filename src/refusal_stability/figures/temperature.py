@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from refusal_stability.figures.cast import Cast, wrapped
-from refusal_stability.figures.house import canvas, in_house_style, say_nothing_to_draw, temperature_axis
+from refusal_stability.figures.house import canvas, in_house_style, temperature_axis
 from refusal_stability.figures.lines import draw_lines, near_one_limits, percent_limits, share_limits, with_bounds
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def within_temperature_stability(tables: Tables, cast: Cast) -> Figure:
 
 
 def _against_temperature(table: pd.DataFrame, cast: Cast, quantities: Sequence[Quantity]) -> Figure:
-    series = cast.found_in(table)
-    if not series:
-        return say_nothing_to_draw(canvas(2.0), "No temperature has a decision: there is nothing to show.")
+    series = cast.drawn_from(table, "No temperature has a decision: there is nothing to show.")
     interventions = [i for i in cast.interventions if any(s.intervention == i for s in series)]
     most = max(len([s for s in series if s.intervention == i]) for i in interventions)
     figure = canvas((0.5 + max(2.2, 0.75 + 0.3 * most)) * len(interventions))

@@ -166,12 +166,13 @@ def judges_in_words(tables: Tables, _: Cast) -> str:
     """Raw agreement and kappa of each pair of judges over all models."""
     table = tables["judge_agreement"]
     pooled = table[(table["model"] == "*") & (table["judge_a"] != "*")]
+    pooled = pooled[pooled["n_both"] > 0]
     said = [
         f"{row['judge_a']} and {row['judge_b']} agree on {estimate(row, 'raw_agreement', 1, '%', 100)} of "
         f"{row['n_both']:,} responses (kappa {estimate(row, 'cohens_kappa', 3)})"
         for _, row in pooled.iterrows()
     ]
-    return "; ".join(said) + "." if said else "The study has one judge."
+    return "; ".join(said) + "." if said else "No two judges decided the same response."
 
 
 def wavering_in_words(tables: Tables, cast: Cast) -> str:

@@ -51,16 +51,33 @@ def quoted_numbers(evidence: Evidence) -> Iterator[tuple[tuple[str, ...], str]]:
     yield ("prompts",), str(len(evidence.prompts))
     for name in ("aggregate_by_model", "aggregate_by_temperature"):
         for row in evidence.rows(name):
-            who = [row["model"]] + ([] if row["intervention"] == NO_INTERVENTION else [row["intervention"]])
+            who = _who(row)
             if "temperature" in row:
                 who.append(f"t {row['temperature']:g}".replace(".", " point "))
             yield from _numbers_of(row, who)
+    for row in evidence.rows("decomposition"):
+        who = _who(row)
+        yield from _quoted((*who, str(row["component"]), "share"), row, "share", 1, 100)
+    for row in evidence.rows("sample_size_least_n"):
+        if math.isnan(row["temperature"]) and math.isfinite(row["least_n"]):
+            yield (*_who(row), "responses for", f"{100 * row['target']:g}"), str(int(row["least_n"]))
+
+
+def _who(row: Row) -> list[str]:
+    return [row["model"]] + ([] if row["intervention"] == NO_INTERVENTION else [row["intervention"]])
 
 
 def _numbers_of(row: Row, who: list[str]) -> Iterator[tuple[tuple[str, ...], str]]:
     yield (*who, "responses"), str(row["n_responses"])
     for quantity, (column, digits, factor) in QUOTED.items():
-        for suffix, bound in (("", ""), ("_low", "low"), ("_high", "high")):
-            value = factor * row[f"{column}{suffix}"]
-            if math.isfinite(value):
-                yield tuple(word for word in (*who, quantity, bound) if word), f"{value:.{digits}f}"
+        yield from _quoted((*who, quantity), row, column, digits, factor)
+
+
+def _quoted(
+    words: tuple[str, ...], row: Row, column: str, digits: int, factor: float
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """A figure and the bounds of its interval, those that are known."""
+    for suffix, bound in (("", ()), ("_low", ("low",)), ("_high", ("high",))):
+        value = factor * row[f"{column}{suffix}"]
+        if math.isfinite(value):
+            yield (*words, *bound), f"{value:.{digits}f}"

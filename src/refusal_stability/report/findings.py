@@ -154,7 +154,8 @@ def samples(evidence: Evidence) -> Section:
     )
     text = (
         "Exact, by counting how often n of a prompt's responses, drawn without replacement, have its majority. The "
-        "curve reaches 1 at all responses by construction: it says how soon fewer do as well.",
+        "curve reaches 1 at all responses by construction, but for prompts whose decisions tie: it says how soon fewer "
+        "do as well.",
     )
     return Section("samples", "How many samples are enough", text, (), tables, evidence.show(["sample_size"]))
 
@@ -180,7 +181,8 @@ def sources(evidence: Evidence) -> Section:
         ),
         *table(
             "t0_determinism",
-            "At temperature 0: prompts whose responses are the same bytes under every seed, and those judged apart.",
+            "At temperature 0: prompts whose responses are the same bytes under every seed, and those judged apart (–: "
+            "equal responses are judged once).",
             [row for row in evidence.rows("t0_determinism") if row["n_all_present"]],
             who,
             ("Judge", "text", lambda row: row["judge"]),
@@ -199,11 +201,16 @@ def sources(evidence: Evidence) -> Section:
             ("Two decisions differ", "number", lambda row: share(row, "pairwise_disagreement", 2)),
         ),
     )
-    text = (
+    text = [
         "The larger the share between prompts, the more a decision belongs to the prompt; what is left is what "
-        "another roll of the dice, another temperature or the judge adds.",
-    )
-    return Section("sources", "Where instability comes from", text, (), tables, evidence.show(["decomposition"]))
+        "another roll of the dice, another temperature or the judge adds."
+    ]
+    if evidence.rows("judge_noise") and "judge_noise" not in {shown.name for shown in tables}:
+        text.append(
+            "No judge decided the same text twice (that takes `repeats` above 1, or recorded labels), so the judge's "
+            "own noise is not known apart: it is in the share of the seeds."
+        )
+    return Section("sources", "Where instability comes from", tuple(text), (), tables, evidence.show(["decomposition"]))
 
 
 def judges(evidence: Evidence) -> Section:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from refusal_stability.report.content import Table
 from refusal_stability.report.wording import UNKNOWN
@@ -28,40 +29,80 @@ SPECIAL = {
     UNKNOWN: "--",
 }
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
-ALIGNMENT = {"text": "l", "number": "r", "verbatim": "p{7cm}"}
+ALIGNMENT = {"text": "l", "number": "r", "verbatim": "p{9cm}"}
+LONGEST_CELL = 200
+LETTERS_A_LINE = 55
+LINES_A_PAGE = 40
+# What every LaTeX can print; of the rest pdfTeX names the code points, and XeTeX and LuaTeX print the letters.
+FOREIGN = re.compile(r"[^ -~\u00a0-\u0125\u0128-\u0137\u0139-\u013e\u0141-\u0148\u014a-\u0165\u0168-\u017e–—‘’“”…•€™]+")
+NEEDS = (
+    "% Written by the report stage. Needs \\usepackage{booktabs}, \\usepackage{graphicx} and \\usepackage[T1]{fontenc}."
+)
 
 
 def escaped(text: str) -> str:
     """Text as LaTeX prints it: every special character escaped, control characters dropped, one line."""
-    folded = " ".join(text.split())
-    printable = (c for c in folded if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+    folded = " ".join(unicodedata.normalize("NFC", text).split())
+    printable = "".join(c for c in folded if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
+    body = "".join(_printed(part) for part in re.split(f"({FOREIGN.pattern})", printable))
     # A leading bracket would be read as an argument of the \\ or \midrule before it.
-    body = "".join(SPECIAL.get(c, c) for c in printable)
     return f"{{}}{body}" if body.startswith(("[", "*")) else body
 
 
+def _printed(part: str) -> str:
+    if not FOREIGN.fullmatch(part):
+        return "".join(SPECIAL.get(c, c) for c in part)
+    points = " ".join(f"U+{ord(c):04X}" for c in part)
+    return rf"\ifdefined\Umathcode {part}\else[{points}]\fi{{}}"
+
+
 def latex_table(table: Table) -> str:
-    """A booktabs tabular with its caption and label."""
-    lines = [
-        "% Written by the report stage. Needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}.",
+    """A booktabs tabular with its caption and label, made smaller where it is wider than the page.
+
+    A table too long for a page is several, one after the other.
+    """
+    pages = list(_pages(table.rows))
+    lines = [NEEDS]
+    for place, rows in enumerate(pages):
+        lines += _float(table, rows, first=place == 0)
+    return "\n".join(lines) + "\n"
+
+
+def _float(table: Table, rows: Sequence[Sequence[str]], first: bool) -> list[str]:
+    return [
         "\\begin{table}",
-        f"\\caption{{{escaped(table.caption)}}}",
-        f"\\label{{tab:{table.name}}}",
+        f"\\caption{{{escaped(table.caption)}{'' if first else ' (continued)'}}}",
+        *([f"\\label{{tab:{table.name}}}"] if first else []),
         "\\centering",
+        "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
         f"\\begin{{tabular}}{{{''.join(ALIGNMENT[c.kind] for c in table.columns)}}}",
         "\\toprule",
         _line(c.heading for c in table.columns),
         "\\midrule",
-        *(_line(row) for row in table.rows),
+        *(_line(row) for row in rows),
         "\\bottomrule",
-        "\\end{tabular}",
+        "\\end{tabular}}",
         "\\end{table}",
     ]
-    return "\n".join(lines) + "\n"
+
+
+def _pages(rows: Sequence[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
+    """The rows in as many parts as it takes for each to fit a page."""
+    page: list[Sequence[str]] = []
+    lines = 0
+    for row in rows:
+        tall = math.ceil(max(min(len(cell), LONGEST_CELL) for cell in row) / LETTERS_A_LINE)
+        if page and lines + tall > LINES_A_PAGE:
+            yield page
+            page, lines = [], 0
+        page.append(row)
+        lines += tall
+    yield page
 
 
 def _line(cells: Iterable[str]) -> str:
-    return " & ".join(escaped(cell) for cell in cells) + r" \\"
+    short = (cell if len(cell) <= LONGEST_CELL else f"{cell[: LONGEST_CELL - 1]}…" for cell in cells)
+    return " & ".join(map(escaped, short)) + r" \\"
 
 
 def macro_name(*words: str) -> str:

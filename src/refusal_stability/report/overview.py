@@ -9,6 +9,7 @@ from refusal_stability.report.wording import Row, count, number, percent, severa
 
 MOST_UNSTABLE = 10
 LONGEST_PROMPT = 400
+SHORT_ID = 10
 
 
 def headline(evidence: Evidence) -> Section:
@@ -82,9 +83,10 @@ def reading(evidence: Evidence) -> Section:
 
 
 def unstable_prompts(evidence: Evidence) -> Section:
-    """The prompts that each model wavers most on."""
+    """The prompts that each model wavers most on, unstable or not."""
     texts: dict[str, str] = dict(zip(evidence.prompts["prompt_id"], evidence.prompts["prompt"], strict=True))
     chosen: list[Row] = []
+    found: list[str] = []
     for model, intervention in evidence.labels:
         rows = [
             row
@@ -92,24 +94,30 @@ def unstable_prompts(evidence: Evidence) -> Section:
             if row["model"] == model and row["intervention"] == intervention and row["flip"]
         ]
         rows.sort(key=lambda row: (row["ssi"], -row["n"], row["prompt_id"]))
+        found.append(f"{evidence.labels[model, intervention]} {sum(bool(row['unstable']) for row in rows):,}")
         chosen += rows[:MOST_UNSTABLE]
     shown = table(
         "unstable_prompts",
-        f"The up to {MOST_UNSTABLE} prompts of each model with the lowest SSI.",
+        f"Up to {MOST_UNSTABLE} prompts of each model that got more than one decision, the lowest SSI first.",
         chosen,
         ("Prompt", "verbatim", lambda row: _cut(texts.get(str(row["prompt_id"]), str(row["prompt_id"])))),
+        ("Id", "text", lambda row: str(row["prompt_id"])[:SHORT_ID]),
         ("Model", "text", evidence.label),
         ("Category", "text", lambda row: str(row["category"]).replace("|", ", ")),
         ("REFUSE", "number", lambda row: count(row["n_refuse"])),
         ("PARTIAL", "number", lambda row: count(row["n_partial"])),
         ("COMPLY", "number", lambda row: count(row["n_comply"])),
         ("SSI", "number", lambda row: number(row["ssi"], 2)),
+        ("Unstable", "text", lambda row: "yes" if row["unstable"] else "no"),
         ("Chance truly unstable", "number", lambda row: number(100 * row["p_unstable"], 0, "%")),
     )
-    text = "Prompts are quoted word for word, long ones cut; many ask for harmful things. Responses are not shown."
-    none = "No prompt got more than one decision."
+    text = (
+        f"Unstable prompts (SSI below {evidence.params.metrics.threshold:g}): {several(found)}. Prompts are quoted "
+        "word for word, long ones cut; many ask for harmful things. Responses are not shown.",
+    )
+    none = ("No prompt got more than one decision.",)
     pictures = evidence.show(["decision_heatmap"]) if shown else ()
-    return Section("prompts", "The most unstable prompts", (text if shown else none,), (), shown, pictures)
+    return Section("prompts", "The least stable prompts", text if shown else none, (), shown, pictures)
 
 
 def _cut(text: str) -> str:

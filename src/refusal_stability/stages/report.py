@@ -50,10 +50,11 @@ def run(params_path: Path) -> None:
 
 
 def read_evidence(params_path: Path) -> Evidence:
-    """All that the report is written from; a metric table that does not exist is left to the report to miss."""
+    """All that the report is written from; a metric table that no figure shows is left to the report to miss."""
     params = load_params(params_path)
     cast = cast_of(params)
     tables = {name: metric_table(name) for name, (path, _) in METRIC_TABLES.items() if path.is_file()}
+    tables |= {name: metric_table(name) for plate in GALLERY for name in plate.tables if name not in tables}
     pictures = {}
     for plate in GALLERY:
         path = FIGURES / f"{plate.name}.png"
