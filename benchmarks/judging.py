@@ -1,0 +1,124 @@
+"""Judging: how many calls a judge model needs for the published Llama responses, and how fast the rule judge is.
+
+The published data are looked for in RS_SHARED, or in `shared` beside the checkout.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness import ROOT, Finding, main, skipped
+
+from refusal_stability.judging.rules import RuleJudge
+from refusal_stability.records import Completion, Condition, Prompt, Request, Response
+
+PUBLISHED = Path(os.environ.get("RS_SHARED", ROOT.parent / "shared")) / "published-study"
+CALLS_BAR, RATE_BAR = 9825.0, 2000.0
+
+
+class CountingEngine:
+    """Says REFUSE to everything and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.identity = {"engine": "counting"}
+        self.description: dict[str, str] = {}
+        self.asked = 0
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """One verdict a request."""
+        for position in range(len(requests)):
+            self.asked += 1
+            yield position, Completion('{"reasoning": "counted", "label": "REFUSE"}', "stop")
+
+    def ready(self) -> int:
+        """All answers are there at once."""
+        return 1
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def measure(quick: bool) -> list[Finding]:
+    """Judge calls for the published responses; responses a second of the rule judge on them and on embedded text."""
+    rounds = 1 if quick else 5
+    embedded = embedded_responses(500 if quick else 17_520)
+    speed = f"rule judge, {len(embedded):,} responses of the embedded corpus"
+    found = [Finding(speed, [rate(embedded) for _ in range(rounds)], "responses/s a core", RATE_BAR, True)]
+    if not PUBLISHED.is_dir():
+        why = "no published data; set RS_SHARED to the folder that holds them"
+        return [
+            skipped("judge calls for the published Llama responses", "", why, CALLS_BAR),
+            skipped("rule judge, published Llama responses", "responses/s a core", why, RATE_BAR, True),
+            *found,
+        ]
+    published = published_responses(40 if quick else None)
+    speed = f"rule judge, {len(published):,} published Llama responses"
+    bar = None if quick else CALLS_BAR
+    return [
+        Finding(f"judge calls for {len(published):,} published Llama responses", [float(calls(published))], "", bar),
+        Finding(speed, [rate(published) for _ in range(rounds)], "responses/s a core", RATE_BAR, True),
+        *found,
+    ]
+
+
+def rate(responses: Sequence[Response]) -> float:
+    """Responses a second of CPU time: the rule judge runs in one thread."""
+    start = time.process_time()
+    RuleJudge(1).judge(responses)
+    return len(responses) / (time.process_time() - start)
+
+
+def calls(responses: Sequence[Response]) -> int:
+    """How many requests the model judge sends for these responses."""
+    from refusal_stability.judging.model_judge import ModelJudge
+    from refusal_stability.judging.rubric import load_rubric
+    from refusal_stability.params import JudgeParams
+
+    engine = CountingEngine()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "store.sqlite"
+        judge = ModelJudge("counted", engine, load_rubric("default"), JudgeParams(kind="model"), store)
+        judged = judge.judge(responses)
+    assert len(judged) == len(responses)
+    return engine.asked
+
+
+def published_responses(limit: int | None) -> list[Response]:
+    """Llama's recorded responses of the published study (of its first prompts, where there is a limit)."""
+    import pandas as pd
+
+    from refusal_stability.engines import open_engine
+    from refusal_stability.params import InterventionParams, ModelParams, StudyParams
+
+    name = "meta_llama_Llama_3.1_8B_Instruct"
+    model = ModelParams("recorded", str(PUBLISHED), settings={"layout": "published", "name": name})
+    study = StudyParams("published", interventions={"none": InterventionParams()}, models={"llama": model})
+    prompts = pd.read_csv(PUBLISHED / "data/processed/prompts.csv", keep_default_na=False)["prompt"].tolist()[:limit]
+    cells = list(study.requests("llama", prompts))
+    answers = dict(open_engine(model, "llama").complete([request for _, request in cells]))
+    responses = []
+    for position, (condition, request) in enumerate(cells):
+        prompt, answer = Prompt("", request.messages[-1].content, "", ""), answers[position]
+        responses.append(Response(condition, prompt, answer.text, "stop", answer.missing_reason))
+    return responses
+
+
+def embedded_responses(count: int) -> list[Response]:
+    """Responses drawn from the embedded models' corpus."""
+    import random
+
+    from refusal_stability.prompt_sources.builtin import builtin_prompts
+    from refusal_stability.records import DECISIONS
+    from refusal_stability.reference_model.grammar import respond
+
+    place, prompts, rng = Condition("embedded", "none", 0.0, 0), builtin_prompts(), random.Random(0)
+    asked = [prompts[i % len(prompts)] for i in range(count)]
+    return [Response(place, prompt, respond(prompt.text, rng.choice(DECISIONS), rng), "stop") for prompt in asked]
+
+
+if __name__ == "__main__":
+    main("judging", __doc__, measure)
