@@ -85,6 +85,10 @@ rejudge: $(READY) ## Judge the published responses anew with the project's own j
 ui: $(READY) ## Open the runs in MLflow on http://127.0.0.1:5000 (another port: make ui PORT=5001)
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1
 
+.PHONY: explore
+explore: $(READY) ## Look at prompts and responses on http://127.0.0.1:8501 (another port: make explore PORT=8502; no browser: HEADLESS=1)
+	$(BIN)/refusal-stability explore --port $(or $(PORT),8501) $(if $(HEADLESS),--headless)
+
 .PHONY: test
 test: $(READY) ## Run the tests, the whole pipeline included (a quarter of an hour on 2 cores); make test ARGS='-m "not pipeline"' is quicker
 	$(BIN)/python -m pytest $(ARGS)
@@ -115,6 +119,13 @@ test-vllm: $(VLLM_READY) ## Test the vllm engine through the real vLLM, offline 
 coverage-study: $(READY) ## Check by simulation how often the intervals hold the truth; rewrites docs/coverage.md (about 5 minutes)
 	$(BIN)/refusal-stability coverage-study
 
+.PHONY: bench bench-gpu
+bench: $(READY) ## Run the benchmarks (one: make bench ARGS=judging), about 20 minutes; rewrites reports/benchmarks.md
+	$(BIN)/python benchmarks/run_all.py $(ARGS)
+
+bench-gpu: $(READY) ## What the full study takes on one GPU: measures it on one (make bench-gpu ARGS=--help)
+	$(if $(wildcard $(VLLM_READY)),$(VLLM),$(VENV))/bin/python benchmarks/gpu_recipe.py $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .
@@ -123,4 +134,4 @@ lint: $(READY) ## Check style and types
 
 .PHONY: clean
 clean: ## Remove what the study made, but keep the store (what was paid for), the runs and the environment
-	rm -rf data/prompts/prompts.csv data/generations/*/ data/labels/*/ data/metrics/*.csv data/metrics/*.json data/metrics/*.md reports/figures reports/tables reports/published reports/*.html reports/*.json reports/*.md models/reference/*/
+	rm -rf data/prompts/prompts.csv data/generations/*/ data/labels/*/ data/metrics/*.csv data/metrics/*.json data/metrics/*.md reports/figures reports/tables reports/published reports/*.html $(filter-out reports/benchmarks.%,$(wildcard reports/*.json reports/*.md)) models/reference/*/

@@ -33,10 +33,8 @@ def measure(quick: bool) -> list[Finding]:
     least, most = sizes[-2], sizes[-1]
     times = most["labels"] / least["labels"]
     grown = most["seconds"] / least["seconds"]
-    return [
-        *found,
-        Finding(f"time for {times:.0f} times the labels, over the last step (linear: {times:.0f})", [grown], "x"),
-    ]
+    step = f"the last step: time for {times:.0f} times the labels (linear: {times:.0f})"
+    return [*found, Finding(step, [grown], "x")]
 
 
 def run(sizes: list[int]) -> list[dict[str, float]]:

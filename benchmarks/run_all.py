@@ -90,8 +90,8 @@ def report(of: dict[str, str], outcomes: list[Outcome]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "`make bench` wrote this page; `python benchmarks/NAME.py` runs one alone, `make bench ARGS=NAME` renews its part.",
-        "Figures are medians of runs in one session, with least and greatest; what is compared ran in turn (A B B A ...).",
+        "`make bench` wrote this page; `python benchmarks/NAME.py` runs one alone, `make bench ARGS=NAME` renews its",
+        "part. Figures are medians of the runs of one session, with least and greatest; what is compared ran in turn.",
         *(["", "**Quick sizes: these figures show that the benchmarks work, and nothing else.**"] if quick else []),
         "",
         f"Bars met: {verdicts.count('met')}. Missed: {len(missed)}"

@@ -304,6 +304,8 @@ def _arriving_together(engine: Engine, requests: Sequence[Request]) -> Iterator[
             if ready() == 0 or len(arrived) >= COMMIT_SIZE:
                 yield arrived
                 arrived = []
+        if arrived:
+            yield arrived
     except StudyError:
         # The engine gave up in the middle of a handful: what it had yielded is paid for.
         if arrived:
