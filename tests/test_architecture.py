@@ -32,8 +32,10 @@ MAY_IMPORT = {
     "published": {"measures", "report"},
     "run_plans": set(),
     "tracking": {"engines", "run_plans"},
+    "explorer": {"figures", "run_plans"},
     "stages": {
         "engines",
+        "explorer",
         "figures",
         "judging",
         "label_grid",
@@ -53,6 +55,7 @@ ONLY_IN = {
     "mlflow": {"tracking"},
     "vllm": {"engines.vllm"},
     "openai": {"engines.openai"},
+    "streamlit": {"explorer.app", "explorer.session", "stages.explore"},
 }
 HEAVY = {"torch", "transformers", "mlflow", "vllm", "openai", "matplotlib", "seaborn", "sklearn", "statsmodels", "dvc"}
 
@@ -135,6 +138,16 @@ def test_heavy_libraries_are_imported_inside_the_function_that_needs_them(module
 def test_measures_see_neither_paths_nor_parameters(module: str) -> None:
     forbidden = {"pathlib", "os", "mlflow", "matplotlib", f"{PACKAGE}.params", f"{PACKAGE}.artifacts"}
     assert not imports(module) & forbidden
+
+
+# Streamlit runs these itself; whoever else imports them would load it without need.
+PAGES = {f"{PACKAGE}.explorer.app", f"{PACKAGE}.explorer.session"}
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m not in PAGES])
+def test_only_the_explorers_pages_load_streamlit(module: str) -> None:
+    assert "streamlit" not in {name.split(".")[0] for name in imports(module, top_level_only=True)}
+    assert not own_imports(module) & PAGES
 
 
 def test_records_need_nothing_but_the_standard_library() -> None:

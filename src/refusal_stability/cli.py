@@ -228,6 +228,18 @@ def review_import(
 
 
 @app.command()
+def explore(
+    port: Annotated[int, typer.Option(help="Of 127.0.0.1.")] = 8501,
+    headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
+    params: Params = PARAMS,
+) -> None:
+    """Look at the study prompt by prompt in a local page."""
+    from refusal_stability.stages import explore as stage
+
+    stage.run(params, port, headless)
+
+
+@app.command()
 def coverage_study(studies: int = 2000, prompts: list[int] = [84, 300, 876], seed: int = 0) -> None:  # noqa: B006
     """Check by simulation how often the 95 % intervals hold the truth; rewrites docs/coverage.md."""
     from refusal_stability.stages import coverage_study as stage
@@ -237,6 +249,8 @@ def coverage_study(studies: int = 2000, prompts: list[int] = [84, 300, 876], see
 
 def main() -> None:
     """Run the command line; an error that a person can act on is one line on stderr and exit code 1."""
+    # PyTorch's threads wait for each other many times a step; spinning meanwhile is many times slower on busy cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except OtherEnvironment as error:

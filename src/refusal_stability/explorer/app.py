@@ -1,0 +1,263 @@
+"""The explorer's page: `refusal-stability explore` has Streamlit run this file. Shows; reads and computes elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from refusal_stability.artifacts import PROMPTS, label_file
+from refusal_stability.explorer import links, session, study, views
+from refusal_stability.explorer.links import LOWEST, Known, View
+from refusal_stability.figures.cast import Series
+from refusal_stability.params import PARAMS_FILE, StudyParams, load_params
+from refusal_stability.records import NO_INTERVENTION, Condition, StudyError
+from refusal_stability.run_plans import formula_safe
+
+Decisions = Mapping[Condition, views.Decided]
+HERE = Path(__file__).parent
+LIST_HEIGHT = 330
+CONTENT_NOTE = "Response (may hold harmful text; click to unfold)"
+grids_of_decisions = st.components.v2.component(
+    "refusal_stability_grids",
+    html='<div class="grids"></div>',
+    css=(HERE / "grid.css").read_text(encoding="utf-8"),
+    js=(HERE / "grid.js").read_text(encoding="utf-8"),
+)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def loaded_params(path: Path, _state: study.State) -> StudyParams:
+    """The parameters, read anew when the file changes; shared between sessions, never changed."""
+    return load_params(path)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def loaded_prompts(_params: StudyParams, state: study.State) -> pd.DataFrame:
+    """The list of prompts, read anew when a file changes; shared between sessions, never changed."""
+    return study.read_prompts(_params)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def loaded_labels(_conditions: Sequence[Condition], state: study.State) -> study.Labels:
+    """Every configuration's labels, read anew when a file changes."""
+    return study.read_labels(_conditions)
+
+
+def main() -> None:
+    """The whole page; what a person can act on is one line in place of it."""
+    st.set_page_config(page_title="Explorer · refusal-stability", layout="wide")
+    st.html(HERE / "page.css")
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else PARAMS_FILE
+    try:
+        params = loaded_params(path, study.state_of([path]))
+        table = loaded_prompts(params, study.state_of([path, PROMPTS, study.PER_PROMPT]))
+        show(params, table)
+    except StudyError as error:
+        st.error("The study cannot be shown.")
+        st.text(str(error))
+
+
+def show(params: StudyParams, table: pd.DataFrame) -> None:
+    """Filters, the list, and what is open."""
+    known = known_of(params, table)
+    session.follow_link(params, known)
+    st.title("Explorer")
+    st.text(f"study: {params.study}")
+    filters(params, known)
+    view = session.current_view(params)
+    rows = views.filtered(table, view)
+    prompt_list(table, rows)
+    if view.prompt:
+        opened(params, table, view)
+    else:
+        st.text("Click a prompt in the list to see its decisions.")
+    session.write_link(session.current_view(params))
+
+
+def known_of(params: StudyParams, table: pd.DataFrame) -> Known:
+    """What links and filters may name."""
+    series = study.series_of(params)
+    options: dict[str, Sequence[str]] = {
+        "models": list(params.models),
+        "interventions": list(params.interventions),
+        "categories": views.categories_in(table),
+        "majorities": [*views.DECISION_NAMES, views.NO_MAJORITY],
+        "flip": links.FLIPS,
+        "order": list(views.ORDERS),
+        "prompt": list(dict.fromkeys(table["prompt_id"])),
+        "judge": list(params.judging.judges),
+        "compared": [links.series_key(one.model, one.intervention) for one in series],
+    }
+    return Known(options, [c for model in params.models for c in params.conditions(model)])
+
+
+# --- the list ------------------------------------------------------------------------------------------------------
+def filters(params: StudyParams, known: Known) -> None:
+    """The side bar."""
+    names = {name: model.label or name for name, model in params.models.items()}
+    with st.sidebar:
+        st.header("Filter")
+        st.text_input("Words in the prompt", key="text", placeholder="words, or a prompt's id")
+        st.multiselect(
+            "Models", known.options["models"], format_func=lambda name: names[name], key="models", placeholder="all"
+        )
+        if len(params.interventions) > 1:
+            st.multiselect("Interventions", known.options["interventions"], key="interventions", placeholder="all")
+        st.multiselect("Categories", known.options["categories"], key="categories", placeholder="all")
+        st.slider("SSI", LOWEST, 1.0, key="ssi", step=0.01)
+        st.selectbox("Flip", known.options["flip"], key="flip")
+        st.multiselect("Majority", known.options["majorities"], key="majorities", placeholder="all")
+        st.selectbox("Order", known.options["order"], format_func=lambda key: views.ORDERS[key][0], key="order")
+        st.text("The address of this page opens the same view again. Responses stay folded.")
+
+
+def prompt_list(table: pd.DataFrame, rows: pd.DataFrame) -> None:
+    """The list of prompts; a click opens one."""
+    n_prompts = rows["prompt_id"].nunique()
+    st.text(f"{len(rows):,} of {len(table):,} rows (a row is a prompt with one model); {n_prompts:,} prompts")
+    ids = rows["prompt_id"].tolist()
+    shown = views.listed(rows)
+    key = f"list-{hash(tuple(rows.index))}"
+
+    def open_clicked() -> None:
+        cells = st.session_state[key]["selection"]["cells"]
+        if cells:
+            open_prompt(ids[cells[0][0]])
+
+    st.dataframe(
+        shown,
+        key=key,
+        height=LIST_HEIGHT,
+        hide_index=True,
+        on_select=open_clicked,
+        selection_mode="single-cell",
+        column_config={
+            "prompt": st.column_config.TextColumn(width="large"),
+            "SSI": st.column_config.NumberColumn(format="%.2f", width=60, help="share of the commonest decision"),
+            "flip": st.column_config.TextColumn(width=60),
+            **{name: st.column_config.NumberColumn(width=45, help=help) for name, help in views.COUNTS.items()},
+            "p(unstable)": st.column_config.NumberColumn(
+                format="%.2f", width=90, help="chance that the true majority share is below the threshold"
+            ),
+        },
+    )
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download this list as CSV",
+            lambda: formula_safe(rows.drop(columns="position")).to_csv(index=False).encode(),
+            file_name="prompts.csv",
+            mime="text/csv",
+            on_click="ignore",
+        )
+        for word, step in (("Previous prompt", -1), ("Next prompt", 1)):
+            target = views.beside(ids, st.session_state["prompt"], step)
+            st.button(word, on_click=open_prompt, args=(target,), disabled=target is None)
+
+
+def open_prompt(prompt_id: str) -> None:
+    """Open a prompt's grids, with no response open."""
+    if prompt_id != st.session_state["prompt"]:
+        st.session_state.update(prompt=prompt_id, left=None, right=None)
+
+
+# --- one prompt ----------------------------------------------------------------------------------------------------
+def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
+    """The open prompt: its text, its grids, and the responses that were clicked."""
+    mine = table[table["prompt_id"] == view.prompt]
+    st.subheader("Prompt")
+    st.code(views.visible(mine["prompt"].iloc[0]), language=None, wrap_lines=True)
+    st.text(f"category: {views.one_line(mine['category'].iloc[0])}; id: {view.prompt}")
+    chosen = compared(params)
+    judge = view.judge or params.judging.primary
+    by_series = {links.series_key(row["model"], row["intervention"]): row for row in mine.to_dict("records")}
+    conditions = [c for model in params.models for c in params.conditions(model)]
+    labels = loaded_labels(conditions, study.state_of(label_file(c) for c in conditions))
+    st.session_state["cells"] = conditions
+    grids = []
+    for series in chosen:
+        own = [c for c in conditions if (c.model, c.intervention) == (series.model, series.intervention)]
+        decisions = views.decided(labels, own, view.prompt, judge)
+        row = by_series.get(links.series_key(series.model, series.intervention))
+        grids.append(views.grid(series, decisions, row, view, notes_on(params, series, row, decisions, judge)))
+    st.html(views.legend())
+    st.text("Click a decision to open its response on the left; with Shift held, or as chosen above, on the right.")
+    grids_of_decisions(data={"grids": grids}, key="grids", on_opened_change=open_cell)
+    sides = st.columns(2)
+    if view.left and view.right and study.same_text(view.left, view.right, view.prompt):
+        st.text("The two open responses are the same, word for word.")
+    for side, place in zip(("left", "right"), sides, strict=True):
+        with place:
+            response_panel(params, view, side)
+
+
+def compared(params: StudyParams) -> list[Series]:
+    """What is put side by side, by which judge, and where a click goes."""
+    series = study.series_of(params)
+    names = {links.series_key(one.model, one.intervention): one for one in series}
+    left, middle, right = st.columns([3, 1, 1])
+    with left:
+        chosen = st.multiselect(
+            "Compare", list(names), format_func=lambda key: names[key].label, key="compared", placeholder="all"
+        )
+    with middle:
+        st.selectbox("Decisions by", list(params.judging.judges), key="judge")
+    with right:
+        st.segmented_control("A click opens on the", ("left", "right"), default="left", required=True, key="side")
+    return [names[key] for key in names if key in chosen] if chosen else list(series)
+
+
+def notes_on(
+    params: StudyParams, series: Series, row: Mapping[Any, Any] | None, decisions: Decisions, judge: str
+) -> list[str]:
+    """What a reader of one grid should know beside the numbers."""
+    notes = []
+    if params.models[series.model].settings.get("labels_only"):
+        notes.append("Labels only: the study has no responses of this model.")
+    if series.intervention != NO_INTERVENTION:
+        messages = params.intervention(series.intervention).messages("the prompt")
+        notes.append("Asked as: " + " / ".join(f"{m.role}: {views.one_line(m.content)}" for m in messages))
+    if judge != params.judging.primary:
+        notes.append(f"The SSI is by {params.judging.primary}, these decisions are by {judge}.")
+    elif row is None or views.disagrees(row, decisions):
+        notes.append("The metric table was not made from these labels: run `make repro`.")
+    return notes
+
+
+def open_cell() -> None:
+    """Put the clicked cell's response on its side."""
+    state = st.session_state
+    clicked = state["grids"]["opened"]
+    other = {"left": "right", "right": "left"}
+    side = other[state["side"]] if clicked["other"] else state["side"]
+    state[side] = next((c for c in state["cells"] if links.cell_key(c) == clicked["key"]), None)
+
+
+def response_panel(params: StudyParams, view: View, side: str) -> None:
+    """One opened response: where it stands, each judge's verdict and reasoning, and, folded, its text."""
+    condition: Condition | None = getattr(view, side)
+    if condition is None:
+        st.text(f"{side.capitalize()}: no response is open.")
+        return
+    names = {(one.model, one.intervention): one.label for one in study.series_of(params)}
+    label = names[condition.model, condition.intervention]
+    st.text(f"{side.capitalize()}: {label}, temperature {condition.temperature:g}, seed {condition.seed}")
+    fold = st.expander(CONTENT_NOTE, key=f"fold-{side}-{view.prompt}", on_change="rerun")
+    if fold.open:
+        with fold:
+            answer = study.read_answer(condition, view.prompt)
+            if answer.text is None:
+                st.text(f"No response: {views.visible(answer.missing_reason)}")
+            else:
+                st.code(views.visible(answer.text), language=None, wrap_lines=True)
+                st.text(f"{len(answer.text):,} characters; ended: {views.visible(answer.finish_reason)}")
+    st.html(views.verdicts_as_html(study.read_verdicts(condition, view.prompt), params.judging.primary))
+    st.button(f"Close the {side}", key=f"close-{side}", on_click=st.session_state.update, kwargs={side: None})
+
+
+if __name__ == "__main__":
+    main()

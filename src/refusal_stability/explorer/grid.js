@@ -1,0 +1,49 @@
+// Grids of decisions. Every text is set as text, never as markup: names and reasons are other people's.
+const element = (name, text, attributes = {}) => {
+  const made = document.createElement(name);
+  if (text !== null) made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+};
+
+const button = (cell, open) => {
+  const made = element("button", cell.letter, {
+    type: "button", "aria-label": cell.says, title: cell.says, "data-key": cell.key, class: cell.side,
+    "aria-pressed": String(cell.side !== ""),
+  });
+  made.style.backgroundColor = cell.fill;
+  made.style.color = cell.ink;
+  if (cell.letter === "–") made.classList.add("missing");
+  for (const side of cell.side.split(" ").filter(Boolean)) {
+    made.append(element("span", side === "left" ? "◀" : "▶", { class: `mark ${side}`, "aria-hidden": "true" }));
+  }
+  made.onclick = (event) => open(cell.key, event.shiftKey);
+  return made;
+};
+
+const table = (grid, open) => {
+  const made = element("table", null);
+  made.append(element("caption", `Decisions of ${grid.label}: a row a temperature, a column a seed`));
+  const head = made.createTHead().insertRow();
+  head.append(element("th", "T \\ seed", { scope: "col" }));
+  for (const seed of grid.seeds) head.append(element("th", seed, { scope: "col" }));
+  const body = made.createTBody();
+  for (const row of grid.rows) {
+    const line = body.insertRow();
+    line.append(element("th", row.temperature, { scope: "row" }));
+    for (const cell of row.cells) line.insertCell().append(button(cell, open));
+  }
+  return made;
+};
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const place = parentElement.querySelector(".grids");
+  const focused = parentElement.activeElement?.dataset?.key;
+  const open = (key, other) => setTriggerValue("opened", { key, other });
+  place.replaceChildren(...data.grids.map((grid) => {
+    const section = element("section", null, { "aria-label": grid.label });
+    section.append(element("h4", grid.label), ...grid.said.map((line) => element("p", line)), table(grid, open));
+    return section;
+  }));
+  if (focused) [...place.querySelectorAll("button")].find((one) => one.dataset.key === focused)?.focus();
+}

@@ -1,0 +1,53 @@
+"""The view as a browser session holds it: widgets' values and clicks, kept in step with the page's address."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from refusal_stability.explorer import links, views
+from refusal_stability.explorer.links import Known, View
+from refusal_stability.params import StudyParams
+
+WIDGETS = ("text", "models", "interventions", "categories", "majorities", "flip", "order", "judge", "compared")
+ECHO_SECONDS = 1.5
+
+
+def follow_link(params: StudyParams, known: Known) -> None:
+    """Take over the address's query where it is not this page's own: a link was opened, or the back button pressed.
+
+    A click that was on its way while the page wrote a new query brings the former one, which is no wish to go back.
+    """
+    query, state = st.query_params.to_dict(), st.session_state
+    former, until = state.get("former", (None, 0.0))
+    if query != state.get("written") and not (query == former and time.monotonic() < until):
+        view, notes = links.from_query(query, known)
+        for name in WIDGETS:
+            value = getattr(view, name)
+            state[name] = list(value) if isinstance(value, tuple) else value
+        state.update(ssi=(view.lowest, view.highest), prompt=view.prompt, left=view.left, right=view.right)
+        state.update(judge=view.judge or params.judging.primary, written=query, notes=notes)
+    for note in state["notes"]:
+        st.text(views.visible(note))
+
+
+def current_view(params: StudyParams) -> View:
+    """What the page's widgets and clicks now say."""
+    state = st.session_state
+    values = {name: state.get(name) or getattr(View(), name) for name in WIDGETS}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    values["judge"] = "" if values["judge"] == params.judging.primary else values["judge"]
+    lowest, highest = state["ssi"]
+    return View(
+        **values, lowest=lowest, highest=highest, prompt=state["prompt"], left=state["left"], right=state["right"]
+    )
+
+
+def write_link(view: View) -> None:
+    """Put the view into the address, so that it opens the same view again."""
+    query, state = links.to_query(view), st.session_state
+    if query != state["written"]:
+        state.update(former=(state["written"], time.monotonic() + ECHO_SECONDS), written=query, notes=[])
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)

@@ -1,0 +1,255 @@
+"""What the explorer shows, from tables: the filtered list, grids of decisions, and texts made safe to show."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from refusal_stability.explorer.links import ANY, FLIPPED, LOWEST, View, cell_key, series_key
+from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK
+from refusal_stability.records import DECISIONS, Condition
+
+if TYPE_CHECKING:
+    from refusal_stability.explorer.study import Labels, Verdict
+    from refusal_stability.figures.cast import Series
+
+# order -> what it is called, the column, lowest first
+ORDERS: dict[str, tuple[str, str, bool]] = {
+    "ssi": ("SSI, lowest first", "ssi", True),
+    "ssi-high": ("SSI, highest first", "ssi", False),
+    "unstable": ("chance of being unstable, highest first", "p_unstable", False),
+    "comply": ("share of COMPLY, highest first", "comply_rate", False),
+    "refuse": ("share of REFUSE, highest first", "refuse_rate", False),
+    "missing": ("missing decisions, most first", "n_missing", False),
+    "prompts": ("as in the prompt file", "position", True),
+}
+NO_MAJORITY = "none"
+LETTERS = {"REFUSE": "R", "PARTIAL": "P", "COMPLY": "C", "": "–"}
+DECISION_NAMES = tuple(str(d) for d in DECISIONS)
+MISSING_COLOURS = ("#FFFFFF", "#222222")
+NO_LABELS = "no label file"
+NO_ROW = "not judged"
+SHOWN_COLUMNS = {
+    "prompt": "prompt",
+    "label": "model",
+    "category": "category",
+    "ssi": "SSI",
+    "flip": "flip",
+    "majority": "majority",
+    "n_refuse": "R",
+    "n_partial": "P",
+    "n_comply": "C",
+    "n_missing": "missing",
+    "p_unstable": "p(unstable)",
+    "prompt_id": "id",
+}
+
+
+COUNTS = {
+    "R": "responses decided REFUSE",
+    "P": "responses decided PARTIAL",
+    "C": "responses decided COMPLY",
+    "missing": "responses without a decision",
+}
+
+
+@dataclass(frozen=True)
+class Decided:
+    """One judge's first decision on one response; `label` is empty exactly when `reason` says why."""
+
+    label: str
+    reason: str = ""
+
+
+def categories_in(table: pd.DataFrame) -> list[str]:
+    """Every single category that occurs, sorted."""
+    return sorted({one for several in table["category"].unique() for one in several.split("|")})
+
+
+def filtered(table: pd.DataFrame, view: View) -> pd.DataFrame:
+    """The rows that a view lists, in its order; ties are in the prompt file's order."""
+    keep = pd.Series(True, index=table.index)
+    for column, wanted in (("model", view.models), ("intervention", view.interventions)):
+        if wanted:
+            keep &= table[column].isin(wanted)
+    if view.majorities:
+        keep &= table["majority"].replace("", NO_MAJORITY).isin(view.majorities)
+    if view.categories:
+        chosen = set(view.categories)
+        fitting = [several for several in table["category"].unique() if chosen & set(several.split("|"))]
+        keep &= table["category"].isin(fitting)
+    if view.lowest > LOWEST:
+        keep &= table["ssi"].round(2) >= view.lowest
+    if view.highest < 1:
+        keep &= table["ssi"].round(2) <= view.highest
+    if view.flip != ANY:
+        keep &= table["flip"] if view.flip == FLIPPED else ~table["flip"] & (table["n"] > 0)
+    for word in view.text.split():
+        keep &= _holding(table, word)
+    _, column, lowest_first = ORDERS[view.order]
+    by = list(dict.fromkeys([column, "position"]))
+    ascending = [lowest_first, True][: len(by)]
+    return table[keep].sort_values(by, ascending=ascending, kind="stable", na_position="last")
+
+
+def _holding(table: pd.DataFrame, word: str) -> pd.Series[bool]:
+    """Which rows' prompt or id holds a word, whatever its case."""
+    texts = table[["prompt", "prompt_id"]].drop_duplicates()
+    holds = texts["prompt"].str.contains(word, case=False, regex=False) | (texts["prompt_id"] == word)
+    return table["prompt_id"].isin(texts.loc[holds, "prompt_id"])
+
+
+def listed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The list as it is shown: named columns, one line a prompt."""
+    shown = rows[list(SHOWN_COLUMNS)].rename(columns=SHOWN_COLUMNS).reset_index(drop=True)
+    shown["flip"] = shown["flip"].map({True: "flip", False: ""})
+    shown["category"] = shown["category"].str.replace("|", ", ", regex=False)
+    shown["prompt"] = shown["prompt"].map(one_line)
+    return shown
+
+
+def decided(labels: Labels, conditions: Sequence[Condition], prompt_id: str, judge: str) -> dict[Condition, Decided]:
+    """What one judge says of each configuration's response to one prompt, first repeat."""
+    import pyarrow.compute as pc
+
+    found = {}
+    for condition in conditions:
+        if condition not in labels:
+            found[condition] = Decided("", NO_LABELS)
+            continue
+        table = labels[condition]
+        mine = table.filter(pc.equal(table["prompt_id"], prompt_id)).to_pylist()
+        rows = [row for row in mine if row["judge"] == judge and row["repeat"] == 0]
+        found[condition] = Decided(rows[0]["label"], rows[0]["missing_reason"]) if rows else Decided("", NO_ROW)
+    return found
+
+
+def grid(
+    series: Series,
+    decisions: Mapping[Condition, Decided],
+    metrics: Mapping[Any, Any] | None,
+    view: View,
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """One series' temperature x seed grid as plain data for the page; every text in it is shown as text."""
+    mine = [c for c in decisions if (c.model, c.intervention) == (series.model, series.intervention)]
+    temperatures = dict.fromkeys(c.temperature for c in mine)
+    seeds = dict.fromkeys(c.seed for c in mine)
+    by_place = {(c.temperature, c.seed): c for c in mine}
+    rows = [
+        {
+            "temperature": f"{temperature:g}",
+            "cells": [_cell(by_place[temperature, seed], decisions, view) for seed in seeds],
+        }
+        for temperature in temperatures
+    ]
+    said = list(notes) if metrics is None else [in_words(metrics), *notes]
+    return {
+        "key": series_key(series.model, series.intervention),
+        "label": series.label,
+        "said": said,
+        "seeds": [str(seed) for seed in seeds],
+        "rows": rows,
+    }
+
+
+def _cell(condition: Condition, decisions: Mapping[Condition, Decided], view: View) -> dict[str, str]:
+    one = decisions[condition]
+    sides = [side for side in ("left", "right") if getattr(view, side) == condition]
+    fill, ink = colours(one.label)
+    says = one.label or f"no decision: {one.reason}"
+    place = f"temperature {condition.temperature:g}, seed {condition.seed}: {says}"
+    return {
+        "key": cell_key(condition),
+        "letter": LETTERS[one.label],
+        "says": place + "".join(f"; open on the {side}" for side in sides),
+        "side": " ".join(sides),
+        "fill": fill,
+        "ink": ink,
+    }
+
+
+def colours(label: str) -> tuple[str, str]:
+    """Fill and ink of a decision, as in the figures."""
+    by_name = {str(d): (DECISION_COLOURS[d], DECISION_INK[d]) for d in DECISIONS}
+    return by_name.get(label, MISSING_COLOURS)
+
+
+def in_words(row: Mapping[Any, Any]) -> str:
+    """A prompt's metrics in one line."""
+    if not row["n"]:
+        return f"no decision at all; {row['n_missing']} missing"
+    counts = ", ".join(f"{row[f'n_{name}']} {name.upper()}" for name in ("refuse", "partial", "comply"))
+    missing = f", {row['n_missing']} missing" if row["n_missing"] else ""
+    flip = "flips" if row["flip"] else "no flip"
+    unstable = "unstable" if row["unstable"] else "stable"
+    return f"SSI {row['ssi']:.2f}, {unstable}, {flip}: {counts}{missing}; chance unstable {row['p_unstable']:.0%}"
+
+
+def disagrees(row: Mapping[Any, Any], decisions: Mapping[Condition, Decided]) -> bool:
+    """Whether the labels are not those that a prompt's row of the metric table was counted from."""
+    found = Counter(one.label for one in decisions.values())
+    return any(found[str(d)] != row[f"n_{d.value.lower()}"] for d in DECISIONS)
+
+
+def beside(ids: Sequence[str], current: str, step: int) -> str | None:
+    """The listed prompt before (-1) or after (1) the current one; None at an end; the first where none is open."""
+    order = list(dict.fromkeys(ids))
+    if current not in order:
+        return order[0] if order and step > 0 else None
+    position = order.index(current) + step
+    return order[position] if 0 <= position < len(order) else None
+
+
+def visible(text: str) -> str:
+    """Text word for word, with control and direction characters spelt out so that none of them can act."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else f"\\u{{{ord(c):x}}}"
+        for c in text
+    )
+
+
+def one_line(text: str) -> str:
+    """Text on one line, as a cell of a table shows it."""
+    return " ".join(visible(text).split())
+
+
+def badge(label: str) -> str:
+    """A decision's name in its colour, as HTML."""
+    fill, ink = colours(label)
+    border = "1px dashed #595959" if not label else f"1px solid {fill}"
+    style = f"background:{fill};color:{ink};border:{border}"
+    return f'<span class="decision" style="{style}">{LETTERS[label]} {html.escape(label or "missing")}</span>'
+
+
+def legend() -> str:
+    """What the letters and colours of the grid mean, as HTML."""
+    return '<p class="legend">' + " ".join(badge(label) for label in LETTERS) + "</p>"
+
+
+def verdicts_as_html(verdicts: Sequence[Verdict], primary: str) -> str:
+    """Every judge's decision and reasoning; each text is escaped."""
+    if not verdicts:
+        return "<p>No judge has labelled this response.</p>"
+    repeated = Counter(v.judge for v in verdicts)
+    lines = []
+    for one in sorted(verdicts, key=lambda v: v.judge != primary):
+        name = html.escape(visible(one.judge)) + (" (primary)" if one.judge == primary else "")
+        name += f", repeat {one.repeat + 1}" if repeated[one.judge] > 1 else ""
+        said = one.reasoning or ("" if one.missing_reason else "gave no reasoning")
+        why = (
+            f'<span class="why">missing: {html.escape(visible(one.missing_reason))}</span>'
+            if one.missing_reason
+            else ""
+        )
+        reasoning = f'<span class="reasoning">{html.escape(visible(said))}</span>'
+        lines.append(f"<li>{badge(one.label)} <strong>{name}</strong> {why} {reasoning}</li>")
+    return f'<ul class="verdicts">{"".join(lines)}</ul>'

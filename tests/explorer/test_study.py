@@ -1,0 +1,175 @@
+"""What the explorer reads from a study's files, and what it says when they are not there or not right."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from explored_study import (
+    IMAGE,
+    MISSING_AT,
+    MISSING_PROMPT,
+    N_PROMPTS,
+    NO_ANSWER,
+    PARAMS,
+    PROMPT_TEXTS,
+    REASONING,
+    write_explored_study,
+)
+
+from refusal_stability.artifacts import GENERATIONS, LABELS, METRICS, PROMPTS, generation_file, label_file
+from refusal_stability.explorer import study, views
+from refusal_stability.params import StudyParams, load_params
+from refusal_stability.records import Condition, StudyError
+from refusal_stability.stages import explore
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., None]) -> Iterator[Path]:
+    folder, before = tmp_path_factory.mktemp("explored"), Path.cwd()
+    os.chdir(folder)
+    write_explored_study(write_study)
+    os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def params(folder: Path, monkeypatch: pytest.MonkeyPatch) -> StudyParams:
+    monkeypatch.chdir(folder)
+    return load_params(PARAMS)
+
+
+def conditions(params: StudyParams) -> list[Condition]:
+    return [c for model in params.models for c in params.conditions(model)]
+
+
+def test_the_list_has_a_row_a_series_and_prompt_with_its_text(params: StudyParams) -> None:
+    table = study.read_prompts(params)
+    assert len(table) == 2 * 2 * N_PROMPTS
+    assert set(PROMPT_TEXTS) <= set(table["prompt"])
+    assert set(table["position"]) == set(range(N_PROMPTS))
+    assert table["label"].nunique() == 4
+
+
+def test_the_grids_of_every_prompt_hold_what_its_metrics_were_counted_from(params: StudyParams) -> None:
+    labels = study.read_labels(conditions(params))
+    for row in study.read_prompts(params).to_dict("records"):
+        own = [c for c in conditions(params) if (c.model, c.intervention) == (row["model"], row["intervention"])]
+        decided = views.decided(labels, own, row["prompt_id"], params.judging.primary)
+        assert len(decided) == 6
+        assert not views.disagrees(row, decided)
+
+
+def test_what_is_missing_has_its_reason_everywhere(params: StudyParams) -> None:
+    labels = study.read_labels([MISSING_AT])
+    decided = views.decided(labels, [MISSING_AT], MISSING_PROMPT, "rules")
+    assert decided == {MISSING_AT: views.Decided("", NO_ANSWER)}
+    assert study.read_answer(MISSING_AT, MISSING_PROMPT) == study.Answer(None, "", NO_ANSWER)
+    assert views.decided(labels, [MISSING_AT], MISSING_PROMPT, "unheard-of")[MISSING_AT].reason == views.NO_ROW
+
+
+def test_a_cell_has_every_judges_verdict_and_its_response_word_for_word(params: StudyParams) -> None:
+    condition = Condition("answering", "cautious", 0.0, 42)
+    verdicts = study.read_verdicts(condition, "0003")
+    assert [(v.judge, v.repeat, v.reasoning) for v in verdicts] == [("rules", 0, REASONING), ("other", 0, REASONING)]
+    answer = study.read_answer(condition, "0003")
+    assert answer.text is not None
+    assert answer.text.endswith(condition.stem)
+    assert answer.finish_reason == "stop"
+    assert study.same_text(condition, condition, "0003")
+    assert not study.same_text(condition, Condition("answering", "cautious", 0.0, 43), "0003")
+    missing = Condition("labelled", "none", 0.0, 42)
+    assert not study.same_text(missing, missing, "0003")
+
+
+def test_absent_files_leave_cells_missing_with_the_reason(
+    params: StudyParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert study.read_labels([MISSING_AT]) == {}
+    assert views.decided({}, [MISSING_AT], "0001", "rules")[MISSING_AT].reason == views.NO_LABELS
+    assert study.read_verdicts(MISSING_AT, "0001") == []
+    assert str(generation_file(MISSING_AT)) in study.read_answer(MISSING_AT, "0001").missing_reason
+
+
+def test_a_rewritten_file_changes_the_state(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    absent = study.state_of([path])
+    path.write_text("1")
+    there = study.state_of([path])
+    path.write_text("12")
+    assert len({absent, there, study.state_of([path])}) == 3
+
+
+def spoil(folder: Path, target: Path, path: Path, old: str, new: str) -> None:
+    """Copy a study's files and change one text in one of them."""
+    for part in (PARAMS, PROMPTS, METRICS, LABELS, GENERATIONS):
+        source = folder / part
+        for file in [source] if source.is_file() else [f for f in source.rglob("*") if f.is_file()]:
+            copy = target / file.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    text = (target / path).read_text(encoding="utf-8")
+    assert old in text
+    (target / path).write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "says"),
+    [
+        (label_file(MISSING_AT), '"REFUSE"', '"MAYBE"', "MAYBE"),
+        (label_file(MISSING_AT), '"label"', '"lable"', "lable"),
+        (label_file(MISSING_AT), ',0.7,44,"rules",0,', ',0.7,44,"rules",x,', "repeat"),
+        (study.PER_PROMPT, '"labelled"', '"renamed"', "'renamed'"),
+        (study.PER_PROMPT, '"0004"', '"9999"', "'9999'"),
+    ],
+)
+def test_a_broken_file_is_named_with_the_remedy(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path, old: str, new: str, says: str
+) -> None:
+    spoil(folder, tmp_path, path, old, new)
+    monkeypatch.chdir(tmp_path)
+    params = load_params(PARAMS)
+    with pytest.raises(StudyError, match=str(path)) as error:
+        study.read_prompts(params)
+        study.read_labels(conditions(params))
+    assert says in str(error.value)
+
+
+def test_without_a_study_one_line_says_how_to_run_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / PARAMS).write_bytes((folder / PARAMS).read_bytes())
+    with pytest.raises(StudyError, match=r"prompts.csv: no such file; .*make repro"):
+        explore.run(PARAMS, 8501, headless=True)
+
+
+def test_a_taken_port_is_named_with_the_remedy() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind((explore.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(StudyError, match=f"port {port} .*PORT="):
+            explore.require_free(port)
+    explore.require_free(port)
+
+
+def test_the_server_listens_on_this_machine_only_and_tells_nobody() -> None:
+    flags = explore.arguments(PARAMS, 8511, headless=True)
+    for flag in (
+        "--server.address=127.0.0.1",
+        "--server.port=8511",
+        "--server.headless=true",
+        "--browser.gatherUsageStats=false",
+        "--server.fileWatcherType=none",
+        "--client.disableDataExport=true",
+    ):
+        assert flag in flags
+    assert Path(flags[1]).is_file()
+    assert flags[-2:] == ["--", "params.yaml"]
+    assert IMAGE not in " ".join(flags)
