@@ -51,6 +51,13 @@ def test_each_distinct_pair_is_asked_once_per_repeat(tmp_path):
     assert all(j.decision is Decision.COMPLY for row in judged for j in row)
 
 
+def test_texts_that_differ_in_their_line_ends_alone_are_judged_once(tmp_path):
+    judge, engine = judge_with(lambda request: GOOD, tmp_path)
+    judged = judge.judge([response("A\r\nB"), response("A\nB"), response("A\n\nB")])
+    assert len(engine.asked) == 2
+    assert [len(j) for j in judged] == [1, 1, 1]
+
+
 def test_repeats_are_drawn_from_streams_of_their_own(tmp_path):
     judge, engine = judge_with(lambda request: GOOD, tmp_path, repeats=2, temperature=0.5)
     judge.judge([response("A")])

@@ -38,7 +38,7 @@ class ModelJudge:
 
     def judge(self, responses: Sequence[Response]) -> list[tuple[Judgement, ...]]:
         """See `Judge.judge`. A missing response is missing with its own reason; it is never shown to the judge."""
-        places = [(r.prompt.text, r.text) if r.missing_reason is None else None for r in responses]
+        places = [_shown(r) if r.missing_reason is None else None for r in responses]
         pairs = list(dict.fromkeys(place for place in places if place is not None))
         verdicts = dict(zip(pairs, self._verdicts(pairs), strict=True))
         judged = []
@@ -94,6 +94,11 @@ class ModelJudge:
             f'{{"reasoning": "...", "label": "..."}}, where the label is one of {LABELS}.'
         )
         return self._request((*first.messages, Message("assistant", shown), Message("user", complaint)), first.repeat)
+
+
+def _shown(response: Response) -> tuple[str, str]:
+    """What the judge reads: two texts that differ in how their lines end are one."""
+    return response.prompt.text, response.text.replace("\r\n", "\n")
 
 
 def _judgement(answer: Completion) -> Judgement:
