@@ -130,6 +130,7 @@ def stability_row(
     resampling: Resampling,
     *scope: object,
     scoring: str = "three_way",
+    correlate: bool = False,
 ) -> Row:
     """The stability columns of a scope (`artifacts.STABILITY_COLUMNS`), with intervals over prompts.
 
@@ -140,21 +141,16 @@ def stability_row(
     threshold : below which a prompt is unstable.
     resampling, *scope : how intervals are drawn, and the scope's own name.
     scoring : of `stability.SCORINGS`.
+    correlate : adds `spearman_ssi_comply_rate`.
     """
-    seen = profile(counts, threshold, scoring)
-    row, _ = _stability(seen, len(counts) * n_cells, resampling, scope, correlate=False)
-    return row
+    return _stability(profile(counts, threshold, scoring), len(counts) * n_cells, resampling, scope, correlate)
 
 
 def aggregate_row(counts: Ints, n_cells: int, threshold: float, resampling: Resampling, *scope: object) -> Row:
     """The columns of `artifacts.AGGREGATE_COLUMNS` and the fitted prior; parameters as in `stability_row`."""
     seen = profile(counts, threshold)
-    row, bounds = _stability(seen, len(counts) * n_cells, resampling, scope, correlate=True)
+    row = _stability(seen, len(counts) * n_cells, resampling, scope, correlate=True)
     figures, weights = seen.figures, seen.weights.astype(np.float64)
-    rho = (
-        spearman(figures["ssi"], figures["comply_rate"], weights[None, :]) if len(weights) else np.full((1, 1), np.nan)
-    )
-    row |= with_bounds(["spearman_ssi_comply_rate"], rho, bounds)
 
     def percent(mask: Any) -> float:
         return float(100 * (weights @ mask) / weights.sum()) if len(weights) else float("nan")
@@ -174,23 +170,23 @@ def aggregate_row(counts: Ints, n_cells: int, threshold: float, resampling: Resa
 
 def _stability(
     seen: Profile, n_responses: int, resampling: Resampling, scope: tuple[object, ...], correlate: bool
-) -> tuple[Row, Row]:
-    """The stability columns, and the bounds of every bootstrapped figure (with Spearman's rho where asked)."""
+) -> Row:
+    """The stability columns, with Spearman's rho where asked; all of them on the same resamples."""
     figures, weights = seen.figures, seen.weights
     values = np.column_stack([figures[figure].astype(np.float64) * factor for figure, factor in MEANS.values()])
     names = [*MEANS, "spearman_ssi_comply_rate"] if correlate else list(MEANS)
 
     def statistic(block: Floats) -> Floats:
         means = weighted_means(values, block)
-        if not correlate or not len(values):
-            return means if not correlate else np.column_stack([means, np.full(len(block), np.nan)])
+        if not correlate:
+            return means
         return np.column_stack([means, spearman(figures["ssi"], figures["comply_rate"], block)])
 
     bounds = resampling.bounds(names, resampling.draw(statistic, weights, *scope))
-    means = weighted_means(values, weights)
+    own = statistic(weights[None, :].astype(np.float64))[0]
     n_prompts = int(weights.sum())
     n_decided = int(weights @ figures["n"])
-    spread = weights @ (figures["ssi"] - means[0]) ** 2 if n_prompts > 1 else float("nan")
+    spread = weights @ (figures["ssi"] - own[0]) ** 2 if n_prompts > 1 else float("nan")
     row = {"n_prompts": n_prompts, "n_responses": n_decided, "n_missing": n_responses - n_decided}
-    row |= with_bounds(list(MEANS), means, bounds)
-    return row | {"std_ssi": float(np.sqrt(spread / (n_prompts - 1))) if n_prompts > 1 else float("nan")}, bounds
+    row |= with_bounds(names, own, bounds)
+    return row | {"std_ssi": float(np.sqrt(spread / (n_prompts - 1))) if n_prompts > 1 else float("nan")}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal_stability.measures.aggregate import Resampling, Row, aggregate_row, with_bounds
+from refusal_stability.measures.aggregate import MEANS, Resampling, Row, stability_row, with_bounds
 from refusal_stability.measures.decomposition import components, prompt_totals
 from refusal_stability.measures.distinct import Floats, distinct_rows
 from refusal_stability.measures.intervals import bootstrap_totals, weighted_means
@@ -15,19 +15,15 @@ from refusal_stability.measures.power import tempered
 from refusal_stability.measures.reliability import agreement_curve, chance_of_comply
 from refusal_stability.measures.stability import ssi, tally
 
+PRIOR = np.array([0.5, 0.15, 0.1])
+SEEDS = 5
+TRUTH_PROMPTS = 400_000
 THRESHOLD = 0.8
 DRAWS = 5
 # how sharp a prompt's decision shares are at each temperature; 1 leaves them as drawn from the prior
 SHARPNESS = {0.0: 3.0, 0.3: 2.0, 0.7: 1.3, 1.0: 1.0}
 FIGURES = (
-    "mean_ssi",
-    "mean_ssi_pairwise",
-    "mean_ssi_entropy",
-    "pct_unstable",
-    "pct_flipped",
-    "mean_refuse_rate",
-    "mean_partial_rate",
-    "mean_comply_rate",
+    *(name for name in MEANS if name != "mean_ssi_entropy_observed"),
     "spearman_ssi_comply_rate",
     f"majority_agreement in {DRAWS} draws",
     f"chance_of_comply in {DRAWS} draws",
@@ -36,6 +32,16 @@ FIGURES = (
     "share of temperature",
     "share of seed",
 )
+
+INTRODUCTION = """# Do the 95 % intervals hold the truth 95 % of the time?
+
+Written by `make coverage-study` ({studies:,} simulated studies of each size, seed {seed}, {resamples:,} resamples an
+interval). Each study draws its prompts' decision shares from a Dirichlet prior ({prior}), sharpens them at low
+temperature (the power that the shares are raised to: {sharpness}), and draws {seeds} responses at each temperature.
+The true figures are those of {truth:,} prompts drawn in the same way. A share of {studies:,} studies has a standard
+error of {error:.1%} at 95 %. Percentile intervals are a little narrow where prompts are few, most of all for shares of
+variance: with 84 prompts take them for 93 % ones.
+"""
 
 
 def simulate(prior: Floats, n_prompts: int, n_seeds: int, rng: np.random.Generator) -> NDArray[np.int8]:
@@ -52,7 +58,7 @@ def measured(codes: NDArray[np.int8], resampling: Resampling, *name: object) -> 
     """Every figure of `FIGURES` with `_low` and `_high`, as the metric tables would show them."""
     by_temperature = tally(codes)
     counts = by_temperature.sum(axis=1)
-    row = aggregate_row(counts, codes[0].size, THRESHOLD, resampling, "aggregate", *name)
+    row = stability_row(counts, codes[0].size, THRESHOLD, resampling, "aggregate", *name, correlate=True)
     distinct = distinct_rows(counts)
     for figure, curve in (("majority_agreement", agreement_curve), ("chance_of_comply", chance_of_comply)):
         values = curve(distinct.rows)[:, [DRAWS - 1]]
@@ -77,11 +83,44 @@ def _shares(codes: NDArray[np.int8], resampling: Resampling, *name: object) -> R
     return with_bounds(columns, own.share[0, :n], resampling.bounds(columns, drawn.share[:, :n]))
 
 
-def covered(studies: Sequence[Row], truth: Row) -> dict[str, float]:
-    """Share of studies whose interval holds the true figure, for each of `FIGURES`."""
-    return {
-        figure: float(
-            np.mean([study[f"{figure}_low"] <= truth[figure] <= study[f"{figure}_high"] for study in studies])
-        )
-        for figure in FIGURES
-    }
+def hits(study: Row, truth: Row) -> NDArray[np.bool_]:
+    """Whether each of `FIGURES`' intervals in one study holds the true figure."""
+    return np.array([study[f"{figure}_low"] <= truth[figure] <= study[f"{figure}_high"] for figure in FIGURES])
+
+
+def true_figures(resampling: Resampling) -> Row:
+    """The figures of a study so large that what it measures is the truth; its intervals are not used."""
+    few = replace(resampling, n_resamples=2, kept={})
+    return measured(simulate(PRIOR, TRUTH_PROMPTS, SEEDS, few.rng("truth")), few, "truth")
+
+
+def count_hits(n_prompts: int, studies: range, truth: Row, resampling: Resampling) -> NDArray[np.int64]:
+    """How many of the studies numbered `studies` hold the truth, for each of `FIGURES`.
+
+    A study's number and size decide all its random numbers, so that any split of the studies gives the same total.
+    """
+    total = np.zeros(len(FIGURES), dtype=np.int64)
+    for i in studies:
+        codes = simulate(PRIOR, n_prompts, SEEDS, resampling.rng("study", n_prompts, i))
+        total += hits(measured(codes, resampling, n_prompts, i), truth)
+        resampling.kept.clear()
+    return total
+
+
+def coverage_page(shares: dict[int, Floats], studies: int, seed: int, n_resamples: int) -> str:
+    """The page (Markdown) that shows the coverage of each of `FIGURES`, by the number of prompts."""
+    introduction = INTRODUCTION.format(
+        studies=studies,
+        seed=seed,
+        resamples=n_resamples,
+        prior=", ".join(map(str, PRIOR)),
+        sharpness=", ".join(f"{p:g} at T = {t}" for t, p in SHARPNESS.items()),
+        seeds=SEEDS,
+        truth=TRUTH_PROMPTS,
+        error=(0.95 * 0.05 / studies) ** 0.5,
+    )
+    lines = [introduction, f"| figure | {' | '.join(f'{size} prompts' for size in shares)} |"]
+    lines.append(f"|---|{'---:|' * len(shares)}")
+    for figure, row in zip(FIGURES, np.column_stack([*shares.values()]), strict=True):
+        lines.append(f"| {figure} | {' | '.join(f'{share:.1%}' for share in row)} |")
+    return "\n".join(lines) + "\n"

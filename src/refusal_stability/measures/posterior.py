@@ -11,6 +11,7 @@ from refusal_stability.measures.distinct import Floats, Ints
 # A class that was never observed, or prompts that never waver, would send the likelihood's maximum to 0 or infinity.
 LEAST_WEIGHT, MOST_WEIGHT = 1e-3, 1e3
 MOST_STEPS, SLOPE_AT_REST = 500, 1e-10
+ROUNDING = 1e-14  # of the loss: a step that raises it by less may be one towards the minimum
 QUADRATURE_NODES = 200
 
 
@@ -48,7 +49,7 @@ def fit_dirichlet(counts: Ints, weights: Ints) -> Floats:
         step[free] = np.clip(np.linalg.solve(damped, -slope[free]), -2.0, 2.0)
         moved = np.clip(x + step, floor, ceiling)
         tried = _dirichlet_loss(moved, counts, shares)
-        if tried[0] <= loss:
+        if tried[0] <= loss + ROUNDING * abs(loss):
             x, damping = moved, damping / 10
             loss, slope, curvature = tried
         else:

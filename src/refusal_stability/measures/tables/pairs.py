@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from refusal_stability.measures.aggregate import Resampling, Row, with_bounds
+from refusal_stability.measures.aggregate import MEANS, Resampling, Row, with_bounds
 from refusal_stability.measures.comparison import wilcoxon, with_holm
 from refusal_stability.measures.cubes import Study
 from refusal_stability.measures.distinct import Ints, distinct_rows
@@ -69,15 +69,7 @@ def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object
 
 
 # figure -> (per-prompt figure, factor), as the comparison of two sides shows them
-SHOWN = {
-    "mean_ssi": ("ssi", 1.0),
-    "mean_ssi_pairwise": ("ssi_pairwise", 1.0),
-    "pct_unstable": ("unstable", 100.0),
-    "pct_flipped": ("flip", 100.0),
-    "mean_refuse_rate": ("refuse_rate", 1.0),
-    "mean_partial_rate": ("partial_rate", 1.0),
-    "mean_comply_rate": ("comply_rate", 1.0),
-}
+SHOWN = {name: MEANS[name] for name in MEANS if "entropy" not in name}
 
 
 def side_by_side(first: Ints, second: Ints, threshold: float, resampling: Resampling, *scope: object) -> list[Row]:
