@@ -246,3 +246,50 @@ def test_a_full_disk_is_an_error_with_a_remedy_and_loses_nothing_stored(tmp_path
     assert "free some space" in out.stdout, out.stderr
     with Store(path) as store:
         assert store.find(["first"])["first"].text == "kept"
+
+
+def test_a_database_that_may_not_grow_is_an_error_with_a_remedy_and_goes_on_once_it_may(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.sqlite") as store:
+        store.put("first", Completion("kept", "stop"))
+        pages = store._database.execute("PRAGMA page_count").fetchone()[0]
+        store._database.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreError, match=r"store\.sqlite: database or disk is full; free some space"):
+            store.put("large", Completion("x" * 100_000, "stop"))
+        assert list(store.find(["first", "large"])) == ["first"]
+        store._database.execute("PRAGMA max_page_count = 1000000")
+        store.put("large", Completion("x" * 100_000, "stop"))
+        assert len(store.find(["large"])["large"].text) == 100_000
+
+
+OPEN_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from refusal_stability.engines.store import Store
+with Store(Path(sys.argv[1])):
+    print("open", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_opening_removes_the_lock_files_of_killed_processes_and_no_others(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    command = [sys.executable, "-c", OPEN_AND_WAIT, str(path)]
+    killed, living = (subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2))
+    try:
+        for process in (killed, living):
+            assert process.stdout is not None
+            assert process.stdout.readline() == "open\n"
+        killed.kill()
+        killed.wait()
+        assert len(list(tmp_path.glob("*.alive"))) == 2
+        with Store(path) as store:
+            mine = f"store.sqlite.{store.owner}.alive"
+            others = [file.name for file in tmp_path.glob("*.alive") if file.name != mine]
+            assert len(others) == 1
+            assert store._is_alive(others[0].split(".")[2])
+    finally:
+        living.kill()
+        living.wait()
+    with Store(path):
+        assert len(list(tmp_path.glob("*.alive"))) == 1
+    assert list(tmp_path.glob("*.alive")) == []

@@ -82,6 +82,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._alive = FileLock(self._lock_file(self.owner))
             self._alive.acquire()
+            self._forget_the_dead()
             # Autocommit mode: transactions are opened and closed in plain sight, in `_transaction`.
             self._database = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode=WAL")
@@ -175,6 +176,15 @@ class Store:
 
     def _lock_file(self, owner: str) -> str:
         return str(self.path.with_name(f"{self.path.name}.{owner}.alive"))
+
+    def _forget_the_dead(self) -> None:
+        """Remove the lock files of killed processes; those that left no claim behind would never be looked for."""
+        start = f"{self.path.name}."
+        for file in self.path.parent.iterdir():
+            if file.name.startswith(start) and file.suffix == ".alive":
+                owner = file.name.removeprefix(start).removesuffix(".alive")
+                if owner != self.owner:
+                    self._is_alive(owner)
 
     def _is_alive(self, owner: str) -> bool:
         # The operating system drops a dead process's lock, whatever ended it.
