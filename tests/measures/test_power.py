@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from refusal_stability.measures import power
-from refusal_stability.measures.power import expected_figure, exponent_for, plan, power_of, tempered
+from refusal_stability.measures.power import Plan, expected_figure, exponent_for, plan, power_of, prompt_pool, tempered
 from refusal_stability.records import StudyError
 
 PRIOR = np.array([0.6, 0.3, 0.1])
@@ -60,11 +60,15 @@ def test_without_a_difference_the_power_is_the_level_of_the_test() -> None:
 @pytest.fixture
 def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(power, "POOL", 20_000)
-    monkeypatch.setattr(power, "SOLVING_POOL", 1_000)
+
+
+def planned(difference: float, n_samples: int, seed: int, related: bool = True) -> Plan:
+    rng = np.random.default_rng(seed)
+    return plan(prompt_pool(PRIOR, 20, "ssi", difference, rng), n_samples, "ssi", 0.8, 0.95, rng, related)
 
 
 def test_a_planned_study_reaches_its_power_when_it_is_simulated_from_scratch(small_pool: None) -> None:
-    found = plan(PRIOR, 20, 10, "ssi", -0.03, 0.8, 0.95, np.random.default_rng(3))
+    found = planned(-0.03, 10, 3)
     assert found.n_prompts is not None
     rng = np.random.default_rng(4)
     shares = rng.dirichlet(PRIOR, size=1_000)
@@ -80,7 +84,7 @@ def test_a_planned_study_reaches_its_power_when_it_is_simulated_from_scratch(sma
 
 def test_a_larger_difference_more_samples_and_related_sides_need_fewer_prompts(small_pool: None) -> None:
     def prompts(difference: float, n: int, related: bool = True) -> int:
-        found = plan(PRIOR, 20, n, "ssi", difference, 0.8, 0.95, np.random.default_rng(5), related).n_prompts
+        found = planned(difference, n, 5, related).n_prompts
         assert found is not None
         return found
 
@@ -88,3 +92,27 @@ def test_a_larger_difference_more_samples_and_related_sides_need_fewer_prompts(s
     assert prompts(-0.06, 10) < base
     assert prompts(-0.03, 40) < base
     assert prompts(-0.03, 10, related=False) > base
+
+
+@pytest.mark.parametrize(("figure", "difference"), [("ssi", -0.02), ("flip", 0.05)])
+def test_the_pool_differs_as_asked_when_the_pilots_number_of_samples_measures_it(
+    figure: str, difference: float
+) -> None:
+    pool = prompt_pool(PRIOR, 20, figure, difference, np.random.default_rng(6))
+    own = expected_figure(pool.second[:40_000], 20, figure) - expected_figure(pool.first[:40_000], 20, figure)
+    # solved on the first 4,194,304 / 231 = 18,157 prompts for ssi, and on all 400,000 for flips
+    assert own == pytest.approx(difference, abs=5e-4)
+
+
+@pytest.mark.parametrize("difference", [0.0, float("nan")])
+def test_no_difference_is_nothing_to_detect(difference: float) -> None:
+    with pytest.raises(StudyError, match="is no difference to detect"):
+        prompt_pool(PRIOR, 20, "ssi", difference, np.random.default_rng(7))
+
+
+def test_a_difference_too_small_for_a_million_prompts_has_no_plan(small_pool: None) -> None:
+    rng = np.random.default_rng(8)
+    shares = rng.dirichlet(PRIOR, size=20_000)
+    found = plan(power.Pool(shares, shares), 5, "ssi", 0.999, 0.999, rng)
+    assert (found.n_prompts, found.n_samples) == (None, 5)
+    assert found.power < 0.999

@@ -87,12 +87,16 @@ def test_two_models_stand_side_by_side(here: Path, capsys: pytest.CaptureFixture
     assert float(a) == pytest.approx(table.loc["calm", "mean_ssi"], rel=1e-3)
     assert float(b) == pytest.approx(table.loc["jumpy", "mean_ssi"], rel=1e-3)
     assert float(low) < float(difference) < float(high) < 0
-    assert float(p_value) < 0.001
+    assert p_value == "<0.0001"
+    assert "mean_ssi: mean of ssi over prompts" in output
+    assert "low, high: its 95% interval over prompts" in output
 
 
 def test_a_model_compared_with_itself_differs_in_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare.run("calm", "calm/none", PARAMS)
-    assert row(capsys.readouterr().out, "mean_ssi")[3:7] == ["0", "0", "0", "NaN"]
+    output = capsys.readouterr().out
+    assert row(output, "mean_ssi")[3:8] == ["0.0000", "0.0000", "0.0000", "-", "-"]
+    assert "No prompt's ssi changed." in output
 
 
 def test_two_studies_are_paired_by_model_and_prompt(
@@ -105,7 +109,7 @@ def test_two_studies_are_paired_by_model_and_prompt(
     compare.run("data/metrics", str(tmp_path / "other"), PARAMS)
     output = capsys.readouterr().out
     assert "calm / none" in output
-    assert "jumpy / none" not in output
+    assert "Only in A, and not compared: jumpy / none" in output
     assert "39 prompts paired; only in A 1, only in B 0" in output
     compare.run("jumpy", f"{tmp_path / 'other'}:calm", PARAMS)
     assert "39 prompts paired" in capsys.readouterr().out
@@ -130,6 +134,7 @@ def test_sides_with_different_numbers_of_samples_are_pointed_to_the_pairwise_for
         ("calm", "calm/firm", "no calm/firm"),
         ("calm", "nowhere:calm", "nowhere: no per_prompt_metrics.csv"),
         ("data/metrics", "calm", "name a model on both sides"),
+        ("data", "data", "data: no per_prompt_metrics.csv in it or in its data/metrics"),
     ],
 )
 def test_a_side_that_is_not_there_says_what_is(here: Path, a: str, b: str, problem: str) -> None:
@@ -141,7 +146,7 @@ def test_power_prints_prompts_samples_and_tokens(here: Path, capsys: pytest.Capt
     power.run("jumpy", "none", "ssi", 0.1, 0.8, None, PARAMS)
     output = capsys.readouterr().out
     assert "as 4 samples a prompt show it" in output
-    assert "Tokens at 50 a response" in output  # no responses here, so the limit that the study sets
+    assert "at 50 tokens a response" in output  # no responses here, so the limit that the study sets
     numbers = [line.split() for line in output.splitlines() if line.strip()[:1].isdigit()]
     assert [int(line[0]) for line in numbers] == [3, 4, 5, 10, 20, 40] * 2
     for samples, prompts, responses, tokens, *_ in numbers:
@@ -152,16 +157,18 @@ def test_power_prints_prompts_samples_and_tokens(here: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"model": "nobody"}, "nobody/none: not in the pilot's tables; there are calm/none, jumpy/none"),
+        ({"model": "nobody"}, "the pilot: no nobody/none in its tables; there are calm/none, jumpy/none"),
+        ({"difference": 0.0}, "--difference: 0 is no difference to detect"),
+        ({"tokens_per_response": -1.0}, "--tokens-per-response: -1.0 is not allowed"),
         ({"figure": "mood"}, "--figure: 'mood' is not allowed; one of ssi, flip"),
         ({"power": 1.0}, "--power: 1.0 is not allowed"),
         ({"difference": 0.9}, "cannot occur"),
     ],
 )
 def test_power_refuses_what_it_cannot_plan(here: Path, change: dict[str, object], problem: str) -> None:
-    arguments = {"model": "calm", "figure": "ssi", "difference": -0.02, "power": 0.8} | change
+    arguments = {"model": "calm", "figure": "ssi", "difference": -0.02, "power": 0.8, "tokens_per_response": None}
     with pytest.raises(StudyError, match=problem):
-        power.run(**arguments, intervention="none", tokens_per_response=None, params_path=PARAMS)
+        power.run(**arguments | change, intervention="none", params_path=PARAMS)
 
 
 def test_without_tables_the_stage_that_writes_them_is_named(

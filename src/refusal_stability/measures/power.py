@@ -23,20 +23,37 @@ from refusal_stability.records import StudyError
 
 FIGURES: dict[str, Callable[[Ints], Floats]] = {"ssi": ssi, "flip": lambda counts: flips(counts).astype(np.float64)}
 FLATTEST, SHARPEST = 1e-3, 50.0
-POOL, SOLVING_POOL = 400_000, 4_000
-STUDIES = 2_000
-MOST_PROMPTS = 1_000_000
+POOL = 400_000
+EXACT_CELLS, FEWEST_EXACT = 1 << 22, 2_000  # prompts x outcomes that exact expectations are taken over
+STUDIES = 10_000
+LEAST_PROMPTS, MOST_PROMPTS = 8, 1_000_000
 ADDED = 1e-12  # keeps the logarithm of a share that underflowed finite
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A study that reaches the power asked for; `n_prompts` is None where none up to a million does."""
+    """A study that reaches the power asked for.
+
+    Attributes
+    ----------
+    n_samples : samples a prompt.
+    n_prompts : the least number of prompts; None where none up to a million reaches the power.
+    power : the chance of detecting the difference with so many.
+    difference : what `n_samples` samples a prompt see of the difference, second side minus first.
+    """
 
     n_samples: int
     n_prompts: int | None
     power: float
     difference: float
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Many prompts like the pilot's: true decision shares (M, K) on the first side, and on the second."""
+
+    first: Floats
+    second: Floats
 
 
 def tempered(shares: Floats, exponent: float) -> Floats:
@@ -103,44 +120,72 @@ def power_of(differences: Floats, weights: Ints, n_prompts: int, confidence: flo
     return float((np.abs(mean) > critical * np.sqrt(variance / n_prompts)).mean())
 
 
-def plan(
-    prior: Floats,
-    pilot_samples: int,
-    n_samples: int,
-    figure: str,
-    difference: float,
-    power: float,
-    confidence: float,
-    rng: np.random.Generator,
-    related: bool = True,
-) -> Plan:
-    """The least number of prompts that, with `n_samples` each on both sides, detects the difference.
+def prompt_pool(prior: Floats, pilot_samples: int, figure: str, difference: float, rng: np.random.Generator) -> Pool:
+    """Prompts drawn from the pilot's prior, and their second side, moved so that the figure differs as asked.
 
     Parameters
     ----------
     prior : (K,) Dirichlet weights fitted to the pilot.
     pilot_samples : samples a prompt in the pilot; the difference is stated as this many would measure it.
-    n_samples : samples a prompt in the planned study.
     figure : `ssi` or `flip`.
     difference : second side minus first, e.g. -0.02 in mean ssi or +0.05 in the share of flipped prompts.
+    rng : the source of randomness.
+
+    Raises
+    ------
+    StudyError
+        Where the difference is none, or one that cannot occur.
+    """
+    if not abs(difference) > 0:
+        raise StudyError(f"--difference: {difference:g} is no difference to detect; give one such as -0.02")
+    shares = rng.dirichlet(prior, size=POOL)
+    exponent = exponent_for(_some(shares, pilot_samples, figure), pilot_samples, figure, difference)
+    return Pool(shares, tempered(shares, exponent))
+
+
+def _some(shares: Floats, n: int, figure: str) -> Floats:
+    """As many of the shares (M, K) as the exact expectation of the figure in n samples is affordable for."""
+    outcomes = 1 if figure == "flip" else len(compositions(n))
+    return shares[: max(FEWEST_EXACT, EXACT_CELLS // outcomes)]
+
+
+def plan(
+    pool: Pool,
+    n_samples: int,
+    figure: str,
+    power: float,
+    confidence: float,
+    rng: np.random.Generator,
+    related: bool = True,
+) -> Plan:
+    """The least number of prompts that, with `n_samples` each on both sides, detects the pool's difference.
+
+    Parameters
+    ----------
+    pool : as `prompt_pool` drew it.
+    n_samples : samples a prompt in the planned study.
+    figure : `ssi` or `flip`.
     power : e.g. 0.8.
     confidence : 1 minus the level of the two-sided test.
     rng : the source of randomness.
     related : whether each prompt's second side is its own first side, moved (one model at two temperatures, say), or
         another prompt's, moved: as if the sides had nothing in common but their distribution (two models at worst).
     """
-    shares = rng.dirichlet(prior, size=POOL)
-    exponent = exponent_for(shares[:SOLVING_POOL], pilot_samples, figure, difference)
-    moved = tempered(shares if related else np.roll(shares, 1, axis=0), exponent)
-    first, second = (FIGURES[figure](rng.multinomial(n_samples, side)) for side in (shares, moved))
+    moved = pool.second if related else np.roll(pool.second, 1, axis=0)
+    first, second = (FIGURES[figure](rng.multinomial(n_samples, side)) for side in (pool.first, moved))
     distinct = distinct_rows(np.round(second - first, 12)[:, None])
-    values, weights = distinct.rows[:, 0], distinct.weights
-    planned = float(weights @ values / weights.sum())
+    before, after = (
+        expected_figure(_some(side, n_samples, figure), n_samples, figure) for side in (pool.first, pool.second)
+    )
+    planned = after - before
+    # the drawn differences' own mean is off by chance; the exact one is known
+    weights = distinct.weights
+    values = distinct.rows[:, 0] + (planned - float(weights @ distinct.rows[:, 0] / weights.sum()))
 
     def reached(n_prompts: int) -> float:
         return power_of(values, weights, n_prompts, confidence, rng)
 
-    high = 8
+    high = max(LEAST_PROMPTS, _normal_guess(values, weights, power, confidence) // 2)
     while high <= MOST_PROMPTS and reached(high) < power:
         high *= 2
     if high > MOST_PROMPTS:
@@ -150,3 +195,12 @@ def plan(
         middle = (low + high) // 2
         low, high = (low, middle) if reached(middle) >= power else (middle, high)
     return Plan(n_samples, high, reached(high), planned)
+
+
+def _normal_guess(values: Floats, weights: Ints, power: float, confidence: float) -> int:
+    """Where to begin the search: the prompts that a normal approximation asks for, at most `MOST_PROMPTS`."""
+    shares = weights / weights.sum()
+    mean = float(shares @ values)
+    variance = float(shares @ values**2) - mean**2
+    reach = float(stats.norm.ppf((1 + confidence) / 2) + stats.norm.ppf(power)) ** 2
+    return int(min(MOST_PROMPTS, reach * variance / mean**2)) if mean else MOST_PROMPTS
