@@ -37,6 +37,7 @@ from refusal_stability.artifacts import (
     metric_table,
     write_table,
 )
+from refusal_stability.engines.vllm import BATCH_ARGUMENTS, HARMLESS_ARGUMENTS
 from refusal_stability.params import ENGINE_SETTINGS, StudyParams, load_params
 from refusal_stability.records import StudyError
 from refusal_stability.run_plans import EFFORT_SETTINGS, formula_safe, plan_study
@@ -261,7 +262,27 @@ def test_another_batch_size_is_the_same_study(study: Path) -> None:
 
 def test_every_setting_that_names_no_run_is_a_setting_of_some_engine() -> None:
     known = {part.name for settings in ENGINE_SETTINGS.values() for part in fields(settings)}
-    assert known >= EFFORT_SETTINGS
+    arguments = {*HARMLESS_ARGUMENTS, *BATCH_ARGUMENTS}
+    assert known | arguments >= EFFORT_SETTINGS
+    assert arguments <= EFFORT_SETTINGS
+
+
+def test_another_share_of_the_gpus_memory_is_the_same_run(study: Path) -> None:
+    cells = []
+    for share in (0.5, 0.9):
+        params = write_params(
+            models={"one": {"path": "m", "engine": "vllm", "settings": {"gpu_memory_utilization": share}}}
+        )
+        cells.append([plan.cell for plan in plan_study(track.read_study(params, PARAMS))])
+    assert cells[0] == cells[1]
+
+
+def test_a_recorded_model_is_not_said_to_have_been_sampled_as_the_study_file_says(study: Path) -> None:
+    for engine, known in (("recorded", False), ("transformers", True)):
+        params = write_params()
+        params.models["one"].engine = engine
+        for plan in plan_study(track.read_study(params, PARAMS)):
+            assert all((name in plan.params) is known for name in ("top_p", "top_k", "max_tokens"))
 
 
 def test_a_parameter_that_says_its_default_changes_no_cell(tracked: Path) -> None:

@@ -7,16 +7,18 @@ is replaced the next time. The study's files are the truth and MLflow a view of 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-import subprocess
+import shutil
+import sqlite3
 import tempfile
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter, deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -34,7 +36,7 @@ DATABASE = Path("mlruns/mlflow.db")
 LOCAL_ARTIFACTS = Path("mlruns/artifacts")
 CELL, CONTENT, STUDY_DIGEST, PARENT = "cell", "content", "study_digest", "mlflow.parentRunId"
 PAGE = 1000
-DVC_LOCK = Path("dvc.lock")
+AHEAD = 3
 # MLflow's page opens on its chat tools unless the link says what the experiment is.
 VIEW = "workflowType=machine_learning&viewStateShareKey=configurations"
 EXPERIMENT_TAGS = {
@@ -96,31 +98,62 @@ def log_plans(plans: Sequence[RunPlan], study: Study, prompts: Path, uri: str) -
             found.setdefault(run.data.tags.get(CELL, ""), []).append(run)
         tally: Counter[str] = Counter()
         run_ids: dict[str, str] = {}
-        for plan in track(plans, "tracking", console=screen, transient=True, disable=not screen.is_terminal):
-            aside = {STUDY_DIGEST: study.digest} | ({PARENT: run_ids[plan.parent]} if plan.parent else {})
-            versions = found.pop(plan.cell, [])
-            kept = next((run for run in versions if _is_current(run, plan)), None)
-            if kept is None:
-                run_id = _log(client, experiment_id, plan, aside, dataset)
-                tally["replaced" if versions else "new"] += 1
-            else:
-                run_id = kept.info.run_id
-                _retag(client, kept, aside)
-                tally["kept"] += 1
-            run_ids[plan.cell] = run_id
-            old = [run.info.run_id for run in versions if run.info.run_id != run_id]
-            # Children of an older version of the study, which no plan names, follow their parent before it goes.
-            for run in (run for runs in found.values() for run in runs if run.data.tags.get(PARENT) in old):
-                _retag(client, run, {PARENT: run_id})
-            for old_id in old:
-                client.delete_run(old_id)
+        kept_runs = {p.cell: next((r for r in found.get(p.cell, []) if _is_current(r, p)), None) for p in plans}
+        prepared = _prepared([plan for plan in plans if kept_runs[plan.cell] is None])
+        with closing(prepared):
+            for plan in track(plans, "tracking", console=screen, transient=True, disable=not screen.is_terminal):
+                aside = {STUDY_DIGEST: study.digest} | ({PARENT: run_ids[plan.parent]} if plan.parent else {})
+                versions = found.pop(plan.cell, [])
+                kept = kept_runs[plan.cell]
+                if kept is None:
+                    run_id = _log(client, experiment_id, plan, aside, dataset, next(prepared))
+                    tally["replaced" if versions else "new"] += 1
+                else:
+                    run_id = kept.info.run_id
+                    _retag(client, kept, aside)
+                    tally["kept"] += 1
+                run_ids[plan.cell] = run_id
+                old = [run.info.run_id for run in versions if run.info.run_id != run_id]
+                # Children of an older version of the study, which no plan names, follow their parent before it goes.
+                for run in (run for runs in found.values() for run in runs if run.data.tags.get(PARENT) in old):
+                    _retag(client, run, {PARENT: run_id})
+                for old_id in old:
+                    client.delete_run(old_id)
         # Last: the views show what is there by now.
         _tag_experiment(client, experiment_id, EXPERIMENT_TAGS | saved_views(study))
         return Tracked(tally, f"#/experiments/{experiment_id}/runs?{VIEW}")
 
 
+def _prepared(plans: Sequence[RunPlan]) -> Generator[Path, None, None]:
+    """A folder with each plan's artifacts, in turn; the next ones are written while MLflow is waited for."""
+    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(1) as writer:
+
+        def write(position: int) -> Path:
+            folder = Path(place) / str(position)
+            folder.mkdir()
+            plans[position].write(folder)
+            return folder
+
+        ahead = deque(writer.submit(write, position) for position in range(min(AHEAD, len(plans))))
+        try:
+            for position in range(len(plans)):
+                folder = ahead.popleft().result()
+                if position + AHEAD < len(plans):
+                    ahead.append(writer.submit(write, position + AHEAD))
+                yield folder
+                shutil.rmtree(folder)
+        finally:
+            for waiting in ahead:
+                waiting.cancel()
+
+
 def _log(
-    client: MlflowClient, experiment_id: str, plan: RunPlan, aside: Mapping[str, str], dataset: DatasetInput
+    client: MlflowClient,
+    experiment_id: str,
+    plan: RunPlan,
+    aside: Mapping[str, str],
+    dataset: DatasetInput,
+    artifacts: Path,
 ) -> str:
     from mlflow.entities import Metric, Param
 
@@ -135,9 +168,7 @@ def _log(
         synchronous=True,
     )
     client.log_inputs(run_id, [dataset])
-    with tempfile.TemporaryDirectory() as folder:
-        plan.write(Path(folder))
-        client.log_artifacts(run_id, folder)
+    client.log_artifacts(run_id, str(artifacts))
     # Last of all: only a finished run counts as logged.
     client.set_terminated(run_id)
     return run_id
@@ -168,12 +199,31 @@ def _client(uri: str) -> MlflowClient:
         os.environ.setdefault(name, value)
     if uri == local_store():
         LOCAL_ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        _write_ahead()
     from mlflow.tracking import MlflowClient
 
     # Making a new database is announced line by line; that is not what a person who tracks a study wants to read.
     for name in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri)
+
+
+@cache
+def _write_ahead() -> None:
+    """Let SQLite collect its writes: MLflow commits ten times a run, and each commit waited for the disk.
+
+    A crash of the machine may lose the last runs, which the next tracking logs again; it does not harm the database.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    @event.listens_for(Engine, "connect")
+    def settle(connection: object, _: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            # Fails on a file that is no database, which MLflow then says by itself.
+            with suppress(sqlite3.DatabaseError):
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _experiment_id(client: MlflowClient, name: str, uri: str) -> str:
@@ -233,47 +283,3 @@ def _named_errors(uri: str) -> Iterator[None]:
 def _without_login(uri: str) -> str:
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def file_md5(path: Path) -> str:
-    """The MD5 of a file's bytes: DVC's name for it, so that a run leads to the file in DVC's cache."""
-    try:
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    except OSError as error:
-        raise TrackingError(f"{path}: {error.strerror}; run the stage that writes it (`dvc repro`)") from error
-
-
-def provenance(model: str) -> dict[str, str]:
-    """Tags that lead a run of `model` back to its code and data: git commit and DVC's hashes, where there are any."""
-    tags = {"mlflow.source.name": "refusal-stability track", "mlflow.source.type": "LOCAL"}
-    commit = _git("rev-parse", "HEAD")
-    if commit:
-        tags["mlflow.source.git.commit"] = commit
-        tags["git_changed_since"] = "yes" if _git("status", "--porcelain", "--", "src", "params.yaml") else "no"
-    return tags | _dvc_hashes(model)
-
-
-def _git(*command: str) -> str:
-    try:
-        done = subprocess.run(["git", *command], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _dvc_hashes(model: str) -> dict[str, str]:
-    import yaml
-
-    if not DVC_LOCK.is_file():
-        return {}
-    try:
-        stages = (yaml.safe_load(DVC_LOCK.read_text(encoding="utf-8")) or {}).get("stages", {})
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return {}
-    outputs = {out["path"]: out.get("md5", "") for stage in stages.values() for out in stage.get("outs", [])}
-    wanted = ("data/prompts", f"data/generations/{model}", f"data/labels/{model}", "data/metrics")
-    return {
-        f"dvc.{path.removeprefix('data/')}": md5
-        for path, md5 in sorted(outputs.items())
-        if any(path == place or Path(path).parent == Path(place) for place in wanted)
-    }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from refusal_stability.figures.house import NO_METADATA, canvas, house_style
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK, DECISION_WORDS, INK, MUTED
@@ -13,7 +16,13 @@ from refusal_stability.records import DECISIONS
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.collections import PolyCollection
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
+    from numpy.typing import NDArray
+
+    Counts = NDArray[np.int64]
+    Floats = NDArray[np.float64]
 
 SCREEN_DPI = 110
 CATEGORY_WIDTH = 31
@@ -32,22 +41,58 @@ class Box(NamedTuple):
     alpha: float = 1.0
 
 
+class Sheet(NamedTuple):
+    """A page with the words that runs share, as a picture that each run is drawn upon."""
+
+    figure: Figure
+    plane: Axes
+    words: Any
+
+
 def run_png(rows: pd.DataFrame, title: str) -> bytes:
     """The page as a PNG for the screen; `rows` has category, decision (empty: missing) and majority of each prompt."""
+    from matplotlib.image import imsave
+
     buffer = io.BytesIO()
     with house_style():
         figure = draw_run(rows, title)
         # Not savefig, which draws everything twice, and there is a page for every run.
-        settings = {"metadata": NO_METADATA["png"], "pil_kwargs": {"compress_level": 1}}
-        figure.canvas.print_png(buffer, **settings)  # type: ignore[attr-defined]
+        settings: dict[str, Any] = {"metadata": NO_METADATA["png"], "pil_kwargs": {"compress_level": 1}}
+        pixels = figure.canvas.buffer_rgba()  # type: ignore[attr-defined]
+        imsave(buffer, pixels, format="png", dpi=SCREEN_DPI, **settings)
     return buffer.getvalue()
 
 
 def draw_run(rows: pd.DataFrame, title: str) -> Figure:
-    """Decisions in each category, and this run's decisions against the prompts' majority, under the run's name."""
+    """Decisions in each category, and this run's decisions against the prompts' majority, under the run's name.
+
+    The figure is drawn already, and is drawn upon again by the next run with the same categories.
+    """
     decided = rows[rows["decision"] != ""]
     counts = _counts_by_category(decided)
-    height = TOP + BOTTOM + ROW * max(len(counts), 7)
+    sheet = _sheet(tuple((str(category), int(n)) for category, n in counts.sum(axis=1).items()))
+    counted = f"{len(decided)} decisions, {len(rows) - len(decided)} missing"
+    words = [
+        sheet.plane.text(0.12, 0.1, title, va="top", weight="bold", fontsize=9),
+        sheet.plane.text(GRID[1], 0.1, counted, va="top", ha="right", color=MUTED),
+    ]
+    boxes = _category_boxes(counts)
+    if len(decided):
+        tall = float(sheet.plane.get_ylim()[0]) - TOP - BOTTOM
+        departures = _departures(decided)
+        boxes += _departure_boxes(departures, tall)
+        words += [
+            sheet.plane.text(*place, text, va="center", ha="center", color=ink)
+            for place, text, ink in _numbers(departures, tall)
+        ]
+    _draw_upon(sheet, boxes, words)
+    return sheet.figure
+
+
+@lru_cache(maxsize=64)
+def _sheet(categories: tuple[tuple[str, int], ...]) -> Sheet:
+    """The page of runs with these categories (and numbers of prompts). Text costs most, and runs share most of it."""
+    height = TOP + BOTTOM + ROW * max(len(categories), 7)
     figure = canvas(height=height, width=WIDTH)
     figure.set_dpi(SCREEN_DPI)
     # One bare plane in inches, everything placed by hand: ticks and layout cost several times what drawing costs.
@@ -56,13 +101,20 @@ def draw_run(rows: pd.DataFrame, title: str) -> Figure:
     plane.set_axis_off()
     plane.set_xlim(0, WIDTH)
     plane.set_ylim(height, 0)
-    counted = f"{len(decided)} decisions, {len(rows) - len(decided)} missing"
-    plane.text(0.12, 0.1, title, va="top", weight="bold", fontsize=9)
-    plane.text(GRID[1], 0.1, counted, va="top", ha="right", color=MUTED)
-    if len(decided):
-        boxes = [*_draw_categories(plane, counts), *_draw_departures(plane, decided, height - TOP - BOTTOM)]
-        _draw_boxes(plane, boxes)
-    return figure
+    if categories:
+        _name_categories(plane, categories)
+        _name_departures(plane, height - TOP - BOTTOM)
+    figure.canvas.draw()
+    return Sheet(figure, plane, figure.canvas.copy_from_bbox(figure.bbox))  # type: ignore[attr-defined]
+
+
+def _draw_upon(sheet: Sheet, boxes: Sequence[Box], words: Sequence[Text]) -> None:
+    """Draw what is this run's own, and leave the sheet's list of things to draw as it was."""
+    sheet.figure.canvas.restore_region(sheet.words)  # type: ignore[attr-defined]
+    own = [_boxes_as_one(sheet.plane, boxes), *words]
+    for thing in own:
+        sheet.plane.draw_artist(thing)
+        thing.remove()
 
 
 def _counts_by_category(decided: pd.DataFrame) -> pd.DataFrame:
@@ -72,57 +124,84 @@ def _counts_by_category(decided: pd.DataFrame) -> pd.DataFrame:
     return counts.reindex(columns=[d.value for d in DECISIONS], fill_value=0)
 
 
-def _draw_categories(plane: Axes, counts: pd.DataFrame) -> Iterator[Box]:
+def _name_categories(plane: Axes, categories: Sequence[tuple[str, int]]) -> None:
     left, width = BARS[0], BARS[1] - BARS[0]
     for column, decision in enumerate(DECISIONS):
-        yield Box(left + column, TOP - 0.2, 0.1, 0.1, DECISION_COLOURS[decision])
         plane.text(left + column + 0.15, TOP - 0.15, DECISION_WORDS[decision], va="center")
-    for row, (category, of_each) in enumerate(counts.iterrows()):
-        total = int(of_each.sum())
-        top = TOP + row * ROW
-        plane.text(left - 0.08, top + ROW / 2, f"{_short(str(category))} ({total})", va="center", ha="right")
-        start = left
-        for decision in DECISIONS:
-            share = width * of_each[decision.value] / total
-            yield Box(start, top + 0.02, share, ROW - 0.04, DECISION_COLOURS[decision])
-            start += share
-    foot = TOP + len(counts) * ROW
+    for row, (category, total) in enumerate(categories):
+        middle = TOP + (row + 0.5) * ROW
+        plane.text(left - 0.08, middle, f"{_short(category)} ({total})", va="center", ha="right")
+    foot = TOP + len(categories) * ROW
     for share in (0.0, 0.5, 1.0):
         plane.text(left + share * width, foot + 0.05, f"{share:.0%}", va="top", ha="center")
-    plane.text(
-        left + width / 2, foot + 0.25, "of the category's prompts (their number)", va="top", ha="center", color=MUTED
-    )
+    below = "of the category's prompts (their number)"
+    plane.text(left + width / 2, foot + 0.25, below, va="top", ha="center", color=MUTED)
 
 
-def _draw_departures(plane: Axes, decided: pd.DataFrame, tall: float) -> Iterator[Box]:
-    names = [d.value for d in DECISIONS]
-    pairs = decided.groupby(["majority", "decision"]).size().unstack(fill_value=0)
-    table = pairs.reindex(index=names, columns=names, fill_value=0).to_numpy()
+def _category_boxes(counts: pd.DataFrame) -> list[Box]:
+    left, width = BARS[0], BARS[1] - BARS[0]
+    keys = enumerate(DECISIONS if len(counts) else ())
+    boxes = [Box(left + column, TOP - 0.2, 0.1, 0.1, DECISION_COLOURS[decision]) for column, decision in keys]
+    for row, of_each in enumerate(counts.to_numpy()):
+        start, total = left, int(of_each.sum())
+        for decision, n in zip(DECISIONS, of_each, strict=True):
+            share = width * int(n) / total
+            boxes.append(Box(start, TOP + row * ROW + 0.02, share, ROW - 0.04, DECISION_COLOURS[decision]))
+            start += share
+    return boxes
+
+
+def _name_departures(plane: Axes, tall: float) -> None:
     left, wide, high = GRID[0], (GRID[1] - GRID[0]) / 3, tall / 3
-    for row, majority in enumerate(DECISIONS):
-        total = int(table[row].sum())
-        plane.text(left - 0.08, TOP + (row + 0.5) * high, DECISION_WORDS[majority], va="center", ha="right")
-        for column, decision in enumerate(DECISIONS):
-            count = int(table[row, column])
-            shade = (count / total) ** 0.5 if total else 0.0
-            x, y = left + column * wide, TOP + row * high
-            yield Box(x + 0.015, y + 0.015, wide - 0.03, high - 0.03, DECISION_COLOURS[decision], shade)
-            ink = DECISION_INK[decision] if shade > 0.6 else INK if count else MUTED
-            plane.text(x + wide / 2, y + high / 2, str(count), va="center", ha="center", color=ink)
-    for column, decision in enumerate(DECISIONS):
-        plane.text(left + (column + 0.5) * wide, TOP - 0.06, DECISION_WORDS[decision], va="bottom", ha="center")
+    for place, decision in enumerate(DECISIONS):
+        word = DECISION_WORDS[decision]
+        plane.text(left - 0.08, TOP + (place + 0.5) * high, word, va="center", ha="right")
+        plane.text(left + (place + 0.5) * wide, TOP - 0.06, word, va="bottom", ha="center")
     below = "columns: this run; rows: the prompt's majority"
     plane.text(GRID[1], TOP + tall + 0.05, below, va="top", ha="right", color=MUTED)
 
 
-def _draw_boxes(plane: Axes, boxes: Sequence[Box]) -> None:
-    """Draw all boxes as one artist; one each costs as much as all the text."""
+def _departures(decided: pd.DataFrame) -> Counts:
+    """Prompts by majority (rows) and this run's decision (columns), shape (3, 3)."""
+    names = [d.value for d in DECISIONS]
+    pairs = decided.groupby(["majority", "decision"]).size().unstack(fill_value=0)
+    return pairs.reindex(index=names, columns=names, fill_value=0).to_numpy()
+
+
+def _shades(departures: Counts) -> Floats:
+    """How strongly each cell is filled, 0 to 1, shape (3, 3): the root of its share of the row."""
+    shares = departures / np.maximum(departures.sum(axis=1, keepdims=True), 1)
+    return np.asarray(np.sqrt(shares), dtype=np.float64)
+
+
+def _departure_boxes(departures: Counts, tall: float) -> list[Box]:
+    left, wide, high = GRID[0], (GRID[1] - GRID[0]) / 3, tall / 3
+    boxes = []
+    for (row, column), shade in np.ndenumerate(_shades(departures)):
+        x, y, colour = left + column * wide, TOP + row * high, DECISION_COLOURS[DECISIONS[column]]
+        boxes.append(Box(x + 0.015, y + 0.015, wide - 0.03, high - 0.03, colour, float(shade)))
+    return boxes
+
+
+def _numbers(departures: Counts, tall: float) -> Iterator[tuple[tuple[float, float], str, str]]:
+    """Where each cell's number stands, the number, and its colour."""
+    left, wide, high = GRID[0], (GRID[1] - GRID[0]) / 3, tall / 3
+    for (row, column), shade in np.ndenumerate(_shades(departures)):
+        count = int(departures[row, column])
+        ink = DECISION_INK[DECISIONS[column]] if shade > 0.6 else INK if count else MUTED
+        yield (left + (column + 0.5) * wide, TOP + (row + 0.5) * high), str(count), ink
+
+
+def _boxes_as_one(plane: Axes, boxes: Sequence[Box]) -> PolyCollection:
+    """All boxes as one artist; one each costs as much as all the text."""
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgba
 
     corners = [[(b.x, b.y), (b.x + b.wide, b.y), (b.x + b.wide, b.y + b.high), (b.x, b.y + b.high)] for b in boxes]
     colours = [to_rgba(b.colour, b.alpha) for b in boxes]
-    plane.add_collection(PolyCollection(corners, facecolors=colours, linewidths=0), autolim=False)
+    collection = PolyCollection(corners, facecolors=colours, linewidths=0)
+    plane.add_collection(collection, autolim=False)
+    return collection
 
 
 def _short(category: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from refusal_stability.params import StudyParams
 from refusal_stability.records import NO_INTERVENTION
 from refusal_stability.report.content import Section
 from refusal_stability.report.evidence import ALL, Evidence, table
@@ -43,7 +44,7 @@ def question(evidence: Evidence) -> Section:
         ("Interventions", several(interventions) if interventions else "none: each prompt is put as it is"),
         ("Temperatures", several([f"{t:g}" for t in sampling.temperatures])),
         ("Seeds", several([str(s) for s in sampling.seeds])),
-        ("Sampling", f"top_p {sampling.top_p:g}, top_k {sampling.top_k}, at most {sampling.max_tokens} tokens"),
+        ("Sampling", _sampled_with(params)),
         ("Judges", several(judges)),
         ("Responses", f"{count(answered)} with a decision, {count(missing)} without"),
     )
@@ -52,6 +53,16 @@ def question(evidence: Evidence) -> Section:
         "REFUSE, PARTIAL or COMPLY. Nothing else was changed between two responses to one prompt.",
     )
     return Section("asked", "What was asked", text, terms)
+
+
+def _sampled_with(params: StudyParams) -> str:
+    """The sampler's settings; those of recorded responses are not in the study's hands."""
+    sampling, recorded = params.sampling, [name for name, model in params.models.items() if model.engine == "recorded"]
+    words = f"top_p {sampling.top_p:g}, top_k {sampling.top_k}, at most {sampling.max_tokens} tokens"
+    if not recorded:
+        return words
+    unknown = "as the responses were recorded (the study does not know)"
+    return unknown if len(recorded) == len(params.models) else f"{words}; {several(recorded)}: {unknown}"
 
 
 def reading(evidence: Evidence) -> Section:

@@ -27,8 +27,8 @@ from refusal_stability.engines.store import Store
 from refusal_stability.figures.single_run import run_png
 from refusal_stability.params import StudyParams, load_params
 from refusal_stability.records import Condition
-from refusal_stability.run_plans import Speed, Study, plan_study, tracked_summary
-from refusal_stability.tracking import file_md5, log_plans, provenance, tracking_uri, ui_address
+from refusal_stability.run_plans import Speed, Study, file_md5, plan_study, provenance, tracked_summary
+from refusal_stability.tracking import log_plans, tracking_uri, ui_address
 
 
 def run(params_path: Path) -> None:

@@ -5,49 +5,27 @@ Computes no statistic: every number is a cell of a metric table, rounded.
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
 import pandas as pd
 
-from refusal_stability.artifacts import REFERENCE_MODELS, generation_file, label_file
-from refusal_stability.params import ModelParams, StudyParams
-from refusal_stability.records import NO_INTERVENTION, Condition, StudyError, canonical_json, content_hash
+from refusal_stability.artifacts import generation_file, label_file
+from refusal_stability.params import StudyParams
+from refusal_stability.records import NO_INTERVENTION, Condition, StudyError, content_hash
+from refusal_stability.run_plans.previews import excerpt, write_preview
+from refusal_stability.run_plans.study import Study, cell_of
 
 # Raise this when what a run holds changes although its inputs do not (another drawing, another artifact).
 LAYOUT = 1
 DIGITS = 4
-EXCERPT = 600
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-# Settings that decide how an engine gets its work done, not which study it is: a run is the same run when they change.
-EFFORT_SETTINGS = frozenset(
-    [
-        "batch_size",
-        "device",
-        "cpu_kvcache_gib",
-        "api_key_env",
-        "concurrency",
-        "timeout_s",
-        "max_retries",
-        "requests_per_minute",
-        "max_requests",
-        "max_total_tokens",
-        "price_in",
-        "price_out",
-    ]
-)
-
 # The metric tables that runs are made of; whatever else there is goes with the parent runs.
 NEEDED = ("aggregate_by_model", "aggregate_by_temperature", "aggregate_by_configuration", "per_prompt_metrics")
+SAMPLED_WITH = ("top_p", "top_k", "max_tokens")
 PROMPT_FACTS = ("prompt_id", "category", "majority", "ssi")
-
 # Metric in MLflow -> column of a metric table; what stands before the slash is the section of MLflow's charts.
 BOUNDS = ("", "_low", "_high")
 RUN_METRICS = {
@@ -81,67 +59,6 @@ MODEL_COUNTS = {
     "clusters/n_steady_help": "n_steady_help",
     "clusters/n_wavering": "n_wavering",
 }
-
-RUN_VIEW = (
-    "stability/ssi_within_temperature",
-    "agreement/with_majority",
-    "flips/n_caused",
-    "decisions/refuse_rate",
-    "decisions/partial_rate",
-    "decisions/comply_rate",
-)
-MODEL_VIEW = (
-    "stability/ssi_pooled",
-    "stability/ssi_pooled_low",
-    "stability/ssi_pooled_high",
-    "flips/pct_flipped",
-    "stability/pct_unstable",
-    "decisions/refuse_rate",
-    "decisions/partial_rate",
-    "decisions/comply_rate",
-)
-# The last one gives the lines their colour.
-PARALLEL_METRICS = ("decisions/comply_rate", "stability/ssi_within_temperature", "agreement/with_majority")
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What generating one model's responses took, and with what; true of a machine, not of the study."""
-
-    tokens: int
-    seconds: float
-    description: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Study:
-    """Everything that tracking reads.
-
-    Attributes
-    ----------
-    tables : metric table name -> table.
-    attachments : place among a parent run's artifacts -> file; the study's figures, report and parameters.
-    hashes : file -> MD5 of its bytes, which is also the name that DVC's cache gives it.
-    rows : a configuration's rows (prompt_id, decision, response); called only when its run has to be logged.
-    draw : draws such rows, with category and majority added, as a PNG.
-    speed : model -> what its generation took; provenance : model -> tags such as the git commit.
-    """
-
-    params: StudyParams
-    prompts: pd.DataFrame
-    prompts_hash: str
-    tables: Mapping[str, pd.DataFrame]
-    attachments: Mapping[str, Path]
-    hashes: Mapping[Path, str]
-    rows: Callable[[Condition], pd.DataFrame]
-    draw: Callable[[pd.DataFrame, str], bytes]
-    speed: Mapping[str, Speed] = field(default_factory=dict)
-    provenance: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-    @property
-    def digest(self) -> str:
-        """The name of this version of the study: its parameters and prompts."""
-        return content_hash([_chosen(self.params), self.prompts_hash])[:16]
 
 
 @dataclass(frozen=True)
@@ -183,7 +100,10 @@ def plan_study(study: Study) -> list[RunPlan]:
         for intervention in study.params.interventions:
             parent = _plan_model(study, model, intervention)
             plans.append(parent)
-            plans += [_plan_run(study, c, parent.cell) for c in conditions if c.intervention == intervention]
+            mine = {name: _of(_needed(study, name), model, intervention) for name in NEEDED}
+            inputs = {"per_prompt_metrics": _table_hash(mine["per_prompt_metrics"][list(PROMPT_FACTS)])}
+            chosen = [c for c in conditions if c.intervention == intervention]
+            plans += [_plan_run(study, c, parent.cell, mine, inputs) for c in chosen]
     return plans
 
 
@@ -191,73 +111,6 @@ def tracked_summary(study: Study, plans: Iterable[RunPlan]) -> dict[str, Any]:
     """What was logged: no run ids, times or places, so that equal studies give equal files."""
     runs = [{"name": p.name, "level": p.tags["level"], "cell": p.cell, "content": p.content} for p in plans]
     return {"experiment": study.params.study, "study_digest": study.digest, "runs": runs}
-
-
-def saved_views(study: Study) -> dict[str, str]:
-    """Views of the present version of the study, in the form in which MLflow's page keeps views as experiment tags.
-
-    Without them the table of runs opens without a metric column. The form is MLflow's own affair: a version that has
-    another one ignores these.
-    """
-    params = study.params
-    varying = [
-        name for name, values in (("model", params.models), ("intervention", params.interventions)) if len(values) > 1
-    ]
-    axes = [*varying, "temperature", "seed"]
-    chart = {
-        "uuid": "configurations",
-        "type": "PARALLEL",
-        "metricSectionId": "comparison",
-        "selectedParams": axes,
-        "selectedMetrics": PARALLEL_METRICS,
-        "showAllRuns": True,
-    }
-    section = {"uuid": "comparison", "name": "comparison", "display": True, "isReordered": True, "columns": 1}
-    runs = _view(study, "run", axes[len(varying) :], RUN_VIEW, "params.`temperature`")
-    charts = {"compareRunCharts": [chart], "compareRunSections": [section]}
-    models = _view(study, "model", ["model", "intervention"], MODEL_VIEW, "attributes.start_time")
-    views = {"configurations": ("Configurations", runs | charts), "models": ("Models", models)}
-    return {
-        f"mlflow.sharedViewState.{key}": json.dumps(
-            {"name": name, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{_deflated(state)}"}
-        )
-        for key, (name, state) in views.items()
-    }
-
-
-def _view(study: Study, level: str, params: Sequence[str], metrics: Sequence[str], order: str) -> dict[str, Any]:
-    names = {f"params.`{name}`": 100 for name in params}
-    names |= {f"metrics.`{name}`": 30 + 7 * len(name) for name in metrics}
-    first = "attributes.`Run Name`"
-    return {
-        "searchFilter": f"tags.level = '{level}' and tags.study_digest = '{study.digest}'",
-        "orderByKey": order,
-        "orderByAsc": True,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "selectedColumns": list(names),
-        "columnOrder": [first, *names],
-        "columnWidths": {first: 280, **names},
-        "runsHiddenMode": "SHOW_ALL",
-        "isAccordionReordered": True,
-    }
-
-
-def _deflated(state: Mapping[str, Any]) -> str:
-    return base64.b64encode(zlib.compress(canonical_json(state).encode(), 9)).decode()
-
-
-def formula_safe(table: pd.DataFrame) -> pd.DataFrame:
-    """A table for people's spreadsheets: a text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    shown = table.copy()
-    for column in shown.select_dtypes(object):
-        shown[column] = [
-            f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
-            for value in shown[column]
-        ]
-    return shown
 
 
 def _plan_model(study: Study, model: str, intervention: str) -> RunPlan:
@@ -278,11 +131,11 @@ def _plan_model(study: Study, model: str, intervention: str) -> RunPlan:
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             copyfile(file, folder / place)
         for table_name, table in tables.items():
-            _write_preview(table, folder / "tables" / f"{table_name}.csv")
+            write_preview(table, folder / "tables" / f"{table_name}.csv")
 
     return RunPlan(
         name=name,
-        cell=_cell(study, model, intervention),
+        cell=cell_of(study, model, intervention),
         parent=None,
         params=_params(study, model, intervention),
         metrics={**_measured(row, MODEL_METRICS, BOUNDS), **_measured(row, MODEL_COUNTS)},
@@ -294,9 +147,10 @@ def _plan_model(study: Study, model: str, intervention: str) -> RunPlan:
     )
 
 
-def _plan_run(study: Study, condition: Condition, parent: str) -> RunPlan:
+def _plan_run(
+    study: Study, condition: Condition, parent: str, mine: Mapping[str, pd.DataFrame], inputs: Mapping[str, str]
+) -> RunPlan:
     model, intervention = condition.model, condition.intervention
-    mine = {name: _of(_needed(study, name), model, intervention) for name in NEEDED}
     row = _only(mine, "aggregate_by_configuration", temperature=condition.temperature, seed=condition.seed)
     at_temperature = _only(mine, "aggregate_by_temperature", temperature=condition.temperature)
     name = f"{_name(study.params, model, intervention)} T={condition.temperature:g} seed={condition.seed}"
@@ -311,13 +165,13 @@ def _plan_run(study: Study, condition: Condition, parent: str) -> RunPlan:
     def write(folder: Path) -> None:
         rows = _with_majority(study.rows(condition), mine["per_prompt_metrics"])
         (folder / "run.png").write_bytes(study.draw(rows, name))
-        _write_preview(rows.drop(columns="response"), folder / "decisions.csv")
+        write_preview(rows.drop(columns="response"), folder / "decisions.csv")
         against = rows[(rows["decision"] != "") & (rows["decision"] != rows["majority"])]
-        _write_preview(against.assign(response=against["response"].map(_excerpt)), folder / "against_majority.csv")
+        write_preview(against.assign(response=against["response"].map(excerpt)), folder / "against_majority.csv")
 
     return RunPlan(
         name=name,
-        cell=_cell(study, model, intervention, condition.temperature, condition.seed),
+        cell=cell_of(study, model, intervention, condition.temperature, condition.seed),
         parent=parent,
         params=_params(study, model, intervention)
         | {"temperature": f"{condition.temperature:g}", "seed": str(condition.seed)},
@@ -333,55 +187,10 @@ def _plan_run(study: Study, condition: Condition, parent: str) -> RunPlan:
             "generations_md5": study.hashes[generation_file(condition)],
             "labels_md5": study.hashes[label_file(condition)],
         },
-        inputs={"per_prompt_metrics": _table_hash(mine["per_prompt_metrics"][list(PROMPT_FACTS)])},
+        inputs=inputs,
         aside=({}, _aside(study, model)[1]),
         write=write,
     )
-
-
-def _cell(study: Study, model: str, intervention: str, *place: float) -> str:
-    """The name of a run's place: whatever decides its responses and decisions, and which of them it holds.
-
-    The grid is not part of it: with a seed more, the runs that are there already are updated, not doubled.
-    """
-    params, sampling = study.params, study.params.sampling
-    judge = params.judging.judges[params.judging.primary]
-    identity = {
-        "model": [model, _weights(params, params.models[model])],
-        "intervention": [intervention, _chosen(params.interventions[intervention])],
-        "sampling": [sampling.top_p, sampling.top_k, sampling.max_tokens],
-        "prompts": study.prompts_hash,
-        "judge": [params.judging.primary, _chosen(judge) | {"model": judge.model and _weights(params, judge.model)}],
-        "place": [float(value) for value in place],
-    }
-    return content_hash(identity)[:16]
-
-
-def _weights(params: StudyParams, model: ModelParams) -> dict[str, Any]:
-    """A model as far as it decides what is written; an embedded one is decided by how it was trained."""
-    settings = {key: value for key, value in model.settings.items() if key not in EFFORT_SETTINGS}
-    trained = {
-        name: _chosen(reference)
-        for name, reference in params.reference_models.items()
-        if Path(model.path) == REFERENCE_MODELS / name
-    }
-    return {"engine": model.engine, "path": model.path, "revision": model.revision, "settings": settings, **trained}
-
-
-def _chosen(value: Any) -> Any:
-    """Parameters that differ from their defaults: the same study keeps its name when the project learns a new one."""
-    if isinstance(value, Mapping):
-        return {key: _chosen(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_chosen(item) for item in value]
-    if not is_dataclass(value):
-        return value
-    chosen = {}
-    for part in fields(value):
-        default = part.default if part.default_factory is MISSING else part.default_factory()
-        if (item := getattr(value, part.name)) != default:
-            chosen[part.name] = _chosen(item)
-    return chosen
 
 
 def _name(params: StudyParams, model: str, intervention: str) -> str:
@@ -394,9 +203,8 @@ def _params(study: Study, model: str, intervention: str) -> dict[str, str]:
     values: dict[str, object] = {
         "model": model,
         "intervention": intervention,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "max_tokens": sampling.max_tokens,
+        # What a recorded model's responses were sampled with, the study does not know.
+        **({} if chosen.engine == "recorded" else {key: getattr(sampling, key) for key in SAMPLED_WITH}),
         "prompts": len(study.prompts),
         "prompt_source": study.params.prompts.source,
         "judge": study.params.judging.primary,
@@ -473,15 +281,6 @@ def _with_majority(rows: pd.DataFrame, per_prompt: pd.DataFrame) -> pd.DataFrame
     facts = per_prompt[list(PROMPT_FACTS)]
     columns = ["prompt_id", "decision", "majority", "response", "ssi", "category"]
     return rows.merge(facts, on="prompt_id", how="left", validate="one_to_one")[columns]
-
-
-def _write_preview(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    formula_safe(table).to_csv(path, index=False)
-
-
-def _excerpt(text: str) -> str:
-    return text if len(text) <= EXCERPT else f"{text[:EXCERPT]} […]"
 
 
 def _table_hash(table: pd.DataFrame) -> str:

@@ -1,0 +1,20 @@
+"""A study as the runs that MLflow should show: what each is named, holds and shows, as plain data."""
+
+from refusal_stability.run_plans.plans import RunPlan, plan_study, tracked_summary
+from refusal_stability.run_plans.previews import formula_safe
+from refusal_stability.run_plans.provenance import file_md5, provenance
+from refusal_stability.run_plans.study import EFFORT_SETTINGS, Speed, Study
+from refusal_stability.run_plans.views import saved_views
+
+__all__ = [
+    "EFFORT_SETTINGS",
+    "RunPlan",
+    "Speed",
+    "Study",
+    "file_md5",
+    "formula_safe",
+    "plan_study",
+    "provenance",
+    "saved_views",
+    "tracked_summary",
+]
