@@ -137,10 +137,11 @@ def prompt_list(table: pd.DataFrame, rows: pd.DataFrame) -> None:
         on_select=open_clicked,
         selection_mode="single-cell",
         column_config={
-            "prompt": st.column_config.TextColumn(width="large"),
+            "prompt": st.column_config.TextColumn(width=360),
             "SSI": st.column_config.NumberColumn(format="%.2f", width=60, help="share of the commonest decision"),
-            "flip": st.column_config.TextColumn(width=60),
-            **{name: st.column_config.NumberColumn(width=45, help=help) for name, help in views.COUNTS.items()},
+            "flip": st.column_config.TextColumn(width=50),
+            "majority": st.column_config.TextColumn(width=80),
+            **{name: st.column_config.NumberColumn(width=60, help=help) for name, help in views.COUNTS.items()},
             "p(unstable)": st.column_config.NumberColumn(
                 format="%.2f", width=90, help="chance that the true majority share is below the threshold"
             ),

@@ -38,7 +38,6 @@ NO_ROW = "not judged"
 SHOWN_COLUMNS = {
     "prompt": "prompt",
     "label": "model",
-    "category": "category",
     "ssi": "SSI",
     "flip": "flip",
     "majority": "majority",
@@ -47,6 +46,7 @@ SHOWN_COLUMNS = {
     "n_comply": "C",
     "n_missing": "missing",
     "p_unstable": "p(unstable)",
+    "category": "category",
     "prompt_id": "id",
 }
 
