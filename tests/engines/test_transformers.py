@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from scipy import stats
 
 from refusal_stability.engines import EngineError
-from refusal_stability.engines.transformers import RowSampler, TransformersEngine, uniforms
+from refusal_stability.engines.transformers import BLOCK, RowSampler, TransformersEngine, inverse_cdf, uniforms
 from refusal_stability.params import ModelParams, TransformersSettings
 from refusal_stability.records import Completion, Message, Request, Sampling, sampler_stream
 
@@ -56,6 +58,49 @@ def test_rows_do_not_depend_on_the_rows_that_share_their_batch(tiny_model: Path)
     reordered = complete(tiny_model, [requests[i] for i in shuffled], batch_size=5)
     assert [a.text for a in together] == [a.text for a in alone]
     assert [together[i] for i in shuffled] == reordered
+
+
+def test_what_a_killed_run_left_over_gets_the_same_texts(tiny_model: Path) -> None:
+    requests = grid(["one", "two two", "a third prompt " * 6, "four"])
+    whole = complete(tiny_model, requests, batch_size=32)
+    for left in (1, 5, 17, 31):
+        assert complete(tiny_model, requests[-left:], batch_size=32) == whole[-left:]
+
+
+def test_a_prompt_computed_once_for_its_rows_gives_what_each_row_alone_would(tiny_model: Path) -> None:
+    class Unshared(TransformersEngine):
+        def _prefix(self, rows: Sequence[list[int]], width: int) -> dict[str, Any]:
+            return {}
+
+    requests = grid([f"prompt {i} " * (1 + i) for i in range(11)])
+    settings = TransformersSettings(dtype="float32", device="cpu", batch_size=132)
+    unshared = dict(Unshared(ModelParams(path=str(tiny_model)), settings).complete(requests))
+    assert complete(tiny_model, requests, batch_size=132) == [unshared[i] for i in range(len(requests))]
+
+
+def test_a_batch_is_said_to_be_ready_until_its_last_row(tiny_model: Path) -> None:
+    settings = TransformersSettings(dtype="float32", device="cpu", batch_size=5)
+    engine = TransformersEngine(ModelParams(path=str(tiny_model)), settings)
+    assert [engine.ready() for _ in engine.complete(grid(["one"]))] == [4, 3, 2, 1, 0, 4, 3, 2, 1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("size", [2, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK + 7])
+def test_the_search_by_blocks_finds_what_one_cumulative_sum_finds(size: int) -> None:
+    rng = np.random.default_rng(size)
+    weights = rng.random((64, size)) ** 8 * (rng.random((64, size)) > 0.3)
+    weights[:, -1] += 1e-3
+    uniform = rng.random((64, 1))
+    cumulative = np.cumsum(weights, axis=1)
+    expected = (cumulative > uniform * cumulative[:, -1:]).argmax(axis=1)
+    found = inverse_cdf(torch.tensor(weights), torch.tensor(uniform)).numpy()
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-53, 1.0])
+def test_the_search_by_blocks_never_finds_weight_zero(uniform: float) -> None:
+    weights = torch.zeros(1, 4 * BLOCK)
+    weights[0, BLOCK + 3], weights[0, 2 * BLOCK + 5] = 0.1, 0.3
+    assert int(inverse_cdf(weights, torch.tensor([[uniform]], dtype=torch.float64))) in (BLOCK + 3, 2 * BLOCK + 5)
 
 
 def test_temperature_zero_ignores_the_seed_and_sampling_does_not(tiny_model: Path) -> None:

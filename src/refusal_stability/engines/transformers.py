@@ -20,7 +20,12 @@ from refusal_stability.records import Completion, Request, Sampling, canonical_j
 if TYPE_CHECKING:
     import torch
 
-WIDTH_STEP = 16
+# A prompt is computed once for all its rows, so a wide column of padding costs little, and one width suits most grids.
+WIDTH_STEP = 64
+PREFILL_ROWS = 8
+ROW_STEP = 16
+# Vocabularies are searched block by block: about the square root of a large one.
+BLOCK = 256
 
 
 class TransformersEngine:
@@ -39,8 +44,11 @@ class TransformersEngine:
     Notes
     -----
     Weights load on the first request that the store lacks; a study that is complete never loads them.
-    Batches have one shape (`batch_size` rows, prompts padded to a multiple of 16 tokens), so that float noise does not
-    depend on which rows are left to do; the batch size is part of the engine's identity.
+    Batches have one shape (`batch_size` rows, prompts padded to a multiple of 64 tokens), so that float noise does not
+    depend on which rows are left to do; the batch size is part of the engine's identity. In float32 on a CPU a row's
+    numbers do not depend on the number of rows, so there a smaller last batch is filled up to a multiple of 16 only.
+    A batch's distinct prompts are computed once each, eight at a time, and their keys and values handed to all rows
+    that ask them.
     """
 
     def __init__(self, model: ModelParams, settings: TransformersSettings) -> None:
@@ -48,6 +56,7 @@ class TransformersEngine:
         self._settings = settings
         self._model: Any = None
         self._grammars: dict[str, Any] = {}
+        self._left = 0
         self._config = self._from_pretrained("AutoConfig")
         self._tokenizer = self._from_pretrained("AutoTokenizer", padding_side="left")
         self._device = self._choose_device()
@@ -78,7 +87,14 @@ class TransformersEngine:
         for positions in groups.values():
             for start in range(0, len(positions), self._settings.batch_size):
                 batch = positions[start : start + self._settings.batch_size]
-                yield from zip(batch, self._complete_batch(requests, prompts, batch), strict=True)
+                completions = self._complete_batch(requests, prompts, batch)
+                for done, position in enumerate(batch):
+                    self._left = len(batch) - 1 - done
+                    yield position, completions[done]
+
+    def ready(self) -> int:
+        """How many completions of the finished batch are still to be yielded."""
+        return self._left
 
     def close(self) -> None:
         """Release the model's memory."""
@@ -98,17 +114,16 @@ class TransformersEngine:
         length = min(first.sampling.max_tokens, self._context() - width)
         # Every batch has the same shape, its last row repeated where rows lack: a sum is split by the shape of its
         # batch, so a row's text would otherwise depend on how many rows a killed run had left over.
-        filled = [*batch, *[batch[-1]] * (self._settings.batch_size - len(batch))]
-        inputs = self._tokenizer.pad(
-            {"input_ids": [prompts[p] for p in filled]}, padding="max_length", max_length=width, return_tensors="pt"
-        ).to(self._device)
+        filled = [*batch, *[batch[-1]] * (self._rows(len(batch)) - len(batch))]
+        inputs = self._padded([prompts[p] for p in filled], width)
         config = self._generation_config(
             do_sample=False, max_new_tokens=length, eos_token_id=self._stop_ids(), pad_token_id=self._pad_id()
         )
         processors = self._processors(first, [requests[p].sampling for p in filled], width, length)
         try:
             with torch.inference_mode():
-                output = self._model.generate(**inputs, generation_config=config, logits_processor=processors)
+                prefix = self._prefix([prompts[p] for p in filled], width)
+                output = self._model.generate(**inputs, **prefix, generation_config=config, logits_processor=processors)
         except torch.cuda.OutOfMemoryError as error:
             raise EngineError(
                 f"{self._params.path}: out of GPU memory with {len(batch)} rows of {width} + {length} tokens; lower "
@@ -118,6 +133,44 @@ class TransformersEngine:
             self._read_row(row, len(prompts[position]))
             for row, position in zip(output[: len(batch), width:].tolist(), batch, strict=True)
         ]
+
+    def _padded(self, prompts: Sequence[list[int]], width: int) -> Any:
+        padded = self._tokenizer.pad(
+            {"input_ids": list(prompts)}, padding="max_length", max_length=width, return_tensors="pt"
+        )
+        return padded.to(self._device)
+
+    def _prefix(self, rows: Sequence[list[int]], width: int) -> dict[str, Any]:
+        """Keys and values of the rows' prompts but for their last token, each distinct prompt computed once.
+
+        Empty for a model whose layers do not all keep every position (a sliding window, a state): `generate` then
+        computes the prompts of all rows by itself.
+        """
+        import torch
+        from transformers import DynamicCache
+        from transformers.cache_utils import DynamicLayer
+
+        distinct = list(dict.fromkeys(map(tuple, rows)))
+        parts = []
+        for start in range(0, len(distinct), PREFILL_ROWS):
+            some = [list(prompt) for prompt in distinct[start : start + PREFILL_ROWS]]
+            inputs = self._padded([*some, *[some[-1]] * (PREFILL_ROWS - len(some))], width)
+            positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+            empty = DynamicCache(config=self._model.config)
+            if any(type(layer) is not DynamicLayer for layer in empty.layers):
+                return {}
+            # The body alone: nobody asks for the scores of a prompt's own words.
+            body = self._model.get_decoder()
+            body(**inputs, position_ids=positions, past_key_values=empty, use_cache=True)
+            parts.append(empty)
+        place = {prompt: position for position, prompt in enumerate(distinct)}
+        chosen = torch.tensor([place[tuple(row)] for row in rows], device=self._device)
+        shared = DynamicCache()
+        for layer, same in enumerate(zip(*(part.layers for part in parts), strict=True)):
+            keys = torch.cat([each.keys for each in same])[chosen, :, : width - 1]
+            values = torch.cat([each.values for each in same])[chosen, :, : width - 1]
+            shared.update(keys, values, layer)
+        return {"past_key_values": shared}
 
     def _processors(self, first: Request, rows: Sequence[Sampling], width: int, length: int) -> list[Any]:
         from transformers import LogitsProcessorList
@@ -239,6 +292,12 @@ class TransformersEngine:
     def _width(self, prompt_tokens: int) -> int:
         return min(-(-prompt_tokens // WIDTH_STEP) * WIDTH_STEP, self._context() - 1)
 
+    def _rows(self, count: int) -> int:
+        """How many rows a batch of `count` is computed with."""
+        if self._device != "cpu" or self._dtype_name() != "float32":
+            return self._settings.batch_size
+        return min(self._settings.batch_size, -(-count // ROW_STEP) * ROW_STEP)
+
     def _context(self) -> int:
         return int(getattr(self._config, "max_position_embeddings", None) or 2**31)
 
@@ -285,6 +344,7 @@ class RowSampler:
         self._width = width
         temperatures = torch.tensor([row.temperature for row in rows], dtype=torch.float32, device=device)
         self._sampled = (temperatures > 0).nonzero().squeeze(1)
+        self._greedy = (temperatures == 0).nonzero().squeeze(1)
         self._temperatures = temperatures[self._sampled].unsqueeze(1)
         streams = [rows[i].stream for i in self._sampled.tolist()]
         self._uniforms = torch.from_numpy(uniforms(streams, length)).to(device)
@@ -302,11 +362,32 @@ class RowSampler:
         warped = scores[self._sampled].float() / self._temperatures
         for warper in self._warpers:
             warped = warper(input_ids, warped)
-        cumulative = warped.softmax(dim=-1).double().cumsum(dim=-1)
-        target = self._uniforms[:, step : step + 1] * cumulative[:, -1:]
-        token = (cumulative > target).to(scores.dtype).argmax(dim=-1, keepdim=True)
-        chosen = scores.new_full(warped.shape, float("-inf")).scatter_(1, token, 0.0)
-        return scores.index_copy(0, self._sampled, chosen.to(scores.dtype))
+        token = inverse_cdf(warped.softmax(dim=-1), self._uniforms[:, step : step + 1])
+        chosen = scores.new_full(scores.shape, float("-inf"))
+        chosen[self._greedy] = scores[self._greedy]
+        chosen[self._sampled, token] = 0.0
+        return chosen
+
+
+def inverse_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """The index in each row of `weights` (rows x n, not negative) at which the cumulative weight passes `uniform`.
+
+    `uniform` is (rows x 1), in [0, 1). The sums of blocks are searched first and then one block, so that only a small
+    part of a large vocabulary is summed up in double precision. An index of weight 0 is never returned.
+    """
+    import torch
+
+    blocks = torch.nn.functional.pad(weights, (0, -weights.shape[1] % BLOCK)).reshape(len(weights), -1, BLOCK)
+    ends = blocks.sum(dim=-1).double().cumsum(dim=-1)
+    target = uniform.clamp(max=1 - 1e-12) * ends[:, -1:]
+    block = (ends > target).to(torch.uint8).argmax(dim=-1, keepdim=True)
+    before = (ends - blocks.sum(dim=-1)).gather(1, block)
+    inside = blocks[torch.arange(len(blocks), device=blocks.device), block[:, 0]].double().cumsum(dim=-1)
+    # The block's sum and the last of its running sums may differ by rounding.
+    within = torch.minimum((target - before).clamp(min=0), inside[:, -1:] * (1 - 1e-12))
+    place = (inside > within).to(torch.uint8).argmax(dim=-1)
+    found: torch.Tensor = block[:, 0] * BLOCK + place
+    return found
 
 
 def uniforms(streams: Sequence[int], length: int) -> np.ndarray:
