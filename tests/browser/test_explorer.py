@@ -1,0 +1,420 @@
+"""The explorer in a real browser, over a study whose every text would do harm if it were taken for more than text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from explored_study import (
+    FORMULA,
+    IMAGE,
+    MARKDOWN,
+    MISSING_AT,
+    MISSING_PROMPT,
+    N_PROMPTS,
+    NO_ANSWER,
+    PROMPT_TEXTS,
+    SCRIPT,
+    write_explored_study,
+)
+
+from refusal_stability.artifacts import GENERATION_TABLE, LABEL_TABLE, generation_file, label_file, read_table
+from refusal_stability.explorer.links import cell_key
+from refusal_stability.explorer.study import PER_PROMPT
+from refusal_stability.explorer.views import LETTERS, visible
+from refusal_stability.records import Condition
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Locator, Page
+
+pytestmark = pytest.mark.browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ROWS = 4 * N_PROMPTS
+ROW_HEIGHT = 35
+WAIT = 60_000
+SIZE: Any = {"width": 1500, "height": 1700}
+FOLD = "Response (may hold harmful text; click to unfold)"
+AT = "answering/none/0.7/43"
+CONTRAST = """elements => {
+  const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
+  const light = c => c.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+                      .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const paper = element => {
+    for (let e = element; e; e = e.parentElement || e.getRootNode().host) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] === 1) return c.slice(0, 3);
+    }
+    return [255, 255, 255];
+  };
+  const seen = e => e.textContent.trim() && e.checkVisibility({opacityProperty: true, visibilityProperty: true});
+  // A slider's value stands above its thumb, on the page's paper, although it lies inside it in the document.
+  const placed = e => !e.closest('[data-testid=stSliderThumbValue]');
+  return elements.filter(seen).filter(placed).map(e => {
+    const pair = [light(parse(getComputedStyle(e).color).slice(0, 3)), light(paper(e))].sort((a, b) => a - b);
+    return [(pair[1] + 0.05) / (pair[0] + 0.05), e.tagName, e.textContent.slice(0, 40)];
+  }).filter(found => found[0] < 4.5);
+}"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., None]) -> Path:
+    folder, before = tmp_path_factory.mktemp("explored"), Path.cwd()
+    os.chdir(folder)
+    try:
+        write_explored_study(write_study)
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The explorer on a free port of loopback, started by its own command."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "refusal_stability.cli", "explore", "--headless", "--port", str(port)]
+    log = folder / "explorer.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        for _ in range(600):
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5):
+                break
+            assert process.poll() is None, log.read_text()[-2000:]
+            time.sleep(0.2)
+        else:
+            raise AssertionError(log.read_text()[-2000:])
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with serving(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[BrowserContext]:
+    """A browser whose pages share their cache."""
+    from playwright.sync_api import sync_playwright
+
+    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if binary is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed; e.g. apt-get install chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        yield running.new_context(viewport=SIZE)
+        running.close()
+
+
+@pytest.fixture
+def page(browser: BrowserContext, address: str) -> Iterator[Page]:
+    """A page that must ask nobody but the server, run nothing of a text, and log no error."""
+    page = browser.new_page()
+    page.set_default_timeout(WAIT)
+    asked: list[str] = []
+    trouble: list[str] = []
+    set_trap(page, trouble)
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda websocket: asked.append(websocket.url))
+    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
+    yield page
+    assert page.locator("img[src='x'], img[src*=leak], a[href*=javascript], a[href*=leak]").count() == 0
+    page.close()
+    ours = (address, address.replace("http", "ws"), "data:", "blob:")
+    assert [url for url in asked if not url.startswith(ours)] == []
+    assert trouble == []
+
+
+def set_trap(page: Page, caught: list[str]) -> None:
+    """Note whatever a text runs in the page, on every address that it visits."""
+    page.expose_function("caught", lambda what: caught.append(what))
+    page.add_init_script("Object.defineProperty(window, 'harmed', {set(value) { caught(`harmed ${value}`) }})")
+
+
+def visit(page: Page, address: str, **query: str) -> None:
+    """Open the explorer and wait for its list."""
+    from urllib.parse import urlencode
+
+    page.goto(f"{address}/?{urlencode(query)}" if query else address)
+    page.get_by_text(f"of {ROWS} rows").wait_for()
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    page.wait_for_timeout(500)
+
+
+def query_of(page: Page) -> str:
+    return page.url.partition("?")[2]
+
+
+def wait_for_query(page: Page, part: str) -> None:
+    page.wait_for_function("part => location.search.includes(part)", arg=part)
+
+
+def cell(page: Page, key: str) -> Locator:
+    return page.locator(f"button[data-key='{key}']")
+
+
+def text_at(folder: Path, condition: Condition, prompt_id: str) -> str:
+    answers = read_table(folder / generation_file(condition), GENERATION_TABLE)
+    return str(answers.loc[answers["prompt_id"] == prompt_id, "response"].item())
+
+
+def test_filters_narrow_the_list_and_stand_in_the_address(page: Page, address: str, folder: Path) -> None:
+    visit(page, address)
+    page.get_by_text(f"{ROWS} of {ROWS} rows").wait_for()
+    words = page.get_by_label("Words in the prompt")
+    words.fill("SECOND")
+    words.press("Enter")
+    page.get_by_text(f"4 of {ROWS} rows").wait_for()
+    wait_for_query(page, "text=SECOND")
+    words.fill("")
+    words.press("Enter")
+    page.get_by_role("combobox", name="Flip").click()
+    page.get_by_role("option", name="flipped", exact=True).click()
+    lines = list(csv.DictReader((folder / PER_PROMPT).open(encoding="utf-8")))
+    flips = sum(line["flip"] == "true" for line in lines)
+    assert 0 < flips < ROWS
+    page.get_by_text(f"{flips} of {ROWS} rows").wait_for()
+    page.get_by_role("combobox", name="Models").click()
+    page.get_by_role("option", name="labelled").click()
+    fewer = sum(line["flip"] == "true" and line["model"] == "labelled" for line in lines)
+    page.get_by_text(f"{fewer} of {ROWS} rows").wait_for()
+    wait_for_query(page, "models=labelled")
+
+
+def test_a_click_in_the_list_opens_that_prompts_grids(page: Page, address: str, folder: Path) -> None:
+    visit(page, address, order="prompts", models="answering", interventions="cautious")
+    box = page.locator("[data-testid=stDataFrame]").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 60, box["y"] + ROW_HEIGHT * 3.5)
+    wait_for_query(page, "prompt=0002")
+    cell(page, "answering/none/0.0/42").wait_for()
+    assert page.locator("table button").count() == 24
+    for condition in (Condition("answering", "cautious", 0.7, 44), Condition("labelled", "none", 0.0, 43)):
+        labels = read_table(folder / label_file(condition), LABEL_TABLE)
+        said = labels.loc[(labels["prompt_id"] == "0002") & (labels["judge"] == "rules"), "label"].item()
+        button = cell(page, cell_key(condition))
+        assert button.inner_text() == LETTERS[said]
+        place = f"temperature {condition.temperature:g}, seed {condition.seed}: {said}"
+        assert button.get_attribute("aria-label") == place
+
+
+def test_two_responses_stand_side_by_side_each_folded_until_it_is_asked_for(
+    page: Page, address: str, folder: Path
+) -> None:
+    visit(page, address, prompt="0002")
+    left, right = Condition("answering", "none", 0.7, 43), Condition("answering", "cautious", 0.0, 42)
+    texts = [visible(text_at(folder, condition, "0002")) for condition in (left, right)]
+    cell(page, cell_key(left)).click()
+    page.get_by_text("Left: Answering").wait_for()
+    cell(page, cell_key(right)).click(modifiers=["Shift"])
+    page.get_by_text("Right: Answering").wait_for()
+    folds = page.get_by_text(FOLD)
+    assert folds.count() == 2
+    assert all(text not in page.content() and page.get_by_text(text).count() == 0 for text in texts)
+    for text, fold in zip(texts, folds.all(), strict=True):
+        fold.click()
+        page.locator("[data-testid=stCode]").get_by_text(text, exact=True).wait_for()
+    places = [page.locator("[data-testid=stCode]").get_by_text(text, exact=True).bounding_box() for text in texts]
+    assert places[0] is not None
+    assert places[1] is not None
+    assert places[0]["x"] + places[0]["width"] < places[1]["x"]
+    assert abs(places[0]["y"] - places[1]["y"]) < ROW_HEIGHT
+    assert page.locator("ul.verdicts li").count() == 4
+    page.get_by_role("button", name="Close the left").click()
+    page.get_by_text("Left: no response is open.").wait_for()
+    page.wait_for_function("document.querySelectorAll('[data-testid=stExpander]').length === 1")
+    assert page.locator("ul.verdicts li").count() == 2
+
+
+def test_other_peoples_texts_are_shown_as_text_wherever_they_stand(page: Page, address: str) -> None:
+    visit(page, address, order="prompts", prompt="0000")
+    shown = page.locator("[data-testid=stCode]").first
+    for number, text in enumerate(PROMPT_TEXTS):
+        if number:
+            page.get_by_role("button", name="Next prompt").click()
+        wait_for_query(page, f"prompt={number:04d}")
+        cell(page, AT).wait_for()
+        assert shown.inner_text().strip() == text
+    cell(page, AT).click()
+    page.get_by_text(f"Left: Answering {MARKDOWN}, temperature 0.7, seed 43").wait_for()
+    page.locator(".reasoning").first.wait_for()
+    reasoning = page.locator(".reasoning").first.inner_text()
+    assert all(part in reasoning for part in (IMAGE, MARKDOWN, SCRIPT))
+    assert page.get_by_role("heading", name=MARKDOWN).count() >= 2
+    assert page.get_by_text(f"Asked as: system: Decline harm. {MARKDOWN}").count() == 2
+    page.wait_for_timeout(500)
+
+
+def test_every_kind_of_response_is_shown_word_for_word(page: Page, address: str, folder: Path) -> None:
+    seen: set[str] = set()
+    condition = Condition("answering", "none", 0.7, 43)
+    for prompt_id in (f"{i:04d}" for i in range(N_PROMPTS)):
+        text = text_at(folder, condition, prompt_id)
+        kind = next(part for part in (SCRIPT, IMAGE, MARKDOWN) if part in text)
+        if kind in seen:
+            continue
+        seen.add(kind)
+        visit(page, address, prompt=prompt_id, left=AT)
+        page.get_by_text(FOLD).click()
+        page.locator("[data-testid=stCode]").get_by_text(visible(text), exact=True).wait_for()
+    assert seen == {SCRIPT, IMAGE, MARKDOWN}
+    page.wait_for_timeout(500)
+
+
+def test_a_link_opens_the_same_view_again_with_the_responses_folded(
+    page: Page, address: str, browser: BrowserContext
+) -> None:
+    visit(page, address, order="prompts", flip="flipped", prompt="0003", left=AT)
+    cell(page, "labelled/none/0.0/43").click(modifiers=["Shift"])
+    wait_for_query(page, "right=")
+    page.get_by_text(FOLD).first.click()
+    page.locator("[data-testid=stCode]").nth(1).wait_for()
+    again = browser.new_page()
+    again.goto(page.url)
+    again.get_by_text("Right: labelled").wait_for()
+    assert again.get_by_text("Left: Answering").count() == 1
+    cell(again, AT).wait_for()
+    assert again.get_by_text("Labels only: the study has no responses of this model.").count() == 2
+    assert again.locator("[data-testid=stCode]").count() == 1
+    assert again.get_by_role("combobox", name="Order").input_value() == "as in the prompt file"
+    assert query_of(again) == query_of(page)
+    again.close()
+
+
+def test_the_back_button_goes_back_to_the_view_before(page: Page, address: str) -> None:
+    visit(page, address, prompt="0001")
+    cell(page, AT).click()
+    page.get_by_text("Left: Answering").wait_for()
+    wait_for_query(page, "left=")
+    page.wait_for_timeout(2000)
+    page.go_back()
+    page.get_by_text("Left: no response is open.").wait_for()
+    assert "left=" not in page.url
+
+
+def test_a_foreign_link_is_told_what_this_study_does_not_have(page: Page, address: str) -> None:
+    visit(page, address, models=f"{IMAGE},labelled", prompt=MARKDOWN)
+    page.get_by_text(f"The link names models {IMAGE!r}").wait_for()
+    page.get_by_text(f"The link names prompt '{MARKDOWN}'").wait_for()
+    page.get_by_text(f"{ROWS // 2} of {ROWS} rows").wait_for()
+
+
+def test_what_is_missing_says_why(page: Page, address: str) -> None:
+    visit(page, address, prompt=MISSING_PROMPT, left=cell_key(MISSING_AT), right="labelled/none/0.0/42")
+    button = cell(page, cell_key(MISSING_AT))
+    button.wait_for()
+    assert button.inner_text().startswith("–")
+    assert f"no decision: {NO_ANSWER}" in str(button.get_attribute("aria-label"))
+    assert page.locator(".why").first.inner_text() == f"missing: {NO_ANSWER}"
+    for fold in page.get_by_text(FOLD).all():
+        fold.click()
+    page.get_by_text(f"No response: {NO_ANSWER}").wait_for()
+    page.get_by_text("No response: labels only: the source has none").wait_for()
+
+
+def test_the_downloaded_list_holds_no_formula_and_the_tables_own_download_is_off(page: Page, address: str) -> None:
+    visit(page, address, text="first")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download this list as CSV").click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8"))))
+    assert [row["prompt"] for row in rows] == [f"'{FORMULA} first"] * 4
+    page.locator("[data-testid=stDataFrame]").hover()
+    page.locator("[data-testid=stElementToolbarButton]").first.wait_for()
+    names = page.locator("[data-testid=stElementToolbarButton] button").evaluate_all(
+        "all => all.map(e => e.getAttribute('aria-label'))"
+    )
+    assert names
+    assert not [name for name in names if "ownload" in str(name)]
+
+
+def test_the_keyboard_alone_opens_prompts_and_responses(page: Page, address: str) -> None:
+    visit(page, address, order="prompts")
+    page.get_by_role("button", name="Next prompt").press("Enter")
+    wait_for_query(page, "prompt=0000")
+    page.get_by_role("button", name="Next prompt").press("Enter")
+    wait_for_query(page, "prompt=0001")
+    cell(page, "answering/none/0.0/42").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("temperature 0, seed 43").wait_for()
+    opened = cell(page, "answering/none/0.0/43")
+    assert opened.get_attribute("aria-pressed") == "true"
+    assert str(opened.get_attribute("aria-label")).endswith("open on the left")
+    page.wait_for_timeout(500)
+    assert opened.evaluate("e => e.getRootNode().activeElement === e")
+
+
+def test_every_control_has_a_name_and_every_text_enough_contrast(page: Page, address: str) -> None:
+    visit(page, address, prompt="0001", left=AT, right=AT)
+    page.get_by_text("The two open responses are the same, word for word.").wait_for()
+    cells = page.locator("table button")
+    assert cells.count() == 24
+    assert all(
+        re.match("temperature .*, seed .*: ", name) for name in cells.evaluate_all("a => a.map(e => e.ariaLabel)")
+    )
+    assert page.locator("caption").count() == 4
+    nameless = page.locator("button, input").evaluate_all(
+        "all => all.filter(e => !(e.innerText || e.ariaLabel || e.title || (e.labels && e.labels.length)"
+        " || e.getAttribute('aria-labelledby'))).map(e => e.outerHTML.slice(0, 200))"
+    )
+    assert nameless == []
+    texts = "h1, h2, h3, h4, p, th, table button, .decision, .reasoning, strong, label, pre, code"
+    assert page.locator(texts).evaluate_all(CONTRAST) == []
+
+
+def test_a_study_that_goes_away_is_said_in_one_line(page: Page, address: str, folder: Path) -> None:
+    kept = folder / "kept.csv"
+    (folder / PER_PROMPT).rename(kept)
+    try:
+        page.goto(address)
+        page.get_by_text(
+            f"{PER_PROMPT}: no such file; the explorer shows a study that was run: `make repro`"
+        ).wait_for()
+    finally:
+        kept.rename(folder / PER_PROMPT)
+
+
+def test_the_trap_catches_what_a_text_would_run(browser: BrowserContext, address: str) -> None:
+    page, caught = browser.new_page(), list[str]()
+    set_trap(page, caught)
+    page.goto(address)
+    page.evaluate("markup => document.body.insertAdjacentHTML('beforeend', markup)", IMAGE)
+    page.wait_for_timeout(1000)
+    page.close()
+    assert caught == ["harmed 1"]
+
+
+@pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 101), ("localhost", 101), ("evil.example", 403)])
+def test_a_page_of_another_site_cannot_read_the_study(address: str, host: str, status: int) -> None:
+    port = int(address.rsplit(":", 1)[1])
+    request = (
+        f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: http://{host}:{port}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request.encode())
+        answer = connection.recv(64).decode()
+    assert answer.startswith(f"HTTP/1.1 {status} ")
