@@ -14,6 +14,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+import gpu_recipe
 from harness import ROOT, Outcome, load, machine, outcome_from, row, surroundings
 
 HERE = Path(__file__).resolve().parent
@@ -104,6 +105,7 @@ def report(of: dict[str, str], outcomes: list[Outcome]) -> str:
     ]
     for outcome in outcomes:
         lines += section(outcome)
+    lines += gpu_recipe.page()
     if REMARKS.is_file():
         lines += ["", REMARKS.read_text(encoding="utf-8").strip()]
     return "\n".join(lines) + "\n"
