@@ -107,11 +107,11 @@ def page() -> list[str]:
         "",
         "## The full study on one GPU, on paper",
         "",
-        "`make bench-gpu` measures the rates on a GPU and prints these tables with them. **It was not run on one here.**",
-        "Tokens follow from the published texts' lengths at 4 bytes a token and from their shares of distinct responses:",
-        f"prompt and template {PROMPT_TOKENS}, answers {' / '.join(map(str, ANSWER_TOKENS.values()))}, rubric",
-        f"{RUBRIC_TOKENS}, verdict {VERDICT_TOKENS}. Assumed are all rates and prices, that the third model answers at",
-        f"Qwen's length, that a 12B judge is 1.5 times as slow, and {LOAD_SECONDS:.0f} s for each model's load.",
+        "`make bench-gpu` measures the rates on a GPU and prints these tables with them. **It was not run on one",
+        "here.** Tokens follow from the published texts' lengths at 4 bytes a token and their shares of distinct",
+        f"responses: prompt and template {PROMPT_TOKENS}, answers {' / '.join(map(str, ANSWER_TOKENS.values()))},",
+        f"rubric {RUBRIC_TOKENS}, verdict {VERDICT_TOKENS}. Assumed are all rates and prices, that the third model",
+        f"answers at Qwen's length, that a 12B judge is 1.5 times as slow, and {LOAD_SECONDS:.0f} s for each load.",
     ]
     for rates in ASSUMED:
         lines += ["", *paper(rates)]
@@ -197,9 +197,7 @@ def main() -> None:
         print("\n".join(page()).strip())
         return
     if not options.cpu and not gpu_name():
-        sys.exit(
-            "error: bench-gpu: no NVIDIA GPU here (nvidia-smi finds none); run it on one, or ARGS=--cpu or --paper"
-        )
+        sys.exit("error: bench-gpu: nvidia-smi finds no GPU; run it on one, or with ARGS=--cpu or ARGS=--paper")
     if importlib.util.find_spec("vllm") is None:
         sys.exit("error: bench-gpu: vLLM is not installed; run `make vllm` first")
     findings, rates = measured(options.cpu)

@@ -1,0 +1,141 @@
+"""The benchmarks' runner, and every benchmark at its quick size (without vLLM, which make test-vllm's machine has)."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCHMARKS = ROOT / "benchmarks"
+SLOW = ("startup", "stages")
+
+
+@pytest.fixture(autouse=True)
+def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+def module(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def quick(name: str, folder: Path) -> dict[str, object]:
+    """Run a benchmark as a person would, at its quick size; what it found."""
+    file = folder / "found.json"
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", "--json", str(file)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+    outcome = json.loads(file.read_text())
+    assert outcome["name"] == name
+    assert outcome["findings"]
+    return outcome
+
+
+def test_the_runner_names_every_benchmark_there_is() -> None:
+    measuring = {f.stem for f in BENCHMARKS.glob("*.py") if "def measure(quick: bool)" in f.read_text()}
+    assert set(module("run_all").BENCHMARKS) == measuring
+
+
+def test_the_verdict_follows_the_median_and_the_bar() -> None:
+    finding = module("harness").Finding
+    assert finding("speed", [1.0, 9.0, 5.0], "x", 5.0, True).verdict == "met"
+    assert finding("speed", [1.0, 9.0, 4.9], "x", 5.0, True).verdict == "MISSED"
+    assert finding("memory", [1.0, 9.0, 5.0], "MiB", 5.0).verdict == "met"
+    assert finding("memory", [1.0, 9.0, 5.1], "MiB", 5.0).verdict == "MISSED"
+    assert finding("shown", [1.0], "").verdict == ""
+    assert finding("absent", [], "", 5.0, True, "no GPU").verdict == "skipped: no GPU"
+
+
+def test_ways_run_in_turn_and_every_other_round_backwards() -> None:
+    order: list[str] = []
+
+    def way(name: str) -> float:
+        order.append(name)
+        return float(len(order))
+
+    harness = module("harness")
+    found = harness.in_turn({"a": lambda: way("a"), "b": lambda: way("b")}, 3)
+    assert order == ["a", "b", "b", "a", "a", "b"]
+    assert found == {"a": [1.0, 4.0, 5.0], "b": [2.0, 3.0, 6.0]}
+    assert harness.ratios(found["b"], found["a"]) == [2.0, 0.75, 1.2]
+
+
+def test_a_childs_time_memory_and_failure_are_told() -> None:
+    harness = module("harness")
+    child = harness.run_child([sys.executable, "-c", "x = bytearray(80 << 20); print(len(x))"])
+    assert child.out.strip() == str(80 << 20)
+    assert 80 < child.mib < 400
+    with pytest.raises(SystemExit, match="no such thing"):
+        harness.run_child([sys.executable, "-c", "raise SystemExit('no such thing')"])
+
+
+def test_the_report_shows_bars_verdicts_and_what_was_skipped() -> None:
+    harness, run_all = module("harness"), module("run_all")
+    findings = [
+        harness.Finding("requests | sent", [1400.0, 1600.0, 1700.0], "requests/s", 1500.0, True),
+        harness.Finding("peak memory", [512.0], "MiB", 500.0),
+        harness.skipped("engine", "x", "vLLM is not installed", 0.95, True),
+    ]
+    page = run_all.report({"cores": "2"}, [harness.Outcome("http_overhead", findings, 12.0, "0.1, 0.2, 0.3", False)])
+    assert "Bars met: 1. Missed: 1 (http_overhead: peak memory). Skipped: 1." in page
+    assert r"| requests \| sent | 1,600 requests/s | 1,400 to 1,700, 3 runs | ≥ 1,500 requests/s | met |" in page
+    assert "| peak memory | 512 MiB | 1 run | ≤ 500 MiB | MISSED |" in page
+    assert "skipped: vLLM is not installed" in page
+    assert "load average when it began 0.1, 0.2, 0.3" in page
+
+
+def test_one_benchmark_run_alone_renews_its_part_of_the_report_only(tmp_path: Path) -> None:
+    harness, run_all = module("harness"), module("run_all")
+    other = harness.Outcome("resume", [harness.Finding("kept from before", [1.0], "")], 1.0, "0, 0, 0", True)
+    found = {"machine": harness.machine(), "outcomes": [harness.asdict(other)]}
+    (tmp_path / "benchmarks.json").write_text(json.dumps(found))
+    command = [sys.executable, str(BENCHMARKS / "run_all.py"), "--quick", "--reports", str(tmp_path), "http_overhead"]
+    subprocess.run(command, check=True, capture_output=True)
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "kept from before" in page
+    assert "## Harness overhead over HTTP" in page
+    assert run_all.kept(tmp_path / "benchmarks.json", quick=False) == {}
+    assert list(run_all.kept(tmp_path / "benchmarks.json", quick=True)) == ["http_overhead", "resume"]
+
+
+@pytest.mark.parametrize("name", ["resume", "judging", "transformers_grid", "metrics"])
+def test_a_benchmark_works_at_its_quick_size(name: str, tmp_path: Path) -> None:
+    for finding in quick(name, tmp_path)["findings"]:
+        assert finding["skipped"] or all(value >= 0 for value in finding["values"])
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("name", SLOW)
+def test_a_benchmark_of_all_stages_works_at_its_quick_size(name: str, tmp_path: Path) -> None:
+    whats = [finding["what"] for finding in quick(name, tmp_path)["findings"]]
+    assert any(what.startswith("dvc repro with nothing to do") for what in whats)
+
+
+def test_without_vllm_its_benchmark_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    vllm_grid = module("vllm_grid")
+    monkeypatch.setattr(vllm_grid, "VLLM_PYTHON", tmp_path / "absent")
+    monkeypatch.setattr(vllm_grid.importlib.util, "find_spec", lambda name: None)
+    assert {finding.verdict for finding in vllm_grid.measure(True)} == {
+        "skipped: vLLM is not installed; `make vllm` makes its environment"
+    }
+
+
+def test_the_gpu_recipe_refuses_without_a_gpu_and_adds_up_on_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = module("gpu_recipe")
+    monkeypatch.setattr(recipe, "gpu_name", lambda: "")
+    monkeypatch.setattr(sys, "argv", ["gpu_recipe.py"])
+    with pytest.raises(SystemExit, match="nvidia-smi finds no GPU"):
+        recipe.main()
+    works = recipe.full_study()
+    # 876 prompts x 20, at 132 tokens an answer.
+    assert (works[0].requests, works[0].written) == (17_520, 2_312_640)
+    rates = recipe.Rates("GPU", 40_000, 10_000, 3.0, "assumed")
+    # (120 s + 52,560 / 40,000 + 2,312,640 / 10,000) / 3,600.
+    assert works[0].hours(rates) == pytest.approx(0.09794, abs=1e-5)
+    assert recipe.paper(rates)[-1].endswith(f"${3 * sum(w.hours(rates) for w in works):.2f} |")
