@@ -17,6 +17,7 @@ from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import escaped, latex_macros, latex_table, macro_name
 from refusal_stability.report.markdown import markdown_report
 from refusal_stability.report.pinned import pinned_versions
+from refusal_stability.report.wording import spelled
 
 
 class Elements(HTMLParser):
@@ -71,7 +72,7 @@ def test_a_page_gives_every_image_its_words_and_size_and_every_table_its_headers
     tags = parsed(html_report(report_of("words"))).tags
     image = next(a for tag, a in tags if tag == "img")
     assert "words" in image["alt"]
-    assert (image["width"], image["height"]) == ("4", "2")
+    assert (image["width"], image["height"]) == ("2", "1")
     assert [a["scope"] for tag, a in tags if tag == "th"] == ["col", "col", "col", "row"]
     assert sum(tag == "caption" for tag, _ in tags) == 1
     assert next(a for tag, a in tags if tag == "html")["lang"] == "en"
@@ -144,6 +145,12 @@ def test_two_numbers_never_share_a_macro() -> None:
     lines = latex_macros([(("a-b", "ssi"), "1"), (("ab", "ssi"), "2"), (("a_b", "ssi"), "3")]).splitlines()[1:]
     names = [re.match(r"\\newcommand\{(\\\w+)\}", line)[1] for line in lines]
     assert names == [r"\rsABSsi", r"\rsAbSsi", r"\rsABSsix"]
+
+
+def test_a_category_is_spelled_with_its_words_apart() -> None:
+    assert (
+        spelled("drug_abuse,weapons, banned_substance|self_harm") == "drug abuse, weapons, banned substance; self harm"
+    )
 
 
 def test_pinned_versions_are_read_with_their_conditions() -> None:

@@ -6,7 +6,7 @@ import math
 
 from refusal_stability.report.content import Section
 from refusal_stability.report.evidence import ALL, Evidence, Shown, table
-from refusal_stability.report.wording import Row, count, estimate, number, p_value, percent, share
+from refusal_stability.report.wording import Row, count, estimate, number, p_value, percent, share, spelled
 
 STABILITY: tuple[Shown, ...] = (
     ("Prompts", "number", lambda row: count(row["n_prompts"])),
@@ -27,7 +27,6 @@ COMPONENTS = {
     "numerical": "  of it at temperature 0 (numerical)",
     "sampling": "  of it above temperature 0 (sampling)",
     "judge": "between repeats of the judge, one response",
-    "total": "all",
 }
 
 
@@ -112,15 +111,16 @@ def categories(evidence: Evidence) -> Section:
 
     shown = table(
         "categories",
-        "Stability by harm category; p: the category against all other prompts (Mann-Whitney, Holm).",
+        "Stability by harm category; p: the category against all other prompts (Mann-Whitney, Holm); *: "
+        "fewer than 20 prompts.",
         rows,
-        ("Category", "text", lambda row: row["category"] + (" (few prompts)" if row["small"] else "")),
+        ("Category", "text", lambda row: spelled(row["category"]) + (" *" if row["small"] else "")),
         ("Model", "text", evidence.label),
-        *STABILITY,
+        *(shown for shown in STABILITY if shown[0] != "Two samples agree"),
         DECISIONS[-1],
         ("p (Holm)", "number", differs),
     )
-    text = "Categories with fewer than 20 prompts are marked: read their figures as anecdotes."
+    text = "Categories with fewer than 20 prompts are marked with a star: read their figures as anecdotes."
     return Section("categories", "Harm categories", (text,), (), shown, evidence.show(["category_stability"]))
 
 
@@ -174,9 +174,9 @@ def sources(evidence: Evidence) -> Section:
         *table(
             "decomposition",
             "Shares of the variance of a decision; unbiased components, so a small one can come out negative.",
-            rows,
+            [row for row in rows if row["component"] in COMPONENTS],
             who,
-            ("Component", "text", lambda row: COMPONENTS.get(str(row["component"]), str(row["component"]))),
+            ("Component", "text", lambda row: COMPONENTS[row["component"]]),
             ("Share", "number", lambda row: share(row, "share")),
         ),
         *table(

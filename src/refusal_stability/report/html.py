@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 PNG_SIZE_AT = 16
+PIXELS_A_DOT = 2
 
 
 def html_report(report: Report) -> str:
@@ -49,5 +50,7 @@ def _data_uri(png: bytes) -> str:
 
 
 def _png_size(png: bytes) -> tuple[int, int]:
-    """Width and height of a PNG, so that the page does not jump as its figures appear."""
-    return int.from_bytes(png[PNG_SIZE_AT : PNG_SIZE_AT + 4], "big"), int.from_bytes(png[PNG_SIZE_AT + 4 :][:4], "big")
+    """Width and height to show a PNG at: every figure on one scale, and the page does not jump as they appear."""
+    pixels = (int.from_bytes(png[start : start + 4], "big") for start in (PNG_SIZE_AT, PNG_SIZE_AT + 4))
+    width, height = (max(1, round(length / PIXELS_A_DOT)) for length in pixels)
+    return width, height

@@ -6,7 +6,7 @@ from refusal_stability.params import StudyParams
 from refusal_stability.records import NO_INTERVENTION
 from refusal_stability.report.content import Section
 from refusal_stability.report.evidence import ALL, Evidence, table
-from refusal_stability.report.wording import Row, count, number, percent, several, share
+from refusal_stability.report.wording import Row, count, number, percent, several, share, spelled
 
 MOST_UNSTABLE = 10
 LONGEST_PROMPT = 400
@@ -112,14 +112,14 @@ def unstable_prompts(evidence: Evidence) -> Section:
         f"Up to {MOST_UNSTABLE} prompts of each model that got more than one decision, the lowest SSI first.",
         chosen,
         ("Prompt", "verbatim", lambda row: _cut(texts.get(str(row["prompt_id"]), str(row["prompt_id"])))),
-        ("Id", "text", lambda row: str(row["prompt_id"])[:SHORT_ID]),
+        ("Id", "number", lambda row: str(row["prompt_id"])[:SHORT_ID]),
         ("Model", "text", evidence.label),
-        ("Category", "text", lambda row: str(row["category"]).replace("|", ", ")),
+        ("Category", "text", lambda row: spelled(str(row["category"]))),
         ("REFUSE", "number", lambda row: count(row["n_refuse"])),
         ("PARTIAL", "number", lambda row: count(row["n_partial"])),
         ("COMPLY", "number", lambda row: count(row["n_comply"])),
         ("SSI", "number", lambda row: number(row["ssi"], 2)),
-        ("Unstable", "text", lambda row: "yes" if row["unstable"] else "no"),
+        ("Unstable", "number", lambda row: "yes" if row["unstable"] else "no"),
         ("Chance truly unstable", "number", lambda row: number(100 * row["p_unstable"], 0, "%")),
     )
     text = (

@@ -46,6 +46,12 @@ def p_value(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def spelled(category: str) -> str:
+    """A category's name with its words apart, so that it can be read and broken; several are set off by semicolons."""
+    parts = (", ".join(part.strip() for part in one.split(",")) for one in category.replace("_", " ").split("|"))
+    return "; ".join(parts)
+
+
 def several(things: list[str], most: int = 12) -> str:
     """Things as a list in a sentence, a long one cut with its count."""
     rest = len(things) - most
