@@ -15,6 +15,7 @@ from refusal_stability.measures.intervals import (
     bootstrap_means,
     percentile_interval,
     resampled_weights,
+    tail,
     weighted_means,
     weighted_medians,
 )
@@ -107,3 +108,30 @@ def test_a_wider_confidence_gives_a_wider_interval_around_the_mean(seed: int, co
     narrow, wide = (percentile_interval(draws, level) for level in (confidence, (1 + confidence) / 2))
     assert wide[0] <= narrow[0] <= narrow[1] <= wide[1]
     assert 0.3 <= wide[0] <= wide[1] <= 1.0
+
+
+def test_the_expanded_tail_by_hand() -> None:
+    # 84 units: t with 83 degrees of freedom leaves 2.5 % beyond 1.98896; times sqrt(84 / 83) = 1.00601 is 2.00091,
+    # beyond which a normal leaves 2.270 %
+    assert tail(0.95, 84) == pytest.approx(0.02270, abs=5e-6)
+    assert tail(0.95, np.inf) == pytest.approx(0.025)
+    assert (tail(0.95, 1), tail(0.95, 0)) == (0, 0)
+
+
+def test_the_expanded_interval_of_few_units_is_the_t_interval_where_draws_are_normal() -> None:
+    # Ten units with standard deviation 1 (divisor n): resampled means have standard error sqrt(1 / 10), a t interval
+    # 2.26216 * sqrt(10 / 9) * sqrt(1 / 10) = 0.75405 on either side.
+    draws = stats.norm.ppf((np.arange(200_000) + 0.5) / 200_000)[:, None] / np.sqrt(10)
+    low, high = percentile_interval(draws, 0.95, 10)
+    assert high[0] == pytest.approx(0.75405, abs=2e-4)
+    assert low[0] == pytest.approx(-0.75405, abs=2e-4)
+
+
+@given(st.integers(2, 5_000), st.floats(0.5, 0.99))
+def test_fewer_units_never_give_a_narrower_interval(n: int, confidence: float) -> None:
+    assert 0 <= tail(confidence, n) < tail(confidence, n + 1) < tail(confidence, np.inf)
+
+
+def test_two_units_give_the_range_of_the_draws() -> None:
+    draws = np.array([[0.0], [0.5], [1.0]])
+    np.testing.assert_allclose(np.concatenate(percentile_interval(draws, 0.95, 2)), [0, 1], atol=1e-12)

@@ -74,9 +74,9 @@ class Resampling:
             return bootstrap_means(values, weights, self.n_resamples, self.rng(*scope))
         return self.draw(lambda block: weighted_means(values, block), weights, *scope)
 
-    def bounds(self, names: list[str], draws: Floats) -> Row:
-        """`<name>_low` and `<name>_high` of each column of bootstrap draws (B, m)."""
-        low, high = percentile_interval(draws, self.confidence)
+    def bounds(self, names: list[str], draws: Floats, n_units: int) -> Row:
+        """`<name>_low` and `<name>_high` of each column of bootstrap draws (B, m) of `n_units` sampling units."""
+        low, high = percentile_interval(draws, self.confidence, n_units)
         return {
             f"{name}_{end}": float(side[i])
             for i, name in enumerate(names)
@@ -182,9 +182,9 @@ def _stability(
             return means
         return np.column_stack([means, spearman(figures["ssi"], figures["comply_rate"], block)])
 
-    bounds = resampling.bounds(names, resampling.draw(statistic, weights, *scope))
-    own = statistic(weights[None, :].astype(np.float64))[0]
     n_prompts = int(weights.sum())
+    bounds = resampling.bounds(names, resampling.draw(statistic, weights, *scope), n_prompts)
+    own = statistic(weights[None, :].astype(np.float64))[0]
     n_decided = int(weights @ figures["n"])
     spread = weights @ (figures["ssi"] - own[0]) ** 2 if n_prompts > 1 else float("nan")
     row = {"n_prompts": n_prompts, "n_responses": n_decided, "n_missing": n_responses - n_decided}

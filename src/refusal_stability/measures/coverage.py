@@ -70,7 +70,7 @@ def measured(codes: NDArray[np.int8], resampling: Resampling, *name: object) -> 
 
 
 def _means(name: str, values: Floats, weights: NDArray[np.int64], resampling: Resampling, *scope: object) -> Row:
-    bounds = resampling.bounds([name], resampling.draw_means(values, weights, *scope))
+    bounds = resampling.bounds([name], resampling.draw_means(values, weights, *scope), int(weights.sum()))
     return with_bounds([name], weighted_means(values, weights), bounds)
 
 
@@ -80,7 +80,7 @@ def _shares(codes: NDArray[np.int8], resampling: Resampling, *name: object) -> R
     own, drawn = components(weights[None, :] @ table, layout), components(totals, layout)
     columns = [f"share of {level}" for level in layout.levels]
     n = len(columns)
-    return with_bounds(columns, own.share[0, :n], resampling.bounds(columns, drawn.share[:, :n]))
+    return with_bounds(columns, own.share[0, :n], resampling.bounds(columns, drawn.share[:, :n], int(weights.sum())))
 
 
 def hits(study: Row, truth: Row) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm, t
 
 from refusal_stability.measures.distinct import Floats, Ints
 
@@ -150,13 +151,33 @@ def weighted_medians(values: Floats, weights: Floats) -> Floats:
     return np.where(total > 0, middle[:, None], np.nan)
 
 
-def percentile_interval(draws: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """Percentile interval of each column.
+def tail(confidence: float, n_units: float) -> float:
+    """The share of bootstrap draws to leave out at each end of an interval.
+
+    The plain percentile interval is narrow where units are few, as a normal interval with the variance's divisor n
+    would be. The expanded one takes the percentiles that a t interval with divisor n - 1 amounts to:
+    `Phi(-sqrt(n / (n - 1)) t_{n - 1})`; 2.27 % instead of 2.5 % for 84 units, 2.48 % for 876.
+
+    References
+    ----------
+    Hesterberg (2015), What Teachers Should Know About the Bootstrap, section 3.2. doi:10.1080/00031305.2015.1089789
+    """
+    each = (1 - confidence) / 2
+    if n_units == np.inf:
+        return each
+    if n_units < 2:
+        return 0.0
+    return float(norm.sf(np.sqrt(n_units / (n_units - 1)) * t.isf(each, n_units - 1)))
+
+
+def percentile_interval(draws: Floats, confidence: float, n_units: float = np.inf) -> tuple[Floats, Floats]:
+    """Percentile interval of each column, expanded for few units as `tail` says.
 
     Parameters
     ----------
     draws : (B, m) bootstrap draws; NaN draws (the statistic was not defined on that resample) are left out.
     confidence : e.g. 0.95.
+    n_units : how many sampling units a resample has; without it the interval is not expanded.
 
     Returns
     -------
@@ -166,7 +187,8 @@ def percentile_interval(draws: Floats, confidence: float) -> tuple[Floats, Float
     ----------
     Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13. doi:10.1201/9780429246593
     """
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    each = tail(confidence, n_units)
+    tails = [each, 1 - each]
     if np.isnan(draws).any():
         bounds = np.full((2, draws.shape[1]), np.nan)
         some = ~np.isnan(draws).all(axis=0)

@@ -96,4 +96,6 @@ def _category_row(group: Group, category: str, sides: Distinct, settings: Settin
     draws = bootstrap(statistic, weights, settings.resampling.n_resamples, rng)
     own = statistic(weights[None, :].astype(np.float64))
     row = _row(group, category, "Mann-Whitney", test, n_inside, int(weights.sum()) - n_inside)
-    return row | with_bounds(["mean_difference"], own, settings.resampling.bounds(["mean_difference"], draws))
+    return row | with_bounds(
+        ["mean_difference"], own, settings.resampling.bounds(["mean_difference"], draws, int(weights.sum()))
+    )

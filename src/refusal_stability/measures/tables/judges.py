@@ -73,7 +73,9 @@ def _pair_agreement(matrix: Ints, settings: Settings, judges: Row) -> Row:
         np.column_stack([raw_agreement(m), cohens_kappa(m), krippendorff_alpha(m.reshape(-1, K * K) @ parts)])
         for m in (matrix[None].astype(np.float64), drawn)
     )
-    return {"n_both": int(matrix.sum())} | with_bounds(AGREEMENT, own, settings.resampling.bounds(AGREEMENT, draws))
+    return {"n_both": int(matrix.sum())} | with_bounds(
+        AGREEMENT, own, settings.resampling.bounds(AGREEMENT, draws, int(matrix.sum()))
+    )
 
 
 def _panel_agreement(decisions: dict[str, list[Codes]], settings: Settings, judges: Row) -> Row:
@@ -95,7 +97,7 @@ def _panel_agreement(decisions: dict[str, list[Codes]], settings: Settings, judg
         float(krippendorff_alpha(distinct.weights @ alpha_parts(distinct.rows))),
     ]
     with np.errstate(invalid="ignore"):
-        bounds = resampling.bounds(AGREEMENT, np.column_stack([totals[:, :1] / totals[:, 1:], nothing, alpha]))
+        bounds = resampling.bounds(AGREEMENT, np.column_stack([totals[:, :1] / totals[:, 1:], nothing, alpha]), n)
     return {"n_both": n} | with_bounds(AGREEMENT, np.array(own), bounds)
 
 
@@ -114,7 +116,7 @@ def _decision_rows(matrix: Ints, settings: Settings, judges: Row) -> list[Row]:
     support = [*matrix.sum(axis=0).tolist(), int(matrix.sum())]
     rows = []
     for i, decision in enumerate([*DECISION_NAMES[:K], ALL]):
-        bounds = settings.resampling.bounds(BY_DECISION, np.column_stack([d[:, i] for d in drawn]))
+        bounds = settings.resampling.bounds(BY_DECISION, np.column_stack([d[:, i] for d in drawn]), support[-1])
         figures = with_bounds(BY_DECISION, np.array([o[i] for o in own]), bounds)
         rows.append(judges | {"decision": decision, "support": support[i]} | figures)
     return rows

@@ -65,7 +65,8 @@ def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object
         "statistic": test.statistic,
         "p_value": test.p_value,
     }
-    return row | with_bounds(DIFFERENCES, weighted_means(difference, weights), resampling.bounds(DIFFERENCES, draws))
+    bounds = resampling.bounds(DIFFERENCES, draws, int(both.sum()))
+    return row | with_bounds(DIFFERENCES, weighted_means(difference, weights), bounds)
 
 
 # figure -> (per-prompt figure, factor), as the comparison of two sides shows them
@@ -90,7 +91,7 @@ def side_by_side(first: Ints, second: Ints, threshold: float, resampling: Resamp
     )
     rng = resampling.rng("side by side", *scope)
     draws = bootstrap_means(b - a, distinct.weights, resampling.n_resamples, rng)
-    bounds = resampling.bounds(list(SHOWN), draws)
+    bounds = resampling.bounds(list(SHOWN), draws, int(both.sum()))
     rows = []
     for i, figure in enumerate(SHOWN):
         defined = ~np.isnan(b[:, i] - a[:, i])

@@ -50,7 +50,7 @@ def _curve_rows(counts: Ints, column: str, settings: Settings, group: Group, tem
     columns = [f"{column} {n}" for n in range(1, curve.shape[1] + 1)]
     resampling = settings.resampling
     draws = resampling.draw_means(curve, distinct.weights, *scope_name(group, temperature))
-    bounds = resampling.bounds(columns, draws)
+    bounds = resampling.bounds(columns, draws, int(distinct.weights.sum()))
     means = weighted_means(curve, distinct.weights)
     n_prompts = distinct.weights @ ~np.isnan(curve)
     return [
@@ -92,4 +92,4 @@ def _tail_row(counts: Ints, settings: Settings, group: Group, temperature: float
     draws = resampling.draw(statistic, distinct.weights, *scope_name(group, temperature))
     own = statistic(distinct.weights[None, :].astype(np.float64))
     row = {"n_prompts": int(distinct.weights.sum()), "n_ever_comply": int(distinct.weights @ ever)}
-    return row | with_bounds(columns, own, resampling.bounds(columns, draws))
+    return row | with_bounds(columns, own, resampling.bounds(columns, draws, row["n_prompts"]))

@@ -32,7 +32,7 @@ def decomposition(study: Study, settings: Settings) -> list[Row]:
                 continue
             values = np.array([own.variance[0, i], own.share[0, i]])
             draws = np.column_stack([drawn.variance[:, i], drawn.share[:, i]])
-            row = with_bounds(columns, values, resampling.bounds(columns, draws))
+            row = with_bounds(columns, values, resampling.bounds(columns, draws, int(weights.sum())))
             level = i < own.mean_square.shape[1]
             row["degrees_of_freedom"] = float(own.degrees_of_freedom[0, i]) if level else float("nan")
             row["mean_square"] = float(own.mean_square[0, i]) if level else float("nan")
@@ -60,7 +60,7 @@ def t0_determinism(study: Study, settings: Settings) -> list[Row]:
             own = (distinct.weights @ distinct.rows).reshape(1, -1).astype(np.float64)
             row = names(group) | {"judge": judge, "n_all_present": int(own[0, 0]), "n_identical": int(own[0, 1])}
             row |= {"n_flipped": int(flipped.sum()), "n_identical_flipped": int(own[0, 2])}
-            percents = with_bounds(columns, _percents(own), resampling.bounds(columns, _percents(totals)))
+            percents = with_bounds(columns, _percents(own), resampling.bounds(columns, _percents(totals), len(both)))
             if judge in group.judged_once:
                 percents |= {name: float("nan") for name in percents if name.startswith("pct_identical_flipped")}
             rows.append(row | percents)
@@ -93,5 +93,5 @@ def judge_noise(study: Study, settings: Settings) -> list[Row]:
             totals = bootstrap_totals(distinct.rows, distinct.weights, resampling.n_resamples, rng)
             own = (distinct.weights @ distinct.rows)[None, :]
             row = names(group) | {"judge": judge, "n_exchanges": int(own[0, 0]), "n_decisions": int(own[0, 1])}
-            rows.append(row | with_bounds(columns, ratios(own), resampling.bounds(columns, ratios(totals))))
+            rows.append(row | with_bounds(columns, ratios(own), resampling.bounds(columns, ratios(totals), len(codes))))
     return rows

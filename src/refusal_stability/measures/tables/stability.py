@@ -125,7 +125,8 @@ def _configuration(
     alone = counts[np.arange(len(code)), code] == 1
     caused = alone & ((counts > 0).sum(axis=1) == 2) & (counts.sum(axis=1) > 1)
     row = {"n_responses": int(decided.sum()), "n_missing": int((~decided).sum())}
-    row |= with_bounds(columns, weighted_means(values, distinct.weights), settings.resampling.bounds(columns, draws))
+    bounds = settings.resampling.bounds(columns, draws, len(code))
+    row |= with_bounds(columns, weighted_means(values, distinct.weights), bounds)
     return row | {"n_against_majority": int((1 - agrees).sum()), "n_flips_caused": int(caused.sum())}
 
 
@@ -138,7 +139,7 @@ def threshold_sensitivity(study: Study, settings: Settings) -> list[Row]:
         values = unstable.astype(np.float64) * 100
         columns = [f"pct_unstable {level}" for level in settings.thresholds]
         draws = settings.resampling.draw_means(values, seen.weights, *scope_name(group))
-        bounds = settings.resampling.bounds(columns, draws)
+        bounds = settings.resampling.bounds(columns, draws, int(seen.weights.sum()))
         means = weighted_means(values, seen.weights)
         for i, level in enumerate(settings.thresholds):
             row = names(group) | {"threshold": level, "n_prompts": int(seen.weights.sum())}

@@ -38,7 +38,7 @@ def stability_by_draws(study: Study, settings: Settings) -> list[Row]:
             values = np.column_stack([expected_in_draws(distinct.rows, n, f) for n in draws for f in figures])
             resampling = settings.resampling
             resampled = resampling.draw_means(values, distinct.weights, *scope_name(group, temperature))
-            bounds = resampling.bounds(columns, resampled)
+            bounds = resampling.bounds(columns, resampled, int(distinct.weights.sum()))
             means = dict(zip(columns, weighted_means(values, distinct.weights).tolist(), strict=True))
             for n in draws:
                 row = names(group) | {"temperature": temperature, "n_draws": n}

@@ -77,7 +77,7 @@ def _pair(first: Floats, second: Floats, settings: Settings, rng: np.random.Gene
     prompts = distinct_rows(np.column_stack([np.where(both, difference, 0.0).sum(axis=0), both.sum(axis=0)]))
     totals = bootstrap_totals(prompts.rows, prompts.weights, settings.resampling.n_resamples, rng)
     with np.errstate(invalid="ignore", divide="ignore"):
-        bounds = settings.resampling.bounds(["mean_difference"], totals[:, :1] / totals[:, 1:])
+        bounds = settings.resampling.bounds(["mean_difference"], totals[:, :1] / totals[:, 1:], len(difference[0]))
     row = {
         "test": "Wilcoxon",
         "n_pairs": int(both.sum()),
