@@ -102,7 +102,8 @@ def serving(folder: Path) -> Iterator[str]:
             raise AssertionError(log.read_text()[-2000:])
         yield f"http://127.0.0.1:{port}"
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
