@@ -166,8 +166,10 @@ def copy_project(target: Path) -> Path:
         elif source.exists():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target / name)
-    (target / "models/reference").mkdir(parents=True)
-    (target / "models/reference/README.md").write_text("None is needed here.\n")
+    for folder in (ROOT / "models").iterdir():
+        if folder.is_dir():
+            (target / "models" / folder.name).mkdir(parents=True)
+            (target / "models" / folder.name / "README.md").write_text("None is needed here.\n")
     run_child(["dvc", "config", "--local", "core.no_scm", "true"], target)
     return target
 
