@@ -28,7 +28,6 @@ BENCHMARKS = {
     "metrics": "Metrics",
     "startup": "Start-up",
     "stages": "Tracking and memory, 70,080 rows",
-    "explorer": "The explorer in a headless browser, 70,080 responses",
     "explorer": "Explorer",
 }
 REMARKS = HERE / "remarks.md"
