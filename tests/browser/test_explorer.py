@@ -284,6 +284,24 @@ def test_every_kind_of_response_is_shown_word_for_word(page: Page, address: str,
     page.wait_for_timeout(500)
 
 
+def test_chosen_models_and_interventions_are_compared_by_the_chosen_judge(page: Page, address: str) -> None:
+    visit(page, address, prompt="0001", compared="labelled/none")
+    cell(page, "labelled/none/0.0/42").wait_for()
+    assert page.locator("table button").count() == 6
+    page.get_by_role("combobox", name="Compare").click()
+    page.get_by_role("option", name="labelled + cautious").click()
+    cell(page, "labelled/cautious/0.0/42").wait_for()
+    assert page.locator("table button").count() == 12
+    wait_for_query(page, "compared=labelled%2Fnone%2Clabelled%2Fcautious")
+    page.keyboard.press("Escape")
+    page.get_by_role("combobox", name="Decisions by").click()
+    page.get_by_role("option", name="other").click()
+    note = page.get_by_text("The SSI is by rules, these decisions are by other.")
+    note.first.wait_for()
+    assert note.count() == 2
+    wait_for_query(page, "judge=other")
+
+
 def test_a_link_opens_the_same_view_again_with_the_responses_folded(
     page: Page, address: str, browser: BrowserContext
 ) -> None:
