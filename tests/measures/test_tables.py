@@ -7,52 +7,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_studies import SETTINGS, rng_of, study_of, tables_of
 
 from refusal_stability.artifacts import METRIC_TABLES
 from refusal_stability.measures.aggregate import Resampling
 from refusal_stability.measures.cubes import Group, Study
-from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.categories import membership
 from refusal_stability.measures.tables.pairs import side_by_side
 from refusal_stability.measures.tables.settings import Settings
-
-
-def rng_of(*names: object) -> np.random.Generator:
-    return np.random.default_rng(list("\0".join(map(str, names)).encode()))
-
-
-SETTINGS = Settings(0.8, (0.7, 0.8, 0.9), Resampling(300, 0.95, rng_of))
-
-
-def study_of(
-    *cubes: np.ndarray,
-    temperatures: tuple[float, ...] | None = None,
-    categories: list[str] | None = None,
-    texts: np.ndarray | None = None,
-    interventions: tuple[str, ...] | None = None,
-    models: tuple[str, ...] | None = None,
-) -> Study:
-    """A study of one judge from cubes (P, T, S) or (P, T, S, R), a model for each."""
-    cubes = tuple(np.asarray(c, dtype=np.int8) for c in cubes)
-    cubes = tuple(c[..., None] if c.ndim == 3 else c for c in cubes)
-    n, t, s, _ = cubes[0].shape
-    groups = tuple(
-        Group(models[i] if models else f"m{i}", interventions[i] if interventions else "none", {"j": cube}, "j", texts)
-        for i, cube in enumerate(cubes)
-    )
-    return Study(
-        np.array([f"p{i}" for i in range(n)], dtype=object),
-        np.array(categories or [""] * n, dtype=object),
-        temperatures or tuple([0.0, 0.3, 0.7, 1.0][:t]),
-        tuple(range(s)),
-        groups,
-        {},
-    )
-
-
-def tables_of(study: Study, settings: Settings = SETTINGS) -> dict[str, pd.DataFrame]:
-    return dict(build_tables(study, settings))
-
 
 rng = np.random.default_rng(0)
 RANDOM = rng.choice([0, 1, 2], p=[0.7, 0.2, 0.1], size=(30, 3, 4))
