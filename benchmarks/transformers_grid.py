@@ -66,7 +66,7 @@ def compare(shape: str, prompts: int, bar: float | None, rounds: int) -> list[Fi
 class WithoutPrefix(TransformersEngine):
     """The engine, each row computing its own prompt."""
 
-    def _prefix(self, rows: Sequence[list[int]], width: int) -> dict[str, Any]:
+    def _prefix(self, rows: Sequence[list[int]], width: int, length: int) -> dict[str, Any]:
         return {}
 
 

@@ -69,7 +69,7 @@ def test_what_a_killed_run_left_over_gets_the_same_texts(tiny_model: Path) -> No
 
 def test_a_prompt_computed_once_for_its_rows_gives_what_each_row_alone_would(tiny_model: Path) -> None:
     class Unshared(TransformersEngine):
-        def _prefix(self, rows: Sequence[list[int]], width: int) -> dict[str, Any]:
+        def _prefix(self, rows: Sequence[list[int]], width: int, length: int) -> dict[str, Any]:
             return {}
 
     requests = grid([f"prompt {i} " * (1 + i) for i in range(11)])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refusal_stability.engines import EngineError
+from refusal_stability.engines.prefix import shared_prefix
 from refusal_stability.engines.weights import folder_digest
 from refusal_stability.params import ModelParams, TransformersSettings
 from refusal_stability.records import Completion, Request, Sampling, canonical_json
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 # A prompt is computed once for all its rows, so a wide column of padding costs little, and one width suits most grids.
 WIDTH_STEP = 64
-PREFILL_ROWS = 8
 ROW_STEP = 16
 # Vocabularies are searched block by block: about the square root of a large one.
 BLOCK = 256
@@ -122,7 +122,7 @@ class TransformersEngine:
         processors = self._processors(first, [requests[p].sampling for p in filled], width, length)
         try:
             with torch.inference_mode():
-                prefix = self._prefix([prompts[p] for p in filled], width)
+                prefix = self._prefix([prompts[p] for p in filled], width, length)
                 output = self._model.generate(**inputs, **prefix, generation_config=config, logits_processor=processors)
         except torch.cuda.OutOfMemoryError as error:
             raise EngineError(
@@ -140,37 +140,10 @@ class TransformersEngine:
         )
         return padded.to(self._device)
 
-    def _prefix(self, rows: Sequence[list[int]], width: int) -> dict[str, Any]:
-        """Keys and values of the rows' prompts but for their last token, each distinct prompt computed once.
-
-        Empty for a model whose layers do not all keep every position (a sliding window, a state): `generate` then
-        computes the prompts of all rows by itself.
-        """
-        import torch
-        from transformers import DynamicCache
-        from transformers.cache_utils import DynamicLayer
-
-        distinct = list(dict.fromkeys(map(tuple, rows)))
-        parts = []
-        for start in range(0, len(distinct), PREFILL_ROWS):
-            some = [list(prompt) for prompt in distinct[start : start + PREFILL_ROWS]]
-            inputs = self._padded([*some, *[some[-1]] * (PREFILL_ROWS - len(some))], width)
-            positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-            empty = DynamicCache(config=self._model.config)
-            if any(type(layer) is not DynamicLayer for layer in empty.layers):
-                return {}
-            # The body alone: nobody asks for the scores of a prompt's own words.
-            body = self._model.get_decoder()
-            body(**inputs, position_ids=positions, past_key_values=empty, use_cache=True)
-            parts.append(empty)
-        place = {prompt: position for position, prompt in enumerate(distinct)}
-        chosen = torch.tensor([place[tuple(row)] for row in rows], device=self._device)
-        shared = DynamicCache()
-        for layer, same in enumerate(zip(*(part.layers for part in parts), strict=True)):
-            keys = torch.cat([each.keys for each in same])[chosen, :, : width - 1]
-            values = torch.cat([each.values for each in same])[chosen, :, : width - 1]
-            shared.update(keys, values, layer)
-        return {"past_key_values": shared}
+    def _prefix(self, rows: Sequence[list[int]], width: int, length: int) -> dict[str, Any]:
+        """What `generate` needs to go on from prompts that were computed once for all their rows."""
+        prefix = shared_prefix(self._model, rows, lambda prompts: self._padded(prompts, width), width, length)
+        return {} if prefix is None else {"past_key_values": prefix}
 
     def _processors(self, first: Request, rows: Sequence[Sampling], width: int, length: int) -> list[Any]:
         from transformers import LogitsProcessorList
