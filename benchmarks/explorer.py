@@ -24,6 +24,7 @@ from synthetic_study import lay_out, stage_commands
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OPEN_SECONDS = 3.0
 WAIT_MS = 60_000
+SOUGHT = "number 7"
 STAGES = ("prompts", "generate", "judge", "metrics")
 READY, OPEN, AGAIN = "from command to server", "first page, to the drawn list", "page opened again, to the drawn list"
 FILTER, WORDS = "a filter, to the new count", "words searched, to the new count"
@@ -97,7 +98,7 @@ def look(folder: Path, binary: str, n_rows: int) -> dict[str, float]:
         page.get_by_role("option", name="flipped", exact=True).click(trial=True)
         page.get_by_role("option", name="flipped", exact=True).click(no_wait_after=True)
         found[FILTER] = seconds(lambda: everything.wait_for(state="detached"))
-        page.get_by_label("Words in the prompt").fill("number 7")
+        page.get_by_label("Words in the prompt").fill(SOUGHT)
         page.wait_for_timeout(1000)
         before = count.inner_text()
         page.get_by_label("Words in the prompt").press("Enter")
