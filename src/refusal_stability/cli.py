@@ -140,13 +140,16 @@ def train_judge(
     response_column: str = "response",
     label_column: str = "label",
     seed: int = 0,
+    embeddings: Annotated[
+        str | None, typer.Option(help="Add sentence embeddings of this encoder: a folder, or a Hugging Face id.")
+    ] = None,
     params: Params = PARAMS,
 ) -> None:
     """Train a small judge on labelled responses and say how well it judges prompts that it has not seen."""
     from refusal_stability.stages import train_judge as stage
 
     columns = {"prompt": prompt_column, "response": response_column, "label": label_column}
-    stage.run(out, table, columns, judge, seed, params)
+    stage.run(out, table, columns, judge, seed, params, embeddings)
 
 
 STUDY = Path("studies/published.yaml")

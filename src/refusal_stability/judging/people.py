@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,20 @@ def _allocate(counts: pd.Series[Any], size: int) -> dict[str, int]:
     return taken
 
 
+def labels_so_far() -> pd.DataFrame:
+    """The labels that people have given, as `PEOPLE_TABLE`; no rows before the first."""
+    if PEOPLE_LABELS.is_file():
+        return read_table(PEOPLE_LABELS, PEOPLE_TABLE)
+    return pd.DataFrame(columns=list(PEOPLE_TABLE.columns), dtype=object)
+
+
+def progress(labels: pd.DataFrame, before: int, items: int) -> str:
+    """How many labels are new, and how many of the sample's items each reviewer has labelled."""
+    given = labels.groupby("reviewer").size()
+    told = ", ".join(f"{reviewer} {n} of {items}" for reviewer, n in given.items())
+    return f"{PEOPLE_LABELS}: {len(labels) - before} new labels; {told}"
+
+
 def read_people() -> People | None:
     """The review sample and the labels given so far; None where there are none."""
     if not REVIEW_SAMPLE.is_file() or not PEOPLE_LABELS.is_file():
@@ -163,6 +177,27 @@ def _together(row: Sequence[str]) -> Decision | None:
 def clashing_names(people: People | None, judges: Sequence[str]) -> list[str]:
     """Reviewers who are called like a judge, or like people in general."""
     return sorted(set(people.reviewers) & {*judges, PEOPLE}) if people else []
+
+
+def of_judged(judged: pd.DataFrame, names: Sequence[str], people: People | None) -> Ratings:
+    """Judges and people on a study's judged responses; judges without a single decision are left out.
+
+    Raises
+    ------
+    JudgingError
+        Where a reviewer is called like a judge.
+    """
+    judges = [name for name in names if name in judged and (judged[name] != "").any()]
+    if clash := clashing_names(people, judges):
+        raise JudgingError(f"reviewer {clash[0]!r} is called like a judge; rename one of the two")
+    cells = judged.groupby(judges, sort=True).size().reset_index(name="n")
+    return replace(rate(distinct_responses(judged, judges), judges, people), cells=cells)
+
+
+def against_table(labelled: pd.DataFrame, judges: Sequence[str]) -> Ratings:
+    """Judges on a table whose `label` is people's; each row stands for itself."""
+    table = labelled.rename(columns={"label": PEOPLE}).assign(prompt_id="", n=1)
+    return Ratings(table, judges, [PEOPLE], np.full(len(table), "table", dtype=object), np.ones(len(table)))
 
 
 def correct(

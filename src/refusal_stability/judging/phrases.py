@@ -215,6 +215,18 @@ MISTAKEN = re.compile(
     r"no (?:human|person|living (?:being|thing)) (?:can|could|is able|has)|not (?:conscious|alive|living)|"
     r"lacks? (?:the )?(?:ability|capacity|consciousness|sentience)|(?:just|simply) (?:an )?objects?)\b"
 )
+FICTION = re.compile(
+    r"\b(?:fiction\w*|character|franchise|series|sitcom|show|movie|film|novel|book|comics?|universe|video ?game|"
+    r"cartoon|animated|canon\w*|episode|storyline|plot|creator|portrayed|depicted|myth\w*|legend\w*|folklore)\b"
+)
+OWN_NATURE = re.compile(
+    r"\bas an? (?:\w+ )?(?:ai|artificial|language|large|assistant|chatbot|machine|neutral)\b|"
+    r"\b(?:i'm|i am) (?:just |only )?an? (?:\w+ )?(?:ai|artificial|language model|assistant|chatbot|machine)\b|"
+    r"\bmy (?:training|programming|guidelines|purpose|knowledge|policy|policies|values|creators|"
+    r"developers|role|primary|goal)\b|"
+    r"\b(?:no|not have|n't have|without) (?:\w+ )?(?:personal )?(?:opinions?|beliefs?|feelings|emotions|"
+    r"preferences)\b"
+)
 CORRECTS = re.compile(
     r"\b(?:not|n't) (?:\w+ )?(?:accurate|true|correct|fair|scientifically|factual\w*)\b|"
     r"\bno (?:scientific )?(?:basis|evidence)\b"

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from refusal_stability.artifacts import atomic_write
 from refusal_stability.judging import Judge, JudgingError
 from refusal_stability.judging.calibration import softmax
-from refusal_stability.judging.rules import READ_SENTENCES, Reading
-from refusal_stability.records import Decision, Judgement, Response
+from refusal_stability.judging.encoder import Encoder, known_encoder
+from refusal_stability.judging.reading import READ_SENTENCES, Reading
+from refusal_stability.records import Decision, Judgement, Response, StudyError
 
 FORMAT = "refusal-stability trained judge, version 1"
 # How much of a response each count reads: sequences of letters are told from its opening, and cost the most.
@@ -49,6 +50,13 @@ def dense_features(request: str, response: str) -> list[float]:
     ]
 
 
+def dense_block(requests: Sequence[str], responses: Sequence[str], encoder: Encoder | None) -> Floats:
+    """(n, len(DENSE) + the encoder's width): the dense features, and after them the embeddings."""
+    rows = [dense_features(q, r) for q, r in zip(requests, responses, strict=True)]
+    block = np.array(rows, dtype=np.float64).reshape(len(responses), len(DENSE))
+    return block if encoder is None else np.hstack([block, encoder.embed(responses)])
+
+
 def texts(responses: Sequence[str], analyzer: str) -> list[str]:
     """The part of each response that is counted."""
     return [response[: READ_CHARACTERS[analyzer]].replace("’", "'") for response in responses]
@@ -72,6 +80,7 @@ class Classifier:
     coefficients : (k, n) for all terms of all analyzers and then the dense features; `intercepts` (k,).
     temperature : divides the logits, so that probabilities are calibrated.
     about : what it was trained on and its cross-validated quality, as told in the file.
+    encoder : gives each response's embedding, whose coefficients come last; None where none is used.
     """
 
     classes: tuple[Decision, ...]
@@ -80,6 +89,7 @@ class Classifier:
     intercepts: Floats
     temperature: float
     about: Mapping[str, Any]
+    encoder: Encoder | None = None
 
     def logits(self, requests: Sequence[str], responses: Sequence[str]) -> Floats:
         """(n, k) uncalibrated logits."""
@@ -90,8 +100,7 @@ class Classifier:
             counter = vectorizer(analyzer, vocabulary=terms)
             counter.idf_ = frequencies
             blocks.append(counter.transform(texts(responses, analyzer)))
-        dense = [dense_features(q, r) for q, r in zip(requests, responses, strict=True)]
-        blocks.append(csr_matrix(np.array(dense, dtype=np.float64).reshape(len(responses), len(DENSE))))
+        blocks.append(csr_matrix(dense_block(requests, responses, self.encoder)))
         features = hstack(blocks, format="csr")
         return np.asarray(features @ self.coefficients.T + self.intercepts)
 
@@ -176,6 +185,7 @@ def save_classifier(classifier: Classifier, path: Path) -> None:
         "temperature": _rounded(classifier.temperature),
         "intercepts": [_rounded(x) for x in classifier.intercepts],
         "dense": list(DENSE),
+        "encoder": classifier.encoder.record() if classifier.encoder else None,
         "vocabularies": {
             name: {"terms": terms, "frequencies": [_rounded(x) for x in frequencies]}
             for name, (terms, frequencies) in classifier.vocabularies.items()
@@ -204,6 +214,8 @@ def load_classifier(path: Path) -> Classifier:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
         return _checked(kept)
+    except StudyError as error:
+        raise JudgingError(f"{path}: {error}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise JudgingError(
@@ -236,13 +248,14 @@ def _checked(kept: Any) -> Classifier:
         ):
             raise ValueError(f"the terms of {name} are not different texts")
         vocabularies[name] = (terms, _numbers(vocabulary["frequencies"], (len(terms),)))
-    width = sum(len(terms) for terms, _ in vocabularies.values()) + len(DENSE)
+    encoder = known_encoder(kept["encoder"]) if kept.get("encoder") is not None else None
+    width = sum(len(terms) for terms, _ in vocabularies.values()) + len(DENSE) + (encoder.width if encoder else 0)
     coefficients = _numbers(kept["coefficients"], (len(classes), width))
     intercepts = _numbers(kept["intercepts"], (len(classes),))
     temperature = float(_numbers(kept["temperature"], ()))
     if temperature <= 0:
         raise ValueError("a temperature over 0 expected")
-    return Classifier(classes, vocabularies, coefficients, intercepts, temperature, dict(kept["about"]))
+    return Classifier(classes, vocabularies, coefficients, intercepts, temperature, dict(kept["about"]), encoder)
 
 
 def _numbers(values: Any, shape: tuple[int, ...]) -> Floats:

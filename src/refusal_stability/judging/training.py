@@ -16,7 +16,8 @@ from refusal_stability.judging.calibration import (
     fit_temperature,
     softmax,
 )
-from refusal_stability.judging.trained import Classifier, dense_features, texts, vectorizer
+from refusal_stability.judging.encoder import Encoder
+from refusal_stability.judging.trained import Classifier, dense_block, texts, vectorizer
 from refusal_stability.measures.agreement import (
     cohens_kappa,
     confusion,
@@ -44,7 +45,7 @@ class Labelled:
     decisions: Sequence[Decision]
 
 
-def train(labelled: Labelled, source: str, seed: int = 0) -> Classifier:
+def train(labelled: Labelled, source: str, seed: int = 0, encoder: Encoder | None = None) -> Classifier:
     """Fit a classifier on all rows, and report its quality on prompts that it was not fitted on.
 
     Parameters
@@ -52,6 +53,7 @@ def train(labelled: Labelled, source: str, seed: int = 0) -> Classifier:
     labelled : the rows; equal (request, response, decision) rows count once.
     source : what the labels are, told in the judge's file.
     seed : of the folds and the bootstrap.
+    encoder : adds sentence embeddings of the responses.
 
     Returns
     -------
@@ -74,10 +76,10 @@ def train(labelled: Labelled, source: str, seed: int = 0) -> Classifier:
     logits = np.zeros((len(rows), len(classes)))
     for fold in range(FOLDS):
         inside, outside = (folds != fold).nonzero()[0], (folds == fold).nonzero()[0]
-        fitted = _fit([requests[i] for i in inside], [responses[i] for i in inside], truth[inside], classes)
+        fitted = _fit([requests[i] for i in inside], [responses[i] for i in inside], truth[inside], classes, encoder)
         logits[outside] = fitted.logits([requests[i] for i in outside], [responses[i] for i in outside])
     quality = _quality(requests, truth, logits, folds, classes, seed)
-    whole = _fit(requests, responses, truth, classes)
+    whole = _fit(requests, responses, truth, classes, encoder)
     about = {
         "labels": source,
         "rows": len(rows),
@@ -87,7 +89,7 @@ def train(labelled: Labelled, source: str, seed: int = 0) -> Classifier:
         "cross_validation": quality,
     }
     temperature = fit_temperature(logits, truth)
-    return Classifier(classes, whole.vocabularies, whole.coefficients, whole.intercepts, temperature, about)
+    return Classifier(classes, whole.vocabularies, whole.coefficients, whole.intercepts, temperature, about, encoder)
 
 
 def _check(requests: Sequence[str], decisions: Sequence[Decision], classes: Sequence[Decision]) -> None:
@@ -115,7 +117,11 @@ def _folds(requests: Sequence[str], truth: NDArray[Any], seed: int) -> NDArray[A
 
 
 def _fit(
-    requests: Sequence[str], responses: Sequence[str], truth: NDArray[Any], classes: tuple[Decision, ...]
+    requests: Sequence[str],
+    responses: Sequence[str],
+    truth: NDArray[Any],
+    classes: tuple[Decision, ...],
+    encoder: Encoder | None,
 ) -> Classifier:
     from scipy.sparse import csr_matrix, hstack
     from sklearn.linear_model import LogisticRegression
@@ -126,13 +132,12 @@ def _fit(
         blocks.append(counter.fit_transform(texts(responses, analyzer)))
         terms = counter.get_feature_names_out().tolist()
         vocabularies[analyzer] = (terms, np.asarray(counter.idf_))
-    dense = np.array([dense_features(q, r) for q, r in zip(requests, responses, strict=True)])
-    features = hstack([*blocks, csr_matrix(dense)], format="csr")
+    features = hstack([*blocks, csr_matrix(dense_block(requests, responses, encoder))], format="csr")
     model = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(features, truth)
     coefficients, intercepts = model.coef_, model.intercept_
     if len(classes) == 2:
         coefficients, intercepts = np.vstack([-coefficients, coefficients]) / 2, np.array([-1, 1]) * intercepts[0] / 2
-    return Classifier(classes, vocabularies, coefficients, intercepts, 1.0, {})
+    return Classifier(classes, vocabularies, coefficients, intercepts, 1.0, {}, encoder)
 
 
 def _quality(

@@ -16,7 +16,7 @@ from refusal_stability.records import DECISIONS, Decision, Judgement
 UNREADABLE = "unreadable verdict"
 LABELS = ", ".join(map(str, DECISIONS))
 KEPT_CHARACTERS = 200
-FENCE = re.compile(r"```(?:json|JSON)?[ \t]*\r?\n(?P<body>.*?)\r?\n?[ \t]*```", re.DOTALL)
+FENCE = re.compile(r"```[ \t]*(?:json)?(?P<body>.*)```", re.DOTALL | re.IGNORECASE)
 
 
 class _Unreadable(ValueError):
@@ -66,7 +66,7 @@ def parse_verdict(text: str, finish_reason: str = "stop") -> Judgement:
 
 
 def _one_object(text: str) -> dict[str, Any]:
-    body = text.strip()
+    body = text.strip().strip("\ufeff")
     fenced = FENCE.fullmatch(body)
     if fenced is not None:
         body = fenced["body"]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from refusal_stability.artifacts import JUDGE_REPORT, JUDGE_REPORT_TABLES, atomic_write, write_table
 from refusal_stability.judging import JudgingError
-from refusal_stability.judging.comparison import PEOPLE, Ratings, compare, disagreements
+from refusal_stability.judging.comparison import Ratings, compare, disagreements
 from refusal_stability.judging.judged import judge_table, read_judged, read_labelled
-from refusal_stability.judging.people import clashing_names, correct, distinct_responses, rate, read_people
+from refusal_stability.judging.people import against_table, correct, of_judged, read_people
 from refusal_stability.judging.report_page import agreement_lines, render
 from refusal_stability.params import JudgeParams, load_params
 
@@ -22,13 +20,8 @@ from refusal_stability.params import JudgeParams, load_params
 def of_study(params_path: Path) -> None:
     """Report on the labels of the active study, and on people's labels where `review import` has brought any."""
     params = load_params(params_path)
-    judged = read_judged(params)
-    judges = [name for name in params.judging.judges if name in judged and (judged[name] != "").any()]
-    people = read_people()
-    if clash := clashing_names(people, judges):
-        raise JudgingError(f"reviewer {clash[0]!r} is called like a judge; rename one of the two")
-    cells = judged.groupby(judges, sort=True).size().reset_index(name="n")
-    ratings = replace(rate(distinct_responses(judged, judges), judges, people), cells=cells)
+    judged, people = read_judged(params), read_people()
+    ratings = of_judged(judged, list(params.judging.judges), people)
     primary, metrics = params.judging.primary, params.metrics
     rates = correct(judged, ratings, people, primary, metrics.n_resamples, metrics.seed) if people else []
     intro = f"{len(judged)} responses of the study {params.study}."
@@ -46,10 +39,7 @@ def of_table(table: Path, columns: Mapping[str, str], judges: Sequence[str], par
     labelled = judge_table(
         read_labelled(table, columns), {name: known[name] for name in judges}, f"{params_path}: judging"
     )
-    labelled = labelled.rename(columns={"label": PEOPLE}).assign(prompt_id="", n=1)
-    weights = np.ones(len(labelled))
-    strata = pd.Series("table", index=labelled.index).to_numpy(object)
-    ratings = Ratings(labelled, judges, [PEOPLE], strata, weights)
+    ratings = against_table(labelled, judges)
     _write(table.name, None, f"{len(labelled)} labelled responses of {table.name}.", ratings, [], 10_000, 0)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from refusal_stability.artifacts import (
     PEOPLE_LABELS,
     PEOPLE_TABLE,
@@ -19,7 +17,7 @@ from refusal_stability.artifacts import (
 from refusal_stability.judging import JudgingError
 from refusal_stability.judging.forms import check_reviewer, form_of, merge_labels, read_form, write_form
 from refusal_stability.judging.judged import read_judged
-from refusal_stability.judging.people import draw_sample
+from refusal_stability.judging.people import draw_sample, labels_so_far, progress
 from refusal_stability.params import load_params
 from refusal_stability.tracking import tracking_uri
 from refusal_stability.tracking_review import collect, offer
@@ -52,14 +50,11 @@ def bring_home(forms: Sequence[Path], mlflow: bool, params_path: Path) -> None:
     if bool(forms) == mlflow:
         raise JudgingError("review import: give either forms or --mlflow")
     sample = read_table(REVIEW_SAMPLE, SAMPLE_TABLE)
-    empty = pd.DataFrame(columns=list(PEOPLE_TABLE.columns), dtype=object)
-    before = labels = read_table(PEOPLE_LABELS, PEOPLE_TABLE) if PEOPLE_LABELS.is_file() else empty
+    labels = before = labels_so_far()
     if mlflow:
         labels = merge_labels(labels, collect(load_params(params_path).study, tracking_uri()), sample, "MLflow")
     for path in forms:
         check_reviewer(path.stem)
         labels = merge_labels(labels, read_form(path, path.stem), sample, str(path))
     write_table(labels, PEOPLE_LABELS, PEOPLE_TABLE)
-    given = labels.groupby("reviewer").size()
-    told = ", ".join(f"{reviewer} {n} of {len(sample)}" for reviewer, n in given.items())
-    print(f"{PEOPLE_LABELS}: {len(labels) - len(before)} new labels; {told}")
+    print(progress(labels, len(before), len(sample)))

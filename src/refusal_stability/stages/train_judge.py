@@ -6,14 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from refusal_stability.judging import JudgingError
+from refusal_stability.judging.encoder import open_encoder
 from refusal_stability.judging.judged import examples, labelled_by, read_judged, read_labelled
 from refusal_stability.judging.trained import save_classifier
 from refusal_stability.judging.training import train
 from refusal_stability.params import load_params
 
 
-def run(out: Path, table: Path | None, columns: Mapping[str, str], judge: str | None, seed: int, params: Path) -> None:
-    """Train on a table of labelled responses, or on the labels of one of the study's judges."""
+def run(
+    out: Path,
+    table: Path | None,
+    columns: Mapping[str, str],
+    judge: str | None,
+    seed: int,
+    params: Path,
+    embeddings: str | None = None,
+) -> None:
+    """Train on a table of labelled responses, or on the labels of one of the study's judges; `embeddings` names an encoder."""
     if (table is None) == (judge is None):
         raise JudgingError("train-judge: give either --table, a CSV of labelled responses, or --judge, a judge's name")
     if table is not None:
@@ -21,7 +30,7 @@ def run(out: Path, table: Path | None, columns: Mapping[str, str], judge: str | 
     else:
         study = load_params(params)
         labelled, source = labelled_by(read_judged(study), str(judge)), f"judge {judge} of study {study.study}"
-    classifier = train(labelled, source, seed)
+    classifier = train(labelled, source, seed, open_encoder(embeddings) if embeddings else None)
     save_classifier(classifier, out)
     about = classifier.about
     quality = about["cross_validation"]

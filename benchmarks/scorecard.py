@@ -1,0 +1,178 @@
+"""Fits the rule judge's scorecard, and says how well such a scorecard does on prompts that it was not fitted on.
+
+    python benchmarks/scorecard.py --people xstest_dev.csv --published published-study [--write]
+
+People's labels count in full, Claude 3.5 Haiku's on a sample of the published responses a tenth each. Folds are by
+prompt and turns of phrase are chosen inside each fold; the rules that propose a decision are not refitted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix, hstack
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
+from sklearn.model_selection import StratifiedGroupKFold
+
+from refusal_stability.judging.reading import Reading
+from refusal_stability.judging.rules import LEAD, rule_of
+from refusal_stability.judging.scorecard import CARD, said, said_size
+from refusal_stability.judging.signs import signs
+from refusal_stability.records import DECISIONS, content_hash
+
+LABELS = [str(d) for d in DECISIONS]
+PUBLISHED_SAMPLE = 5000
+PUBLISHED_WEIGHT = 0.1
+MIN_PROMPTS = 8
+FOLDS = 5
+DIGITS = 2
+
+
+def people(path: Path) -> pd.DataFrame:
+    """Responses with people's labels."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)[["prompt", "response", "label", "model", "prompt_type"]]
+
+
+def published(folder: Path) -> pd.DataFrame:
+    """A fixed sample of the published study's different responses with Haiku's commonest label."""
+    keys = ["model", "prompt_id", "temperature", "seed"]
+    results = folder / "data" / "results"
+    labels = pd.read_csv(results / "labels" / "claude_haiku_llama_qwen25.csv", keep_default_na=False)
+    files = sorted(results.glob("generations/*.csv"))
+    responses = pd.concat([pd.read_csv(f, keep_default_na=False) for f in files])
+    for table in (labels, responses):
+        table["model"] = table["model"].str.contains("llama", case=False)
+    both = responses.merge(labels[[*keys, "label"]], on=keys, validate="1:1")
+    both = both[both["label"].isin(LABELS)]
+    table = both.groupby(["prompt", "response"])["label"].agg(lambda s: s.value_counts().index[0]).reset_index()
+    order = [content_hash([q, r]) for q, r in zip(table["prompt"], table["response"], strict=True)]
+    return table.iloc[np.argsort(order)[:PUBLISHED_SAMPLE]].reset_index(drop=True)
+
+
+class Examples:
+    """Labelled responses as the scorecard sees them; those that rules settle without it are left out of fits."""
+
+    def __init__(self, table: pd.DataFrame, n_people: int) -> None:
+        pairs = list(zip(table["prompt"], table["response"], strict=True))
+        readings = [Reading(*pair) for pair in pairs]
+        rules = [rule_of(reading) for reading in readings]
+        self.prompts = table["prompt"].to_numpy(object)
+        self.truth = table["label"].map(LABELS.index).to_numpy()
+        self.proposed = np.array([DECISIONS.index(rule.decision) for rule in rules])
+        self.settled = np.array([rule.settled for rule in rules])
+        shown = [signs(r) if r.sentences else {} for r in readings]
+        self.names = list(max(shown, key=len))
+        self.signs = np.array([[row.get(name, 0.0) for name in self.names] for row in shown])
+        self.said = [said(r) for r in readings]
+        self.is_people = np.arange(len(table)) < n_people
+        self.weights = np.where(self.is_people, 1.0, PUBLISHED_WEIGHT)
+
+    def terms(self, rows: np.ndarray) -> list[str]:
+        """Turns of phrase that people's rows show in responses to at least MIN_PROMPTS prompts."""
+        prompts = defaultdict(set)
+        for i in rows[self.is_people[rows]]:
+            for run in self.said[i]:
+                prompts[run].add(self.prompts[i])
+        return sorted(run for run, where in prompts.items() if len(where) >= MIN_PROMPTS)
+
+    def features(self, terms: list[str]) -> csr_matrix:
+        """(rows, signs + terms), turns of phrase scaled as on the card."""
+        place = {term: j for j, term in enumerate(terms)}
+        row, column, value = [], [], []
+        for i, runs in enumerate(self.said):
+            found = [place[run] for run in runs if run in place]
+            row += [i] * len(found)
+            column += found
+            value += [said_size(len(found))] * len(found)
+        counts = csr_matrix((value, (row, column)), shape=(len(self.said), len(terms)))
+        return hstack([csr_matrix(self.signs), counts]).tocsr()
+
+    def fit(self, rows: np.ndarray, features: csr_matrix) -> LogisticRegression:
+        """Points fitted on some rows."""
+        rows = rows[~self.settled[rows]]
+        model = LogisticRegression(C=1.0, max_iter=300)
+        return model.fit(features[rows], self.truth[rows], sample_weight=self.weights[rows])
+
+    def decide(self, model: LogisticRegression, rows: np.ndarray, features: csr_matrix) -> np.ndarray:
+        """Decisions of some rows, as `rules.classify` makes them."""
+        points = model.decision_function(features[rows]) + LEAD * np.eye(len(LABELS))[self.proposed[rows]]
+        return np.where(self.settled[rows], self.proposed[rows], points.argmax(axis=1))
+
+
+def cross_validated(examples: Examples) -> np.ndarray:
+    """Each row's decision by a scorecard fitted on other prompts."""
+    named = np.zeros(len(examples.truth), dtype=int)
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+    for inside, outside in folds.split(examples.signs, examples.truth, examples.prompts):
+        features = examples.features(examples.terms(inside))
+        named[outside] = examples.decide(examples.fit(inside, features), outside, features)
+    return named
+
+
+def tell_halves(examples: Examples) -> None:
+    """Fitted on the prompts of one half, by a hash of the prompt, and held against people on the other half."""
+    second = np.array([int(content_hash([prompt])[:8], 16) % 2 == 1 for prompt in examples.prompts])
+    for fitted, other in ((~second, second), (second, ~second)):
+        inside = np.flatnonzero(fitted)
+        features = examples.features(examples.terms(inside))
+        model = examples.fit(inside, features)
+        for name, rows in (("fitted half", fitted), ("other half", other)):
+            rows = np.flatnonzero(rows & examples.is_people)
+            tell(f"  {name} of people's prompts", examples.truth[rows], examples.decide(model, rows, features))
+
+
+def tell(name: str, truth: np.ndarray, named: np.ndarray) -> None:
+    """One line of figures."""
+    kappa, f1 = cohen_kappa_score(truth, named), f1_score(truth, named, average="macro")
+    print(
+        f"{name:44} n {len(truth):5}  kappa {kappa:.3f}  macro-F1 {f1:.3f}  accuracy {accuracy_score(truth, named):.3f}"
+    )
+
+
+def write(examples: Examples) -> None:
+    """Fit on all rows and write the card."""
+    everything = np.arange(len(examples.truth))
+    terms = examples.terms(everything)
+    model = examples.fit(everything, examples.features(terms))
+    rows = [[round(float(x), DIGITS) for x in row] for row in model.coef_.T]
+    count = len(examples.names)
+    said_rows = {term: row for term, row in zip(terms, rows[count:], strict=True) if any(row)}
+    parts = {"signs": dict(zip(examples.names, rows, strict=False)), "said": said_rows}
+    with CARD.open("w", encoding="utf-8") as file:
+        file.write('{\n"constant": ' + json.dumps([round(float(x), DIGITS) for x in model.intercept_]))
+        for kind, entries in parts.items():
+            lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in entries.items())
+            file.write(f',\n"{kind}": {{\n{lines}\n}}')
+        file.write("\n}\n")
+    print(f"{CARD.name}: {count} signs, {len(said_rows)} turns of phrase")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=Path, required=True)
+    parser.add_argument("--published", type=Path, required=True)
+    parser.add_argument("--write", action="store_true", help="write the card into the package")
+    arguments = parser.parse_args()
+    table = people(arguments.people)
+    examples = Examples(pd.concat([table, published(arguments.published)], ignore_index=True), len(table))
+    named, truth, mine = cross_validated(examples), examples.truth, examples.is_people
+    tell("people, prompts not fitted on", truth[mine], named[mine])
+    for column in ("model", "prompt_type"):
+        for value in sorted(table[column].unique()):
+            rows = np.flatnonzero(mine)[(table[column] == value).to_numpy()]
+            tell(f"  {column} {value}", truth[rows], named[rows])
+    tell_halves(examples)
+    tell("Haiku, prompts not fitted on", truth[~mine], named[~mine])
+    tell("people, the rules alone (all were read)", truth[mine], examples.proposed[mine])
+    if arguments.write:
+        write(examples)
+
+
+if __name__ == "__main__":
+    main()

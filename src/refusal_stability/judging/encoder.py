@@ -1,0 +1,131 @@
+"""Sentence embeddings for a trained judge: an encoder's mean-pooled last layer, known again by its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refusal_stability.engines.weights import weights_identity
+from refusal_stability.judging import JudgingError
+from refusal_stability.params import ModelParams
+
+MAX_TOKENS = 256
+BATCH = 32
+# Unit vectors beside counts: the weight at which a linear classifier regularised for counts can use them.
+SCALE = 2.0
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Encoder:
+    """An encoder loaded when first needed; equal texts are encoded once.
+
+    Attributes
+    ----------
+    path : a folder, or a Hugging Face id.
+    identity : `sha256` of the folder's files, or `id` and `revision` (the commit).
+    width : how many numbers an embedding has.
+    """
+
+    path: str
+    identity: Mapping[str, str]
+    width: int
+    _known: dict[str, Floats] = field(default_factory=dict, repr=False, compare=False)
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """(n, width) embeddings of length SCALE.
+
+        A text's first MAX_TOKENS tokens count. Longest texts are encoded first, so that a batch wastes little.
+        """
+        new = sorted({t for t in texts if t not in self._known}, key=lambda t: (-len(t), t))
+        if new:
+            self._known.update(zip(new, self._encoded(new), strict=True))
+        rows = [self._known[text] for text in texts]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), self.width)
+
+    def record(self) -> dict[str, Any]:
+        """What a judge's file keeps of the encoder."""
+        return {"path": self.path, "identity": dict(self.identity), "width": self.width}
+
+    def _encoded(self, texts: Sequence[str]) -> list[Floats]:
+        import torch
+
+        tokenizer, model = _loaded("AutoTokenizer", self), _loaded("AutoModel", self)
+        model = model.to(torch.float32).eval()
+        limit = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
+        found: list[Floats] = []
+        for start in range(0, len(texts), BATCH):
+            batch = list(texts[start : start + BATCH])
+            tokens = tokenizer(batch, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+            with torch.inference_mode():
+                states = model(**tokens).last_hidden_state
+            mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
+            mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
+            found.extend((SCALE * torch.nn.functional.normalize(mean, dim=1)).double().numpy())
+        return found
+
+
+def open_encoder(path: str) -> Encoder:
+    """The encoder at a folder or of a Hugging Face id, as it is now.
+
+    Raises
+    ------
+    JudgingError, EngineError
+        Where it cannot be had, or is no encoder with a hidden size.
+    """
+    identity = weights_identity(ModelParams(engine="transformers", path=path), "encoder")
+    config = _loaded("AutoConfig", Encoder(path, identity, 0))
+    width = getattr(config, "hidden_size", None)
+    if not isinstance(width, int) or width < 1:
+        raise JudgingError(f"encoder {path!r}: its configuration names no hidden_size; give a text encoder")
+    return Encoder(path, identity, width)
+
+
+def known_encoder(kept: Mapping[str, Any]) -> Encoder:
+    """The encoder that a judge's file names; checked against the one that lies there now.
+
+    Raises
+    ------
+    ValueError
+        Where the record is malformed.
+    JudgingError, EngineError
+        Where the encoder cannot be had, or is another one than the judge was trained with.
+    """
+    path, identity, width = kept["path"], kept["identity"], kept["width"]
+    texts = isinstance(identity, dict) and all(isinstance(x, str) for pair in identity.items() for x in pair)
+    if not isinstance(path, str) or not texts or type(width) is not int or width < 1:
+        raise ValueError("an encoder of a path, an identity and a width expected")
+    if not Path(path).is_dir():
+        if "sha256" in identity:
+            raise JudgingError(
+                f"encoder {path!r}: the folder that the judge was trained with is not there; put it back, or train anew"
+            )
+        return Encoder(path, identity, width)
+    now = weights_identity(ModelParams(engine="transformers", path=path), "encoder")
+    if now != identity:
+        raise JudgingError(
+            f"encoder {path!r}: other weights than the judge was trained with; put those back, or train the judge anew "
+            "with `refusal-stability train-judge --embeddings`"
+        )
+    return Encoder(path, identity, width)
+
+
+def _loaded(kind: str, encoder: Encoder) -> Any:
+    import transformers
+
+    logging: Any = transformers.logging
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        return getattr(transformers, kind).from_pretrained(encoder.path, revision=encoder.identity.get("revision"))
+    except (OSError, ValueError, KeyError) as error:
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise JudgingError(
+            f"encoder {encoder.path!r}: cannot be loaded: {first_line}; give the folder or id of a text encoder"
+        ) from error
