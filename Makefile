@@ -120,7 +120,7 @@ coverage-study: $(READY) ## Check by simulation how often the intervals hold the
 	$(BIN)/refusal-stability coverage-study
 
 .PHONY: bench bench-gpu
-bench: $(READY) ## Run the benchmarks (one: make bench ARGS=judging), about 20 minutes; rewrites reports/benchmarks.md
+bench: $(READY) ## Run the benchmarks (one: make bench ARGS=judging), about 25 minutes; rewrites reports/benchmarks.md
 	$(BIN)/python benchmarks/run_all.py $(ARGS)
 
 bench-gpu: $(READY) ## What the full study takes on one GPU: measures it on one (make bench-gpu ARGS=--help)

@@ -1,6 +1,6 @@
 """Run every benchmark, or those named, and write reports/benchmarks.md with reports/benchmarks.json beside it.
 
-`python benchmarks/run_all.py` (which `make bench` calls) takes about 20 minutes on 2 cores. A benchmark that is not
+`python benchmarks/run_all.py` (which `make bench` calls) takes about 25 minutes on 2 cores. A benchmark that is not
 run keeps its part of the JSON, so that one can be measured anew alone. `--quick` tries all of them out at small sizes.
 """
 

@@ -32,7 +32,7 @@ def measure(quick: bool) -> list[Finding]:
                 run_child(stage_command(*arguments), folder)
                 continue
             imports, walls = [], []
-            for _ in range(1 if quick else 3):
+            for _ in range(1 if quick else 2):
                 run = run_child([sys.executable, "-X", "importtime", *stage_command(*arguments)[1:]], folder)
                 imports.append(sum(map(int, IMPORTED.findall(run.err))) / 1e6)
                 walls.append(run.seconds)

@@ -49,7 +49,7 @@ def measure(quick: bool) -> list[Finding]:
 
 def measure_here(quick: bool) -> list[Finding]:
     """All ways on engines of this process: one with prefix caching, one without."""
-    prompts, rounds = (4, 1) if quick else (84, 3)
+    prompts, rounds = (4, 1) if quick else (40, 3)
     requests = grid(prompts)
     shuffled = random.Random(0).sample(requests, len(requests))
     os.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
@@ -66,8 +66,8 @@ def measure_here(quick: bool) -> list[Finding]:
             "shuffled": lambda: cached.through_engine(shuffled),
             "uncached": lambda: plain.through_engine(requests),
         }
-        for way in ways.values():
-            way()
+        for way in (cached, plain):
+            way.at_once(requests[:100])
         speed = in_turn({name: timed(way) for name, way in ways.items()}, rounds)
     name = f"{len(requests):,} requests on {'reference-wavering' if model == TRAINED else 'an untrained 4M model'}"
     bars = (None, None) if quick else (LIMIT_BAR, LOOP_BAR)

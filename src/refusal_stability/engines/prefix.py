@@ -61,11 +61,11 @@ def shared_prefix(
 def _roomy_layer() -> type:
     from transformers.cache_utils import DynamicLayer
 
-    class RoomyLayer(DynamicLayer):
+    class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         """Room for all tokens from the start: the usual layer copies all that it holds with every token."""
 
         def __init__(self, keys: torch.Tensor, values: torch.Tensor, chosen: torch.Tensor, room: int) -> None:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call]
             self.lazy_initialization(keys, values)
             self._held = keys.shape[2]
             self._all = [self._with_room(part, chosen, room) for part in (keys, values)]
