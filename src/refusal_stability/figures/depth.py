@@ -63,7 +63,7 @@ def category_stability(tables: Tables, cast: Cast) -> Figure:
     for axes, one in zip(panels, series, strict=True):
         _category_panel(axes, one, one.of(table).set_index("category"), names)
         panel_title(axes, one, 2)
-    name_rows(panels[0], [wrapped(name.replace("_", " "), 30, 1) for name in names], guide=False)
+    name_rows(panels[0], [wrapped(name.replace("_", " ").replace(",", ", "), 30, 1) for name in names], guide=False)
     low = float(np.nanmin(with_bounds(table, "mean_ssi")))
     panels[0].set_xlim(1 - 1.08 * max(1 - low, 0.05), 1 + 0.04 * max(1 - low, 0.05))
     figure.supxlabel("mean SSI (hollow: fewer than 20 prompts)", fontsize=8)
