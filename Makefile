@@ -116,7 +116,7 @@ test-vllm: $(VLLM_READY) ## Test the vllm engine through the real vLLM, offline 
 	$(VLLM)/bin/python -m pytest -m vllm -s tests/engines/test_vllm.py $(ARGS)
 
 .PHONY: coverage-study
-coverage-study: $(READY) ## Check by simulation how often the intervals hold the truth; rewrites docs/coverage.md (about 5 minutes)
+coverage-study: $(READY) ## Check by simulation how often the intervals hold the truth; rewrites docs/coverage.md (5,000 studies a size on every core; about 10 minutes on 2)
 	$(BIN)/refusal-stability coverage-study
 
 .PHONY: bench bench-gpu

@@ -83,7 +83,7 @@ def test_writing_the_same_table_twice_gives_the_same_bytes(tmp_path: Path) -> No
         ("name,size,count,kept\na,1,1.5,true\n", r"t\.csv: row 2, column count: '1\.5' is not a whole"),
         ("name,size,count,kept\na,1,,true\n", r"t\.csv: row 2, column count: '' is not a whole"),
         ("name,size,count,kept\na,1,1,maybe\n", r"t\.csv: row 2, column kept: 'maybe' is not a flag"),
-        ("name,size,count,kept\na,1,1,true\nb,1,1,true\na,1,1,true\n", r"t\.csv: rows \[2, 4\] share the key name='a'"),
+        ("name,size,count,kept\na,1,1,true\nb,1,1,true\na,1,1,true\n", r"t\.csv: rows \[2, 4\] share the key name a;"),
         ("name,size,count,kept\na,1\n", r"t\.csv: not a readable sample table"),
         ("", r"t\.csv: not a readable sample table"),
     ],

@@ -627,7 +627,7 @@ def _checked(table: pd.DataFrame, where: str, contract: Contract) -> pd.DataFram
             first = typed.loc[repeated.to_numpy(), list(contract.key)].iloc[0]
             same = (typed[list(contract.key)] == first).all(axis=1).to_numpy()
             rows = [int(i) + 2 for i in same.nonzero()[0][:5]]
-            name = ", ".join(f"{k}={v!r}" for k, v in first.items())
+            name = ", ".join(f"{k} {v}" for k, v in first.items())
             raise ArtifactError(f"{where}: rows {rows} share the key {name}; each {contract.name} row must be unique")
     return typed
 
@@ -649,7 +649,8 @@ def _as_kind(column: pd.Series[Any], kind: str, where: str, name: str) -> pd.Ser
             bad = bad | absent | (values % 1 != 0)
     if bad.any():
         row = int(bad.to_numpy().argmax())
-        raise ArtifactError(f"{where}: row {row + 2}, column {name}: {column.iloc[row]!r} is not a {kind}")
+        noun = "whole number" if kind == "whole" else kind
+        raise ArtifactError(f"{where}: row {row + 2}, column {name}: {column.iloc[row]!r} is not a {noun}")
     dtype: Any = KINDS[kind]
     typed: pd.Series[Any] = values.astype(dtype)
     return typed

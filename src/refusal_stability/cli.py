@@ -243,7 +243,7 @@ def explore(
 
 
 @app.command()
-def coverage_study(studies: int = 2000, prompts: list[int] = [84, 300, 876], seed: int = 0) -> None:  # noqa: B006
+def coverage_study(studies: int = 5000, prompts: list[int] = [84, 300, 876], seed: int = 0) -> None:  # noqa: B006
     """Check by simulation how often the 95 % intervals hold the truth; rewrites docs/coverage.md."""
     from refusal_stability.stages import coverage_study as stage
 

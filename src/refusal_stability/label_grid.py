@@ -195,8 +195,13 @@ def _arrange(table: Any, condition: Condition, ids: Any, repeats: dict[str, int]
 
 def _explain_labels(path: Path, condition: Condition, ids: Any, repeats: dict[str, int], primary: str) -> NoReturn:
     """Raise the error that names what is wrong with a label file."""
-    table = read_table(path, LABEL_TABLE)
-    check_labels(table, str(path))
+    if not path.is_file():
+        read_table(path, LABEL_TABLE)  # raises, and names the stage that writes it
+    try:
+        table = read_table(path, LABEL_TABLE)
+        check_labels(table, str(path))
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}; {_remedy(condition)}") from error
     _explain_place(path, table, condition, ids)
     for row, (judge, repeat) in enumerate(zip(table["judge"].tolist(), table["repeat"].tolist(), strict=True)):
         if judge not in repeats:

@@ -227,11 +227,11 @@ def with_value(column: str, value: str, row: int = 4) -> Callable[[pd.DataFrame]
         (with_value("model", "two"), "row 6: model 'two'; this file holds model 'one'"),
         (with_value("temperature", "0.3"), "row 6: temperature 0.3"),
         (with_value("seed", "7"), "row 6: seed 7"),
-        (with_value("seed", "x"), "row 6, column seed: 'x' is not a whole"),
+        (with_value("seed", "x"), "row 6, column seed: 'x' is not a whole number"),
         (with_value("judge", "nobody"), "row 6: judge 'nobody' is none of judging.judges (main, other)"),
         (with_value("repeat", "2"), "row 6: repeat 2 of judge 'other', which has 2 repeats"),
         (with_value("prompt_id", "p-z"), "row 6: prompt_id 'p-z' is not among the study's prompts"),
-        (with_value("repeat", "1"), "rows [6, 7] share the key"),
+        (with_value("repeat", "1"), "rows [6, 7] share the key prompt_id p-b, judge other, repeat 1; "),
         (lambda table: table[table["prompt_id"] != "p-b"], "first for prompt p-b"),
         (lambda table: table[table["judge"] != "main"], "no row by judge 'main'"),
         (lambda table: table.iloc[:0], "no row by judge 'main'"),
@@ -247,6 +247,7 @@ def test_a_bad_label_file_names_file_row_and_remedy(
         run()
     assert str(caught.value).startswith(f"{path}: ")
     assert problem in str(caught.value)
+    assert str(caught.value).endswith("run `dvc repro judge@one` to write it anew")
     assert not artifacts.METRICS.exists(), "nothing half-written"
 
 
