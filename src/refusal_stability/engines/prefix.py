@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-# How many prompts are computed at once: always the same, so that float noise does not depend on what is left to do.
+# How many prompts are computed at once, and the columns that each is padded to: told by the prompt alone, so that float
+# noise does not depend on what is left to do.
 PREFILL_ROWS = 8
+COLUMN_STEP = 16
 
 
 def shared_prefix(
-    model: Any, rows: Sequence[list[int]], padded: Callable[[Sequence[list[int]]], Any], width: int, length: int
+    model: Any,
+    rows: Sequence[list[int]],
+    padded: Callable[[Sequence[list[int]], int], Any],
+    width: int,
+    length: int,
+    exact: bool,
 ) -> Any | None:
     """The cache of a batch's prompts but for their last token, for `generate` to go on from.
 
@@ -22,8 +29,10 @@ def shared_prefix(
     ----------
     model : a causal language model of transformers.
     rows : the prompt of each row, as tokens; most rows share theirs with others.
-    padded : makes model inputs of `width` columns, padded on the left, from prompts.
+    padded : makes model inputs from prompts and a number of columns, padded on the left.
     width, length : columns of the prompt, and tokens to be made at most.
+    exact : whether a row's numbers are the same for any number of rows: then fewer than `PREFILL_ROWS` are not filled
+        up.
 
     Returns
     -------
@@ -37,23 +46,35 @@ def shared_prefix(
 
     if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=model.config).layers):
         return None
-    distinct = list(dict.fromkeys(map(tuple, rows)))
-    parts = []
-    for start in range(0, len(distinct), PREFILL_ROWS):
-        some = [list(prompt) for prompt in distinct[start : start + PREFILL_ROWS]]
-        inputs = padded([*some, *[some[-1]] * (PREFILL_ROWS - len(some))])
-        positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-        filled = DynamicCache(config=model.config)
-        # The body alone: nobody asks for the scores of a prompt's own words.
-        model.get_decoder()(**inputs, position_ids=positions, past_key_values=filled, use_cache=True)
-        parts.append(filled)
-    place = {prompt: position for position, prompt in enumerate(distinct)}
+    by_columns: dict[int, list[tuple[int, ...]]] = {}
+    for prompt in dict.fromkeys(map(tuple, rows)):
+        by_columns.setdefault(min(width, -(-len(prompt) // COLUMN_STEP) * COLUMN_STEP), []).append(prompt)
+    parts: list[tuple[int, Any]] = []
+    place: dict[tuple[int, ...], int] = {}
+    computed = 0
+    for columns, prompts in by_columns.items():
+        for start in range(0, len(prompts), PREFILL_ROWS):
+            some = prompts[start : start + PREFILL_ROWS]
+            place.update({prompt: computed + number for number, prompt in enumerate(some)})
+            some += [some[-1]] * (0 if exact else PREFILL_ROWS - len(some))
+            computed += len(some)
+            inputs = padded([list(prompt) for prompt in some], columns)
+            positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+            filled = DynamicCache(config=model.config)
+            # The body alone: nobody asks for the scores of a prompt's own words.
+            model.get_decoder()(**inputs, position_ids=positions, past_key_values=filled, use_cache=True)
+            parts.append((columns, filled))
     chosen = torch.tensor([place[tuple(row)] for row in rows], device=model.device)
     layers = []
-    for same in zip(*(part.layers for part in parts), strict=True):
-        keys = torch.cat([each.keys for each in same])[:, :, : width - 1]
-        values = torch.cat([each.values for each in same])[:, :, : width - 1]
-        layers.append(_roomy_layer()(keys, values, chosen, width + length))
+    for number in range(len(parts[0][1].layers)):
+        both = []
+        for name in ("keys", "values"):
+            widened = [
+                torch.nn.functional.pad(getattr(part.layers[number], name), (0, 0, width - columns, 0))
+                for columns, part in parts
+            ]
+            both.append(torch.cat(widened)[:, :, : width - 1])
+        layers.append(_roomy_layer()(*both, chosen, width + length))
     return Cache(layers=layers)
 
 

@@ -142,7 +142,7 @@ class TransformersEngine:
 
     def _prefix(self, rows: Sequence[list[int]], width: int, length: int) -> dict[str, Any]:
         """What `generate` needs to go on from prompts that were computed once for all their rows."""
-        prefix = shared_prefix(self._model, rows, lambda prompts: self._padded(prompts, width), width, length)
+        prefix = shared_prefix(self._model, rows, self._padded, width, length, self._is_exact())
         return {} if prefix is None else {"past_key_values": prefix}
 
     def _processors(self, first: Request, rows: Sequence[Sampling], width: int, length: int) -> list[Any]:
@@ -267,9 +267,13 @@ class TransformersEngine:
 
     def _rows(self, count: int) -> int:
         """How many rows a batch of `count` is computed with."""
-        if self._device != "cpu" or self._dtype_name() != "float32":
+        if not self._is_exact():
             return self._settings.batch_size
         return min(self._settings.batch_size, -(-count // ROW_STEP) * ROW_STEP)
+
+    def _is_exact(self) -> bool:
+        """Whether a row's numbers were found to be the same bits whatever the number of rows."""
+        return self._device == "cpu" and self._dtype_name() == "float32"
 
     def _context(self) -> int:
         return int(getattr(self._config, "max_position_embeddings", None) or 2**31)
