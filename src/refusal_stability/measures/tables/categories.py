@@ -12,7 +12,7 @@ from refusal_stability.measures.comparison import RankTest, kruskal_wallis, mann
 from refusal_stability.measures.cubes import Group, Study
 from refusal_stability.measures.distinct import Distinct, Floats, distinct_rows
 from refusal_stability.measures.intervals import bootstrap
-from refusal_stability.measures.stability import K, ssi
+from refusal_stability.measures.stability import ssi
 from refusal_stability.measures.tables.settings import ALL, Settings
 from refusal_stability.measures.tables.stability import names
 
@@ -52,11 +52,12 @@ def category_tests(study: Study, settings: Settings) -> list[Row]:
             continue
         kept = group.counts.sum(axis=1) > 0
         counts, inside = group.counts[kept], member[kept]
-        every = kruskal_wallis(ssi(counts), inside)
+        value = ssi(counts)
+        every = kruskal_wallis(value, inside)
         rows.append(_row(group, ALL, "Kruskal-Wallis", every, every.n, 0) | _no_difference(every, settings))
         family = []
         for c, category in enumerate(found):
-            sides = distinct_rows(np.column_stack([counts, inside[:, c]]))
+            sides = distinct_rows(np.column_stack([value, inside[:, c]]))
             rng = settings.resampling.rng("category tests", group.model, group.intervention, category)
             family.append(_category_row(group, category, sides, settings, rng))
         rows += [row | {"differs": row["p_holm"] < 1 - settings.resampling.confidence} for row in with_holm(family)]
@@ -84,7 +85,7 @@ def _no_difference(test: RankTest, settings: Settings) -> Row:
 
 def _category_row(group: Group, category: str, sides: Distinct, settings: Settings, rng: np.random.Generator) -> Row:
     """One category against all the other prompts; prompts of both sides are resampled together."""
-    value, inside, weights = ssi(sides.rows[:, :K]), sides.rows[:, K], sides.weights
+    (value, inside), weights = sides.rows.T, sides.weights
     test = mann_whitney(value, inside * weights, (1 - inside) * weights)
     n_inside = int(inside @ weights)
 
