@@ -22,7 +22,10 @@ def run(
     params: Path,
     embeddings: str | None = None,
 ) -> None:
-    """Train on a table of labelled responses, or on the labels of one of the study's judges; `embeddings` names an encoder."""
+    """Train on a table of labelled responses or on the labels of one of the study's judges.
+
+    `embeddings` names an encoder, whose sentence embeddings are read beside the words.
+    """
     if (table is None) == (judge is None):
         raise JudgingError("train-judge: give either --table, a CSV of labelled responses, or --judge, a judge's name")
     if table is not None:
