@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,18 @@ def test_rows_do_not_depend_on_the_rows_that_share_their_batch(tiny_model: Path)
     reordered = complete(tiny_model, [requests[i] for i in shuffled], batch_size=5)
     assert [a.text for a in together] == [a.text for a in alone]
     assert [together[i] for i in shuffled] == reordered
+
+
+def test_a_tokenizer_without_a_padding_token_pads_with_its_end_token(tiny_model: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(tiny_model, bare)
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if (bare / name).is_file():
+            kept = json.loads((bare / name).read_text())
+            kept.pop("pad_token", None)
+            (bare / name).write_text(json.dumps(kept))
+    requests = grid(["one", "a somewhat longer prompt"])
+    assert [a.text for a in complete(bare, requests)] == [a.text for a in complete(tiny_model, requests)]
 
 
 def test_what_a_killed_run_left_over_gets_the_same_texts(tiny_model: Path) -> None:

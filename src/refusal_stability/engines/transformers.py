@@ -26,6 +26,8 @@ WIDTH_STEP = 64
 ROW_STEP = 16
 # Vocabularies are searched block by block: about the square root of a large one.
 BLOCK = 256
+# Raised whenever batching, the shared prompts or the sampler change: what is in the store then is another layout's.
+LAYOUT = 2
 
 
 class TransformersEngine:
@@ -45,7 +47,8 @@ class TransformersEngine:
     -----
     Weights load on the first request that the store lacks; a study that is complete never loads them.
     Batches have one shape (`batch_size` rows, prompts padded to a multiple of 64 tokens), so that float noise does not
-    depend on which rows are left to do; the batch size is part of the engine's identity. In float32 on a CPU a row's
+    depend on which rows are left to do; the batch size and `LAYOUT` are part of the engine's identity, and so are
+    PyTorch's version and the device wherever rows are not exact. In float32 on a CPU a row's
     numbers do not depend on the number of rows, so there a smaller last batch is filled up to a multiple of 16 only.
     A batch's distinct prompts are computed once each, eight at a time, and their keys and values handed to all rows
     that ask them.
@@ -58,14 +61,14 @@ class TransformersEngine:
         self._grammars: dict[str, Any] = {}
         self._left = 0
         self._config = self._from_pretrained("AutoConfig")
-        self._tokenizer = self._from_pretrained("AutoTokenizer", padding_side="left")
+        self._tokenizer = self._padding(self._from_pretrained("AutoTokenizer", padding_side="left"))
         self._device = self._choose_device()
         dtype = self._dtype_name()
         self.identity: dict[str, Any] = {"engine": "transformers", "model": self._weights_identity(), "dtype": dtype}
-        self.identity["batch_size"] = settings.batch_size
-        if self._device != "cpu":
-            self.identity["device"] = self._device
+        self.identity |= {"batch_size": settings.batch_size, "layout": LAYOUT}
         self.description = self._describe()
+        if not self._is_exact():
+            self.identity |= {name: self.description[name] for name in ("device", "torch_version")}
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield each request's completion as its batch finishes; see `Engine.complete`."""
@@ -195,13 +198,24 @@ class TransformersEngine:
 
         if schema not in self._grammars:
             tokenizer = xgrammar.TokenizerInfo.from_huggingface(
-                self._tokenizer, vocab_size=self._config.vocab_size, stop_token_ids=self._stop_ids()
+                self._tokenizer, vocab_size=self._config.get_text_config().vocab_size, stop_token_ids=self._stop_ids()
             )
             # No free whitespace: a small model would pad with it until the limit.
             self._grammars[schema] = xgrammar.GrammarCompiler(tokenizer).compile_json_schema(
                 schema, any_whitespace=False
             )
         return self._grammars[schema]
+
+    def _padding(self, tokenizer: Any) -> Any:
+        """The tokenizer with a token to pad with: many instruct models ship without one."""
+        if tokenizer.pad_token_id is None:
+            if tokenizer.eos_token is None:
+                raise EngineError(
+                    f"{self._params.path}: the tokenizer has neither a padding nor an end token; set one and save it "
+                    "(`tokenizer.pad_token = ...`)"
+                )
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
 
     def _load(self) -> None:
         if self._model is not None:
@@ -276,7 +290,7 @@ class TransformersEngine:
         return self._device == "cpu" and self._dtype_name() == "float32"
 
     def _context(self) -> int:
-        return int(getattr(self._config, "max_position_embeddings", None) or 2**31)
+        return int(getattr(self._config.get_text_config(), "max_position_embeddings", None) or 2**31)
 
     def _stop_ids(self) -> list[int]:
         return sorted({*self._stops, *_token_ids(self._tokenizer.eos_token_id)})
