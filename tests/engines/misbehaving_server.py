@@ -25,6 +25,7 @@ FAULTS = (
     "truncated",
     "html",
     "no-choices",
+    "no-content",
     "unauthorized",
     "bad-request",
     "filtered",
@@ -109,6 +110,9 @@ class Server:
             return web.Response(text="<html>Bad gateway</html>", content_type="text/html")
         if fault == "truncated":
             return web.Response(body=whole[: len(whole) // 2], content_type="application/json")
+        if fault == "no-content":
+            choice = {"index": 0, "message": {"role": "assistant", "content": None}, "finish_reason": "length"}
+            return web.json_response({"choices": [choice]})
         if fault == "no-choices":
             return web.Response(text='{"choices": []}', content_type="application/json")
         response = web.StreamResponse(headers={"Content-Length": str(len(whole)), "Content-Type": "application/json"})

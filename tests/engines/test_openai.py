@@ -277,6 +277,15 @@ def test_a_prompt_that_the_server_filters_is_missing_and_the_rest_goes_on(served
     assert len(served.tries()) == 40
 
 
+def test_an_answer_without_content_is_missing_with_its_finish_reason_and_not_an_empty_text(served: Served) -> None:
+    served.start("--fault", "no-content", "--every", "4")
+    answers = dict(engine_at(served.url).complete(grid(2)))
+    missing = {place: answer.missing_reason for place, answer in answers.items() if answer.missing_reason}
+    assert set(missing.values()) == {"the answer has no content (finish reason: length)"}
+    assert len(missing) == 5
+    assert all(answer.text for place, answer in answers.items() if place not in missing)
+
+
 def test_a_server_that_stays_broken_ends_the_run_after_as_many_failures_as_are_in_flight(served: Served) -> None:
     served.start("--fault", "server-error", "--after", "10", "--times", "1000")
     requests = grid(40)

@@ -304,20 +304,23 @@ class OpenAIEngine:
         message = choice["message"]
         usage = answer.get("usage") or {}
         # A vendor's structured output puts a refusal beside the content; the refusal is what the model said.
-        text = message.get("content") or message.get("refusal") or ""
+        said = [message[name] for name in ("content", "refusal") if message.get(name) is not None]
+        text = next((part for part in said if part), "")
         if not isinstance(text, str):
             raise TypeError("content is not a text")
         details = {"model": answer.get("model"), "system_fingerprint": answer.get("system_fingerprint"), "usage": usage}
         if request.schema is not None:
             details["structured"] = self._structured
         reason = choice.get("finish_reason")
-        filtered = "the server's content filter cut the answer" if reason == "content_filter" else None
+        missing = None if said else f"the answer has no content (finish reason: {self._clean(str(reason))})"
+        if reason == "content_filter":
+            missing = "the server's content filter cut the answer"
         return Completion(
-            "" if filtered else text,
-            "" if filtered else FINISH_REASONS.get(reason, "stop"),
+            "" if missing else text,
+            "" if missing else FINISH_REASONS.get(reason, "stop"),
             int(usage.get("prompt_tokens") or 0),
             int(usage.get("completion_tokens") or 0),
-            filtered,
+            missing,
             {name: value for name, value in details.items() if value},
         )
 

@@ -75,10 +75,11 @@ class Pace:
     async def admit(self, request: Request) -> int:
         """Wait until a request may be sent; returns the tokens set aside for it."""
         loop = asyncio.get_running_loop()
-        while (wait := self._not_before - loop.time()) > 0:
-            await self.sleep(wait)
         cost = most_tokens(request)
         await self._set_aside(cost)
+        while (wait := self._not_before - loop.time()) > 0:
+            await self.sleep(wait)
+            await self._set_aside(cost)
         if self.stopped is not None:
             raise Abandoned
         cap = self._settings.max_requests
