@@ -28,7 +28,7 @@ from refusal_stability.measures.aggregate import Resampling
 from refusal_stability.measures.cubes import Group, Study
 from refusal_stability.measures.stability import MISSING
 from refusal_stability.measures.tables.settings import Settings
-from refusal_stability.params import MetricsParams, StudyParams
+from refusal_stability.params import MAJORITY, JudgingParams, MetricsParams, StudyParams
 from refusal_stability.records import DECISIONS, Condition
 
 NOT_JUDGED = "not judged"
@@ -102,8 +102,7 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
         reasons[judge] = +reasons[judge]
     first = conditions[0]
     ordered = {judge: cubes[judge] for judge in repeats if judge in cubes}
-    # Every judge but a recorded one decides each distinct pair once and its decision is written to all equal pairs.
-    once = frozenset(name for name, judge in params.judging.judges.items() if judge.kind != "recorded")
+    once = frozenset(name for name in params.judging.judges if not _reads_recorded(params.judging, name))
     texts = _read_texts(conditions, ids, shape)
     return Group(first.model, first.intervention, ordered, primary, texts, once), reasons
 
@@ -246,6 +245,23 @@ def _remedy(condition: Condition) -> str:
     return f"run `dvc repro judge@{condition.model}` to write it anew"
 
 
+def _each_once(position: Any) -> bool:
+    """Whether the rows' positions among the study's prompts (-1: not among them) are each of them once."""
+    return bool((np.sort(position) == np.arange(len(position))).all())
+
+
+def _reads_recorded(judging: JudgingParams, name: str) -> bool:
+    """Whether a judge's decisions come, wholly or in part, from recorded labels.
+
+    Every other judge decides each distinct pair once, and its decision is written to all equal pairs.
+    """
+    judge = judging.judges[name]
+    if judge.kind == MAJORITY:
+        return any(_reads_recorded(judging, other) for other in judging.judges if other != name)
+    other = judge.settings.get("escalate_to")
+    return judge.kind == "recorded" or (other is not None and _reads_recorded(judging, other))
+
+
 def _read_texts(conditions: list[Condition], ids: Any, shape: tuple[int, int, int]) -> Any:
     """(P, T, S) numbers equal exactly for byte-identical responses, 0 for none; None without generation files.
 
@@ -258,7 +274,7 @@ def _read_texts(conditions: list[Condition], ids: Any, shape: tuple[int, int, in
         path = generation_file(condition)
         table = _read_columns(path, GENERATION_TABLE.columns)
         position = None if table is None else _positions(table["prompt_id"], ids)
-        if position is None or len(position) != len(ids) or (np.bincount(position[position >= 0]) != 1).any():
+        if position is None or len(position) != len(ids) or not _each_once(position):
             _explain_place(path, read_table(path, GENERATION_TABLE), condition, ids)
             raise ArtifactError(f"{path}: does not hold every prompt once; run `dvc repro generate@{condition.model}`")
         there = _coded(table["missing_reason"], {"": 1}) == 1

@@ -251,6 +251,17 @@ def test_a_bad_label_file_names_file_row_and_remedy(
     assert not artifacts.METRICS.exists(), "nothing half-written"
 
 
+@pytest.mark.parametrize("prompt", ["p-a", "p-c"])
+def test_a_response_of_a_foreign_prompt_is_named(study: Path, prompt: str) -> None:
+    ids = [prompt_id if prompt_id != prompt else "p-z" for prompt_id in ("p-a", "p-b", "p-c")]
+    place = {"model": "one", "intervention": "none", "temperature": 0.0, "seed": 0}
+    texts = {"prompt": "x", "response": "y", "finish_reason": "stop", "missing_reason": ""}
+    table = pd.DataFrame({"prompt_id": ids, **texts, **place})
+    artifacts.write_table(table, artifacts.generation_file(FIRST), artifacts.GENERATION_TABLE)
+    with pytest.raises(ArtifactError, match="prompt_id 'p-z' is not among the study's prompts"):
+        run()
+
+
 def test_a_missing_label_file_names_itself(study: Path) -> None:
     artifacts.label_file(FIRST).unlink()
     with pytest.raises(ArtifactError, match=r"one_temp0\.0_seed0_labels\.csv: no such file"):
