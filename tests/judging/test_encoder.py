@@ -58,10 +58,13 @@ def test_an_embedding_does_not_depend_on_its_neighbours_or_their_order(encoder):
     together = open_encoder(encoder).embed(texts)
     alone = np.vstack([open_encoder(encoder).embed([text]) for text in texts])
     assert together.shape == (4, WIDTH)
-    assert np.allclose(together, alone, atol=1e-5)
+    # Rounded to four digits, so that noise in the seventh all but never shows.
+    assert np.array_equal(together, together.round(4))
+    assert np.allclose(together, alone, atol=1.1e-4)
+    assert (together == alone).mean() > 0.9
     assert np.array_equal(together[0], together[2])
     assert not np.allclose(together[0], together[1], atol=1e-3)
-    assert np.allclose(np.linalg.norm(together, axis=1), SCALE)
+    assert np.allclose(np.linalg.norm(together, axis=1), SCALE, rtol=1e-3)
 
 
 def test_the_embedding_is_the_mean_of_the_states_without_padding(encoder):
@@ -72,7 +75,7 @@ def test_the_embedding_is_the_mean_of_the_states_without_padding(encoder):
     with torch.inference_mode():
         mean = AutoModel.from_pretrained(encoder).eval()(**tokens).last_hidden_state[0].mean(0).numpy()
     padded = open_encoder(encoder).embed(["take a wedge", "a much longer text that needs padding beside it"])[0]
-    assert np.allclose(padded, SCALE * mean / np.linalg.norm(mean), atol=1e-5)
+    assert np.allclose(padded, SCALE * mean / np.linalg.norm(mean), atol=1.1e-4)
 
 
 def test_a_text_longer_than_the_encoder_reads_is_cut(encoder):

@@ -18,6 +18,7 @@ MAX_TOKENS = 256
 BATCH = 32
 # Unit vectors beside counts: the weight at which a linear classifier regularised for counts can use them.
 SCALE = 2.0
+DIGITS = 4
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +68,8 @@ class Encoder:
                 states = model(**tokens).last_hidden_state
             mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
             mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
-            found.extend((SCALE * torch.nn.functional.normalize(mean, dim=1)).double().numpy())
+            # The last digits depend on which texts share a batch; a decision should not.
+            found.extend((SCALE * torch.nn.functional.normalize(mean, dim=1)).double().numpy().round(DIGITS))
         return found
 
 
