@@ -41,6 +41,7 @@ from refusal_stability.engines.vllm import BATCH_ARGUMENTS, HARMLESS_ARGUMENTS
 from refusal_stability.params import ENGINE_SETTINGS, StudyParams, load_params
 from refusal_stability.records import StudyError
 from refusal_stability.run_plans import EFFORT_SETTINGS, formula_safe, plan_study
+from refusal_stability.run_plans.study import cell_of
 from refusal_stability.stages import track
 from refusal_stability.tracking import TrackingError
 
@@ -291,6 +292,34 @@ def test_a_parameter_that_says_its_default_changes_no_cell(tracked: Path) -> Non
     params = write_params(judging=spelled_out)
     assert [plan.cell for plan in plan_study(track.read_study(params, PARAMS))] == before
     write_params()
+
+
+def test_whatever_decides_the_primary_judges_decisions_names_the_run(tracked: Path) -> None:
+    rubric = Path("mine.md")
+
+    def cells(text: str, escalate_to: str, **more: object) -> dict[str, str]:
+        rubric.write_text(text)
+        model = {"kind": "model", "rubric": str(rubric), "model": {"path": "models/one"}}
+        doubtful = {"kind": "trained", "path": "t.json"}
+        doubtful["settings"] = {"escalate_below": 0.7, "escalate_to": escalate_to}
+        judges = {"rules": {"kind": "rules"}, "mine": model, "doubtful": doubtful, **more}
+        found = {}
+        for primary in ("rules", "mine", "doubtful", "majority"):
+            params = write_params(judging={"primary": primary, "judges": judges})
+            found[primary] = cell_of(track.read_study(params, PARAMS), "one", "none")
+        return found
+
+    try:
+        first, again = cells("{{EXCHANGE}} a", "rules"), cells("{{EXCHANGE}} a", "rules")
+        edited, escalated = cells("{{EXCHANGE}} b", "rules"), cells("{{EXCHANGE}} a", "mine")
+        panel = cells("{{EXCHANGE}} a", "rules", other={"kind": "rules", "repeats": 2})
+    finally:
+        write_params()
+        rubric.unlink()
+    assert again == first
+    assert {name for name in first if edited[name] != first[name]} == {"mine", "majority"}
+    assert {name for name in first if escalated[name] != first[name]} == {"doubtful", "majority"}
+    assert {name for name in first if panel[name] != first[name]} == {"majority"}
 
 
 def test_a_seed_dropped_from_the_study_keeps_its_run_under_the_parent(study: Path) -> None:

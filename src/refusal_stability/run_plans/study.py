@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from refusal_stability.artifacts import REFERENCE_MODELS
-from refusal_stability.params import ModelParams, StudyParams
+from refusal_stability.params import MAJORITY, JudgingParams, ModelParams, StudyParams
 from refusal_stability.records import Condition, content_hash
+from refusal_stability.run_plans.provenance import file_md5
 
 # Settings that decide how an engine gets its work done, not which study it is: a run is the same run when they change.
 EFFORT_SETTINGS = frozenset(
@@ -92,16 +93,30 @@ def cell_of(study: Study, model: str, intervention: str, *place: float) -> str:
     The grid is not part of it: with a seed more, the runs that are there already are updated, not doubled.
     """
     params, sampling = study.params, study.params.sampling
-    judge = params.judging.judges[params.judging.primary]
     identity = {
         "model": [model, _weights(params, params.models[model])],
         "intervention": [intervention, _chosen(params.interventions[intervention])],
         "sampling": [sampling.top_p, sampling.top_k, sampling.max_tokens],
         "prompts": study.prompts_hash,
-        "judge": [params.judging.primary, _chosen(judge) | {"model": judge.model and _weights(params, judge.model)}],
+        "judge": {name: _judge(params, name) for name in _deciding(params.judging)},
         "place": [float(value) for value in place],
     }
     return content_hash(identity)[:16]
+
+
+def _deciding(judging: JudgingParams) -> list[str]:
+    """The judges whose decisions a run shows, or may: the primary one, its panel, and whom it hands its doubts to."""
+    chosen = [judging.primary] if judging.primary != MAJORITY else list(judging.judges)
+    others = [judging.judges[name].settings.get("escalate_to") for name in chosen]
+    return sorted({*chosen, *(name for name in others if name is not None)})
+
+
+def _judge(params: StudyParams, name: str) -> dict[str, Any]:
+    """A judge as far as it decides: its parameters, its model, and the bytes of the files that they name."""
+    judge = params.judging.judges[name]
+    named = {"rubric": Path(judge.rubric), "path": Path(judge.path or "")}
+    files = {key: file_md5(path) for key, path in named.items() if path.is_file()}
+    return {**_chosen(judge), "model": judge.model and _weights(params, judge.model), "files": files}
 
 
 def _weights(params: StudyParams, model: ModelParams) -> dict[str, Any]:
