@@ -1,7 +1,7 @@
 """The harness's own cost over HTTP: the stage `generate` against a loopback server that answers at once.
 
 The stage runs as a user runs it (`refusal-stability generate`), store on, in turn with a bare aiohttp loop that sends
-the same bodies and keeps nothing. Client and server share the machine's cores.
+bodies of the same conversations and keeps nothing. Client and server share the machine's cores.
 """
 
 from __future__ import annotations

@@ -93,7 +93,8 @@ def report(of: dict[str, str], outcomes: list[Outcome]) -> str:
         "# Benchmarks",
         "",
         "`make bench` wrote this page; `python benchmarks/NAME.py` runs one alone, `make bench ARGS=NAME` renews its",
-        "part. Figures are medians of the runs of one session, with least and greatest; what is compared ran in turn.",
+        "part. Figures are medians of a benchmark's runs, with least and greatest; what is compared ran in turn. The",
+        "parts may be of different days: each says the load when it began.",
         *(["", "**Quick sizes: these figures show that the benchmarks work, and nothing else.**"] if quick else []),
         "",
         f"Bars met: {verdicts.count('met')}. Missed: {len(missed)}"

@@ -39,8 +39,7 @@ Written by `make coverage-study` ({studies:,} simulated studies of each size, se
 interval). Each study draws its prompts' decision shares from a Dirichlet prior ({prior}), sharpens them at low
 temperature (the power that the shares are raised to: {sharpness}), and draws {seeds} responses at each temperature.
 The true figures are those of {truth:,} prompts drawn in the same way. A share of {studies:,} studies has a standard
-error of {error:.1%} at 95 %. Percentile intervals are a little narrow where prompts are few, most of all for shares of
-variance: with 84 prompts take them for 93 % ones.
+error of {error:.1%} at 95 %. Percentiles are expanded for few prompts (method.md, section 3).
 """
 
 
