@@ -109,7 +109,10 @@ class Child:
 
 
 def run_child(command: Sequence[str], folder: Path = ROOT, **environment: str) -> Child:
-    """Run a command to its end; one that fails ends the benchmark with what it said."""
+    """Run a command to its end; one that fails ends the benchmark with what it said.
+
+    The child's peak memory is at least what this process held when it began, so a benchmark's own process stays small.
+    """
     with Temporary() as out, Temporary() as err:
         start = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, env=surroundings(environment), stdout=out.file, stderr=err.file)
