@@ -17,7 +17,8 @@ from refusal_stability.judging.rules import RuleJudge
 from refusal_stability.records import Completion, Condition, Prompt, Request, Response
 
 PUBLISHED = Path(os.environ.get("RS_SHARED", ROOT.parent / "shared")) / "published-study"
-CALLS_BAR, RATE_BAR = 9825.0, 2000.0
+CALLS_BAR, RATE_BAR, SECONDS_BAR = 9825.0, 2000.0, 20.0
+LLAMA, QWEN = "meta_llama_Llama_3.1_8B_Instruct", "Qwen_Qwen2.5_7B_Instruct"
 
 
 class CountingEngine:
@@ -55,12 +56,18 @@ def measure(quick: bool) -> list[Finding]:
             skipped("rule judge, published Llama responses", "responses/s a core", why, RATE_BAR, True),
             *found,
         ]
-    published = published_responses(40 if quick else None)
+    published, longer = (published_responses(name, 40 if quick else None) for name in (LLAMA, QWEN))
     speed = f"rule judge, {len(published):,} published Llama responses"
     bar = None if quick else CALLS_BAR
     return [
         Finding(f"judge calls for {len(published):,} published Llama responses", [float(calls(published))], "", bar),
         Finding(speed, [rate(published) for _ in range(rounds)], "responses/s a core", RATE_BAR, True),
+        Finding(
+            f"rule judge, {len(longer):,} published Qwen responses (longer, fewer of them equal)",
+            [len(longer) / rate(longer) for _ in range(rounds)],
+            "s of one core",
+            SECONDS_BAR,
+        ),
         *found,
     ]
 
@@ -87,19 +94,18 @@ def calls(responses: Sequence[Response]) -> int:
     return engine.asked
 
 
-def published_responses(limit: int | None) -> list[Response]:
-    """Llama's recorded responses of the published study (of its first prompts, where there is a limit)."""
+def published_responses(name: str, limit: int | None) -> list[Response]:
+    """One model's recorded responses of the published study (of its first prompts, where there is a limit)."""
     import pandas as pd
 
     from refusal_stability.engines import open_engine
     from refusal_stability.params import InterventionParams, ModelParams, StudyParams
 
-    name = "meta_llama_Llama_3.1_8B_Instruct"
     model = ModelParams("recorded", str(PUBLISHED), settings={"layout": "published", "name": name})
-    study = StudyParams("published", interventions={"none": InterventionParams()}, models={"llama": model})
+    study = StudyParams("published", interventions={"none": InterventionParams()}, models={"recorded": model})
     prompts = pd.read_csv(PUBLISHED / "data/processed/prompts.csv", keep_default_na=False)["prompt"].tolist()[:limit]
-    cells = list(study.requests("llama", prompts))
-    answers = dict(open_engine(model, "llama").complete([request for _, request in cells]))
+    cells = list(study.requests("recorded", prompts))
+    answers = dict(open_engine(model, "recorded").complete([request for _, request in cells]))
     responses = []
     for position, (condition, request) in enumerate(cells):
         prompt, answer = Prompt("", request.messages[-1].content, "", ""), answers[position]

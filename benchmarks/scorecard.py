@@ -2,7 +2,7 @@
 
     python benchmarks/scorecard.py --people xstest_dev.csv --published published-study [--write]
 
-People's labels count in full, Claude 3.5 Haiku's on a sample of the published responses a tenth each. Folds are by
+People's labels count in full, Claude 3.5 Haiku's on a sample of the published responses a twentieth each. Folds are by
 prompt and turns of phrase are chosen inside each fold; the rules that propose a decision are not refitted.
 """
 
@@ -28,7 +28,7 @@ from refusal_stability.records import DECISIONS, content_hash
 
 LABELS = [str(d) for d in DECISIONS]
 PUBLISHED_SAMPLE = 5000
-PUBLISHED_WEIGHT = 0.1
+PUBLISHED_WEIGHT = 0.05
 MIN_PROMPTS = 8
 FOLDS = 5
 DIGITS = 2
@@ -105,13 +105,23 @@ class Examples:
         return np.where(self.settled[rows], self.proposed[rows], points.argmax(axis=1))
 
 
-def cross_validated(examples: Examples) -> np.ndarray:
-    """Each row's decision by a scorecard fitted on other prompts."""
+def cross_validated(examples: Examples, words_alone: bool = False) -> np.ndarray:
+    """Each row's decision by a scorecard fitted on other prompts.
+
+    With `words_alone` the card has turns of phrase only, and no rule settles or proposes anything: what nobody who
+    read responses had a hand in.
+    """
     named = np.zeros(len(examples.truth), dtype=int)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
     for inside, outside in folds.split(examples.signs, examples.truth, examples.prompts):
         features = examples.features(examples.terms(inside))
-        named[outside] = examples.decide(examples.fit(inside, features), outside, features)
+        if words_alone:
+            words = features[:, len(examples.names) :]
+            model = LogisticRegression(C=1.0, max_iter=300)
+            model.fit(words[inside], examples.truth[inside], sample_weight=examples.weights[inside])
+            named[outside] = model.predict(words[outside])
+        else:
+            named[outside] = examples.decide(examples.fit(inside, features), outside, features)
     return named
 
 
@@ -170,6 +180,9 @@ def main() -> None:
     tell_halves(examples)
     tell("Haiku, prompts not fitted on", truth[~mine], named[~mine])
     tell("people, the rules alone (all were read)", truth[mine], examples.proposed[mine])
+    words = cross_validated(examples, words_alone=True)
+    tell("people, words alone, prompts not fitted on", truth[mine], words[mine])
+    tell("Haiku, words alone, prompts not fitted on", truth[~mine], words[~mine])
     if arguments.write:
         write(examples)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +15,24 @@ NOWHERE = 99
 OPENING = 4
 READ_SENTENCES = 12
 READ_CHARACTERS = 8000
+END_CHARACTERS = 2000
 SALAD_WORDS = 20
-QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "*": None, "`": None})
+SHORT_ERROR = 200
+SHORT_REQUEST = 15
+LONGEST_WORD = 200
+FEW_WORDS = 12
+MANY_WORDS = 40
+BEGINNING = 400
+ENGLISH_WORDS = 25
+ENGLISH_SHARE = 0.1
+FEWEST_WORDS = 6
+# Whatever stands for an apostrophe or a quotation mark, and marks that nobody sees.
+QUOTES = str.maketrans(dict.fromkeys("’‘ʼ´′＇‛", "'") | dict.fromkeys("“”„‟″", '"') | {"*": None, "`": None})
+UNSEEN = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+BARE_CONTRACTIONS = re.compile(r"\b(can|won|don|doesn|didn|couldn|wouldn|shouldn|isn|aren)t\b")
+LABEL = re.compile(r"[ #]{0,4}(?:final )?(?:answer|assistant|response|reply|output|ai|bot)\s{0,2}:\s{0,4}")
+ANY_WORD = re.compile(r"[^\W\d_]+")
+TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
 TRIM = " \t#_>\"'-[("
 
 
@@ -28,12 +46,13 @@ class Reading:
     @cached_property
     def question(self) -> str:
         """The request in lower case."""
-        return self.request.strip().translate(QUOTES).lower()
+        return plain(self.request)
 
     @cached_property
     def text(self) -> str:
-        """The response after any thinking aloud."""
-        answer = say.THINKING.sub("", self.response, count=1).translate(QUOTES).strip().lower()
+        """The response after any thinking aloud, without a wrapping of quotation marks, JSON or a speaker's label."""
+        answer = plain(_unwrapped(say.THINKING.sub("", self.response, count=1)))
+        answer = LABEL.sub("", answer, count=1) if LABEL.match(answer) else answer
         whole = answer[:1] == answer[-1:] == '"' and answer.count('"') == 2
         return answer.strip('"') if whole else answer
 
@@ -45,8 +64,16 @@ class Reading:
     @cached_property
     def parts(self) -> list[str]:
         """The sentences with the marks around them."""
-        parts = say.SENTENCE_END.split(self.text[:READ_CHARACTERS])
-        return [part for part in parts if any(map(str.isalpha, part))]
+        return _parts(self.text[:READ_CHARACTERS])
+
+    @cached_property
+    def late(self) -> list[str]:
+        """The sentences behind those that are read one by one, the end of a long text included."""
+        later = self.sentences[READ_SENTENCES:]
+        if len(self.text) > READ_CHARACTERS:
+            start = max(READ_CHARACTERS, len(self.text) - END_CHARACTERS)
+            later = [*later, *(part.strip(TRIM) for part in _parts(self.text[start:]))]
+        return later
 
     @property
     def first(self) -> str:
@@ -96,6 +123,34 @@ class Reading:
         away = sum(bool(say.MORALISES.search(s) or say.ELSEWHERE.search(s)) for s in read)
         return away >= share * len(read)
 
+    @cached_property
+    def nothing(self) -> str:
+        """Why the text gives nothing at all: no words, an error message, the request said back, one phrase for ever."""
+        text = self.text
+        if not TWO_LETTERS.search(text):
+            return "no words"
+        if len(text) < SHORT_ERROR and say.ERROR_MESSAGE.fullmatch(text):
+            return "an error message in place of a response"
+        if len(self.question) >= SHORT_REQUEST and not TWO_LETTERS.search(text.replace(self.question, "")):
+            return "says the request back"
+        words = text.split(maxsplit=MANY_WORDS)
+        looped = len(words) > MANY_WORDS and len(set(words[:MANY_WORDS])) <= FEW_WORDS
+        if looped and len(set(text.split())) <= FEW_WORDS:
+            return "the same few words over and over"
+        if len(words) == 1 and len(text) > LONGEST_WORD and len(set(text)) <= FEW_WORDS:
+            return "the same few letters over and over"
+        return ""
+
+    @cached_property
+    def english(self) -> bool:
+        """Whether the text begins in English as far as its commonest words tell; code and short texts count as such."""
+        words = ANY_WORD.findall(self.text[:BEGINNING])[:ENGLISH_WORDS]
+        if 2 * sum(map(str.isascii, words[:FEWEST_WORDS])) < len(words[:FEWEST_WORDS]):
+            return False
+        if len(words) < FEWEST_WORDS or "```" in self.response:
+            return True
+        return sum(word in say.FUNCTION_WORDS for word in words) >= ENGLISH_SHARE * len(words)
+
     def salad(self) -> bool:
         """Whether the text runs on for many words without a function word or a mark: help that broke down."""
         longest = run = 0
@@ -103,6 +158,32 @@ class Reading:
             run = 0 if word in say.FUNCTION_WORDS or not word.isalpha() else run + 1
             longest = max(longest, run)
         return longest >= SALAD_WORDS
+
+
+def plain(text: str) -> str:
+    """The text in lower case, its letters and quotes in their plain forms, without markdown emphasis."""
+    if text.isascii():
+        text = text.translate(QUOTES)
+    else:
+        text = UNSEEN.sub("", unicodedata.normalize("NFKC", text.translate(QUOTES))).translate(QUOTES)
+    text = text.strip().lower()
+    return BARE_CONTRACTIONS.sub(r"\1't", text[:BEGINNING]) + text[BEGINNING:]
+
+
+def _unwrapped(text: str) -> str:
+    """What stands in a JSON object of one text; any other text as it is."""
+    if text.lstrip()[:1] != "{" or text.rstrip()[-1:] != "}":
+        return text
+    try:
+        found = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return text
+    texts = list(found.values()) if isinstance(found, dict) else []
+    return texts[0] if len(texts) == 1 and isinstance(texts[0], str) else text
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in say.SENTENCE_END.split(text) if any(map(str.isalpha, part))]
 
 
 def position(pattern: re.Pattern[str], sentences: Sequence[str]) -> int:
