@@ -1,6 +1,8 @@
-"""The metrics stage: 70,080 labels with 10,000 resamples, and growth from 20 thousand to 20 million labels.
+"""The metrics stage: 70,080 labels of four models with 10,000 resamples, and growth from 20 thousand to 20 million.
 
-Each size runs in a process of its own through `metrics_growth.py`, which lays out label files and runs the real stage.
+The 70,080 are measured on synthetic label files and, where they are found (RS_SHARED, or `shared` beside the checkout),
+on the published study's own, which have up to two judges a model and responses too. Each size runs in a process of its
+own, on files that the stage reads as it reads any study's.
 """
 
 from __future__ import annotations
@@ -8,21 +10,26 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
-from harness import Finding, main, run_child
+from harness import ROOT, Finding, main, run_child, skipped, stage_command
+from judging import PUBLISHED
 
-BAR_PROMPTS, BAR_SECONDS = 3_504, 10.0
+STUDY = ROOT / "studies" / "published.yaml"
+MODELS, PROMPTS, BAR_SECONDS = 4, 876, 10.0
 GROWTH = (1_000, 10_000, 100_000, 1_000_000)
 LARGEST_SECONDS, LARGEST_MIB = 120.0, 8 * 1024.0
 
 
 def measure(quick: bool) -> list[Finding]:
     """Seconds and peak memory by size, and how much slower than linear the largest is."""
-    rounds = [run([50])[0] if quick else run([BAR_PROMPTS])[0] for _ in range(1 if quick else 3)]
+    rounds = [run([50 if quick else PROMPTS], 1 if quick else MODELS)[0] for _ in range(1 if quick else 3)]
+    labels = f"{rounds[0]['labels']:,} synthetic labels"
     found = [
-        Finding(f"{rounds[0]['labels']:,} labels", [r["seconds"] for r in rounds], "s", BAR_SECONDS),
-        Finding(f"{rounds[0]['labels']:,} labels: peak memory", [r["peak_mb"] for r in rounds], "MB"),
+        published(1 if quick else 3),
+        Finding(labels, [r["seconds"] for r in rounds], "s", BAR_SECONDS),
+        Finding(f"{labels}: peak memory", [r["peak_mb"] for r in rounds], "MB"),
     ]
     sizes = run(list((50, 100) if quick else GROWTH))
     for size in sizes:
@@ -37,11 +44,37 @@ def measure(quick: bool) -> list[Finding]:
     return [*found, Finding(step, [grown], "x")]
 
 
-def run(sizes: list[int]) -> list[dict[str, float]]:
+def published(rounds: int) -> Finding:
+    """The whole command, from its start to its last table, on the published study's labels."""
+    what = "published study, 4 models, 70,080 labels by the primary judge"
+    if not PUBLISHED.is_dir():
+        return skipped(what, "s", "no published data; set RS_SHARED to the folder that holds them", BAR_SECONDS)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        fetch = ["published", "fetch", "--study", str(STUDY), "--folder", str(PUBLISHED)]
+        run_child(stage_command(*fetch), folder)
+        run_child(stage_command("prompts"), folder)
+        for model in models(folder):
+            run_child(stage_command("generate", model), folder)
+            run_child(stage_command("judge", model), folder)
+        return Finding(
+            what, [run_child(stage_command("metrics"), folder).seconds for _ in range(rounds)], "s", BAR_SECONDS
+        )
+
+
+def models(folder: Path) -> list[str]:
+    """The models of the study that is active in a folder."""
+    from refusal_stability.params import load_params
+
+    return list(load_params(folder / "params.yaml").models)
+
+
+def run(sizes: list[int], models: int = 1) -> list[dict[str, float]]:
     """What metrics_growth.py measures for these numbers of prompts."""
     threads = os.environ.get("OMP_NUM_THREADS", "2")
     script = str(Path(__file__).with_name("metrics_growth.py"))
-    found = run_child([sys.executable, script, "--json", *map(str, sizes)], OMP_NUM_THREADS=threads)
+    command = [sys.executable, script, "--json", "--models", str(models), *map(str, sizes)]
+    found = run_child(command, OMP_NUM_THREADS=threads)
     rows: list[dict[str, float]] = json.loads(found.out)
     return rows
 

@@ -7,7 +7,9 @@ a million prompts with a few hundred distinct rows is resampled at the cost of a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from scipy.stats import norm, t
 from refusal_stability.measures.distinct import Floats, Ints
 
 BLOCK_CELLS = 1 << 21  # resamples x distinct rows held at once: 16 MB of float64
+BRANCHES = 8  # streams that a block's counts come from; a number of its own, so that no result depends on the cores
 EXACT_ROWS = 5_000  # more distinct rows than this are resampled in the normal limit, see `bootstrap_means`
 
 Statistic = Callable[[Floats], Floats]
@@ -34,12 +37,24 @@ def resampled_weights(weights: Ints, n_resamples: int, rng: np.random.Generator)
     Yields
     ------
     (b, D) float array; each row sums to P.
+
+    Notes
+    -----
+    Drawing is the dear part, and NumPy draws without Python's lock: a block's rows come from `BRANCHES` generators
+    that `rng` spawns, on as many threads as there are cores.
     """
     total = int(weights.sum())
     shares = weights / total
     block = max(1, BLOCK_CELLS // max(1, len(weights)))
-    for start in range(0, n_resamples, block):
-        yield rng.multinomial(total, shares, size=min(block, n_resamples - start)).astype(np.float64)
+
+    def drawn(branch: np.random.Generator, size: int) -> Floats:
+        return branch.multinomial(total, shares, size=size).astype(np.float64)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, n_resamples, block):
+            size = min(block, n_resamples - start)
+            sizes = [(size + branch) // BRANCHES for branch in range(BRANCHES)]
+            yield np.concatenate(list(pool.map(drawn, rng.spawn(BRANCHES), sizes)))
 
 
 def bootstrap(statistic: Statistic, weights: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
