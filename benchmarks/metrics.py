@@ -27,7 +27,7 @@ def measure(quick: bool) -> list[Finding]:
     rounds = [run([50 if quick else PROMPTS], 1 if quick else MODELS)[0] for _ in range(1 if quick else 3)]
     labels = f"{rounds[0]['labels']:,} synthetic labels"
     found = [
-        published(1 if quick else 3),
+        *([] if quick else [published(3)]),
         Finding(labels, [r["seconds"] for r in rounds], "s", BAR_SECONDS),
         Finding(f"{labels}: peak memory", [r["peak_mb"] for r in rounds], "MB"),
     ]
