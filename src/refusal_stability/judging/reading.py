@@ -32,6 +32,7 @@ UNSEEN = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\
 BARE_CONTRACTIONS = re.compile(r"\b(can|won|don|doesn|didn|couldn|wouldn|shouldn|isn|aren)t\b")
 LABEL = re.compile(r"[ #]{0,4}(?:final )?(?:answer|assistant|response|reply|output|ai|bot)\s{0,2}:\s{0,4}")
 ANY_WORD = re.compile(r"[^\W\d_]+")
+LETTER = re.compile(r"[^\W\d_]")
 TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
 TRIM = " \t#_>\"'-[("
 
@@ -142,14 +143,17 @@ class Reading:
         return ""
 
     @cached_property
-    def english(self) -> bool:
-        """Whether the text begins in English as far as its commonest words tell; code and short texts count as such."""
+    def english(self) -> float:
+        """How sure it is, from 0 to 1, that the text begins in English: the share of its commonest words.
+
+        Code and short texts count as English to the share below which a text does not.
+        """
         words = ANY_WORD.findall(self.text[:BEGINNING])[:ENGLISH_WORDS]
         if 2 * sum(map(str.isascii, words[:FEWEST_WORDS])) < len(words[:FEWEST_WORDS]):
-            return False
-        if len(words) < FEWEST_WORDS or "```" in self.response:
-            return True
-        return sum(word in say.FUNCTION_WORDS for word in words) >= ENGLISH_SHARE * len(words)
+            return 0.0
+        share = sum(map(say.FUNCTION_WORDS.__contains__, words)) / max(1, len(words))
+        lenient = len(words) < FEWEST_WORDS or "```" in self.response
+        return max(share, ENGLISH_SHARE) if lenient else share
 
     def salad(self) -> bool:
         """Whether the text runs on for many words without a function word or a mark: help that broke down."""
@@ -183,7 +187,7 @@ def _unwrapped(text: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    return [part for part in say.SENTENCE_END.split(text) if any(map(str.isalpha, part))]
+    return list(filter(LETTER.search, say.SENTENCE_END.split(text)))
 
 
 def position(pattern: re.Pattern[str], sentences: Sequence[str]) -> int:
