@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refusal_stability.figures.palette import INTERVENTION_LINES, MODEL_COLOURS, MODEL_MARKERS
+from refusal_stability.figures.palette import intervention_line, model_look
 from refusal_stability.params import StudyParams
 from refusal_stability.records import NO_INTERVENTION
 
@@ -72,6 +72,7 @@ def cast_of(params: StudyParams) -> Cast:
     alone = len(params.interventions) == 1
     series = []
     for position, (name, model) in enumerate(params.models.items()):
+        colour, marker = model_look(position)
         for turn, intervention in enumerate(params.interventions):
             label = model.label or name
             series.append(
@@ -79,9 +80,9 @@ def cast_of(params: StudyParams) -> Cast:
                     model=name,
                     intervention=intervention,
                     label=shown(label if alone or intervention == NO_INTERVENTION else f"{label} + {intervention}"),
-                    colour=MODEL_COLOURS[position % len(MODEL_COLOURS)],
-                    marker=MODEL_MARKERS[position % len(MODEL_MARKERS)],
-                    line=INTERVENTION_LINES[turn % len(INTERVENTION_LINES)],
+                    colour=colour,
+                    marker=marker,
+                    line=intervention_line(turn),
                 )
             )
     return Cast(tuple(series), params.metrics.threshold)
