@@ -6,14 +6,21 @@ import itertools
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from synthetic_study import SyntheticStudy, synthetic_study
 
+from refusal_stability.figures.cast import Cast
 from refusal_stability.figures.gallery import GALLERY, Plate
 from refusal_stability.figures.house import figure_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from refusal_stability.figures.house import Tables
 
 EIGHT = {
     "a": "Llama 3.1 8B",
@@ -153,18 +160,58 @@ def test_a_figure_says_in_words_what_it_shows(studies, plate: Plate) -> None:
 
 
 @PLATES
-def test_a_study_without_a_single_decision_gives_a_figure_that_does_not_pretend(studies, plate: Plate) -> None:
+def test_a_study_without_a_single_decision_gives_a_page_that_says_why(studies, plate: Plate) -> None:
     study = studies["all missing"]
-    words = plate.shows(study.tables, study.cast)
-    assert "nan" not in words
+    assert "nan" not in plate.shows(study.tables, study.cast)
     figure = plate.draw(study.tables, study.cast)
-    for axes in figure.axes:
-        for line in axes.get_lines():
-            if line.get_marker() not in ("None", None, ""):
-                assert (
-                    not np.isfinite(np.asarray(line.get_ydata(), dtype=float)).any()
-                    or not np.isfinite(np.asarray(line.get_xdata(), dtype=float)).any()
-                )
+    assert figure.axes == []
+    (words,) = figure.texts
+    assert re.match("No .*(decision|decided|variance)", words.get_text())
+
+
+def without(tables: Tables, name: str, column: str) -> Tables:
+    return {**tables, name: tables[name].drop(columns=[column, f"{column}_low", f"{column}_high"])}
+
+
+def narrowed(tables: Tables, name: str, column: str) -> Tables:
+    """The tables with one column's intervals as narrow as can be, and all else the same."""
+    same = {f"{column}_{end}": tables[name][column] for end in ("low", "high")}
+    return {**tables, name: tables[name].assign(**same)}
+
+
+def needs(show: Callable[[Tables, Cast], object], tables: Tables, cast: Cast, name: str, column: str) -> bool:
+    try:
+        show(without(tables, name, column), cast)
+    except KeyError:
+        return True
+    return False
+
+
+def picture(figure: Figure) -> bytes:
+    figure.set_dpi(60)
+    figure.canvas.draw()
+    return bytes(figure.canvas.buffer_rgba())
+
+
+@PLATES
+def test_every_estimate_that_a_figure_draws_or_tells_has_its_interval_there(plate: Plate) -> None:
+    study = synthetic_study(n_prompts=30)
+    bounded = [
+        (name, column)
+        for name in plate.tables
+        for column in study.tables[name].columns
+        if f"{column}_low" in study.tables[name].columns
+    ]
+    assert bounded or plate.name == "decision_heatmap"
+    drawn = [where for where in bounded if needs(plate.draw, study.tables, study.cast, *where)]
+    told = [where for where in bounded if needs(plate.shows, study.tables, study.cast, *where)]
+    assert drawn or plate.name in ("decision_heatmap", "judge_confusion", "stability_vs_compliance")
+    before = picture(plate.draw(study.tables, study.cast))
+    for where in drawn:
+        assert picture(plate.draw(narrowed(study.tables, *where), study.cast)) != before, where
+    words = plate.shows(study.tables, study.cast)
+    for where in told:
+        assert plate.shows(narrowed(study.tables, *where), study.cast) != words, where
 
 
 def test_every_figure_has_its_own_name_and_words() -> None:

@@ -59,12 +59,14 @@ class Cast:
         present = set(zip(table["model"], table["intervention"], strict=True))
         return tuple(s for s in self.series if (s.model, s.intervention) in present)
 
-    def drawn_from(self, table: pd.DataFrame, otherwise: str) -> tuple[Series, ...]:
-        """The series that have rows in a table, at least one; raises `NothingToDraw(otherwise)` where none has."""
-        series = self.found_in(table)
-        if not series:
+    def drawn_from(self, table: pd.DataFrame, column: str, otherwise: str) -> tuple[Series, ...]:
+        """The series that have rows in a table; raises `NothingToDraw(otherwise)` where no row has a value in a column.
+
+        One series without a value keeps its place, so that its absence is seen.
+        """
+        if not table[column].notna().any():
             raise NothingToDraw(otherwise)
-        return series
+        return self.found_in(table)
 
 
 def cast_of(params: StudyParams) -> Cast:

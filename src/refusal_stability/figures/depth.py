@@ -38,7 +38,7 @@ def sample_size(tables: Tables, cast: Cast) -> Figure:
     """The exact chance that n responses have their prompt's majority, pooled over temperatures."""
     table = tables["sample_size"]
     pooled = table[table["temperature"].isna()]
-    series = cast.drawn_from(pooled, "No prompt has two decisions: there is no curve to draw.")
+    series = cast.drawn_from(pooled, "majority_agreement", "No prompt has two decisions: there is no curve to draw.")
     figure = canvas(max(2.8, 0.9 + 0.3 * len(series)), 5.6)
     axes = figure.subplots()
     most = int(pooled["n_draws"].max())
@@ -56,7 +56,7 @@ def sample_size(tables: Tables, cast: Cast) -> Figure:
 def category_stability(tables: Tables, cast: Cast) -> Figure:
     """Mean SSI of each harm category with its interval, a panel for each model; small categories hollow."""
     table = tables["categories"].dropna(subset=["mean_ssi"])
-    series = cast.drawn_from(table, "No category has a decision: there is nothing to compare.")
+    series = cast.drawn_from(table, "mean_ssi", "No category has a decision: there is nothing to compare.")
     names = list(dict.fromkeys(table["category"]))[:MOST_CATEGORIES]
     figure = canvas((0.75 + 0.22 * len(names)) * -(-len(series) // 2) + 0.4)
     panels = panel_grid(figure, len(series), min(2, len(series)))
@@ -86,7 +86,7 @@ def _category_panel(axes: Axes, one: Series, rows: pd.DataFrame, names: list[str
 def decomposition(tables: Tables, cast: Cast) -> Figure:
     """The share of a decision's variance that each source adds, with its interval; a panel for each source."""
     table = tables["decomposition"].dropna(subset=["share"])
-    series = cast.drawn_from(table, "No variance can be split: there is nothing to show.")
+    series = cast.drawn_from(table, "share", "No variance can be split: there is nothing to show.")
     sources = [name for name in COMPONENTS if name in set(table["component"])]
     figure = canvas(0.95 + 0.46 * max(len(series), 2))
     panels = figure.subplots(1, len(sources), sharex=True, squeeze=False)[0]
@@ -149,7 +149,7 @@ def decision_heatmap(tables: Tables, cast: Cast) -> Figure:
     per_prompt = tables["per_prompt_metrics"]
     flipped = per_prompt[per_prompt["flip"]]
     flipped = flipped.sort_values(["ssi", "n", "prompt_id"], ascending=[True, False, True], kind="stable")
-    series = cast.drawn_from(flipped, "No prompt got more than one decision.")
+    series = cast.drawn_from(flipped, "ssi", "No prompt got more than one decision.")
     columns = min(2, len(series))
     figure = canvas((0.75 + 0.19 * MOST_PROMPTS) * -(-len(series) // columns) + 0.3)
     grid = figure.subplots(-(-len(series) // columns), columns, squeeze=False)

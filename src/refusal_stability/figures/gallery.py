@@ -57,8 +57,9 @@ GALLERY: tuple[Plate, ...] = (
         comparison.model_comparison,
         ("aggregate_by_model",),
         "The models side by side",
-        "Left: mean decision shares over prompts. Middle and right: mean SSI and the share of unstable prompts, with "
-        "bootstrap intervals over prompts. The SSI axis does not start at zero.",
+        "From the left: the mean share of a prompt's responses that got each decision, mean SSI, and the share of "
+        "unstable prompts. Lines through the points are bootstrap intervals over prompts. The SSI axis does not start "
+        "at zero.",
         decisions_in_words,
     ),
     Plate(

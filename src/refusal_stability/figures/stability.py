@@ -53,7 +53,7 @@ def panel_title(axes: Axes, one: Series, columns: int) -> None:
 def ssi_distribution(tables: Tables, cast: Cast) -> Figure:
     """Share of prompts at each SSI, a panel for each model; unstable prompts hatched."""
     prompts = tables["per_prompt_metrics"].dropna(subset=["ssi"])
-    series = cast.drawn_from(prompts, "No prompt has a decision: there is no SSI to show.")
+    series = cast.drawn_from(prompts, "ssi", "No prompt has a decision: there is no SSI to show.")
     columns = 1 if len(series) <= 2 else 2
     figure = canvas(0.6 + 1.6 * -(-len(series) // columns))
     panels = panel_grid(figure, len(series), columns)
@@ -112,7 +112,7 @@ def _ssi_summary(axes: Axes, model: pd.DataFrame) -> None:
 def flip_rate(tables: Tables, cast: Cast) -> Figure:
     """Prompts with more than one decision: over all configurations, and over seeds alone at each temperature."""
     table = tables["aggregate_by_model"]
-    series = cast.drawn_from(table, "No model has a decision: there is no flip rate to show.")
+    series = cast.drawn_from(table, "pct_flipped", "No model has a decision: there is no flip rate to show.")
     figure = canvas(max(2.5, 0.95 + 0.36 * len(series)))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1))
     for row, one in enumerate(series):
@@ -152,7 +152,7 @@ def _flips_within(axes: Axes, table: pd.DataFrame, cast: Cast) -> None:
 def stability_vs_compliance(tables: Tables, cast: Cast) -> Figure:
     """Every prompt by how often it was complied with and how stable it is, with the three clusters marked."""
     prompts = tables["per_prompt_metrics"].dropna(subset=["ssi", "refuse_rate"])
-    series = cast.drawn_from(prompts, "No prompt has a decision: there are no clusters to show.")
+    series = cast.drawn_from(prompts, "ssi", "No prompt has a decision: there are no clusters to show.")
     columns = 1 if len(series) == 1 else 2
     figure = canvas(0.5 + 2.4 * -(-len(series) // columns), 5.4 if columns == 1 else 7.0)
     panels = panel_grid(figure, len(series), columns)
@@ -199,7 +199,7 @@ def _name_clusters(axes: Axes, row: pd.Series) -> None:
 def threshold_sensitivity(tables: Tables, cast: Cast) -> Figure:
     """Share of prompts called unstable under each threshold."""
     table = tables["threshold_sensitivity"]
-    series = cast.drawn_from(table, "No model has a decision: there is no threshold to vary.")
+    series = cast.drawn_from(table, "pct_unstable", "No model has a decision: there is no threshold to vary.")
     figure = canvas(max(2.6, 0.9 + 0.3 * len(series)), 5.2)
     axes = figure.subplots()
     thresholds = sorted(table["threshold"].unique())

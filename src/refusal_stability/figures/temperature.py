@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from refusal_stability.figures.cast import Cast, wrapped
-from refusal_stability.figures.house import canvas, in_house_style, temperature_axis
+from refusal_stability.figures.house import canvas, in_house_style, note, temperature_axis
 from refusal_stability.figures.lines import draw_lines, near_one_limits, percent_limits, share_limits, with_bounds
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def within_temperature_stability(tables: Tables, cast: Cast) -> Figure:
 
 
 def _against_temperature(table: pd.DataFrame, cast: Cast, quantities: Sequence[Quantity]) -> Figure:
-    series = cast.drawn_from(table, "No temperature has a decision: there is nothing to show.")
+    missing = "No temperature has a decision: there is nothing to show."
+    series = cast.drawn_from(table, quantities[-1][0], missing)
     interventions = [i for i in cast.interventions if any(s.intervention == i for s in series)]
     most = max(len([s for s in series if s.intervention == i]) for i in interventions)
     figure = canvas((0.5 + max(2.2, 0.75 + 0.3 * most)) * len(interventions))
@@ -50,6 +51,8 @@ def _against_temperature(table: pd.DataFrame, cast: Cast, quantities: Sequence[Q
             temperature_axis(axes, sorted(table["temperature"].unique()))
             limits(axes, with_bounds(table, column))
             axes.grid(axis="y")
+            if not table[column].notna().any():
+                note(axes, 0.5, 0.5, "not defined: one seed only", ha="center", transform=axes.transAxes)
             draw_lines(axes, table, [s for s in series if s.intervention == intervention], "temperature", column)
             axes.set_title(title if row == 0 else "")
             axes.tick_params(labelbottom=True)

@@ -96,11 +96,13 @@ def clusters_in_words(tables: Tables, cast: Cast) -> str:
 
 
 def decisions_in_words(tables: Tables, cast: Cast) -> str:
-    """Mean decision shares and stability of each model."""
+    """Mean decision rates and stability of each model."""
 
     def say(_: Series, rows: pd.DataFrame) -> str:
         row = rows.iloc[0]
-        rates = ", ".join(f"{name} {percent(row[f'mean_{name}_rate'])}" for name in ("refuse", "partial", "comply"))
+        rates = ", ".join(
+            f"{name} {estimate(row, f'mean_{name}_rate', 1, '%', 100)}" for name in ("refuse", "partial", "comply")
+        )
         return f"{rates}; mean SSI {estimate(row, 'mean_ssi', 3)}, unstable {estimate(row, 'pct_unstable', 1, '%')}"
 
     return for_each(tables["aggregate_by_model"], cast, say)
