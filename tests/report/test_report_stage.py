@@ -12,7 +12,9 @@ from markdown_it import MarkdownIt
 
 from refusal_stability.artifacts import METRIC_TABLES, ArtifactError, metric_table, write_table
 from refusal_stability.figures.gallery import GALLERY
+from refusal_stability.report.quoted import QUOTED, quoted_numbers
 from refusal_stability.stages import figures, report
+from refusal_stability.stages.report import read_evidence
 
 PARAMS = Path("params.yaml")
 
@@ -76,6 +78,54 @@ def test_latex_tables_and_macros_lie_beside_the_report(reported: Path) -> None:
     }
     names = re.findall(r"\\newcommand\{(\\[A-Za-z]+)\}", (folder / "numbers.tex").read_text())
     assert len(names) == len(set(names)) > 50
+
+
+def macros(folder: Path) -> dict[str, str]:
+    text = (folder / "reports/tables/numbers.tex").read_text()
+    return dict(re.findall(r"^\\newcommand\{\\([A-Za-z]+)\}\{(.*)\} %", text, re.MULTILINE))
+
+
+def test_the_study_s_design_is_quoted(reported: Path) -> None:
+    # 2 models at 4 temperatures with 5 seeds are 40 configurations.
+    design = {"Prompts": 6, "Models": 2, "Interventions": 0, "Temperatures": 4, "Seeds": 5, "Configurations": 40}
+    quoted = macros(reported)
+    assert {name: int(quoted[f"rsStudy{name}"]) for name in design} == design
+    assert int(quoted["rsStudyResponses"]) + int(quoted["rsStudyMissing"]) == 6 * 40
+
+
+def test_the_difference_of_two_models_is_quoted_with_its_bounds_and_corrected_p(study: Path) -> None:
+    quoted = macros(study)
+    (row,) = metric_table("model_pairs").to_dict("records")
+    name = "rsFromSteadyToWavering"
+    for end, column in (("", ""), ("Low", "_low"), ("High", "_high")):
+        assert float(quoted[f"{name}Difference{end}"]) == pytest.approx(row[f"mean_difference{column}"], abs=5e-4)
+    assert float(quoted[f"{name}PHolm"]) == pytest.approx(row["p_holm"], abs=5e-4)
+
+
+def test_every_table_is_quoted_but_those_of_single_prompts_curves_and_confusions(study: Path) -> None:
+    unquoted = set(METRIC_TABLES) - {quoted.table for quoted in QUOTED}
+    assert unquoted == {
+        "per_prompt_metrics",
+        "per_prompt_temperature",
+        "sample_size",
+        "stability_by_draws",
+        "tail_risk_draws",
+        "judge_confusion",
+    }
+    evidence = read_evidence(PARAMS)
+    said = [" / ".join(words) for words, _ in quoted_numbers(evidence)]
+    assert len(said) == len(set(said))
+    for name in (
+        "steady / wavering",
+        "steady / below 0 point 75 / unstable / low",
+        "wavering / tail risk / ever comply / high",
+        "judges / model-judge / and / rules / all models / kappa / low",
+        "steady / category / harm b / mean ssi / high",
+        "steady / stable refusal",
+        "wavering / judge / model-judge / missing / all reasons",
+        "steady / where / model-judge and rules / agree / mean ssi",
+    ):
+        assert name in said
 
 
 def test_a_report_without_the_tables_that_no_figure_needs_says_what_is_absent(study: Path) -> None:

@@ -39,6 +39,13 @@ NEEDS = (
     "% Written by the report stage. Needs \\usepackage{booktabs}, \\usepackage{graphicx} and \\usepackage[T1]{fontenc}."
 )
 
+MACROS = (
+    "% Written by the report stage: \\input this file and use the numbers by name.",
+    "% A name is rs and the words after the %, each with a capital; digits are spelt out, all but letters left out.",
+    "% Where that makes two names alike, the later one has an x after it. Low and High are an interval's bounds.",
+    "% Rates, shares and percentages are in per cent without the sign; SSI, kappa, alpha and correlations are not.",
+)
+
 
 def escaped(text: str) -> str:
     """Text as LaTeX prints it: every special character escaped, control characters dropped, one line."""
@@ -112,12 +119,13 @@ def macro_name(*words: str) -> str:
 
 
 def latex_macros(numbers: Iterable[tuple[tuple[str, ...], str]]) -> str:
-    """One macro a number, `(words of its name, value)`; two that would share a name get a letter after it."""
-    lines = ["% Written by the report stage: \\input this file and use the numbers by name."]
-    seen: dict[str, int] = {}
+    """One macro a number, `(words of its name, value)`; a name that is taken gets an `x` after it."""
+    lines = list(MACROS)
+    seen: set[str] = set()
     for words, value in numbers:
         name = macro_name(*words)
-        seen[name] = seen.get(name, 0) + 1
-        suffix = "" if seen[name] == 1 else "x" * (seen[name] - 1)
-        lines.append(f"\\newcommand{{\\{name}{suffix}}}{{{escaped(value)}}} % {escaped(' / '.join(words))}")
+        while name in seen:
+            name += "x"
+        seen.add(name)
+        lines.append(f"\\newcommand{{\\{name}}}{{{escaped(value)}}} % {escaped(' / '.join(words))}")
     return "\n".join(lines) + "\n"

@@ -20,13 +20,14 @@ from refusal_stability.artifacts import (
 from refusal_stability.figures.cast import cast_of
 from refusal_stability.figures.gallery import GALLERY
 from refusal_stability.params import load_params
-from refusal_stability.report.build import build_report, quoted_numbers
+from refusal_stability.report.build import build_report
 from refusal_stability.report.content import Picture
 from refusal_stability.report.evidence import Evidence
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import latex_macros, latex_table
 from refusal_stability.report.markdown import markdown_report
 from refusal_stability.report.pinned import pinned_versions
+from refusal_stability.report.quoted import quoted_numbers
 
 LOCK = Path("requirements.lock")
 NUMBERS = "numbers.tex"
