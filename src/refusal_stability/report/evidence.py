@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from refusal_stability.params import StudyParams
 from refusal_stability.report.content import Column, Kind, Picture, Table
+from refusal_stability.report.pinned import Pin
 from refusal_stability.report.wording import Row
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Evidence:
     ----------
     params_text : the parameter file, word for word.
     labels : (model, intervention) -> the name that figures and report use.
-    pinned : package -> version, as the study's requirements pin it.
+    pinned : the versions that the files beside the study pin.
     """
 
     params: StudyParams
@@ -34,7 +35,7 @@ class Evidence:
     tables: Mapping[str, pd.DataFrame]
     pictures: Mapping[str, Picture]
     labels: Mapping[tuple[str, str], str]
-    pinned: Mapping[str, str]
+    pinned: tuple[Pin, ...]
 
     def rows(self, name: str) -> list[Row]:
         """The rows of a metric table in its own order; none where the table is absent."""

@@ -6,11 +6,17 @@ from refusal_stability.params import StudyParams
 from refusal_stability.records import NO_INTERVENTION
 from refusal_stability.report.content import Section
 from refusal_stability.report.evidence import ALL, Evidence, table
+from refusal_stability.report.pinned import LOCK, PROJECT, VLLM_LOCK, uses_vllm
 from refusal_stability.report.wording import Row, count, number, percent, several, share, spelled
 
 MOST_UNSTABLE = 10
 LONGEST_PROMPT = 400
 SHORT_ID = 10
+ENVIRONMENTS = {
+    str(PROJECT): f"the project ({PROJECT})",
+    str(LOCK): f"the study's own ({LOCK})",
+    str(VLLM_LOCK): f"the engine vllm's ({VLLM_LOCK})",
+}
 
 
 def headline(evidence: Evidence) -> Section:
@@ -48,9 +54,13 @@ def question(evidence: Evidence) -> Section:
         ("Judges", several(judges)),
         ("Responses", f"{count(answered)} with a decision, {count(missing)} without"),
     )
+    alone = len(params.interventions) == 1
+    under, changed = (
+        ("", "Nothing else") if alone else (" under each intervention", "Under one intervention nothing else")
+    )
     text = (
-        "Each prompt was put to each model at every temperature with every seed, and each response was named "
-        "REFUSE, PARTIAL or COMPLY. Nothing else was changed between two responses to one prompt.",
+        f"Each prompt was put to each model at every temperature with every seed{under}, and each response was named "
+        f"REFUSE, PARTIAL or COMPLY. {changed} was changed between a model's responses to one prompt.",
     )
     return Section("asked", "What was asked", text, terms)
 
@@ -161,12 +171,25 @@ def parameters(evidence: Evidence) -> Section:
     """The parameter file word for word, and the pinned versions."""
     versions = table(
         "versions",
-        "Packages that numbers and figures depend on, as requirements.lock pins them.",
-        [{"package": name, "version": version} for name, version in evidence.pinned.items()],
+        "The project, the Python that it asks for, and the packages that numbers and figures depend on, as the files "
+        "of the last column pin them.",
+        [pin._asdict() for pin in evidence.pinned],
         ("Package", "text", lambda row: row["package"]),
         ("Version", "text", lambda row: row["version"]),
+        ("Environment", "text", lambda row: ENVIRONMENTS[row["environment"]]),
     )
-    where = "Engine, device and versions that each response was in fact made with are recorded with its run in MLflow."
-    absent = "No requirements.lock lies beside the study, so its package versions are not known."
-    text = ("This file decides every number above.", where if versions else f"{absent} {where}")
-    return Section("parameters", "Exact parameters and versions", text, (), versions, (), evidence.params_text)
+    text = ["This file decides every number above."]
+    locks = (LOCK, VLLM_LOCK) if uses_vllm(evidence.params) else (LOCK,)
+    absent = [str(lock) for lock in locks if str(lock) not in {pin.environment for pin in evidence.pinned}]
+    text += [f"No {name} lies beside the study, so the package versions in it are not known." for name in absent]
+    if uses_vllm(evidence.params):
+        text.append(
+            "Models and judges of the engine vllm run in an environment of their own. Its file pins the build for "
+            "CPUs; beside an NVIDIA driver `make vllm` installs the build for GPUs, which brings its own versions of "
+            "torch, transformers and most else."
+        )
+    text.append(
+        "Engine, device and versions that each response was in fact made with are recorded with its run in MLflow."
+    )
+    code = evidence.params_text
+    return Section("parameters", "Exact parameters and versions", tuple(text), (), versions, (), code)

@@ -26,10 +26,9 @@ from refusal_stability.report.evidence import Evidence
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import latex_macros, latex_table
 from refusal_stability.report.markdown import markdown_report
-from refusal_stability.report.pinned import pinned_versions
+from refusal_stability.report.pinned import pinned_for
 from refusal_stability.report.quoted import quoted_numbers
 
-LOCK = Path("requirements.lock")
 NUMBERS = "numbers.tex"
 
 
@@ -70,5 +69,5 @@ def read_evidence(params_path: Path) -> Evidence:
         tables=tables,
         pictures=pictures,
         labels={(one.model, one.intervention): one.label for one in cast.series},
-        pinned=pinned_versions(LOCK.read_text(encoding="utf-8")) if LOCK.is_file() else {},
+        pinned=pinned_for(params, Path()),
     )
