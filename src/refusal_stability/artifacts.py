@@ -271,7 +271,7 @@ METRIC_COLUMNS: dict[str, tuple[str, str]] = {
     "judge_a": ("text", "the first judge; `*` is the whole panel"),
     "judge_b": ("text", "the second judge; `*` is the whole panel"),
     "judges": ("text", "the judges that had to agree, joined by `+`"),
-    "decision": ("text", "REFUSE, PARTIAL or COMPLY"),
+    "decision": ("text", "REFUSE, PARTIAL or COMPLY; empty where there is none; `*` is the mean over decisions"),
     "label_a": ("text", "the first judge's decision"),
     "label_b": ("text", "the second judge's decision"),
     "missing_reason": ("text", "why there is no decision; `*` is the total"),
@@ -458,6 +458,7 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
         ("aggregate_by_judge", "model intervention judge temperature", AGGREGATE_COLUMNS),
         ("per_prompt_metrics", "model intervention prompt_id", f"category {PROMPT_COLUMNS} cluster"),
         ("per_prompt_temperature", "model intervention temperature prompt_id", PROMPT_COLUMNS),
+        ("least_stable_decisions", "model intervention prompt_id temperature seed", "decision"),
         ("threshold_sensitivity", "model intervention threshold", "n_prompts n_unstable pct_unstable"),
         ("binary_scoring", "model intervention scoring", STABILITY_COLUMNS),
         (

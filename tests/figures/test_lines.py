@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic_study import synthetic_study
 
 from refusal_stability.figures.lines import spread
+from refusal_stability.figures.stability import threshold_sensitivity
 
 
 def test_two_names_on_one_spot_move_apart_by_half_their_height_each() -> None:
@@ -41,3 +43,23 @@ def test_names_never_overlap_nor_leave_the_axis_and_keep_their_order(names) -> N
     assert (np.diff(placed[order]) >= (shrunk[order][:-1] + shrunk[order][1:]) / 2 - 1e-9).all()
     assert (placed - shrunk / 2 >= -1e-9).all()
     assert (placed + shrunk / 2 <= 10 + 1e-9).all()
+
+
+def test_each_name_of_a_model_under_several_interventions_has_a_piece_of_its_own_line() -> None:
+    study = synthetic_study({"only": None}, interventions=("none", "careful", "examples"))
+    axes = threshold_sensitivity(study.tables, study.cast).axes[0]
+    edge = axes.get_xlim()[1]
+    pieces = [line for line in axes.get_lines() if min(line.get_xdata()) > edge and len(line.get_xdata()) == 2]
+    heights = {text.get_text().replace("\n", " "): text.xy[1] for text in axes.texts}
+    assert len(pieces) == len(heights) == 3
+    assert len({str(piece._unscaled_dash_pattern) for piece in pieces}) == 3
+    drawn = {str(line._unscaled_dash_pattern) for line in axes.get_lines() if len(line.get_xdata()) > 2}
+    assert {str(piece._unscaled_dash_pattern) for piece in pieces} == drawn
+    assert sorted(heights.values()) == pytest.approx(sorted(piece.get_ydata()[0] for piece in pieces))
+
+
+def test_where_all_lines_are_alike_a_name_has_its_marker_only() -> None:
+    study = synthetic_study()
+    axes = threshold_sensitivity(study.tables, study.cast).axes[0]
+    beyond = [line for line in axes.get_lines() if min(line.get_xdata()) > axes.get_xlim()[1]]
+    assert {line.get_linestyle() for line in beyond} == {"None"}

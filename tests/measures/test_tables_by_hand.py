@@ -130,3 +130,21 @@ def test_two_judges_by_hand() -> None:
     assert by_decision.loc["*", "f1"] == pytest.approx((1 + 0 + 8 / 9) / 3)
     # the response on which they differ is left out: prompt 3 is then C C C
     assert tables["consensus_stability"].iloc[0]["mean_ssi"] == pytest.approx((1 + 3 / 4 + 1) / 3)
+
+
+def test_the_least_stable_prompts_come_first_with_each_of_their_decisions() -> None:
+    # p0 always refuses, p1 has SSI 3/4, p2 1/2, p3 1/2 of two decisions only (after p2, which has four), p4 has none.
+    codes = [[[0, 0], [0, 0]], [[0, 0], [0, 2]], [[0, 2], [2, 0]], [[0, -1], [-1, 1]], [[-1, -1], [-1, -1]]]
+    table = tables_of(study_of(np.array(codes)))["least_stable_decisions"]
+    assert list(dict.fromkeys(table["prompt_id"])) == ["p2", "p3", "p1"]
+    first, second = table[table["prompt_id"] == "p2"], table[table["prompt_id"] == "p3"]
+    assert first["decision"].tolist() == ["REFUSE", "COMPLY", "COMPLY", "REFUSE"]
+    assert first["temperature"].tolist() == [0.0, 0.0, 0.3, 0.3]
+    assert first["seed"].tolist() == [0, 1, 0, 1]
+    assert second["decision"].tolist() == ["REFUSE", "", "", "PARTIAL"]
+
+
+def test_at_most_ten_prompts_of_a_model_are_listed_decision_by_decision() -> None:
+    table = tables_of(study_of(np.tile([0, 2], (12, 1, 1))))["least_stable_decisions"]
+    assert table["prompt_id"].nunique() == 10
+    assert set(table["prompt_id"]) == {f"p{i}" for i in (0, 1, 10, 11, 2, 3, 4, 5, 6, 7)}

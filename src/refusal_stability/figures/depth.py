@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refusal_stability.figures.cast import Cast, NothingToDraw, Series, wrapped
-from refusal_stability.figures.house import canvas, draw_intervals, in_house_style, name_rows, percent, percent_axis
+from refusal_stability.figures.house import (
+    PAGE_WIDTH,
+    canvas,
+    draw_intervals,
+    in_house_style,
+    name_rows,
+    percent,
+    percent_axis,
+)
 from refusal_stability.figures.lines import draw_lines, near_one_limits, with_bounds
-from refusal_stability.figures.palette import DECISION_COLOURS, INK, MUTED, RULE
+from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK, INK, MUTED, RULE
 from refusal_stability.figures.stability import draw_dot, panel_grid, panel_title
-from refusal_stability.records import DECISIONS
+from refusal_stability.figures.words import drawn_categories, drawn_pairs
+from refusal_stability.records import DECISIONS, Decision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,9 +30,10 @@ if TYPE_CHECKING:
     from refusal_stability.figures.house import Tables
 
 ALL = "*"
-MOST_PROMPTS = 10
-MOST_PAIRS = 4
-MOST_CATEGORIES = 24
+CELL_GAP = 0.7  # between temperatures, in cells
+LEAST_LETTER = 5.0  # points
+MOST_SEEDS = 8
+MISSING_CELL: dict[str, Any] = {"facecolor": "white", "edgecolor": RULE, "hatch": "//////", "linewidth": 0.5}
 COMPONENTS = {
     "prompt": "Prompt",
     "temperature": "Temperature",
@@ -56,8 +66,8 @@ def sample_size(tables: Tables, cast: Cast) -> Figure:
 def category_stability(tables: Tables, cast: Cast) -> Figure:
     """Mean SSI of each harm category with its interval, a panel for each model; small categories hollow."""
     table = tables["categories"].dropna(subset=["mean_ssi"])
+    names, left_out = drawn_categories(table)
     series = cast.drawn_from(table, "mean_ssi", "No category has a decision: there is nothing to compare.")
-    names = list(dict.fromkeys(table["category"]))[:MOST_CATEGORIES]
     figure = canvas((0.75 + 0.22 * len(names)) * -(-len(series) // 2) + 0.4)
     panels = panel_grid(figure, len(series), min(2, len(series)))
     for axes, one in zip(panels, series, strict=True):
@@ -66,7 +76,7 @@ def category_stability(tables: Tables, cast: Cast) -> Figure:
     name_rows(panels[0], [wrapped(name.replace("_", " ").replace(",", ", "), 30, 1) for name in names], guide=False)
     low = float(np.nanmin(with_bounds(table, "mean_ssi")))
     panels[0].set_xlim(1 - 1.08 * max(1 - low, 0.05), 1 + 0.04 * max(1 - low, 0.05))
-    figure.supxlabel("mean SSI (hollow: fewer than 20 prompts)", fontsize=8)
+    figure.supxlabel(f"mean SSI (hollow: fewer than 20 prompts{left_out and f'; {left_out}'})", fontsize=8)
     return figure
 
 
@@ -112,8 +122,7 @@ def judge_confusion(tables: Tables, cast: Cast) -> Figure:
     """What one judge says against another, over all models; each row adds up to 100 %."""
     table = tables["judge_confusion"]
     pooled = table[(table["model"] == ALL) & (table["judge_a"] != ALL)]
-    common = pooled[pooled["n_label"] > 0]
-    pairs = list(dict.fromkeys(zip(common["judge_a"], common["judge_b"], strict=True)))[:MOST_PAIRS]
+    pairs, left_out = drawn_pairs(pooled[pooled["n_label"] > 0])
     if not pairs:
         raise NothingToDraw("No two judges decided the same response: there is nothing to compare.")
     columns = min(2, len(pairs))
@@ -122,6 +131,8 @@ def judge_confusion(tables: Tables, cast: Cast) -> Figure:
     for axes, (one, other) in zip(panels, pairs, strict=True):
         rows = pooled[(pooled["judge_a"] == one) & (pooled["judge_b"] == other)]
         _confusion_panel(axes, rows, wrapped(one, 24, 1), wrapped(other, 24, 1))
+    if left_out:
+        figure.supxlabel(left_out, fontsize=8)
     return figure
 
 
@@ -145,46 +156,58 @@ def _confusion_panel(axes: Axes, rows: pd.DataFrame, one: str, other: str) -> No
 
 @in_house_style
 def decision_heatmap(tables: Tables, cast: Cast) -> Figure:
-    """The decisions of each model's most unstable prompts, a cell a response, sorted within each temperature."""
-    per_prompt = tables["per_prompt_metrics"]
-    flipped = per_prompt[per_prompt["flip"]]
-    flipped = flipped.sort_values(["ssi", "n", "prompt_id"], ascending=[True, False, True], kind="stable")
-    series = cast.drawn_from(flipped, "ssi", "No prompt got more than one decision.")
-    columns = min(2, len(series))
-    figure = canvas((0.75 + 0.19 * MOST_PROMPTS) * -(-len(series) // columns) + 0.3)
+    """Every single decision on the prompts that waver most: a row for each, a cell for each temperature and seed."""
+    cells, prompts = tables["least_stable_decisions"], tables["per_prompt_metrics"]
+    series = cast.drawn_from(cells, "decision", "No prompt got more than one decision.")
+    columns = 1 if len(series) <= 2 else 2
+    most = max(one.of(cells)["prompt_id"].nunique() for one in series)
+    figure = canvas((0.7 + 0.19 * most) * -(-len(series) // columns) + 0.45)
     grid = figure.subplots(-(-len(series) // columns), columns, squeeze=False)
     for axes, one in zip(grid.flat, series, strict=False):
-        chosen = one.of(flipped)["prompt_id"].tolist()[:MOST_PROMPTS]
-        _decision_cells(axes, one.of(tables["per_prompt_temperature"]), chosen)
-        panel_title(axes, one, columns)
+        rows = one.of(cells)
+        _decision_cells(axes, rows, columns, most)
+        shown, flipped = rows["prompt_id"].nunique(), int(one.of(prompts)["flip"].sum())
+        axes.set_title(f"{wrapped(one.label, 60 // columns, 2)} ({shown:,} of {flipped:,})", color=one.colour)
     for spare in list(grid.flat)[len(series) :]:
         spare.set_visible(False)
-    figure.supxlabel("responses at each temperature, sorted by decision (white: none)", fontsize=8)
-    _key_below(figure)
+    seeds = [str(seed) for seed in sorted(cells["seed"].unique())]
+    named = ", ".join(seeds if len(seeds) <= MOST_SEEDS else [*seeds[:2], "...", seeds[-1]])
+    figure.supxlabel(f"temperature; within each, seeds {named} (in brackets: of how many that flip)", fontsize=8)
+    _decision_key(figure, bool((cells["decision"] == "").any()))
     return figure
 
 
-def _key_below(figure: Figure) -> None:
+def _decision_key(figure: Figure, some_missing: bool) -> None:
     from matplotlib.patches import Patch
 
-    patches = [Patch(facecolor=colour, label=decision.value) for decision, colour in DECISION_COLOURS.items()]
-    figure.legend(handles=patches, loc="outside upper right", ncols=3, handlelength=1, handleheight=1)
+    patches = [Patch(facecolor=colour, label=f"{d.value[0]}  {d.value}") for d, colour in DECISION_COLOURS.items()]
+    if some_missing:
+        patches.append(Patch(**MISSING_CELL, label="no decision"))
+    figure.legend(handles=patches, loc="outside upper right", ncols=len(patches), handlelength=1, handleheight=1)
 
 
-def _decision_cells(axes: Axes, rows: pd.DataFrame, chosen: list[str]) -> None:
-    counts = ["n_refuse", "n_partial", "n_comply"]
-    temperatures = sorted(rows["temperature"].unique())
-    width = int((rows[counts].sum(axis=1) + rows["n_missing"]).max())
-    found = rows.set_index(["prompt_id", "temperature"])[counts]
-    for place, prompt in enumerate(chosen):
-        for turn, temperature in enumerate(temperatures):
-            if (prompt, temperature) in found.index:
-                start = turn * (width + 0.6)
-                for decision, n in zip(DECISIONS, found.loc[(prompt, temperature)], strict=True):
-                    axes.barh(place, n, 0.84, start, color=DECISION_COLOURS[decision], linewidth=0)
-                    start += n
-    axes.set_xticks([t * (width + 0.6) + width / 2 for t in range(len(temperatures))], [f"{t:g}" for t in temperatures])
-    axes.set_xlim(-0.1, len(temperatures) * (width + 0.6))
+def _decision_cells(axes: Axes, rows: pd.DataFrame, columns: int, most: int) -> None:
+    """A cell for each decision, coloured, and with its first letter where that can be read."""
+    chosen, temperatures, seeds = (list(dict.fromkeys(rows[name])) for name in ("prompt_id", "temperature", "seed"))
+    temperatures, seeds = sorted(temperatures), sorted(seeds)
+    step = len(seeds) + CELL_GAP
+    wide = step * len(temperatures) - CELL_GAP
+    size = min(7.0, 0.8 * 72 * (PAGE_WIDTH / columns - 1.1) / wide)
+    down = rows["prompt_id"].map(chosen.index).to_numpy()
+    across = (rows["temperature"].map(temperatures.index) * step + rows["seed"].map(seeds.index)).to_numpy()
+    for decision in ("", *DECISIONS):
+        here = rows["decision"].to_numpy() == str(decision)
+        look = {"color": DECISION_COLOURS[decision], "linewidth": 0} if isinstance(decision, Decision) else MISSING_CELL
+        axes.barh(down[here], 0.92, 0.86, across[here] + 0.04, **look)
+        if isinstance(decision, Decision) and size >= LEAST_LETTER:
+            for x, y in zip(across[here] + 0.5, down[here], strict=True):
+                letter: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": DECISION_INK[decision]}
+                axes.text(x, y, decision.value[0], fontsize=size, **letter)
+    middles = [turn * step + len(seeds) / 2 for turn in range(len(temperatures))]
+    axes.set_xticks(middles, [f"{t:g}" for t in temperatures])
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.1, wide + 0.1)
     name_rows(axes, [prompt[:10] for prompt in chosen], guide=False)
+    axes.set_ylim(most - 0.5, -0.5)  # rows of one height in every panel
     axes.tick_params(axis="y", labelsize=7, labelcolor=MUTED)
     axes.spines["bottom"].set_visible(False)

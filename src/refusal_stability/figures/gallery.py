@@ -165,11 +165,11 @@ GALLERY: tuple[Plate, ...] = (
     Plate(
         "decision_heatmap",
         depth.decision_heatmap,
-        ("per_prompt_metrics", "per_prompt_temperature"),
+        ("least_stable_decisions", "per_prompt_metrics"),
         "The prompts that waver most",
-        "A row is a prompt, the least stable first, named by the start of its id as in the table below; its responses "
-        "at each temperature are coloured by decision and sorted, because seeds of different prompts have nothing in "
-        "common.",
+        "A row is a prompt that got more than one decision, the least stable first, named by the start of its id as in "
+        "the table below; a cell is its response at one temperature with one seed, by colour and first letter of the "
+        "decision. Temperatures are set apart. Hatched cells have no decision.",
         wavering_in_words,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ LINE_END_WIDTH = 18
 DODGE = 0.012
 BAND_ALPHA = 0.16
 LEAST_SPAN = 0.05
+STUB_POINTS = 20.0
 
 
 def draw_lines(axes: Axes, table: pd.DataFrame, series: Sequence[Series], x: str, y: str) -> None:
@@ -52,7 +53,8 @@ def draw_lines(axes: Axes, table: pd.DataFrame, series: Sequence[Series], x: str
 def name_line_ends(axes: Axes, ends: Sequence[tuple[float, float, Series]]) -> None:
     """Write each series' name beside its line's last point (x, y); names keep clear of each other.
 
-    A thin line leads from a name to the line's end, and the marker is repeated, so that the two are matched in grey.
+    A thin line leads from a name to the line's end, and the marker is repeated (on a piece of the line where lines are
+    not all alike), so that the two are matched in grey.
     """
     if not ends:
         return
@@ -62,13 +64,21 @@ def name_line_ends(axes: Axes, ends: Sequence[tuple[float, float, Series]]) -> N
     sizes = [per_point * POINTS_A_LINE * (name.count("\n") + 1) for name in names]
     placed = spread([y for _, y, _ in ends], sizes, low, high)
     left, right = axes.get_xlim()
+    per_point_across = (right - left) / (axes.get_window_extent().width / axes.figure.dpi * 72)
     start = right + 0.01 * (right - left)
+    # A model has one colour and marker under all its interventions, so that a piece of its line must tell them apart.
+    dashed = len({str(one.line) for _, _, one in ends}) > 1
+    stub = STUB_POINTS if dashed else 0.0
     for (x, y, one), name, height in zip(ends, names, placed, strict=True):
         axes.plot([x, start], [y, height], color=one.colour, linewidth=0.6, alpha=0.55, clip_on=False, zorder=1.5)
-        axes.plot([start], [height], color=one.colour, marker=one.marker, markersize=4, clip_on=False, linestyle="none")
+        end = start + stub * per_point_across
+        look: dict[str, Any] = {"color": one.colour, "linestyle": one.line if dashed else "none", "clip_on": False}
+        axes.plot([start, end], [height, height], **look)
+        middle: dict[str, Any] = {"color": one.colour, "marker": one.marker, "markersize": 4, "clip_on": False}
+        axes.plot([(start + end) / 2], [height], linestyle="none", **middle)
         axes.annotate(
             name,
-            (start, height),
+            (end, height),
             xytext=(5, 0),
             textcoords="offset points",
             color=one.colour,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refusal_stability.figures.cast import Cast, Series
+from refusal_stability.figures.cast import Cast, Series, shown
 from refusal_stability.figures.house import percent
 from refusal_stability.figures.palette import CLUSTERS
+from refusal_stability.records import DECISIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from refusal_stability.figures.house import Tables
 
 MOST_NAMED = 8
+MOST_WORST = 3
+MOST_CATEGORIES = 24
+MOST_PAIRS = 6
 
 
 def with_interval(value: float, low: float, high: float, digits: int, unit: str = "") -> str:
@@ -151,7 +155,27 @@ def categories_in_words(tables: Tables, cast: Cast) -> str:
         ends = (("least stable", ordered.iloc[0]), ("most stable", ordered.iloc[-1]))
         return ", ".join(f"{word} {row['category']} (mean SSI {estimate(row, 'mean_ssi', 3)})" for word, row in ends)
 
-    return for_each(tables["categories"].dropna(subset=["mean_ssi"]), cast, say)
+    table = tables["categories"].dropna(subset=["mean_ssi"])
+    _, left_out = drawn_categories(table)
+    return for_each(table, cast, say) + (f" Drawn: {left_out}." if left_out else "")
+
+
+def drawn_categories(table: pd.DataFrame) -> tuple[list[str], str]:
+    """The categories that a figure has room for, in the table's order: the largest; and words on those it has not."""
+    sizes = table.groupby("category", sort=False)["n_prompts"].max()
+    chosen = set(sizes.sort_values(ascending=False, kind="stable").index[:MOST_CATEGORIES])
+    names = [str(name) for name in sizes.index if name in chosen]
+    return names, _out_of(len(names), len(sizes), "categories, those with most prompts")
+
+
+def drawn_pairs(table: pd.DataFrame) -> tuple[list[tuple[str, str]], str]:
+    """The pairs of judges that a figure has room for: the first; and words on those it has not."""
+    pairs = list(dict.fromkeys(zip(table["judge_a"], table["judge_b"], strict=True)))
+    return pairs[:MOST_PAIRS], _out_of(min(len(pairs), MOST_PAIRS), len(pairs), "pairs of judges")
+
+
+def _out_of(drawn: int, all_of_them: int, what: str) -> str:
+    return f"{drawn} of {all_of_them} {what}" if drawn < all_of_them else ""
 
 
 def sources_in_words(tables: Tables, cast: Cast) -> str:
@@ -174,13 +198,24 @@ def judges_in_words(tables: Tables, _: Cast) -> str:
         f"{row['n_both']:,} responses (kappa {estimate(row, 'cohens_kappa', 3)})"
         for _, row in pooled.iterrows()
     ]
-    return "; ".join(said) + "." if said else "No two judges decided the same response."
+    left_out = drawn_pairs(pooled)[1]
+    if not said:
+        return "No two judges decided the same response."
+    return "; ".join(said) + "." + (f" Drawn: {left_out}." if left_out else "")
 
 
 def wavering_in_words(tables: Tables, cast: Cast) -> str:
-    """How many prompts of each model got more than one decision."""
-    return for_each(
-        tables["per_prompt_metrics"],
-        cast,
-        lambda _, rows: f"{int(rows['flip'].sum()):,} of {len(rows):,} prompts got more than one decision",
-    )
+    """How many prompts of each model got more than one decision, and what the least stable of them got."""
+
+    def say(one: Series, rows: pd.DataFrame) -> str:
+        said = f"{int(rows['flip'].sum()):,} of {len(rows):,} prompts got more than one decision"
+        order = list(dict.fromkeys(one.of(tables["least_stable_decisions"])["prompt_id"]))[:MOST_WORST]
+        worst = [_one_prompt(row) for _, row in rows.set_index("prompt_id", drop=False).loc[order].iterrows()]
+        return f"{said}, the least stable {', '.join(worst)}" if worst else said
+
+    return for_each(tables["per_prompt_metrics"], cast, say)
+
+
+def _one_prompt(row: pd.Series) -> str:
+    counts = " ".join(f"{row[f'n_{d.value.lower()}']} {d.value}" for d in DECISIONS if row[f"n_{d.value.lower()}"])
+    return f"{shown(row['prompt_id'])[:10]} (SSI {row['ssi']:.2f}: {counts})"

@@ -47,6 +47,7 @@ ONE: dict[str, Callable[[Study, Settings], Rows]] = {
     "category_tests": categories.category_tests,
     "per_prompt_metrics": stability.per_prompt_metrics,
     "per_prompt_temperature": stability.per_prompt_temperature,
+    "least_stable_decisions": stability.least_stable_decisions,
 }
 
 

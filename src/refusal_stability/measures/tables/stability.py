@@ -17,6 +17,7 @@ from refusal_stability.measures.stability import MISSING, REFUSE, SCORINGS, K, b
 from refusal_stability.measures.tables.settings import ALL, DECISION_NAMES, Settings
 
 POOLED = float("nan")  # the temperature of rows that pool all temperatures
+MOST_UNSTABLE = 10
 CLUSTERS = np.array(["wavering", "steady refusal", "steady help", ""], dtype=object)
 
 
@@ -64,6 +65,23 @@ def per_prompt_temperature(study: Study, settings: Settings) -> pd.DataFrame:
             columns, index = _prompt_figures(group.counts_by_temperature[:, t], len(study.seeds), settings)
             frame = pd.DataFrame({name: values[index] for name, values in columns.items()})
             frames.append(frame.assign(**names(group), temperature=temperature, prompt_id=study.prompt_ids))
+    return pd.concat(frames, ignore_index=True)
+
+
+def least_stable_decisions(study: Study, settings: Settings) -> pd.DataFrame:
+    """Every single decision on the prompts that each group wavers most on: those that flip, the lowest ssi first.
+
+    At most `MOST_UNSTABLE` prompts a group; of equal ssi, first those with more decisions, then by id.
+    """
+    frames = []
+    for group in study.groups:
+        figures = describe(group.counts, settings.threshold)
+        order = np.lexsort((study.prompt_ids.astype(str), -figures["n"], figures["ssi"]))
+        chosen = order[figures["flip"][order]][:MOST_UNSTABLE]
+        place = [study.prompt_ids[chosen], study.temperatures, study.seeds]
+        index = pd.MultiIndex.from_product(place, names=["prompt_id", "temperature", "seed"])
+        frame = pd.DataFrame({"decision": DECISION_NAMES[group.codes[chosen].ravel()]}, index=index).reset_index()
+        frames.append(frame.assign(**names(group)))
     return pd.concat(frames, ignore_index=True)
 
 
