@@ -46,3 +46,25 @@ def test_the_bars_have_the_colours_of_the_decisions_in_their_shares() -> None:
     middle = int((single_run.TOP + 0.5 * single_run.ROW) * single_run.SCREEN_DPI)
     bar = pixels[middle, left + 2 : right - 2]
     assert {tuple(int(v) for v in pixel) for pixel in bar} == {(0xC8, 0x50, 0x1E)}
+
+
+LONG = "meta-llama/Llama-3.1-70B-Instruct-awq-int4-of-somebody + a-prompt-with-a-very-long-name T=0.7 seed=43"
+
+
+@pytest.mark.parametrize("title", ["llama T=0.7 seed=43", LONG, "W" * 300])
+def test_a_title_leaves_the_counts_free_and_keeps_its_two_ends(title: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes = {}
+
+    def spy(sheet, drawn, words) -> None:
+        boxes.update({word.get_text(): word.get_window_extent() for word in words[:2]})
+        draw_upon(sheet, drawn, words)
+
+    draw_upon = single_run._draw_upon
+    monkeypatch.setattr(single_run, "_draw_upon", spy)
+    run_png(GAPS, title)
+    shown, counts = boxes
+    assert counts == "3 decisions, 3 missing"
+    assert boxes[shown].x1 + 5 < boxes[counts].x0
+    start, _, end = shown.partition("…")
+    assert (title.startswith(start) and title.endswith(end)) if "…" in shown else shown == title
+    assert len(shown) > 15

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 SCREEN_DPI = 110
+LEFT = 0.12  # where the title begins, in inches
 CATEGORY_WIDTH = 31
 WIDTH, ROW, TOP, BOTTOM = 8.4, 0.2, 0.72, 0.58  # inches
 BARS, GRID = (2.35, 5.2), (6.15, 8.25)  # where the two panels lie, from left to right, in inches
@@ -72,10 +73,10 @@ def draw_run(rows: pd.DataFrame, title: str) -> Figure:
     counts = _counts_by_category(decided)
     sheet = _sheet(tuple((str(category), int(n)) for category, n in counts.sum(axis=1).items()))
     counted = f"{len(decided)} decisions, {len(rows) - len(decided)} missing"
-    words = [
-        sheet.plane.text(0.12, 0.1, title, va="top", weight="bold", fontsize=9),
-        sheet.plane.text(GRID[1], 0.1, counted, va="top", ha="right", color=MUTED),
-    ]
+    count = sheet.plane.text(GRID[1], 0.1, counted, va="top", ha="right", color=MUTED)
+    name = sheet.plane.text(LEFT, 0.1, title, va="top", weight="bold", fontsize=9)
+    _fit(name, GRID[1] - _width(count) - 0.25 - LEFT)
+    words = [name, count]
     boxes = _category_boxes(counts)
     if len(decided):
         tall = float(sheet.plane.get_ylim()[0]) - TOP - BOTTOM
@@ -87,6 +88,20 @@ def draw_run(rows: pd.DataFrame, title: str) -> Figure:
         ]
     _draw_upon(sheet, boxes, words)
     return sheet.figure
+
+
+def _width(text: Text) -> float:
+    """How wide a text is drawn, in inches."""
+    return float(text.get_window_extent().width) / SCREEN_DPI
+
+
+def _fit(text: Text, room: float) -> None:
+    """Cut a text that is too wide in its middle: it begins with the model and ends with temperature and seed."""
+    whole = text.get_text()
+    kept = len(whole)
+    while kept > 2 and (wide := _width(text)) > room:
+        kept = min(kept - 1, int(kept * room / wide))
+        text.set_text(f"{whole[: kept // 2]}…{whole[len(whole) - (kept - kept // 2) :]}")
 
 
 @lru_cache(maxsize=64)
