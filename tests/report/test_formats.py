@@ -110,6 +110,29 @@ def test_markdown_renders_hostile_text_as_text(text: str) -> None:
     assert rows == ["th"] * 3 + ["td"] * 3
 
 
+LINKS = (
+    "www.evil.example",
+    "see (www.evil.example/x|y), https://evil.example and HTTP://evil.example",
+    "@everyone #1 owner/repo#12 gh-3 someone@evil.example",
+    "`@a` ``` #2 |www.evil.example|",
+    "a|@b `c|www.evil.example`",
+)
+
+
+@pytest.mark.parametrize("text", LINKS)
+def test_no_word_that_github_makes_a_link_of_stands_in_markdown_but_as_code(text: str) -> None:
+    # GitHub looks for these in the text nodes that are left after every escape, and never in code.
+    rendered = MarkdownIt("commonmark").enable("table").render(markdown_report(report_of(text)))
+    plain = parsed(re.sub(r"<code[ >].*?</code>", " ", rendered, flags=re.DOTALL)).text
+    assert not re.search(r"@\w|#\d|gh-\d|www\.|://", plain, re.IGNORECASE)
+    rows = [tag for tag, _ in parsed(rendered).tags if tag in ("td", "th")]
+    assert rows == ["th"] * 3 + ["td"] * 3
+    headings = re.findall(r"<h2>(.*?)</h2>", rendered)
+    assert [" ".join(parsed(heading).text.split()) for heading in headings] == [" ".join(text.split())]
+    cells = re.findall(r"<td.*?>(.*?)</td>", rendered)
+    assert [" ".join(parsed(cell).text.split()) for cell in cells] == [" ".join(text.split())] * 3
+
+
 def test_markdown_code_cannot_close_its_own_fence() -> None:
     report = Report("t", "q", (Section("s", "S", code="a: ```\n````\n# not a heading"),))
     rendered = MarkdownIt("commonmark").render(markdown_report(report))

@@ -8,6 +8,8 @@ import unicodedata
 from refusal_stability.report.content import Kind, Report, Section, Table
 
 FIGURES_FOLDER = "figures"
+# What GitHub makes links of in plain text, after escapes and entities are gone: mentions, issues, addresses.
+LINKED = re.compile(r"@|#\d|\bgh-\d|www\.|://", re.IGNORECASE)
 PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&:$-])")
 
 
@@ -17,9 +19,10 @@ def markdown_report(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    return PUNCTUATION.sub(r"\\\1", shown(text))
+def escaped(text: str, in_table: bool = False) -> str:
+    """Text that Markdown shows as it is, on one line; a word that would become a link is set as code."""
+    words = (verbatim(w, in_table) if LINKED.search(w) else PUNCTUATION.sub(r"\\\1", w) for w in shown(text).split(" "))
+    return " ".join(words)
 
 
 def shown(text: str) -> str:
@@ -27,16 +30,16 @@ def shown(text: str) -> str:
     return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
 
 
-def verbatim(text: str) -> str:
+def verbatim(text: str, in_table: bool = False) -> str:
     """Other people's text in a code span: no link, image, mention or HTML in it takes effect."""
-    line = shown(text)
+    # A pipe ends a table's cell even inside a code span, where its escape is the only one that is honoured.
+    line = shown(text).replace("|", "\\|") if in_table else shown(text)
     fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", line)), default=0))
     return f"{fence} {line} {fence}" if line else ""
 
 
 def _cell(text: str, kind: Kind) -> str:
-    # A pipe ends a table's cell even inside a code span, where its escape is the only one that is honoured.
-    return verbatim(text).replace("|", "\\|") if kind == "verbatim" else escaped(text)
+    return verbatim(text, in_table=True) if kind == "verbatim" else escaped(text, in_table=True)
 
 
 def _section(section: Section) -> str:
@@ -55,7 +58,7 @@ def _section(section: Section) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "| " + " | ".join(escaped(c.heading) for c in table.columns) + " |"
+    head = "| " + " | ".join(escaped(c.heading, in_table=True) for c in table.columns) + " |"
     rule = "|" + "|".join("---:" if c.kind == "number" else "---" for c in table.columns) + "|"
     rows = (
         "| " + " | ".join(_cell(cell, c.kind) for cell, c in zip(row, table.columns, strict=True)) + " |"
