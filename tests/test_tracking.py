@@ -31,16 +31,18 @@ from refusal_stability.artifacts import (
     LABEL_TABLE,
     METRIC_TABLES,
     PROMPTS,
+    STORE,
     TRACKED,
     generation_file,
     label_file,
     metric_table,
     write_table,
 )
+from refusal_stability.engines.store import Session, Store
 from refusal_stability.engines.vllm import BATCH_ARGUMENTS, HARMLESS_ARGUMENTS
 from refusal_stability.params import ENGINE_SETTINGS, StudyParams, load_params
 from refusal_stability.records import StudyError
-from refusal_stability.run_plans import EFFORT_SETTINGS, formula_safe, plan_study
+from refusal_stability.run_plans import EFFORT_SETTINGS, formula_safe, plan_study, provenance
 from refusal_stability.run_plans.study import cell_of
 from refusal_stability.stages import track
 from refusal_stability.tracking import TrackingError
@@ -176,6 +178,80 @@ def test_a_run_leads_back_to_its_data(tracked: Path) -> None:
     dataset = run.inputs.dataset_inputs[0].dataset
     assert (dataset.name, dataset.digest) == ("prompts", hashlib.md5(PROMPTS.read_bytes()).hexdigest())
     assert json.loads(dataset.profile)["num_rows"] == N_PROMPTS
+
+
+def git(*command: str) -> str:
+    settings = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *settings, *command], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_every_run_leads_back_to_its_commit_its_data_in_dvc_and_the_engine_that_wrote_it(study: Path) -> None:
+    git("init")
+    git("add", "params.yaml")
+    git("commit", "-m", "first")
+    outs = {
+        "prompts": {"data/prompts/prompts.csv": "a1"},
+        "generate@one": {"data/generations/one": "b2.dir"},
+        "generate@two": {"data/generations/two": "c3.dir"},
+        "judge@one": {"data/labels/one": "d4.dir"},
+        "metrics": {"data/metrics": "e5.dir"},
+        "report": {"reports/report.html": "f6"},
+    }
+    stages = {
+        stage: {"cmd": "x", "outs": [{"path": path, "md5": md5} for path, md5 in paths.items()]}
+        for stage, paths in outs.items()
+    }
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    track.run(PARAMS)
+    for run in runs().values():
+        tags = run.data.tags
+        assert tags["mlflow.source.git.commit"] == git("rev-parse", "HEAD")
+        assert tags["git_changed_since"] == "no"
+        assert {key: value for key, value in tags.items() if key.startswith("dvc.")} == {
+            "dvc.prompts/prompts.csv": "a1",
+            "dvc.generations/one": "b2.dir",
+            "dvc.labels/one": "d4.dir",
+            "dvc.metrics": "e5.dir",
+        }
+
+
+@pytest.mark.parametrize(
+    ("path", "changed"), [("src/new.py", "yes"), ("params.yaml", "yes"), ("data/prompts/prompts.csv", "no")]
+)
+def test_a_run_says_whether_code_or_parameters_differ_from_the_commit(study: Path, path: str, changed: str) -> None:
+    git("init")
+    git("add", "params.yaml")
+    git("commit", "-m", "first")
+    Path(path).parent.mkdir(exist_ok=True)
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert provenance("one")["git_changed_since"] == changed
+
+
+def test_without_git_and_dvc_a_run_claims_no_commit_and_no_hash(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(study.parent))
+    assert set(provenance("one")) == {"mlflow.source.name", "mlflow.source.type"}
+
+
+def test_the_speed_is_that_of_all_sessions_of_the_engine_that_worked_last_and_of_no_other(study: Path) -> None:
+    worked = {"engine": "transformers", "engine_version": "5.1", "device": "cpu"}
+    with Store(STORE) as store:
+        for name, caption, identity, description, started, seconds, tokens in (
+            ("a", "one", "other weights", {"engine": "vllm"}, "2024-01-01T00:00:00Z", 9.0, 9_000),
+            ("b", "one", "these", {"engine": "transformers", "device": "before"}, "2024-01-02T00:00:00Z", 4.0, 100),
+            ("c", "two", "these", {"engine": "vllm"}, "2024-01-03T00:00:00Z", 7.0, 7_000),
+            ("d", "one", "these", worked, "2024-01-04T00:00:00Z", 8.04, 200),
+            ("e", "judge one", "these", {"engine": "vllm"}, "2024-01-05T00:00:00Z", 5.0, 5_000),
+        ):
+            session = Session(name, caption, identity, json.dumps(description), started, seconds)
+            store.save_session(replace(session, completions=10, prompt_tokens=50, completion_tokens=tokens))
+    track.run(PARAMS)
+    for run in runs().values():
+        speed = {key: value for key, value in run.data.metrics.items() if key.startswith("speed/")}
+        # 100 + 200 tokens in 4 + 8.04 seconds: 24.917 a second.
+        of_the_model = {"speed/model_tokens": 300, "speed/model_seconds": 12.0, "speed/tokens_per_second": 24.9}
+        assert speed == (of_the_model if run.data.tags["level"] == "model" else {})
+        assert worked.items() <= run.data.tags.items()
 
 
 def test_a_runs_tables_name_the_decisions_that_depart_from_the_majority(tracked: Path) -> None:

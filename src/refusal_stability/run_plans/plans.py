@@ -230,7 +230,8 @@ def _aside(study: Study, model: str) -> tuple[dict[str, float], dict[str, str]]:
     tags = dict(study.provenance.get(model, {}))
     if speed is None:
         return {}, tags
-    metrics = {"speed/tokens": float(speed.tokens), "speed/seconds": round(speed.seconds, 1)}
+    # Of the model, not of this parent: the store times a model's whole grid, every intervention in one session.
+    metrics = {"speed/model_tokens": float(speed.tokens), "speed/model_seconds": round(speed.seconds, 1)}
     if speed.seconds > 0:
         metrics["speed/tokens_per_second"] = round(speed.tokens / speed.seconds, 1)
     return metrics, tags | {str(key): str(value) for key, value in speed.description.items()}

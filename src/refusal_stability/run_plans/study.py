@@ -49,7 +49,10 @@ EFFORT_SETTINGS = frozenset(
 
 @dataclass(frozen=True)
 class Speed:
-    """What generating one model's responses took, and with what; true of a machine, not of the study."""
+    """What generating with one model took in all, and with what; true of a machine, not of the study.
+
+    Sessions of the store are what is timed: one holds every intervention, and perhaps a grid that was asked earlier.
+    """
 
     tokens: int
     seconds: float

@@ -75,7 +75,7 @@ def _rows(condition: Condition, judge: str) -> pd.DataFrame:
 
 
 def _speed(params: StudyParams) -> dict[str, Speed]:
-    """Each model's generation as the store recorded it: all sessions of the engine that worked last."""
+    """Each model's generation as the store recorded it: all sessions of the engine that worked last, summed."""
     if not STORE.is_file():
         return {}
     with Store(STORE) as store:
