@@ -162,11 +162,11 @@ def test_a_run_shows_its_rows_of_the_metric_tables(tracked: Path) -> None:
     for metric, table, column in (
         ("decisions/comply_rate", configuration, "comply_rate"),
         ("decisions/refuse_rate_low", configuration, "refuse_rate_low"),
-        ("agreement/with_majority_high", configuration, "agreement_high"),
+        ("agreement/majority_high", configuration, "agreement_high"),
         ("flips/n_caused", configuration, "n_flips_caused"),
-        ("stability/ssi_within_temperature", within, "mean_ssi"),
-        ("stability/ssi_pooled", pooled, "mean_ssi"),
-        ("stability/ssi_pooled_low", pooled, "mean_ssi_low"),
+        ("ssi/within_T", within, "mean_ssi"),
+        ("ssi/pooled", pooled, "mean_ssi"),
+        ("ssi/pooled_low", pooled, "mean_ssi_low"),
     ):
         assert metrics[metric] == round(float(table[column].item()), 4), metric
 
@@ -494,8 +494,8 @@ def test_figures_that_are_not_defined_are_left_out(study: Path) -> None:
     write_table(table.assign(spearman_ssi_comply_rate=float("nan")), path, contract)
     track.run(PARAMS)
     metrics = runs()["Model One"].data.metrics
-    assert "stability/spearman_ssi_comply_rate" not in metrics
-    assert "stability/ssi_pooled" in metrics
+    assert "ssi/spearman_comply_rate" not in metrics
+    assert "ssi/pooled" in metrics
 
 
 def test_a_text_that_a_spreadsheet_would_run_is_shown_with_an_apostrophe() -> None:
@@ -528,11 +528,40 @@ def test_the_saved_views_show_columns_that_the_runs_have(tracked: Path) -> None:
         state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
         shown = client.search_runs([client.get_experiment_by_name("small").experiment_id], state["searchFilter"])
         assert len(shown) == (8 if view["name"] == "Configurations" else 2)
+        assert {"params.`intervention`"} <= set(state["selectedColumns"])
         for run in shown:
             named = {f"params.`{name}`" for name in run.data.params} | {
                 f"metrics.`{name}`" for name in run.data.metrics
             }
             assert set(state["selectedColumns"]) <= named
+
+
+def test_the_views_list_runs_as_the_study_names_them_also_after_some_were_logged_again(study: Path) -> None:
+    write_params(sampling={"temperatures": [0.0, 0.7], "seeds": [9, 10]})
+    for condition in load_params(PARAMS).conditions("one"):
+        twin = replace(condition, seed=condition.seed + 33)
+        for file in (generation_file, label_file):
+            shutil.copy(file(twin), file(condition))
+            table = file(condition).read_text(encoding="utf-8")
+            file(condition).write_text(table.replace(f",{twin.seed},", f",{condition.seed},"), encoding="utf-8")
+    compute_metrics()
+    track.run(PARAMS)
+    client = tracking._client(tracking.local_store())
+    first = runs()["Model One T=0 seed=9"].info.run_id
+    client.delete_run(first)
+    track.run(PARAMS)
+    experiment = client.get_experiment_by_name("small")
+    view = json.loads(experiment.tags["mlflow.sharedViewState.configurations"])
+    state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
+    order = [f"{state['orderByKey']} ASC"]
+    shown = client.search_runs([experiment.experiment_id], state["searchFilter"], order_by=order)
+    assert [run.info.run_name for run in shown] == [
+        f"{name} T={temperature} seed={seed}"
+        for name in ("Model One", "Model One + careful")
+        for temperature in ("0", "0.7")
+        for seed in (9, 10)
+    ]
+    assert shown[0].info.run_id != first
 
 
 def test_every_plan_has_a_cell_of_its_own(tracked: Path) -> None:

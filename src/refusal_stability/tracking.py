@@ -26,7 +26,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pandas as pd
 
 from refusal_stability.records import StudyError
-from refusal_stability.run_plans import RunPlan, Study, saved_views
+from refusal_stability.run_plans import POSITION, RunPlan, Study, saved_views
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
@@ -101,8 +101,10 @@ def log_plans(plans: Sequence[RunPlan], study: Study, prompts: Path, uri: str) -
         kept_runs = {p.cell: next((r for r in found.get(p.cell, []) if _is_current(r, p)), None) for p in plans}
         prepared = _prepared([plan for plan in plans if kept_runs[plan.cell] is None])
         with closing(prepared):
-            for plan in track(plans, "tracking", console=screen, transient=True, disable=not screen.is_terminal):
-                aside = {STUDY_DIGEST: study.digest} | ({PARENT: run_ids[plan.parent]} if plan.parent else {})
+            quiet = not screen.is_terminal
+            for position, plan in enumerate(track(plans, "tracking", console=screen, transient=True, disable=quiet)):
+                aside = {STUDY_DIGEST: study.digest, POSITION: f"{position:05d}"}
+                aside |= {PARENT: run_ids[plan.parent]} if plan.parent else {}
                 versions = found.pop(plan.cell, [])
                 kept = kept_runs[plan.cell]
                 if kept is None:

@@ -27,10 +27,11 @@ import pytest
 
 from refusal_stability import tracking
 from refusal_stability.artifacts import metric_table
+from refusal_stability.run_plans.views import PARALLEL_METRICS
 from refusal_stability.stages import track
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 pytestmark = pytest.mark.browser
 
@@ -61,7 +62,8 @@ class Tracked:
     address: str
     page: str
     runs: dict[str, Any]
-    agreement: pd.DataFrame
+    by_run: pd.DataFrame
+    by_temperature: pd.DataFrame
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +87,9 @@ def tracked(
         client = tracking._client(tracking.local_store())
         experiment = client.get_experiment_by_name("quickstart")
         runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id], max_results=1000)}
-        agreement = metric_table("aggregate_by_configuration")
+        tables = metric_table("aggregate_by_configuration"), metric_table("aggregate_by_temperature")
         with serving(folder) as address:
-            yield Tracked(address, f"{address}/#/experiments/{experiment.experiment_id}", runs, agreement)
+            yield Tracked(address, f"{address}/#/experiments/{experiment.experiment_id}", runs, *tables)
     finally:
         os.chdir(before)
 
@@ -153,6 +155,24 @@ def visit(page: Page, address: str, wait_for: str) -> None:
     page.get_by_text(wait_for).first.wait_for()
 
 
+def rows_of(page: Page) -> list[dict[str, str]]:
+    """The table's rows from the top, as far as they are drawn: column -> what its cell says."""
+    found = page.locator("[role=gridcell][col-id]").evaluate_all(
+        "all => all.map(e => [Number(e.closest('[row-index]').getAttribute('row-index')),"
+        " e.getAttribute('col-id'), e.innerText.split('\\n').pop()])"
+    )
+    rows: dict[int, dict[str, str]] = {}
+    for number, column, text in found:
+        rows.setdefault(number, {})[column] = text
+    return [rows[number] for number in sorted(rows) if "params.`seed`" in rows[number]]
+
+
+def axes_of(plot: Locator) -> list[str]:
+    """The names of a plot's axes, from left to right, as they are written there."""
+    places = plot.evaluate_all("all => all.map(e => [e.getBoundingClientRect().x, e.textContent])")
+    return [name for _, name in sorted(places)]
+
+
 def shoot(page: Page, name: str) -> None:
     if SCREENSHOTS is not None:
         page.wait_for_timeout(1500)
@@ -168,20 +188,30 @@ def test_the_table_of_runs_opens_with_the_metrics_that_matter(page: Page, tracke
         "all => all.map(e => [e.getBoundingClientRect().x, e.getAttribute('col-id')])"
     )
     shown = [column for _, column in sorted(headers) if column.startswith(("params.", "metrics."))]
-    assert shown[:4] == [
+    assert shown[:6] == [
+        "params.`model`",
         "params.`temperature`",
         "params.`seed`",
-        "metrics.`stability/ssi_within_temperature`",
-        "metrics.`agreement/with_majority`",
+        "metrics.`ssi/within_T`",
+        "metrics.`agreement/majority`",
+        "metrics.`flips/n_caused`",
     ]
-    name = "reference-wavering T=1 seed=46"
-    place = "model == 'reference-wavering' and temperature == 1 and seed == 46"
-    expected = round(float(tracked.agreement.query(place)["agreement"].item()), 4)
-    assert tracked.runs[name].data.metrics["agreement/with_majority"] == expected
-    cells = page.locator("[role=gridcell][col-id='metrics.`agreement/with_majority`']").all_inner_texts()
-    values = {run.data.metrics.get("agreement/with_majority") for run in tracked.runs.values()}
-    assert len(cells) >= 10
-    assert {float(cell) for cell in cells} <= values
+    rows = rows_of(page)
+    # By model, temperature and seed as the study names them, ascending.
+    first = [f"reference-steady T={temperature} seed={seed}" for temperature in (0, 0.3) for seed in range(42, 47)]
+    assert [row["attributes.`Run Name`"] for row in rows][:10] == first
+    for row in rows:
+        model, temperature, seed = (row[f"params.`{name}`"] for name in ("model", "temperature", "seed"))
+        assert row["attributes.`Run Name`"] == f"{model} T={temperature} seed={seed}"
+        place = f"model == '{model}' and temperature == {temperature}"
+        run = tracked.by_run.query(f"{place} and seed == {seed}").iloc[0]
+        within = tracked.by_temperature.query(place).iloc[0]
+        for metric, expected in (
+            ("ssi/within_T", within["mean_ssi"]),
+            ("agreement/majority", run["agreement"]),
+            ("flips/n_caused", run["n_flips_caused"]),
+        ):
+            assert float(row[f"metrics.`{metric}`"]) == round(float(expected), 4), (row, metric)
     shoot(page, "mlflow_runs")
 
 
@@ -192,22 +222,29 @@ def test_the_charts_open_on_parallel_coordinates_over_model_temperature_seed_and
     plot = page.locator("svg").filter(has_text="temperature").first
     plot.wait_for()
     page.wait_for_timeout(1000)
-    text = plot.text_content() or ""
-    for axis in ("model", "temperature", "seed", "decisions/comply_rate"):
-        assert axis in text
+    names = {"model", "temperature", "seed", *PARALLEL_METRICS}
+    titles = plot.locator("text").filter(has_text=re.compile("|".join(f"^{re.escape(name)}$" for name in names)))
+    assert axes_of(titles) == ["model", "temperature", "seed", *PARALLEL_METRICS]
+    # Nothing of a name lies beyond the chart.
+    frame = plot.bounding_box()
+    assert frame is not None
+    ends = titles.evaluate_all("all => all.map(e => e.getBoundingClientRect().right)")
+    assert max(ends) <= frame["x"] + frame["width"]
     assert page.get_by_text("Showing all runs").count()
-    shoot(page, "mlflow_compare")
+    shoot(page, "mlflow_charts")
 
 
 def test_the_comparison_of_chosen_runs_picks_what_varies(page: Page, tracked: Tracked) -> None:
-    chosen = [run for name, run in tracked.runs.items() if name.endswith("seed=42")]
-    assert len(chosen) == 8
+    chosen = [run for name, run in tracked.runs.items() if name.endswith(("seed=42", "seed=43"))]
+    assert len(chosen) == 16
     ids = json.dumps([run.info.run_id for run in chosen], separators=(",", ":"))
     experiments = json.dumps([chosen[0].info.experiment_id])
-    visit(page, f"{tracked.address}/#/compare-runs?runs={ids}&experiments={experiments}", "Comparing 8 Runs")
-    page.locator("svg .axis-title").first.wait_for()
-    axes = page.locator("svg .axis-title").all_text_contents()
-    assert axes == ["model", "temperature", "stability/ssi_within_temperature"]
+    visit(page, f"{tracked.address}/#/compare-runs?runs={ids}&experiments={experiments}", "Comparing 16 Runs")
+    titles = page.locator("svg .axis-title")
+    titles.first.wait_for()
+    assert sorted(axes_of(titles)) == ["model", "seed", "ssi/within_T", "temperature"]
+    assert axes_of(titles)[-1] == "ssi/within_T"
+    shoot(page, "mlflow_compare")
 
 
 def test_a_runs_page_leads_to_its_parent_its_data_and_its_code(page: Page, tracked: Tracked) -> None:
@@ -230,7 +267,6 @@ def test_what_a_model_wrote_is_shown_as_text_and_runs_nowhere(page: Page, tracke
     assert any("![x](http://127.0.0.1:9/leak.png)" in cell for cell in shown)
     assert any(cell.startswith("'=HYPERLINK") for cell in shown)
     assert page.evaluate("window.harmed") is None
-    shoot(page, "mlflow_table")
 
 
 def decisions_against_majority(run: Any) -> set[str]:
@@ -243,4 +279,3 @@ def test_a_runs_figure_is_drawn_in_the_page(page: Page, tracked: Tracked) -> Non
     place = f"{tracked.page}/runs/{run.info.run_id}/artifacts/run.png?workflowType=machine_learning"
     visit(page, place, "run.png")
     page.wait_for_function("[...document.images].some(image => image.naturalWidth > 600)")
-    shoot(page, "mlflow_run")

@@ -4,10 +4,11 @@ from refusal_stability.run_plans.plans import RunPlan, plan_study, tracked_summa
 from refusal_stability.run_plans.previews import formula_safe
 from refusal_stability.run_plans.provenance import file_md5, provenance
 from refusal_stability.run_plans.study import EFFORT_SETTINGS, Speed, Study
-from refusal_stability.run_plans.views import saved_views
+from refusal_stability.run_plans.views import POSITION, saved_views
 
 __all__ = [
     "EFFORT_SETTINGS",
+    "POSITION",
     "RunPlan",
     "Speed",
     "Study",

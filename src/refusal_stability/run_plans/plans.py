@@ -26,13 +26,14 @@ DIGITS = 4
 NEEDED = ("aggregate_by_model", "aggregate_by_temperature", "aggregate_by_configuration", "per_prompt_metrics")
 SAMPLED_WITH = ("top_p", "top_k", "max_tokens")
 PROMPT_FACTS = ("prompt_id", "category", "majority", "ssi")
-# Metric in MLflow -> column of a metric table; what stands before the slash is the section of MLflow's charts.
+# Metric in MLflow -> column of a metric table; what stands before the slash is the section of MLflow's charts. Up to 21
+# characters stay readable as the name of an axis.
 BOUNDS = ("", "_low", "_high")
 RUN_METRICS = {
     "decisions/refuse_rate": "refuse_rate",
     "decisions/partial_rate": "partial_rate",
     "decisions/comply_rate": "comply_rate",
-    "agreement/with_majority": "agreement",
+    "agreement/majority": "agreement",
 }
 RUN_COUNTS = {
     "agreement/n_against_majority": "n_against_majority",
@@ -40,12 +41,12 @@ RUN_COUNTS = {
     "counts/n_responses": "n_responses",
     "counts/n_missing": "n_missing",
 }
-TEMPERATURE_METRICS = {"stability/ssi_within_temperature": "mean_ssi"}
-POOLED_METRICS = {"stability/ssi_pooled": "mean_ssi"}
+TEMPERATURE_METRICS = {"ssi/within_T": "mean_ssi"}
+POOLED_METRICS = {"ssi/pooled": "mean_ssi"}
 MODEL_METRICS = POOLED_METRICS | {
-    "stability/ssi_pairwise": "mean_ssi_pairwise",
-    "stability/pct_unstable": "pct_unstable",
-    "stability/spearman_ssi_comply_rate": "spearman_ssi_comply_rate",
+    "ssi/pairwise": "mean_ssi_pairwise",
+    "ssi/pct_unstable": "pct_unstable",
+    "ssi/spearman_comply_rate": "spearman_ssi_comply_rate",
     "flips/pct_flipped": "pct_flipped",
     "decisions/refuse_rate": "mean_refuse_rate",
     "decisions/partial_rate": "mean_partial_rate",

@@ -12,25 +12,27 @@ from refusal_stability.records import canonical_json
 from refusal_stability.run_plans.study import Study
 
 RUN_VIEW = (
-    "stability/ssi_within_temperature",
-    "agreement/with_majority",
+    "ssi/within_T",
+    "agreement/majority",
     "flips/n_caused",
     "decisions/refuse_rate",
     "decisions/partial_rate",
     "decisions/comply_rate",
 )
 MODEL_VIEW = (
-    "stability/ssi_pooled",
-    "stability/ssi_pooled_low",
-    "stability/ssi_pooled_high",
+    "ssi/pooled",
+    "ssi/pooled_low",
+    "ssi/pooled_high",
     "flips/pct_flipped",
-    "stability/pct_unstable",
+    "ssi/pct_unstable",
     "decisions/refuse_rate",
     "decisions/partial_rate",
     "decisions/comply_rate",
 )
+# The tag that holds a run's place in the study: by model, intervention, temperature and seed, as the study names them.
+POSITION = "position"
 # The last one gives the lines their colour.
-PARALLEL_METRICS = ("decisions/comply_rate", "stability/ssi_within_temperature", "agreement/with_majority")
+PARALLEL_METRICS = ("decisions/comply_rate", "agreement/majority", "ssi/within_T")
 
 
 def saved_views(study: Study) -> dict[str, str]:
@@ -44,6 +46,8 @@ def saved_views(study: Study) -> dict[str, str]:
         name for name, values in (("model", params.models), ("intervention", params.interventions)) if len(values) > 1
     ]
     axes = [*varying, "temperature", "seed"]
+    # One order key is all that a view may have, and MLflow breaks ties by the newest run first.
+    order = f"tags.`{POSITION}`"
     chart = {
         "uuid": "configurations",
         "type": "PARALLEL",
@@ -53,9 +57,9 @@ def saved_views(study: Study) -> dict[str, str]:
         "showAllRuns": True,
     }
     section = {"uuid": "comparison", "name": "comparison", "display": True, "isReordered": True, "columns": 1}
-    runs = _view(study, "run", axes[len(varying) :], RUN_VIEW, "params.`temperature`")
+    runs = _view(study, "run", axes, RUN_VIEW, order)
     charts = {"compareRunCharts": [chart], "compareRunSections": [section]}
-    models = _view(study, "model", ["model", "intervention"], MODEL_VIEW, "attributes.start_time")
+    models = _view(study, "model", ["model", "intervention"], MODEL_VIEW, order)
     views = {"configurations": ("Configurations", runs | charts), "models": ("Models", models)}
     return {
         f"mlflow.sharedViewState.{key}": json.dumps(
@@ -66,7 +70,7 @@ def saved_views(study: Study) -> dict[str, str]:
 
 
 def _view(study: Study, level: str, params: Sequence[str], metrics: Sequence[str], order: str) -> dict[str, Any]:
-    names = {f"params.`{name}`": 100 for name in params}
+    names = {f"params.`{name}`": 60 if name == "seed" else 100 if name == "temperature" else 150 for name in params}
     names |= {f"metrics.`{name}`": 30 + 7 * len(name) for name in metrics}
     first = "attributes.`Run Name`"
     return {
@@ -79,7 +83,7 @@ def _view(study: Study, level: str, params: Sequence[str], metrics: Sequence[str
         "modelVersionFilter": "All Runs",
         "selectedColumns": list(names),
         "columnOrder": [first, *names],
-        "columnWidths": {first: 280, **names},
+        "columnWidths": {first: 250, **names},
         "runsHiddenMode": "SHOW_ALL",
         "isAccordionReordered": True,
     }
