@@ -42,7 +42,7 @@ from refusal_stability.engines.store import Session, Store
 from refusal_stability.engines.vllm import BATCH_ARGUMENTS, HARMLESS_ARGUMENTS
 from refusal_stability.params import ENGINE_SETTINGS, StudyParams, load_params
 from refusal_stability.records import StudyError
-from refusal_stability.run_plans import EFFORT_SETTINGS, formula_safe, plan_study, provenance
+from refusal_stability.run_plans import EFFORT_SETTINGS, plan_study, provenance
 from refusal_stability.run_plans.study import cell_of
 from refusal_stability.stages import track
 from refusal_stability.tracking import TrackingError
@@ -496,14 +496,6 @@ def test_figures_that_are_not_defined_are_left_out(study: Path) -> None:
     metrics = runs()["Model One"].data.metrics
     assert "ssi/spearman_comply_rate" not in metrics
     assert "ssi/pooled" in metrics
-
-
-def test_a_text_that_a_spreadsheet_would_run_is_shown_with_an_apostrophe() -> None:
-    table = pd.DataFrame({"text": ["=1+1", "+1", "-1", "@a", "\tx", "plain", "a=b", ""], "number": [-1.5] * 8})
-    shown = formula_safe(table)
-    assert list(shown["text"]) == ["'=1+1", "'+1", "'-1", "'@a", "'\tx", "plain", "a=b", ""]
-    assert list(shown["number"]) == [-1.5] * 8
-    assert table["text"][0] == "=1+1"
 
 
 def test_no_cell_of_a_logged_table_starts_a_formula(tracked: Path) -> None:

@@ -16,7 +16,7 @@ from refusal_stability.explorer.links import LOWEST, Known, View
 from refusal_stability.figures.cast import Series
 from refusal_stability.params import PARAMS_FILE, StudyParams, load_params
 from refusal_stability.records import NO_INTERVENTION, Condition, StudyError
-from refusal_stability.run_plans import formula_safe
+from refusal_stability.spreadsheets import formula_safe
 
 Decisions = Mapping[Condition, views.Decided]
 HERE = Path(__file__).parent

@@ -12,10 +12,9 @@ from refusal_stability.judging import JudgingError
 from refusal_stability.judging.comparison import LABELS
 from refusal_stability.params import NO_JUDGE_NAMES
 from refusal_stability.records import content_hash
+from refusal_stability.spreadsheets import safe_text
 
 COLUMNS = ["item_id", "prompt", "response", "label", "note"]
-# A spreadsheet takes a cell that begins like this for a formula.
-FORMULA = re.compile(r"^[=+\-@\t\r]")
 REVIEWER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 SHOWN = 5
 BYTE_ORDER_MARK = "\ufeff"
@@ -48,7 +47,7 @@ def write_form(form: pd.DataFrame, path: Path) -> None:
         raise JudgingError(f"{path}: exists already and may hold labels; import it, or move it away")
     safe = form.copy()
     for column in ("prompt", "response"):
-        safe[column] = ["'" + text if FORMULA.match(text) else text for text in safe[column]]
+        safe[column] = safe[column].map(safe_text)
     with atomic_write(path) as file:
         # The mark tells spreadsheets that the text is UTF-8.
         file.write(BYTE_ORDER_MARK + safe.to_csv(index=False))

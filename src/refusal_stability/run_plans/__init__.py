@@ -1,7 +1,6 @@
 """A study as the runs that MLflow should show: what each is named, holds and shows, as plain data."""
 
 from refusal_stability.run_plans.plans import RunPlan, plan_study, tracked_summary
-from refusal_stability.run_plans.previews import formula_safe
 from refusal_stability.run_plans.provenance import file_md5, provenance
 from refusal_stability.run_plans.study import EFFORT_SETTINGS, Speed, Study
 from refusal_stability.run_plans.views import POSITION, saved_views
@@ -13,7 +12,6 @@ __all__ = [
     "Speed",
     "Study",
     "file_md5",
-    "formula_safe",
     "plan_study",
     "provenance",
     "saved_views",

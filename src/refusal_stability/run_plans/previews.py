@@ -6,19 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from refusal_stability.spreadsheets import formula_safe
+
 EXCERPT = 600
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def formula_safe(table: pd.DataFrame) -> pd.DataFrame:
-    """A table for people's spreadsheets: a text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    shown = table.copy()
-    for column in shown.select_dtypes(object):
-        shown[column] = [
-            f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
-            for value in shown[column]
-        ]
-    return shown
 
 
 def write_preview(table: pd.DataFrame, path: Path) -> None:

@@ -1,0 +1,24 @@
+"""What a spreadsheet would run as a formula, and how a table is written so that it does not."""
+
+from __future__ import annotations
+
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def safe_text(text: str) -> str:
+    """Text that a spreadsheet shows as text: what it would run as a formula gets a leading apostrophe."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def formula_safe(table: pd.DataFrame) -> pd.DataFrame:
+    """A table for people's spreadsheets: `safe_text` in every column that can hold text, whatever its type."""
+    shown = table.copy()
+    for name, column in table.items():
+        if is_numeric_dtype(column) or is_bool_dtype(column) or is_datetime64_any_dtype(column):
+            continue
+        values = [safe_text(value) if isinstance(value, str) else value for value in column]
+        shown[name] = pd.Series(values, index=table.index, dtype=object)
+    return shown
