@@ -1,8 +1,13 @@
-"""The explorer in a real browser, over a study whose every text would do harm if it were taken for more than text."""
+"""The explorer in a real browser, over a study whose every text would do harm if it were taken for more than text.
+
+The last tests look at a quickstart study as a person does: with RS_STUDY set to the folder of a finished one, at that
+instead of decisions drawn at random; with RS_SCREENSHOTS set to a folder, what they see is saved there as images.
+"""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 import os
 import re
@@ -28,6 +33,7 @@ from explored_study import (
     N_PROMPTS,
     NO_ANSWER,
     PROMPT_TEXTS,
+    REASONING,
     SCRIPT,
     write_explored_study,
 )
@@ -35,7 +41,7 @@ from explored_study import (
 from refusal_stability.artifacts import GENERATION_TABLE, LABEL_TABLE, generation_file, label_file, read_table
 from refusal_stability.explorer.links import cell_key
 from refusal_stability.explorer.study import PER_PROMPT
-from refusal_stability.explorer.views import LETTERS, visible
+from refusal_stability.explorer.views import LETTERS, WIDTHS, visible
 from refusal_stability.records import Condition
 
 if TYPE_CHECKING:
@@ -49,6 +55,12 @@ ROW_HEIGHT = 35
 WAIT = 60_000
 SIZE: Any = {"width": 1500, "height": 1700}
 FOLD = "Response (may hold harmful text; click to unfold)"
+WHY = "Reasoning of the judges (may quote the response; click to unfold)"
+# A laptop's window, as in the pictures of the docs.
+SMALL: Any = {"width": 1300, "height": 1180}
+# Resolved here: fixtures change the working directory.
+SCREENSHOTS = Path(os.environ["RS_SCREENSHOTS"]).resolve() if os.environ.get("RS_SCREENSHOTS") else None
+STUDY = Path(os.environ["RS_STUDY"]).resolve() if os.environ.get("RS_STUDY") else None
 AT = "answering/none/0.7/43"
 CONTRAST = """elements => {
   const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
@@ -83,13 +95,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., 
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The explorer on a free port of loopback, started by its own command."""
+def serving(folder: Path, log: Path) -> Iterator[str]:
+    """The explorer on a free port of loopback, started by its own command; what it says goes into `log`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "refusal_stability.cli", "explore", "--headless", "--port", str(port)]
-    log = folder / "explorer.log"
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
     try:
@@ -108,8 +119,8 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with serving(folder) as address:
+def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(folder, tmp_path_factory.mktemp("log") / "explorer.log") as address:
         yield address
 
 
@@ -129,6 +140,12 @@ def browser() -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(browser: BrowserContext, address: str) -> Iterator[Page]:
+    with careful(browser, address) as page:
+        yield page
+
+
+@contextmanager
+def careful(browser: BrowserContext, address: str) -> Iterator[Page]:
     """A page that must ask nobody but the server, run nothing of a text, and log no error."""
     page = browser.new_page()
     page.set_default_timeout(WAIT)
@@ -159,7 +176,7 @@ def visit(page: Page, address: str, **query: str) -> None:
     from urllib.parse import urlencode
 
     page.goto(f"{address}/?{urlencode(query)}" if query else address)
-    page.get_by_text(f"of {ROWS} rows").wait_for()
+    page.get_by_text(re.compile(r"of \d+ rows")).wait_for()
     page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
     page.wait_for_timeout(500)
 
@@ -174,6 +191,35 @@ def wait_for_query(page: Page, part: str) -> None:
 
 def cell(page: Page, key: str) -> Locator:
     return page.locator(f"button[data-key='{key}']")
+
+
+# What the list draws stands beside its canvas for screen readers: the ids of the rows that are on the screen.
+CELLS = """[...document.querySelectorAll('[data-testid=stDataFrame] [role=row]')].slice(1)
+    .map(row => row.lastElementChild.textContent + ',').join('')"""
+HEADS = "[data-testid=stDataFrame] [role=columnheader]"
+
+
+def heads(page: Page) -> list[str]:
+    """The names of the list's columns that are on the screen."""
+    return page.locator(HEADS).all_text_contents()
+
+
+def click_head(page: Page, name: str, from_end: int = 0) -> None:
+    """Click a column's name, or so far `from_end` of its head, in a `SMALL` window: a wider one stretches them."""
+    page.locator(HEADS, has_text=re.compile(f"^{re.escape(name)}$")).wait_for(state="attached")
+    box = page.locator("[data-testid=stDataFrame]").bounding_box()
+    assert box is not None
+    start = sum(WIDTHS[head] for head in heads(page)[: heads(page).index(name)])
+    place = WIDTHS[name] - from_end if from_end else 10
+    page.mouse.move(box["x"] + start + place, box["y"] + ROW_HEIGHT / 2)
+    page.wait_for_timeout(300)
+    page.mouse.click(box["x"] + start + place, box["y"] + ROW_HEIGHT / 2)
+
+
+def click_row(page: Page, number: int) -> None:
+    box = page.locator("[data-testid=stDataFrame]").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 60, box["y"] + ROW_HEIGHT * (number + 1.5))
 
 
 def text_at(folder: Path, condition: Condition, prompt_id: str) -> str:
@@ -204,11 +250,62 @@ def test_filters_narrow_the_list_and_stand_in_the_address(page: Page, address: s
     wait_for_query(page, "models=labelled")
 
 
+def test_a_category_keeps_the_prompts_that_have_it_among_theirs(page: Page, address: str, folder: Path) -> None:
+    visit(page, address)
+    page.get_by_role("combobox", name="Categories").click()
+    page.get_by_role("option", name="fraud", exact=True).click()
+    lines = list(csv.DictReader((folder / PER_PROMPT).open(encoding="utf-8")))
+    having = [line for line in lines if "fraud" in line["category"].split("|")]
+    assert 0 < len(having) < ROWS
+    page.get_by_text(f"{len(having)} of {ROWS} rows").wait_for()
+    wait_for_query(page, "categories=fraud")
+    page.get_by_role("option", name="plain", exact=True).click()
+    either = len(having) + sum(line["category"] == "plain" for line in lines)
+    page.get_by_text(f"{either} of {ROWS} rows").wait_for()
+
+
+def test_a_click_on_a_columns_head_orders_the_list_and_the_next_prompt_follows_it(
+    page: Page, address: str, folder: Path
+) -> None:
+    page.set_viewport_size(SMALL)
+    visit(page, address, models="answering", interventions="none")
+    lines = list(csv.DictReader((folder / PER_PROMPT).open(encoding="utf-8")))
+    mine = [line for line in lines if (line["model"], line["intervention"]) == ("answering", "none")]
+    # Ties stay in the prompt file's order, which is that of the ids here.
+    by_ssi = sorted(mine, key=lambda line: (-float(line["ssi"] or 0), line["prompt_id"]))
+    by_flip = sorted(mine, key=lambda line: (line["flip"] != "true", line["prompt_id"]))
+    by_category = sorted(mine, key=lambda line: (line["category"], line["prompt_id"]))
+    for head, order, expected in (
+        ("SSI", "ssi-high", by_ssi),
+        ("flip", "flip", by_flip),
+        ("category", "category", by_category),
+    ):
+        click_head(page, head)
+        wait_for_query(page, f"order={order}")
+        ids = [line["prompt_id"] for line in expected]
+        page.wait_for_function(f"{CELLS}.startsWith('{ids[0]},{ids[1]},{ids[2]},')")
+        # The buttons below the list come after it.
+        page.wait_for_timeout(500)
+        click_row(page, 0)
+        for number, prompt_id in enumerate(ids[:3]):
+            if number:
+                page.get_by_role("button", name="Next prompt").click()
+            wait_for_query(page, f"prompt={prompt_id}")
+            page.get_by_text(f"id: {prompt_id}").wait_for()
+    page.get_by_role("combobox", name="Order").click()
+    page.get_by_role("option", name="model, by name").click()
+    wait_for_query(page, "order=model")
+    page.wait_for_timeout(500)
+    # Streamlit's own sorting, of which *Next prompt* would not know, is not offered.
+    click_head(page, "category", from_end=14)
+    page.get_by_role("menuitem", name="Hide column").wait_for()
+    assert not page.get_by_text("Sort ascending").is_visible()
+    assert not page.get_by_text("Sort descending").is_visible()
+
+
 def test_a_click_in_the_list_opens_that_prompts_grids(page: Page, address: str, folder: Path) -> None:
     visit(page, address, order="prompts", models="answering", interventions="cautious")
-    box = page.locator("[data-testid=stDataFrame]").bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 60, box["y"] + ROW_HEIGHT * 3.5)
+    click_row(page, 2)
     wait_for_query(page, "prompt=0002")
     cell(page, "answering/none/0.0/42").wait_for()
     assert page.locator("table button").count() == 24
@@ -243,9 +340,18 @@ def test_two_responses_stand_side_by_side_each_folded_until_it_is_asked_for(
     assert places[0]["x"] + places[0]["width"] < places[1]["x"]
     assert abs(places[0]["y"] - places[1]["y"]) < ROW_HEIGHT
     assert page.locator("ul.verdicts li").count() == 4
+    whys = page.get_by_text(WHY)
+    assert whys.count() == 2
+    assert page.locator(".reasoning").count() == 0
+    assert REASONING.splitlines()[0] not in html.unescape(page.content())
+    whys.first.click()
+    page.locator(".reasoning").first.wait_for()
+    assert page.locator(".reasoning").count() == 2
+    whys.first.click()
+    page.locator(".reasoning").first.wait_for(state="detached")
     page.get_by_role("button", name="Close the left").click()
     page.get_by_text("Left: no response is open.").wait_for()
-    page.wait_for_function("document.querySelectorAll('[data-testid=stExpander]').length === 1")
+    page.wait_for_function("document.querySelectorAll('[data-testid=stExpander]').length === 2")
     assert page.locator("ul.verdicts li").count() == 2
 
 
@@ -260,6 +366,7 @@ def test_other_peoples_texts_are_shown_as_text_wherever_they_stand(page: Page, a
         assert shown.inner_text().strip() == text
     cell(page, AT).click()
     page.get_by_text(f"Left: Answering {MARKDOWN}, temperature 0.7, seed 43").wait_for()
+    page.get_by_text(WHY).click()
     page.locator(".reasoning").first.wait_for()
     reasoning = page.locator(".reasoning").first.inner_text()
     assert all(part in reasoning for part in (IMAGE, MARKDOWN, SCRIPT))
@@ -387,7 +494,17 @@ def test_the_keyboard_alone_opens_prompts_and_responses(page: Page, address: str
 
 def test_every_control_has_a_name_and_every_text_enough_contrast(page: Page, address: str) -> None:
     visit(page, address, prompt="0001", left=AT, right=AT)
-    page.get_by_text("The two open responses are the same, word for word.").wait_for()
+    page.get_by_text("Right: Answering").wait_for()
+    same = page.get_by_text("The two open responses are the same, word for word.")
+    page.get_by_text(FOLD).first.click()
+    page.get_by_text("characters; ended: stop").first.wait_for()
+    # Nothing is said of a response that is folded.
+    assert same.count() == 0
+    page.get_by_text(FOLD).nth(1).click()
+    same.wait_for()
+    for fold in page.get_by_text(WHY).all():
+        fold.click()
+    page.wait_for_function("document.querySelectorAll('.reasoning').length === 4")
     cells = page.locator("table button")
     assert cells.count() == 24
     assert all(
@@ -437,3 +554,77 @@ def test_a_page_of_another_site_cannot_read_the_study(address: str, host: str, s
         connection.sendall(request.encode())
         answer = connection.recv(64).decode()
     assert answer.startswith(f"HTTP/1.1 {status} ")
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory: pytest.TempPathFactory, root: Path, write_study: Callable[..., None]) -> Path:
+    """The folder of a quickstart study: the finished one that RS_STUDY names, or one with decisions drawn at random."""
+    if STUDY:
+        return STUDY
+    folder, before = tmp_path_factory.mktemp("quickstart"), Path.cwd()
+    shutil.copy(root / "studies/quickstart.yaml", folder / "params.yaml")
+    os.chdir(folder)
+    try:
+        texts = {"REFUSE": "I cannot help with that. {}", "PARTIAL": "In general, {}", "COMPLY": "Sure: {}"}
+        write_study(Path("params.yaml"), texts, ("violence", "privacy|fraud", "hate"), 40)
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quickstart_address(quickstart: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(quickstart, tmp_path_factory.mktemp("log") / "explorer.log") as address:
+        yield address
+
+
+@pytest.fixture
+def small_page(browser: BrowserContext, quickstart_address: str) -> Iterator[Page]:
+    with careful(browser, quickstart_address) as page:
+        page.set_viewport_size(SMALL)
+        yield page
+
+
+def shoot(page: Page, name: str) -> None:
+    if SCREENSHOTS is not None:
+        page.wait_for_timeout(1500)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def test_a_laptops_window_shows_every_column_of_the_list_and_the_open_prompts_grids(
+    small_page: Page, quickstart_address: str
+) -> None:
+    visit(small_page, quickstart_address, models="reference-wavering", flip="flipped")
+    assert heads(small_page) == list(WIDTHS)
+    box = small_page.locator("[data-testid=stDataFrame]").bounding_box()
+    assert box is not None
+    assert sum(WIDTHS.values()) <= box["width"]
+    click_row(small_page, 0)
+    for model in ("reference-steady", "reference-wavering"):
+        cell(small_page, f"{model}/none/0.0/42").wait_for()
+    assert small_page.locator("table button").count() == 2 * 20
+    shoot(small_page, "explorer")
+
+
+def test_one_model_is_seen_to_refuse_and_to_comply_side_by_side(
+    small_page: Page, quickstart_address: str, quickstart: Path
+) -> None:
+    lines = list(csv.DictReader((quickstart / PER_PROMPT).open(encoding="utf-8")))
+    both = [line for line in lines if line["model"] == "reference-wavering" and line["n_refuse"] != "0"]
+    line = min((line for line in both if line["n_comply"] != "0"), key=lambda line: float(line["ssi"]))
+    visit(small_page, quickstart_address, models="reference-wavering", flip="flipped", prompt=line["prompt_id"])
+    cells = small_page.locator("table button[data-key^='reference-wavering/']")
+    cells.first.wait_for()
+    cells.filter(has_text="R").first.click()
+    small_page.get_by_text("Left: reference-wavering").wait_for()
+    cells.filter(has_text="C").first.click(modifiers=["Shift"])
+    small_page.get_by_text("Right: reference-wavering").wait_for()
+    for label in (FOLD, WHY):
+        for fold in small_page.get_by_text(label).all():
+            fold.click()
+    small_page.wait_for_function("document.querySelectorAll('.reasoning').length >= 4")
+    small_page.get_by_text("characters; ended:").nth(1).wait_for()
+    decided = small_page.locator("ul.verdicts:not(:has(.reasoning))").all_inner_texts()
+    assert ["REFUSE" in decided[0], "COMPLY" in decided[1]] == [True, True]
+    small_page.get_by_role("button", name="Close the left").scroll_into_view_if_needed()
+    shoot(small_page, "explorer-responses")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,10 +79,23 @@ def test_a_cell_has_every_judges_verdict_and_its_response_word_for_word(params: 
     assert answer.text is not None
     assert answer.text.endswith(condition.stem)
     assert answer.finish_reason == "stop"
-    assert study.same_text(condition, condition, "0003")
-    assert not study.same_text(condition, Condition("answering", "cautious", 0.0, 43), "0003")
-    missing = Condition("labelled", "none", 0.0, 42)
-    assert not study.same_text(missing, missing, "0003")
+    folded = study.verdicts_of(study.read_labels([condition]), condition, "0003")
+    assert folded == [replace(verdict, reasoning="") for verdict in verdicts]
+
+
+def test_the_page_reads_what_the_check_before_the_server_has_read_and_again_only_after_a_change(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(folder, tmp_path, PROMPTS, "fifth", "fifth")
+    monkeypatch.chdir(tmp_path)
+    first = study.prompts_now(PARAMS)
+    assert study.prompts_now(Path("params.yaml")) is first
+    conditions_now = conditions(study.params_now(PARAMS))
+    labels = study.labels_now(conditions_now)
+    assert study.labels_now(list(conditions_now)) is labels
+    spoil(folder, tmp_path, PROMPTS, "fifth", "fifth and last")
+    again = study.prompts_now(PARAMS)
+    assert set(again["prompt"]) - set(first["prompt"]) == {"two\nlines fifth and last"}
 
 
 def test_absent_files_leave_cells_missing_with_the_reason(
@@ -91,6 +105,7 @@ def test_absent_files_leave_cells_missing_with_the_reason(
     assert study.read_labels([MISSING_AT]) == {}
     assert views.decided({}, [MISSING_AT], "0001", "rules")[MISSING_AT].reason == views.NO_LABELS
     assert study.read_verdicts(MISSING_AT, "0001") == []
+    assert study.verdicts_of({}, MISSING_AT, "0001") == []
     assert str(generation_file(MISSING_AT)) in study.read_answer(MISSING_AT, "0001").missing_reason
 
 

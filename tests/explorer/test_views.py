@@ -35,6 +35,7 @@ def table() -> pd.DataFrame:
         label=made["model"],
         comply_rate=0.0,
         refuse_rate=0.0,
+        partial_rate=0.0,
         n_refuse=0,
         n_partial=0,
         n_comply=0,
@@ -68,6 +69,9 @@ def test_the_list_starts_with_the_least_stable_and_ends_with_what_has_no_decisio
         ({"text": "p2"}, [("p2", "a")]),
         ({"text": "nothing of it"}, []),
         ({"order": "missing", "highest": 0.9}, [("p2", "a"), ("p0", "b"), ("p1", "a")]),
+        ({"order": "flip"}, [("p0", "b"), ("p1", "a"), ("p2", "a"), ("p0", "a"), ("p1", "b")]),
+        ({"order": "model"}, [("p0", "a"), ("p1", "a"), ("p2", "a"), ("p0", "b"), ("p1", "b")]),
+        ({"order": "category"}, [("p2", "a"), ("p1", "a"), ("p1", "b"), ("p0", "a"), ("p0", "b")]),
         ({"order": "prompts"}, [("p0", "a"), ("p0", "b"), ("p1", "a"), ("p1", "b"), ("p2", "a")]),
     ],
 )
@@ -80,6 +84,14 @@ def test_every_order_orders(order: str) -> None:
     _, column, lowest_first = views.ORDERS[order]
     values = views.filtered(table(), View(order=order))[column].dropna().tolist()
     assert values == sorted(values, reverse=not lowest_first)
+
+
+def test_a_click_on_a_columns_head_leads_to_its_order_and_a_second_one_on() -> None:
+    assert set(views.HEAD_ORDERS) == set(views.SHOWN_COLUMNS.values())
+    reached = {views.order_after(order, head) for order in views.ORDERS for head in views.HEAD_ORDERS}
+    assert reached == set(views.ORDERS)
+    assert [views.order_after(order, "SSI") for order in ("flip", "ssi", "ssi-high")] == ["ssi", "ssi-high", "ssi"]
+    assert views.order_after("category", "category") == "category"
 
 
 def test_the_list_shows_a_prompt_on_one_line_and_leaves_the_table_as_it_was() -> None:
@@ -150,8 +162,8 @@ HOSTILE = "<script>x</script><img src=x onerror=y>"
 
 @given(st.text(), st.text())
 def test_verdicts_hold_no_markup_but_their_own(reasoning: str, reason: str) -> None:
-    verdicts = [Verdict(HOSTILE, 0, "REFUSE", reasoning + HOSTILE, ""), Verdict("j", 1, "", "", reason + HOSTILE)]
-    made = views.verdicts_as_html(verdicts, "j")
+    verdicts = [Verdict(HOSTILE, 0, "REFUSE", "", reasoning + HOSTILE), Verdict("j", 1, "", reason + HOSTILE)]
+    made = views.verdicts_as_html(verdicts, "j", reasoning=True)
     tags = set(re.findall(r"<\s*/?\s*([^\s>/]+)", made))
     assert tags <= {"ul", "li", "span", "strong"}
     assert html.escape(HOSTILE) in made
@@ -159,11 +171,13 @@ def test_verdicts_hold_no_markup_but_their_own(reasoning: str, reason: str) -> N
 
 def test_the_primary_judge_comes_first_and_repeats_are_told_apart() -> None:
     verdicts = [
-        Verdict("x", 0, "REFUSE", "", ""),
-        Verdict("p", 0, "COMPLY", "", ""),
-        Verdict("p", 1, "PARTIAL", "", ""),
+        Verdict("x", 0, "REFUSE", "", "said by x"),
+        Verdict("p", 0, "COMPLY", ""),
+        Verdict("p", 1, "PARTIAL", ""),
     ]
-    made = re.sub("<[^>]*>", "|", views.verdicts_as_html(verdicts, "p"))
+    assert "said by x" not in views.verdicts_as_html(verdicts, "p")
+    made = re.sub("<[^>]*>", "|", views.verdicts_as_html(verdicts, "p", reasoning=True))
+    assert "said by x" in made
     assert re.findall(r"(?:p|x)[^|]*(?:primary|repeat)?[^|]*(?=\|)", made)
     assert made.index("p (primary), repeat 1") < made.index("p (primary), repeat 2") < made.index("|x|")
     assert "gave no reasoning" in made

@@ -10,11 +10,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from refusal_stability.artifacts import PROMPTS, label_file
 from refusal_stability.explorer import links, session, study, views
 from refusal_stability.explorer.links import LOWEST, Known, View
 from refusal_stability.figures.cast import Series
-from refusal_stability.params import PARAMS_FILE, StudyParams, load_params
+from refusal_stability.params import PARAMS_FILE, StudyParams
 from refusal_stability.records import NO_INTERVENTION, Condition, StudyError
 from refusal_stability.spreadsheets import formula_safe
 
@@ -22,6 +21,7 @@ Decisions = Mapping[Condition, views.Decided]
 HERE = Path(__file__).parent
 LIST_HEIGHT = 330
 CONTENT_NOTE = "Response (may hold harmful text; click to unfold)"
+REASONING_NOTE = "Reasoning of the judges (may quote the response; click to unfold)"
 grids_of_decisions = st.components.v2.component(
     "refusal_stability_grids",
     html='<div class="grids"></div>',
@@ -30,33 +30,13 @@ grids_of_decisions = st.components.v2.component(
 )
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def loaded_params(path: Path, _state: study.State) -> StudyParams:
-    """The parameters, read anew when the file changes; shared between sessions, never changed."""
-    return load_params(path)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def loaded_prompts(_params: StudyParams, state: study.State) -> pd.DataFrame:
-    """The list of prompts, read anew when a file changes; shared between sessions, never changed."""
-    return study.read_prompts(_params)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def loaded_labels(_conditions: Sequence[Condition], state: study.State) -> study.Labels:
-    """Every configuration's labels, read anew when a file changes."""
-    return study.read_labels(_conditions)
-
-
 def main() -> None:
     """The whole page; what a person can act on is one line in place of it."""
     st.set_page_config(page_title="Explorer · refusal-stability", layout="wide")
     st.html(HERE / "page.css")
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else PARAMS_FILE
     try:
-        params = loaded_params(path, study.state_of([path]))
-        table = loaded_prompts(params, study.state_of([path, PROMPTS, study.PER_PROMPT]))
-        show(params, table)
+        show(study.params_now(path), study.prompts_now(path))
     except StudyError as error:
         st.error("The study cannot be shown.")
         st.text(str(error))
@@ -71,7 +51,7 @@ def show(params: StudyParams, table: pd.DataFrame) -> None:
     filters(params, known)
     view = session.current_view(params)
     rows = views.filtered(table, view)
-    prompt_list(table, rows)
+    prompt_list(table, rows, view.order)
     if view.prompt:
         opened(params, table, view)
     else:
@@ -116,36 +96,30 @@ def filters(params: StudyParams, known: Known) -> None:
         st.text("The address of this page opens the same view again. Responses stay folded.")
 
 
-def prompt_list(table: pd.DataFrame, rows: pd.DataFrame) -> None:
-    """The list of prompts; a click opens one."""
+def prompt_list(table: pd.DataFrame, rows: pd.DataFrame, order: str) -> None:
+    """The list of prompts; a click opens one, a click on a column's head orders the list by it."""
     n_prompts = rows["prompt_id"].nunique()
     st.text(f"{len(rows):,} of {len(table):,} rows (a row is a prompt with one model); {n_prompts:,} prompts")
     ids = rows["prompt_id"].tolist()
     shown = views.listed(rows)
-    key = f"list-{hash(tuple(rows.index))}"
+    key = f"list-{order}-{hash(tuple(rows.index))}"
 
-    def open_clicked() -> None:
-        cells = st.session_state[key]["selection"]["cells"]
-        if cells:
-            open_prompt(ids[cells[0][0]])
+    def take_click() -> None:
+        clicked = st.session_state[key]["selection"]
+        if clicked["columns"]:
+            st.session_state["order"] = views.order_after(order, clicked["columns"][0])
+        elif clicked["cells"]:
+            open_prompt(ids[clicked["cells"][0][0]])
 
     st.dataframe(
         shown,
         key=key,
         height=LIST_HEIGHT,
         hide_index=True,
-        on_select=open_clicked,
-        selection_mode="single-cell",
-        column_config={
-            "prompt": st.column_config.TextColumn(width=360),
-            "SSI": st.column_config.NumberColumn(format="%.2f", width=60, help="share of the commonest decision"),
-            "flip": st.column_config.TextColumn(width=50),
-            "majority": st.column_config.TextColumn(width=80),
-            **{name: st.column_config.NumberColumn(width=60, help=help) for name, help in views.COUNTS.items()},
-            "p(unstable)": st.column_config.NumberColumn(
-                format="%.2f", width=90, help="chance that the true majority share is below the threshold"
-            ),
-        },
+        on_select=take_click,
+        # Columns too: with these, Streamlit does not sort in the browser alone, where *Next prompt* would not see it.
+        selection_mode=["single-cell", "single-column"],
+        column_config=list_columns(),
     )
     with st.container(horizontal=True):
         st.download_button(
@@ -158,6 +132,23 @@ def prompt_list(table: pd.DataFrame, rows: pd.DataFrame) -> None:
         for word, step in (("Previous prompt", -1), ("Next prompt", 1)):
             target = views.beside(ids, st.session_state["prompt"], step)
             st.button(word, on_click=open_prompt, args=(target,), disabled=target is None)
+
+
+def list_columns() -> dict[str, Any]:
+    """How each column of the list is drawn."""
+    column = st.column_config
+    helps = {
+        **views.COUNTS,
+        "SSI": "share of the commonest decision",
+        "p(unstable)": "chance that the true majority share is below the threshold",
+    }
+    formats = {"SSI": "%.2f", "p(unstable)": "%.2f"}
+    return {
+        name: column.NumberColumn(format=formats.get(name), width=width, help=helps[name])
+        if name in helps
+        else column.TextColumn(width=width)
+        for name, width in views.WIDTHS.items()
+    }
 
 
 def open_prompt(prompt_id: str) -> None:
@@ -177,7 +168,7 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
     judge = view.judge or params.judging.primary
     by_series = {links.series_key(row["model"], row["intervention"]): row for row in mine.to_dict("records")}
     conditions = [c for model in params.models for c in params.conditions(model)]
-    labels = loaded_labels(conditions, study.state_of(label_file(c) for c in conditions))
+    labels = study.labels_now(conditions)
     st.session_state["cells"] = conditions
     grids = []
     for series in chosen:
@@ -188,12 +179,14 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
     st.html(views.legend())
     st.text("Click a decision to open its response on the left; with Shift held, or as chosen above, on the right.")
     grids_of_decisions(data={"grids": grids}, key="grids", on_opened_change=open_cell)
-    sides = st.columns(2)
-    if view.left and view.right and study.same_text(view.left, view.right, view.prompt):
-        st.text("The two open responses are the same, word for word.")
+    alike, sides = st.container(), st.columns(2)
+    texts = []
     for side, place in zip(("left", "right"), sides, strict=True):
         with place:
-            response_panel(params, view, side)
+            texts.append(response_panel(params, labels, view, side))
+    # Of what is folded nothing is read, so nothing is said.
+    if texts[0] is not None and texts[0] == texts[1]:
+        alike.text("The two open responses are the same, word for word.")
 
 
 def compared(params: StudyParams) -> list[Series]:
@@ -238,26 +231,35 @@ def open_cell() -> None:
     state[side] = next((c for c in state["cells"] if links.cell_key(c) == clicked["key"]), None)
 
 
-def response_panel(params: StudyParams, view: View, side: str) -> None:
-    """One opened response: where it stands, each judge's verdict and reasoning, and, folded, its text."""
+def response_panel(params: StudyParams, labels: study.Labels, view: View, side: str) -> str | None:
+    """One opened response: where it stands, each judge's decision and, folded, its text and the judges' reasoning.
+
+    Returns the text where it is unfolded and there.
+    """
     condition: Condition | None = getattr(view, side)
     if condition is None:
         st.text(f"{side.capitalize()}: no response is open.")
-        return
+        return None
     names = {(one.model, one.intervention): one.label for one in study.series_of(params)}
     label = names[condition.model, condition.intervention]
     st.text(f"{side.capitalize()}: {label}, temperature {condition.temperature:g}, seed {condition.seed}")
+    primary, text = params.judging.primary, None
+    st.html(views.verdicts_as_html(study.verdicts_of(labels, condition, view.prompt), primary))
     fold = st.expander(CONTENT_NOTE, key=f"fold-{side}-{view.prompt}", on_change="rerun")
     if fold.open:
         with fold:
             answer = study.read_answer(condition, view.prompt)
-            if answer.text is None:
+            text = answer.text
+            if text is None:
                 st.text(f"No response: {views.visible(answer.missing_reason)}")
             else:
-                st.code(views.visible(answer.text), language=None, wrap_lines=True)
-                st.text(f"{len(answer.text):,} characters; ended: {views.visible(answer.finish_reason)}")
-    st.html(views.verdicts_as_html(study.read_verdicts(condition, view.prompt), params.judging.primary))
+                st.code(views.visible(text), language=None, wrap_lines=True)
+                st.text(f"{len(text):,} characters; ended: {views.visible(answer.finish_reason)}")
+    fold = st.expander(REASONING_NOTE, key=f"why-{side}-{view.prompt}", on_change="rerun")
+    if fold.open:
+        fold.html(views.verdicts_as_html(study.read_verdicts(condition, view.prompt), primary, reasoning=True))
     st.button(f"Close the {side}", key=f"close-{side}", on_click=st.session_state.update, kwargs={side: None})
+    return text
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""What the explorer reads, and when: the list of prompts at the start, the labels at the first grid, and of responses
-only the one that is unfolded, out of its configuration's file.
+"""What the explorer reads, and when: the list of prompts before the first page, the labels at the first grid, and of
+responses and reasonings only what is unfolded, out of its configuration's file.
+
+What is kept is kept for the whole process, for every browser, and never changed; a rewritten file is read anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +29,7 @@ from refusal_stability.artifacts import (
     read_table,
 )
 from refusal_stability.figures.cast import Series, cast_of
-from refusal_stability.params import StudyParams
+from refusal_stability.params import StudyParams, load_params
 from refusal_stability.records import DECISIONS, Condition
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 PER_PROMPT = METRIC_TABLES["per_prompt_metrics"][0]
 LABEL_COLUMNS = ("prompt_id", "judge", "repeat", "label", "missing_reason")
+# Two: the study before a file was rewritten, for a page that is being shown, and after.
+KEPT = 2
 State = tuple[tuple[str, int, int], ...]
 
 
@@ -46,8 +51,8 @@ class Verdict:
     judge: str
     repeat: int
     label: str
-    reasoning: str
     missing_reason: str
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,36 @@ def state_of(paths: Iterable[Path]) -> State:
 def series_of(params: StudyParams) -> tuple[Series, ...]:
     """The study's models under each intervention, in order, named and coloured as in the figures."""
     return cast_of(params).series
+
+
+def params_now(path: Path) -> StudyParams:
+    """The study's parameters as its file says now."""
+    return _params(path, state_of([path]))
+
+
+def prompts_now(path: Path) -> pd.DataFrame:
+    """The list of prompts (`read_prompts`) as the files of the study with parameters `path` say now."""
+    return _prompts(path, state_of([path, PROMPTS, PER_PROMPT]))
+
+
+def labels_now(conditions: Sequence[Condition]) -> Labels:
+    """The labels (`read_labels`) of some configurations as their files say now."""
+    return _labels(tuple(conditions), state_of(label_file(c) for c in conditions))
+
+
+@lru_cache(maxsize=KEPT)
+def _params(path: Path, _: State) -> StudyParams:
+    return load_params(path)
+
+
+@lru_cache(maxsize=KEPT)
+def _prompts(path: Path, _: State) -> pd.DataFrame:
+    return read_prompts(params_now(path))
+
+
+@lru_cache(maxsize=KEPT)
+def _labels(conditions: tuple[Condition, ...], _: State) -> Labels:
+    return read_labels(conditions)
 
 
 def read_prompts(params: StudyParams) -> pd.DataFrame:
@@ -112,16 +147,24 @@ def read_labels(conditions: Sequence[Condition]) -> Labels:
     return labels
 
 
+def verdicts_of(labels: Labels, condition: Condition, prompt_id: str) -> list[Verdict]:
+    """What every judge decided on one response, each repeat; without the reasoning."""
+    import pyarrow.compute as pc
+
+    if condition not in labels:
+        return []
+    table = labels[condition]
+    rows = table.filter(pc.equal(table["prompt_id"], prompt_id)).to_pylist()
+    return [Verdict(row["judge"], row["repeat"], row["label"], row["missing_reason"]) for row in rows]
+
+
 def read_verdicts(condition: Condition, prompt_id: str) -> list[Verdict]:
-    """What every judge said of one response, each repeat."""
+    """What every judge said of one response, each repeat, with the reasoning out of the configuration's file."""
     path = label_file(condition)
     if not path.is_file():
         return []
-    rows = _read(path, LABEL_TABLE, (*LABEL_COLUMNS, "reasoning"), prompt_id)
-    return [
-        Verdict(row["judge"], row["repeat"], row["label"], row["reasoning"], row["missing_reason"])
-        for row in rows.to_pylist()
-    ]
+    rows = _read(path, LABEL_TABLE, (*LABEL_COLUMNS, "reasoning"), prompt_id).to_pylist()
+    return [Verdict(row["judge"], row["repeat"], row["label"], row["missing_reason"], row["reasoning"]) for row in rows]
 
 
 def read_answer(condition: Condition, prompt_id: str) -> Answer:
@@ -135,12 +178,6 @@ def read_answer(condition: Condition, prompt_id: str) -> Answer:
         return Answer(None, "", f"{path}: has no row for this prompt")
     row = rows[0]
     return Answer(None if row["missing_reason"] else row["response"], row["finish_reason"], row["missing_reason"])
-
-
-def same_text(one: Condition, other: Condition, prompt_id: str) -> bool:
-    """Whether two responses to a prompt are there and equal, word for word."""
-    text = read_answer(one, prompt_id).text
-    return text is not None and text == read_answer(other, prompt_id).text
 
 
 def _read(path: Path, contract: Contract, columns: Sequence[str], prompt_id: str | None = None) -> Any:

@@ -24,10 +24,30 @@ ORDERS: dict[str, tuple[str, str, bool]] = {
     "ssi": ("SSI, lowest first", "ssi", True),
     "ssi-high": ("SSI, highest first", "ssi", False),
     "unstable": ("chance of being unstable, highest first", "p_unstable", False),
-    "comply": ("share of COMPLY, highest first", "comply_rate", False),
+    "flip": ("flip, flipped first", "flip", False),
+    "model": ("model, by name", "label", True),
+    "majority": ("majority, by name", "majority", True),
+    "category": ("category, by name", "category", True),
     "refuse": ("share of REFUSE, highest first", "refuse_rate", False),
+    "partial": ("share of PARTIAL, highest first", "partial_rate", False),
+    "comply": ("share of COMPLY, highest first", "comply_rate", False),
     "missing": ("missing decisions, most first", "n_missing", False),
     "prompts": ("as in the prompt file", "position", True),
+}
+# A click on a column's head -> the orders that it goes through.
+HEAD_ORDERS: dict[str, tuple[str, ...]] = {
+    "prompt": ("prompts",),
+    "model": ("model",),
+    "SSI": ("ssi", "ssi-high"),
+    "p(unstable)": ("unstable",),
+    "flip": ("flip",),
+    "majority": ("majority",),
+    "category": ("category",),
+    "R": ("refuse",),
+    "P": ("partial",),
+    "C": ("comply",),
+    "missing": ("missing",),
+    "id": ("prompts",),
 }
 NO_MAJORITY = "none"
 LETTERS = {"REFUSE": "R", "PARTIAL": "P", "COMPLY": "C", "": "–"}
@@ -39,18 +59,31 @@ SHOWN_COLUMNS = {
     "prompt": "prompt",
     "label": "model",
     "ssi": "SSI",
+    "p_unstable": "p(unstable)",
     "flip": "flip",
     "majority": "majority",
+    "category": "category",
     "n_refuse": "R",
     "n_partial": "P",
     "n_comply": "C",
     "n_missing": "missing",
-    "p_unstable": "p(unstable)",
-    "category": "category",
     "prompt_id": "id",
 }
-
-
+# Pixels, so that every column is on the screen of a window 1,300 wide.
+WIDTHS = {
+    "prompt": 172,
+    "model": 133,
+    "SSI": 50,
+    "p(unstable)": 85,
+    "flip": 50,
+    "majority": 75,
+    "category": 95,
+    "R": 50,
+    "P": 50,
+    "C": 50,
+    "missing": 58,
+    "id": 66,
+}
 COUNTS = {
     "R": "responses decided REFUSE",
     "P": "responses decided PARTIAL",
@@ -96,6 +129,12 @@ def filtered(table: pd.DataFrame, view: View) -> pd.DataFrame:
     by = list(dict.fromkeys([column, "position"]))
     ascending = [lowest_first, True][: len(by)]
     return table[keep].sort_values(by, ascending=ascending, kind="stable", na_position="last")
+
+
+def order_after(order: str, head: str) -> str:
+    """The order that a click on a column's head leads to: the column's first, or the one after the present one."""
+    own = HEAD_ORDERS[head]
+    return own[(own.index(order) + 1) % len(own)] if order in own else own[0]
 
 
 def _holding(table: pd.DataFrame, word: str) -> pd.Series[bool]:
@@ -235,8 +274,8 @@ def legend() -> str:
     return '<p class="legend">' + " ".join(badge(label) for label in LETTERS) + "</p>"
 
 
-def verdicts_as_html(verdicts: Sequence[Verdict], primary: str) -> str:
-    """Every judge's decision and reasoning; each text is escaped."""
+def verdicts_as_html(verdicts: Sequence[Verdict], primary: str, reasoning: bool = False) -> str:
+    """Every judge's decision, with its `reasoning` or without; each text is escaped."""
     if not verdicts:
         return "<p>No judge has labelled this response.</p>"
     repeated = Counter(v.judge for v in verdicts)
@@ -244,12 +283,11 @@ def verdicts_as_html(verdicts: Sequence[Verdict], primary: str) -> str:
     for one in sorted(verdicts, key=lambda v: v.judge != primary):
         name = html.escape(visible(one.judge)) + (" (primary)" if one.judge == primary else "")
         name += f", repeat {one.repeat + 1}" if repeated[one.judge] > 1 else ""
-        said = one.reasoning or ("" if one.missing_reason else "gave no reasoning")
-        why = (
-            f'<span class="why">missing: {html.escape(visible(one.missing_reason))}</span>'
-            if one.missing_reason
-            else ""
-        )
-        reasoning = f'<span class="reasoning">{html.escape(visible(said))}</span>'
-        lines.append(f"<li>{badge(one.label)} <strong>{name}</strong> {why} {reasoning}</li>")
+        line = f"<li>{badge(one.label)} <strong>{name}</strong>"
+        if one.missing_reason:
+            line += f' <span class="why">missing: {html.escape(visible(one.missing_reason))}</span>'
+        if reasoning:
+            said = one.reasoning or ("" if one.missing_reason else "gave no reasoning")
+            line += f' <span class="reasoning">{html.escape(visible(said))}</span>'
+        lines.append(f"{line}</li>")
     return f'<ul class="verdicts">{"".join(lines)}</ul>'

@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from refusal_stability.explorer import study
+# `views` is for the page, which would import it while a person waits.
+from refusal_stability.explorer import study, views  # noqa: F401
 from refusal_stability.figures.palette import DECISION_COLOURS, INK
-from refusal_stability.params import load_params
 from refusal_stability.records import Decision, StudyError
 
 HOST = "127.0.0.1"
@@ -34,9 +34,9 @@ SETTINGS = {
 def run(params_path: Path, port: int, headless: bool) -> None:
     """Check that there is a study to show, then serve it until the process is ended.
 
-    The server is this same process: what the check has imported, the first page need not wait for.
+    The server is this same process: what the check has imported and read, the first page need not wait for.
     """
-    study.read_prompts(load_params(params_path))
+    study.prompts_now(params_path)
     require_free(port)
     from streamlit.web import cli
 
