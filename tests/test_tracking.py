@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import os
 import shutil
@@ -469,6 +470,84 @@ def test_a_server_that_is_not_there_leaves_the_files_and_says_how_to_track_later
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_a_server_that_takes_the_connection_and_never_answers_is_given_up(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    # What a person has set holds; with the project's own 20 s this test would take a minute.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(16)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        start = time.monotonic()
+        with pytest.raises(TrackingError, match=r"MLflow at http://127.*make track"):
+            track.run(PARAMS)
+        took = time.monotonic() - start
+        silent.setblocking(False)
+        attempts = 0
+        with suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                attempts += 1
+    assert attempts == 1 + int(tracking.ENVIRONMENT["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
+    assert took < 30
+    assert not TRACKED.exists()
+
+
+def test_a_disk_that_is_full_here_is_not_called_a_failure_of_the_server(study: Path) -> None:
+    # Larger than the database grows here, and more than the process below may write into one file.
+    (FIGURES / "large.png").write_bytes(bytes(24_000_000))
+    done = subprocess.run(["bash", "-c", 'ulimit -f 12000; exec "$@"', "-", *COMMAND], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "large.png: File too large" in done.stderr
+    assert "make track" in done.stderr
+    assert "MLflow at" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        (None, "http://127.0.0.1:5000/#/x"),
+        ("sqlite:///mlruns/mlflow.db", "http://127.0.0.1:5000/#/x"),
+        ("https://me:secret@example.org/", "https://example.org/#/x"),
+        ("sqlite:///other.db", "#/x while `mlflow ui --backend-store-uri sqlite:///other.db` runs"),
+        (
+            "postgresql://me:secret@example.org/m",
+            "while `mlflow ui --backend-store-uri postgresql://example.org/m` runs",
+        ),
+    ],
+)
+def test_what_is_printed_leads_to_the_runs_wherever_they_went(
+    study: Path, monkeypatch: pytest.MonkeyPatch, uri: str | None, said: str
+) -> None:
+    if uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    where = tracking.where_to_look("#/x")
+    assert where.endswith(said)
+    assert "secret" not in where
+
+
+def test_runs_in_another_database_are_there_where_the_line_leads(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    track.run(PARAMS)
+    assert "while `mlflow ui --backend-store-uri sqlite:///other.db` runs" in capsys.readouterr().out
+    assert len(runs("sqlite:///other.db")) == 10
+    assert count_runs(Path("mlruns/mlflow.db")) == 0
+
+
+def test_a_models_label_is_text_in_a_runs_description(study: Path) -> None:
+    label = "![x](http://127.0.0.1:9/leak.png) **b** <img src=x> `c`"
+    params = write_params(models={"one": STUDY["models"]["one"] | {"label": label}})
+    for plan in plan_study(track.read_study(params, PARAMS)):
+        title = plan.tags["mlflow.note.content"].split("\n")[0].removeprefix("**").partition("**")[0]
+        assert plan.name.startswith(label)
+        assert not set(title) & set("![](<>`*:")
+        assert html.unescape(title) == plan.name
 
 
 def test_a_database_that_is_none_is_named(study: Path) -> None:

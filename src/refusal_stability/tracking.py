@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 DATABASE = Path("mlruns/mlflow.db")
 LOCAL_ARTIFACTS = Path("mlruns/artifacts")
 CELL, CONTENT, STUDY_DIGEST, PARENT = "cell", "content", "study_digest", "mlflow.parentRunId"
+SQLITE = "sqlite:///"
+LOOPBACK = "http://127.0.0.1:5000"
 PAGE = 1000
 AHEAD = 3
 # MLflow's page opens on its chat tools unless the link says what the experiment is.
@@ -50,8 +52,9 @@ EXPERIMENT_TAGS = {
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+    # A server that takes a connection and never answers is given up after about a minute.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 
 
@@ -60,14 +63,20 @@ class TrackingError(StudyError):
 
 
 def tracking_uri() -> str:
-    """Where runs go: `MLFLOW_TRACKING_URI`, or the study's own database."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or local_store()
+    """Where runs go: `MLFLOW_TRACKING_URI`, or the study's own database, however that is spelt."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or local_store()
+    own = uri.startswith(SQLITE) and Path(uri.removeprefix(SQLITE)).resolve() == DATABASE.resolve()
+    return local_store() if own else uri
 
 
-def ui_address() -> str:
-    """Where a browser finds the runs: the tracking server, or what `make ui` starts."""
+def where_to_look(page: str) -> str:
+    """How a person comes to see a `page` of the runs: its address, and what has to run for that, if not `make ui`."""
     uri = tracking_uri()
-    return _without_login(uri).rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
+    if uri.startswith("http"):
+        return f"{_without_login(uri).rstrip('/')}/{page}"
+    if uri == local_store():
+        return f"{LOOPBACK}/{page}"
+    return f"{LOOPBACK}/{page} while `mlflow ui --backend-store-uri {_without_login(uri)}` runs"
 
 
 def local_store() -> str:
@@ -267,11 +276,20 @@ def _dataset(prompts: pd.DataFrame, path: Path, digest: str) -> DatasetInput:
 @contextmanager
 def _named_errors(uri: str) -> Iterator[None]:
     from mlflow.exceptions import MlflowException
+    from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
+        # What a network does is an OSError too; what is left is a file or folder of this machine.
+        if isinstance(error, OSError) and not isinstance(error, (RequestException, ConnectionError, TimeoutError)):
+            place = error.filename2 or error.filename or tempfile.gettempdir()
+            raise TrackingError(
+                f"{place}: {error.strerror or error}; a run's artifacts could not be written on this machine: free "
+                "some space or see to the folder's rights, then track with `make track`; the study's own files are "
+                "complete"
+            ) from error
         reason = " ".join(str(error).split())
         password = urlsplit(uri).password
         if password:
@@ -283,5 +301,5 @@ def _named_errors(uri: str) -> Iterator[None]:
 
 
 def _without_login(uri: str) -> str:
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    place = urlsplit(uri).netloc
+    return uri.replace(f"//{place}", f"//{place.rpartition('@')[2]}", 1) if place else uri

@@ -5,6 +5,7 @@ Computes no statistic: every number is a cell of a metric table, rounded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from refusal_stability.run_plans.study import Study, cell_of
 # Raise this when what a run holds changes although its inputs do not (another drawing, another artifact).
 LAYOUT = 1
 DIGITS = 4
+MARKUP = re.compile(r"[\\`*_{}\[\]()<>#!|~@&:$]")
 # The metric tables that runs are made of; whatever else there is goes with the parent runs.
 NEEDED = ("aggregate_by_model", "aggregate_by_temperature", "aggregate_by_configuration", "per_prompt_metrics")
 SAMPLED_WITH = ("top_p", "top_k", "max_tokens")
@@ -120,8 +122,8 @@ def _plan_model(study: Study, model: str, intervention: str) -> RunPlan:
     row = _only(tables, "aggregate_by_model")
     name, sampling = _name(study.params, model, intervention), study.params.sampling
     note = (
-        f"**{name}**: {int(row['n_prompts'])} prompts at temperatures {_listed(sampling.temperatures)} with seeds "
-        f"{_listed(sampling.seeds)}; a child run for each temperature and seed.\n\n"
+        f"**{_as_markdown(name)}**: {int(row['n_prompts'])} prompts at temperatures {_listed(sampling.temperatures)} "
+        f"with seeds {_listed(sampling.seeds)}; a child run for each temperature and seed.\n\n"
         f"- mean SSI {_with_bounds(row, 'mean_ssi')}\n"
         f"- {_with_bounds(row, 'pct_flipped', 1)} % of the prompts got more than one decision\n\n"
         "Artifacts: `figures/` (whole study), `tables/` (this model), `params.yaml`."
@@ -156,7 +158,7 @@ def _plan_run(
     at_temperature = _only(mine, "aggregate_by_temperature", temperature=condition.temperature)
     name = f"{_name(study.params, model, intervention)} T={condition.temperature:g} seed={condition.seed}"
     note = (
-        f"**{name}**: {int(row['n_responses'])} decisions, {int(row['n_missing'])} missing.\n\n"
+        f"**{_as_markdown(name)}**: {int(row['n_responses'])} decisions, {int(row['n_missing'])} missing.\n\n"
         f"- {_with_bounds(row, 'agreement')} of them are what the prompt got most often over all configurations\n"
         f"- {int(row['n_flips_caused'])} prompts flip because of this configuration alone\n\n"
         "Artifacts: `run.png`, `decisions.csv`, and `against_majority.csv`, the exceptions with what the model wrote "
@@ -197,6 +199,11 @@ def _plan_run(
 def _name(params: StudyParams, model: str, intervention: str) -> str:
     label = " ".join((params.models[model].label or model).split())
     return label if intervention == NO_INTERVENTION else f"{label} + {intervention}"
+
+
+def _as_markdown(name: str) -> str:
+    """A name as MLflow's Markdown shows it as it is; by entities, which no dialect takes for markup."""
+    return MARKUP.sub(lambda found: f"&#{ord(found[0])};", name)
 
 
 def _params(study: Study, model: str, intervention: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ from refusal_stability.figures.single_run import run_png
 from refusal_stability.params import StudyParams, load_params
 from refusal_stability.records import Condition
 from refusal_stability.run_plans import Speed, Study, file_md5, plan_study, provenance, tracked_summary
-from refusal_stability.tracking import log_plans, tracking_uri, ui_address
+from refusal_stability.tracking import log_plans, tracking_uri, where_to_look
 
 
 def run(params_path: Path) -> None:
@@ -39,9 +39,8 @@ def run(params_path: Path) -> None:
     tracked = log_plans(plans, study, PROMPTS, tracking_uri())
     write_json(tracked_summary(study, plans), TRACKED)
     counted = ", ".join(f"{tracked.tally[kind]} {kind}" for kind in ("new", "replaced", "kept"))
-    print(
-        f"{len(plans)} runs in MLflow experiment {params.study}: {counted}; see them at {ui_address()}/{tracked.page}"
-    )
+    where = where_to_look(tracked.page)
+    print(f"{len(plans)} runs in MLflow experiment {params.study}: {counted}; see them at {where}")
 
 
 def read_study(params: StudyParams, params_path: Path) -> Study:
