@@ -137,6 +137,11 @@ def test_labels_that_the_table_was_not_counted_from_are_noticed() -> None:
     assert views.disagrees(metrics(n_refuse=1, n_partial=1), decisions)
 
 
+def test_an_unknown_chance_of_being_unstable_is_left_out() -> None:
+    said = views.in_words(metrics(n=1, n_missing=0, n_refuse=1, n_comply=0, ssi=1.0, p_unstable=float("nan")))
+    assert said.endswith("1 REFUSE, 0 PARTIAL, 0 COMPLY")
+
+
 def test_a_prompt_without_any_decision_is_said_in_words() -> None:
     assert views.in_words(metrics(n=0, n_missing=4, ssi=float("nan"))) == "no decision at all; 4 missing"
 

@@ -37,12 +37,30 @@ def test_the_fitted_prior_recovers_the_one_that_made_the_data() -> None:
     [
         ([[20, 0, 0]], [1000, 0.001, 0.001]),  # one decision only: pushed to the bounds, not to infinity
         ([[10, 0, 0], [0, 10, 0], [0, 0, 10]], [0.001, 0.001, 0.001]),  # every prompt of one mind: corners
-        ([[0, 0, 0]], [1, 1, 1]),  # nothing to fit
     ],
 )
 def test_data_that_determine_no_prior_give_a_bounded_one(rows: list[list[int]], expected: list[float]) -> None:
     table = np.array(rows)
     np.testing.assert_allclose(fit_dirichlet(table, np.full(len(table), 9)), expected)
+
+
+@pytest.mark.parametrize("rows", [[[0, 0, 0]], [[1, 0, 0], [0, 0, 1]], [[0, 0, 0], [0, 1, 0]]])
+def test_no_prior_is_fitted_where_no_prompt_was_decided_twice(rows: list[list[int]]) -> None:
+    # One decision a prompt has the likelihood alpha_c / sum alpha, whatever the sum: [60, 30] of R and C fit
+    # (1000, 0.001, 500) as well as (1, 0.001, 0.5), which call every prompt unstable and hardly any.
+    table = np.array(rows)
+    prior = fit_dirichlet(table, np.arange(60, 60 - 30 * len(table), -30))
+    assert np.isnan(prior).all()
+    assert np.isnan(p_below(table, prior, 0.8)).all()
+    assert np.isnan(p_below(table, prior, 0.4)).all()
+
+
+def test_prompts_decided_twice_fit_the_prior_and_those_decided_once_shift_it() -> None:
+    twice = np.array([[2, 0, 0], [1, 0, 1], [0, 0, 2]])
+    alone = fit_dirichlet(twice, np.array([5, 3, 2]))
+    with_singles = fit_dirichlet(np.vstack([twice, [[0, 0, 1]]]), np.array([5, 3, 2, 9]))
+    assert np.isfinite(with_singles).all()
+    assert with_singles[2] / with_singles.sum() > alone[2] / alone.sum()
 
 
 def test_the_posterior_of_two_decisions_by_hand() -> None:

@@ -54,13 +54,45 @@ def test_a_study_at_its_limits_has_all_its_tables_and_no_impossible_figure(name:
     tables = tables_of(study_of(LIMITS[name], LIMITS[name], categories=["a"] * len(LIMITS[name])))
     for table_name, table in tables.items():
         for column in table.columns:
-            if column.startswith(("mean_ssi", "majority_agreement", "chance_of", "agreement", "ssi")):
+            if column.startswith(("mean_ssi", "majority_agreement", "chance_of", "agreement", "ssi", "p_unstable")):
                 values = table[column].dropna().astype(float)
                 assert values.between(0, 1 + 1e-9).all(), (table_name, column)
             if column.endswith("_low"):
                 low, high = table[column], table[column.removesuffix("_low") + "_high"]
                 assert (low.isna() | (low <= high + 1e-12)).all(), (table_name, column)
         assert not np.isinf(table.select_dtypes("number").to_numpy(float)).any(), table_name
+    for table_name in ("per_prompt_metrics", "per_prompt_temperature"):
+        table, scope = tables[table_name], [c for c in ("model", "temperature") if c in tables[table_name]]
+        known = table.groupby(scope)["n"].transform("max") > 1
+        assert ((table["n"] > 0) & known == table["p_unstable"].notna()).all(), table_name
+    for table_name in ("aggregate_by_model", "aggregate_by_temperature", "aggregate_by_judge"):
+        table = tables[table_name]
+        fitted = table[["prior_refuse", "prior_partial", "prior_comply", "pct_expected_unstable"]].notna()
+        assert (fitted.all(axis=1) == fitted.any(axis=1)).all(), table_name
+        assert table["pct_expected_unstable"].dropna().between(0, 100).all(), table_name
+        decided_twice = table["n_responses"] > table["n_prompts"]
+        assert (fitted.all(axis=1) == decided_twice).all(), table_name
+
+
+def test_one_response_a_prompt_says_nothing_of_how_stable_prompts_are() -> None:
+    cube = np.where(np.arange(90) < 60, 0, 2).reshape(90, 1, 1)
+    tables = tables_of(study_of(cube))
+    row = tables["aggregate_by_model"].iloc[0]
+    assert (row["pct_unstable"], row["n_prompts"]) == (0, 90)
+    assert row[["pct_expected_unstable", "prior_refuse", "prior_partial", "prior_comply"]].isna().all()
+    assert tables["per_prompt_metrics"]["p_unstable"].isna().all()
+    # one seed at three temperatures: the pooled scope has three responses a prompt, each temperature one
+    tables = tables_of(study_of(RANDOM[:, :, :1]))
+    assert tables["aggregate_by_model"]["prior_refuse"].notna().all()
+    assert tables["aggregate_by_temperature"]["prior_refuse"].isna().all()
+    assert tables["per_prompt_temperature"]["p_unstable"].isna().all()
+
+
+def test_a_prompt_without_a_decision_has_no_chance_of_being_unstable() -> None:
+    cube = RANDOM.copy()
+    cube[3] = -1
+    table = tables_of(study_of(cube))["per_prompt_metrics"]
+    assert table.index[table["p_unstable"].isna()].tolist() == [3]
 
 
 def test_all_the_same_is_perfectly_stable_with_an_interval_of_no_width() -> None:

@@ -228,7 +228,8 @@ def in_words(row: Mapping[Any, Any]) -> str:
     missing = f", {row['n_missing']} missing" if row["n_missing"] else ""
     flip = "flips" if row["flip"] else "no flip"
     unstable = "unstable" if row["unstable"] else "stable"
-    return f"SSI {row['ssi']:.2f}, {unstable}, {flip}: {counts}{missing}; chance unstable {row['p_unstable']:.0%}"
+    chance = "" if pd.isna(row["p_unstable"]) else f"; chance unstable {row['p_unstable']:.0%}"
+    return f"SSI {row['ssi']:.2f}, {unstable}, {flip}: {counts}{missing}{chance}"
 
 
 def disagrees(row: Mapping[Any, Any], decisions: Mapping[Condition, Decided]) -> bool:

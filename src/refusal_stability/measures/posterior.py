@@ -18,6 +18,9 @@ QUADRATURE_NODES = 200
 def fit_dirichlet(counts: Ints, weights: Ints) -> Floats:
     """Maximum-likelihood Dirichlet prior of Dirichlet-multinomial counts.
 
+    A prompt decided once has the likelihood `alpha_c / sum(alpha)`, whatever the sum: it tells what is decided, not
+    how much prompts differ. Without a prompt decided at least twice the prior is therefore not determined.
+
     Parameters
     ----------
     counts : (D, K) distinct count rows; rows of zeros say nothing.
@@ -25,15 +28,15 @@ def fit_dirichlet(counts: Ints, weights: Ints) -> Floats:
 
     Returns
     -------
-    (K,) the prior's weights, each within [0.001, 1000]; all ones where there are no counts at all.
+    (K,) the prior's weights, each within [0.001, 1000]; all NaN where no prompt has two decisions or more.
 
     References
     ----------
     Minka (2000), Estimating a Dirichlet distribution. Mosimann (1962), doi:10.1093/biomet/49.1-2.65
     """
     n = counts.sum(axis=1)
-    if not (weights * n).sum():
-        return np.ones(counts.shape[1])
+    if not weights[n >= 2].sum():
+        return np.full(counts.shape[1], np.nan)
     shares = weights / weights.sum()
     floor, ceiling = np.log(LEAST_WEIGHT), np.log(MOST_WEIGHT)
     x = np.clip(np.log((shares @ counts + 1e-3) / (shares @ n)), floor, ceiling)
@@ -86,7 +89,7 @@ def p_below(counts: Ints, prior: Floats, threshold: float) -> Floats:
 
     Returns
     -------
-    (D,) in [0, 1]; for a row of zeros it is the prior's own chance.
+    (D,) in [0, 1]; for a row of zeros it is the prior's own chance. NaN where the prior is.
     """
     after = counts + prior
     total = after.sum(axis=1, keepdims=True)

@@ -92,7 +92,8 @@ def _prompt_figures(counts: Ints, n_cells: int, settings: Settings) -> tuple[dic
     prior = fit_dirichlet(distinct.rows, distinct.weights)
     columns["majority"] = DECISION_NAMES[columns["majority"]]
     columns["n_missing"] = n_cells - columns["n"]
-    columns["p_unstable"] = p_below(distinct.rows, prior, settings.threshold)
+    chance = p_below(distinct.rows, prior, settings.threshold)
+    columns["p_unstable"] = np.where(columns["n"] > 0, chance, np.nan)
     return columns, distinct.index
 
 
