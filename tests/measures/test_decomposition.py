@@ -13,8 +13,10 @@ from refusal_stability.measures.decomposition import Components, components, pro
 TEMPERATURES = (0.0, 1.0)
 
 
-def decompose(codes: np.ndarray, temperatures: tuple[float, ...] = TEMPERATURES) -> Components:
-    table, weights, layout = prompt_totals(codes.astype(np.int8), temperatures)
+def decompose(
+    codes: np.ndarray, temperatures: tuple[float, ...] = TEMPERATURES, copied: np.ndarray | None = None
+) -> Components:
+    table, weights, layout = prompt_totals(codes.astype(np.int8), temperatures, copied)
     return components((weights @ table)[None, :], layout)
 
 
@@ -80,6 +82,60 @@ def test_the_judges_own_part_by_hand() -> None:
     assert parts["judge"] == pytest.approx(0.5)
     assert parts["seed"] == pytest.approx(0, abs=1e-12)
     assert np.isnan(parts["prompt"])
+
+
+def test_copied_judge_errors_by_hand() -> None:
+    # One temperature, two seeds with one text, judged twice: R then C, copied to both responses. Two such prompts,
+    # the second R R. Counts (R, C): prompt 1: cells (1,1) (1,1); prompt 2: cells (2,0) (2,0).
+    # judge: decisions 8 - cells (1 + 1 + 2 + 2) = 2 over 8 - 4 = 4 degrees: 0.5.
+    # seed: cells 6 - prompts ((4 + 4) / 4 + 16 / 4 = 6) = 0. An error enters a cell's sum once (4 cells: 4) and a
+    # prompt's as sum m^2 / n = 2 repeats x 2^2 / 4 = 2 (2 prompts: 4), so (0 - 0.5 (4 - 4)) / (8 - 4) = 0; taken for
+    # errors of their own they would be 0.5 (4 - 2) = 1 and the seeds -0.25.
+    codes = np.array([[[[0, 2], [0, 2]]], [[[0, 0], [0, 0]]]])
+    texts = np.full((2, 1, 2), 7, dtype=np.uint64)
+    parts = named(decompose(codes, (0.0,), texts))
+    assert parts["judge"] == pytest.approx(0.5)
+    assert (parts["seed"], parts["numerical"]) == (pytest.approx(0), pytest.approx(0))
+    assert named(decompose(codes, (0.0,)))["seed"] == pytest.approx(-0.25)
+    # prompt: prompts 6 - all (6^2 + 2^2) / 8 = 5, so 1; errors: 4 - sum of m^2 over all 16 / 8 = 2, so 1 - 0.5 x 2 = 0
+    assert parts["prompt"] == pytest.approx(0)
+
+
+@pytest.mark.parametrize("pattern", ["temperature 0 alone", "all temperatures", "some texts twice"])
+def test_components_are_unbiased_where_equal_texts_share_the_judges_errors(pattern: str) -> None:
+    # The model's decision on a text is fixed; a judge misreads 15 % of (text, repeat), copied to every equal text.
+    def study(rng: np.random.Generator, n_prompts: int) -> tuple[np.ndarray, np.ndarray]:
+        shape = (n_prompts, 2, 4)
+        if pattern == "temperature 0 alone":
+            texts = np.broadcast_to(np.arange(1, 5), shape).copy()
+            texts[:, 0] = 9
+        elif pattern == "all temperatures":
+            texts = np.full(shape, 9)
+        else:
+            texts = rng.integers(1, 5, shape)
+        # what the model decided in a text: its prompt's decision, except in texts 1 and 2 of wavering prompts
+        own = rng.integers(0, 3, (n_prompts, 1))
+        by_text = np.where((np.arange(10) < 3) & (rng.random((n_prompts, 1)) < 0.5), 2, own)
+        repeats = np.repeat(by_text[:, :, None], 3, axis=2)
+        read = np.where(rng.random(repeats.shape) < 0.15, rng.integers(0, 3, repeats.shape), repeats)
+        codes = np.take_along_axis(read, texts.reshape(n_prompts, -1)[:, :, None], axis=1).reshape(*shape, 3)
+        return codes, texts.astype(np.uint64)
+
+    rng = np.random.default_rng(3)
+    runs = []
+    for _ in range(150):
+        codes, texts = study(rng, 60)
+        runs.append(decompose(codes, TEMPERATURES, texts).variance[0])
+    error = np.std(runs, axis=0) / np.sqrt(len(runs))
+    mean = dict(zip(decompose(codes, TEMPERATURES, texts).names, np.mean(runs, axis=0), strict=True))
+    bound = dict(zip(mean, 5 * error + 1e-9, strict=True))
+    # A repeat is misread to another decision than the text's with chance 0.15 x 2/3 = 0.1: Gini 1 - 0.9^2 - 2 x 0.05^2.
+    assert abs(mean["judge"] - 0.185) < bound["judge"]
+    if pattern != "some texts twice":
+        assert abs(mean["numerical"]) < bound["numerical"]
+    if pattern == "all temperatures":
+        assert abs(mean["seed"]) < bound["seed"]
+        assert abs(mean["temperature"]) < bound["temperature"]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def identical_and_flipped(
 def first_of_each(texts: Texts) -> Texts:
     """The texts (P, ...) with every later occurrence of a prompt's text set to 0, as if it were missing."""
     flat = texts.reshape(len(texts), -1)
-    first = _labels_within_rows(flat) == np.arange(flat.shape[1])
+    first = labels_within_rows(flat) == np.arange(flat.shape[1])
     return np.where(first, flat, 0).astype(np.uint64).reshape(texts.shape)
 
 
@@ -65,7 +65,7 @@ def exchange_totals(texts: Texts | None, codes: NDArray[np.int8]) -> Floats:
     else:
         text = texts.reshape(n_prompts, cells)
         there = text != 0
-        label = _labels_within_rows(text)
+        label = labels_within_rows(text)
     counts = np.zeros((n_prompts * cells, K), dtype=np.int64)
     key = (np.arange(n_prompts)[:, None] * cells + label)[:, :, None]
     for c in range(K):
@@ -79,7 +79,7 @@ def exchange_totals(texts: Texts | None, codes: NDArray[np.int8]) -> Floats:
     return np.stack([c.reshape(n_prompts, cells).sum(axis=1) for c in columns], axis=1).astype(np.float64)
 
 
-def _labels_within_rows(text: Texts) -> NDArray[np.int64]:
+def labels_within_rows(text: Texts) -> NDArray[np.int64]:
     """For each cell, the position of the first cell of its row with an equal text."""
     order = np.argsort(text, axis=1, kind="stable")
     ordered = np.take_along_axis(text, order, axis=1)

@@ -19,7 +19,8 @@ def decomposition(study: Study, settings: Settings) -> list[Row]:
     rows = []
     has_zero, has_more = 0.0 in study.temperatures, any(t > 0 for t in study.temperatures)
     for group in study.groups:
-        table, weights, layout = prompt_totals(group.decisions[group.primary], study.temperatures)
+        copied = group.texts if group.primary in group.judged_once else None
+        table, weights, layout = prompt_totals(group.decisions[group.primary], study.temperatures, copied)
         if not len(weights):
             continue
         resampling = settings.resampling
