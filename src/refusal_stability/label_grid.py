@@ -7,6 +7,7 @@ amiss the file is read again row by row, by what knows how to name the row and t
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,10 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
             cube = cubes.setdefault(judge, np.full((*shape, repeats[judge]), MISSING, dtype=np.int8))
             cube[:, t, s] = judged.codes
             reasons.setdefault(judge, Counter()).update(judged.reasons)
+    for judge, params_of in params.judging.judges.items():
+        # A judge that knows none of this model's responses has no decisions, but a count of what it left out.
+        if judge not in cubes and not params_of.on_call:
+            reasons[judge] = Counter({NOT_JUDGED: math.prod(shape) * repeats[judge]})
     for judge, cube in cubes.items():
         reasons[judge][NOT_JUDGED] += int((cube == MISSING).sum()) - reasons[judge].total()
         reasons[judge] = +reasons[judge]
@@ -222,7 +227,7 @@ def _explain_labels(path: Path, condition: Condition, ids: Any, repeats: dict[st
     raise ArtifactError(f"{path}: not a label file as this project writes it; {_remedy(condition)}")
 
 
-def _explain_place(path: Path, table: pd.DataFrame, condition: Condition, ids: Any) -> None:
+def _explain_place(path: Path, table: pd.DataFrame, condition: Condition, ids: Any, stage: str = "judge") -> None:
     """Raise for the first row that belongs to another configuration, or to a prompt that the study does not have."""
     for column in ("model", "intervention", "temperature", "seed"):
         expected = getattr(condition, column)
@@ -230,24 +235,51 @@ def _explain_place(path: Path, table: pd.DataFrame, condition: Condition, ids: A
         if wrong.any():
             row = int(wrong.argmax())
             found = table[column].tolist()[row]
-            _refuse(path, row, f"{column} {found!r}; this file holds {column} {expected!r}", condition)
+            _refuse(path, row, f"{column} {found!r}; this file holds {column} {expected!r}", condition, stage)
     unknown = ~table["prompt_id"].isin(ids.to_pylist()).to_numpy()
     if unknown.any():
         row = int(unknown.argmax())
-        _refuse(path, row, f"prompt_id {table['prompt_id'].iloc[row]!r} is not among the study's prompts", condition)
+        prompt = table["prompt_id"].iloc[row]
+        _refuse(path, row, f"prompt_id {prompt!r} is not among the study's prompts", condition, stage)
 
 
-def _refuse(path: Path, row: int, problem: str, condition: Condition) -> NoReturn:
-    raise ArtifactError(f"{path}: row {row + 2}: {problem}; {_remedy(condition)}")
+def _refuse(path: Path, row: int, problem: str, condition: Condition, stage: str = "judge") -> NoReturn:
+    raise ArtifactError(f"{path}: row {row + 2}: {problem}; {_remedy(condition, stage)}")
 
 
-def _remedy(condition: Condition) -> str:
-    return f"run `dvc repro judge@{condition.model}` to write it anew"
+def _remedy(condition: Condition, stage: str = "judge") -> str:
+    return f"run `dvc repro {stage}@{condition.model}` to write it anew"
 
 
-def _each_once(position: Any) -> bool:
+def _is_of(table: Any, condition: Condition) -> bool:
+    """Whether every row of a table belongs to one configuration."""
+    names = ("model", "intervention")
+    named = all((_coded(table[name], {getattr(condition, name): 0}) == 0).all() for name in names)
+    at = all((table[name].to_numpy() == getattr(condition, name)).all() for name in ("temperature", "seed"))
+    return named and at
+
+
+def _holds_each(position: Any, n_prompts: int) -> bool:
     """Whether the rows' positions among the study's prompts (-1: not among them) are each of them once."""
-    return bool((np.sort(position) == np.arange(len(position))).all())
+    return len(position) == n_prompts and bool((np.sort(position) == np.arange(n_prompts)).all())
+
+
+def _explain_generations(path: Path, condition: Condition, ids: Any) -> NoReturn:
+    """Raise the error that names what is wrong with a generation file."""
+    remedy = _remedy(condition, "generate")
+    try:
+        table = read_table(path, GENERATION_TABLE)
+    except ArtifactError as error:
+        raise ArtifactError(str(error) if "dvc repro" in str(error) else f"{error}; {remedy}") from error
+    _explain_place(path, table, condition, ids, "generate")
+    twice = table["prompt_id"].duplicated()
+    if twice.any():
+        row = int(twice.to_numpy().argmax())
+        _refuse(path, row, f"prompt_id {table['prompt_id'].iloc[row]!r} stands twice", condition, "generate")
+    there = set(table["prompt_id"])
+    lacking = [prompt for prompt in ids.to_pylist() if prompt not in there]
+    first = f"; {len(lacking)} prompts are lacking, the first {lacking[0]!r}" if lacking else ""
+    raise ArtifactError(f"{path}: does not hold every prompt once{first}; {remedy}")
 
 
 def _reads_recorded(judging: JudgingParams, name: str) -> bool:
@@ -274,9 +306,8 @@ def _read_texts(conditions: list[Condition], ids: Any, shape: tuple[int, int, in
         path = generation_file(condition)
         table = _read_columns(path, GENERATION_TABLE.columns)
         position = None if table is None else _positions(table["prompt_id"], ids)
-        if position is None or len(position) != len(ids) or not _each_once(position):
-            _explain_place(path, read_table(path, GENERATION_TABLE), condition, ids)
-            raise ArtifactError(f"{path}: does not hold every prompt once; run `dvc repro generate@{condition.model}`")
+        if table is None or position is None or not _is_of(table, condition) or not _holds_each(position, len(ids)):
+            _explain_generations(path, condition, ids)
         there = _coded(table["missing_reason"], {"": 1}) == 1
         hashes = pd.util.hash_array(table["response"].to_numpy().astype(object), categorize=False)
         texts[position, place // shape[2], place % shape[2]] = np.where(there, np.maximum(hashes, 1), 0)

@@ -251,15 +251,49 @@ def test_a_bad_label_file_names_file_row_and_remedy(
     assert not artifacts.METRICS.exists(), "nothing half-written"
 
 
-@pytest.mark.parametrize("prompt", ["p-a", "p-c"])
-def test_a_response_of_a_foreign_prompt_is_named(study: Path, prompt: str) -> None:
-    ids = [prompt_id if prompt_id != prompt else "p-z" for prompt_id in ("p-a", "p-b", "p-c")]
-    place = {"model": "one", "intervention": "none", "temperature": 0.0, "seed": 0}
-    texts = {"prompt": "x", "response": "y", "finish_reason": "stop", "missing_reason": ""}
-    table = pd.DataFrame({"prompt_id": ids, **texts, **place})
-    artifacts.write_table(table, artifacts.generation_file(FIRST), artifacts.GENERATION_TABLE)
-    with pytest.raises(ArtifactError, match="prompt_id 'p-z' is not among the study's prompts"):
+@pytest.mark.parametrize(
+    ("ids", "changed", "problem"),
+    [
+        (["p-z", "p-b", "p-c"], {}, "row 2: prompt_id 'p-z' is not among the study's prompts"),
+        (["p-a", "p-b", "p-z"], {}, "row 4: prompt_id 'p-z' is not among the study's prompts"),
+        (["p-a", "p-b"], {}, "1 prompts are lacking, the first 'p-c'"),
+        (PROMPTS, {"model": ["one", "two", "one"]}, "row 3: model 'two'; this file holds model 'one'"),
+        (PROMPTS, {"temperature": 1.0}, "row 2: temperature 1.0; this file holds temperature 0.0"),
+        (PROMPTS, {"seed": [0, 0, 9]}, "row 4: seed 9; this file holds seed 0"),
+        (PROMPTS, {"intervention": "careful"}, "row 2: intervention 'careful'; this file holds intervention 'none'"),
+    ],
+)
+def test_a_generation_file_of_something_else_is_named_with_row_and_remedy(
+    study: Path, ids: list[str], changed: dict[str, object], problem: str
+) -> None:
+    for temperature in (0.0, 1.0):
+        for seed in (0, 1):
+            condition = Condition("one", "none", temperature, seed)
+            place = {"model": "one", "intervention": "none", "temperature": temperature, "seed": seed}
+            texts = {"prompt": "x", "response": "y", "finish_reason": "stop", "missing_reason": ""}
+            table = pd.DataFrame({"prompt_id": ids if condition == FIRST else PROMPTS, **texts, **place})
+            if condition == FIRST:
+                table = table.assign(**changed)
+            artifacts.write_table(table, artifacts.generation_file(condition), artifacts.GENERATION_TABLE)
+    with pytest.raises(ArtifactError) as caught:
         run()
+    assert str(caught.value).startswith(f"{artifacts.generation_file(FIRST)}: ")
+    assert problem in str(caught.value)
+    assert "dvc repro generate@one" in str(caught.value)
+
+
+def test_a_judge_that_knows_nothing_of_a_model_is_counted_as_not_judged(study: Path) -> None:
+    for temperature in (0.0, 1.0):
+        for seed in (0, 1):
+            edit(Condition("one", "none", temperature, seed), lambda table: table[table["judge"] == "main"])
+    run()
+    table = artifacts.metric_table("missing")
+    rows = table[(table["model"] == "one") & (table["judge"] == "other")]
+    # 3 prompts x 2 temperatures x 2 seeds x 2 repeats
+    assert list(zip(rows["missing_reason"], rows["n_missing"], rows["missing_share"], strict=True)) == [
+        ("*", 24, 1.0),
+        ("not judged", 24, 1.0),
+    ]
 
 
 def test_a_missing_label_file_names_itself(study: Path) -> None:

@@ -189,10 +189,18 @@ def missing(study: Study, settings: Settings) -> list[Row]:
     """How many responses each judge left undecided, in total (`*`) and by reason, the commonest first."""
     rows = []
     for group in study.groups:
-        for judge, codes in group.decisions.items():
+        told = [
+            judge
+            for model, intervention, judge in study.missing
+            if (model, intervention) == (group.model, group.intervention)
+        ]
+        for judge in dict.fromkeys([*group.decisions, *told]):
             reasons = study.missing.get((group.model, group.intervention, judge), {})
             ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-            for reason, n in [(ALL, sum(reasons.values())), *ordered]:
+            total = sum(reasons.values())
+            # A judge without any decision on a model has no cube there: all that it was to decide is missing.
+            asked = group.decisions[judge].size if judge in group.decisions else total
+            for reason, n in [(ALL, total), *ordered]:
                 place = names(group) | {"judge": judge, "missing_reason": reason}
-                rows.append(place | {"n_missing": n, "missing_share": n / codes.size})
+                rows.append(place | {"n_missing": n, "missing_share": n / asked})
     return rows
