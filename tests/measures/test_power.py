@@ -49,12 +49,13 @@ def test_power_is_that_of_the_t_test() -> None:
     shift = 0.1 / np.sqrt(0.24 / 100)
     critical = stats.t.ppf(0.975, 99)
     expected = stats.nct.sf(critical, 99, shift) + stats.nct.cdf(-critical, 99, shift)
-    assert own == pytest.approx(expected, abs=0.05)
+    # 10,000 studies: a standard error of 0.005, and what the t-test's own approximation misses on two values
+    assert own == pytest.approx(expected, abs=0.02)
 
 
 def test_without_a_difference_the_power_is_the_level_of_the_test() -> None:
     own = power_of(np.array([-0.2, 0.2]), np.array([1, 1]), 400, 0.95, np.random.default_rng(2))
-    assert own == pytest.approx(0.05, abs=0.02)
+    assert own == pytest.approx(0.05, abs=0.01)  # a standard error of 0.0022
 
 
 @pytest.fixture
@@ -108,6 +109,24 @@ def test_the_pool_differs_as_asked_when_the_pilots_number_of_samples_measures_it
 def test_no_difference_is_nothing_to_detect(difference: float) -> None:
     with pytest.raises(StudyError, match="is no difference to detect"):
         prompt_pool(PRIOR, 20, "ssi", difference, np.random.default_rng(7))
+
+
+def test_a_plan_reaches_the_power_that_it_prints(small_pool: None) -> None:
+    for seed in range(5):
+        assert planned(-0.03, 5, seed).power >= 0.8
+
+
+def test_numbers_up_to_a_million_prompts_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Power grows with the prompts and is reached by 900,000 only; doubling from a start under it passes a million.
+    def grows(values: object, weights: object, n_prompts: int, *_: object) -> float:
+        return 0.9 if n_prompts >= 900_000 else 0.5
+
+    monkeypatch.setattr(power, "power_of", grows)
+    monkeypatch.setattr(power, "POOL", 2_000)
+    rng = np.random.default_rng(9)
+    found = plan(prompt_pool(PRIOR, 20, "ssi", -0.03, rng), 5, "ssi", 0.8, 0.95, rng)
+    assert found.n_prompts is not None
+    assert 900_000 <= found.n_prompts <= 910_000
 
 
 def test_a_difference_too_small_for_a_million_prompts_has_no_plan(small_pool: None) -> None:

@@ -171,6 +171,26 @@ def test_power_refuses_what_it_cannot_plan(here: Path, change: dict[str, object]
         power.run(**arguments | change, intervention="none", params_path=PARAMS)
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"n_prompts": 19, "n_responses": 76}, "19 prompts are too few to plan from"),
+        ({"n_responses": 40}, "one response a prompt says nothing of how much prompts waver"),
+        ({"pct_flipped": 5.0}, "2 of 40 prompts changed their decision, too few"),
+    ],
+)
+def test_a_pilot_that_says_too_little_is_refused(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, float], problem: str
+) -> None:
+    shutil.copytree(here, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    path, contract = artifacts.METRIC_TABLES["aggregate_by_model"]
+    table = artifacts.metric_table("aggregate_by_model")
+    write_table(table.assign(**change), path, contract)
+    with pytest.raises(StudyError, match=f"the pilot of jumpy/none: {problem}"):
+        power.run("jumpy", "none", "ssi", -0.02, 0.8, None, PARAMS)
+
+
 def test_without_tables_the_stage_that_writes_them_is_named(
     tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ POOL = 400_000
 EXACT_CELLS, FEWEST_EXACT = 1 << 22, 2_000  # prompts x outcomes that exact expectations are taken over
 STUDIES = 10_000
 LEAST_PROMPTS, MOST_PROMPTS = 8, 1_000_000
+FEWEST_PILOT, FEWEST_FLIPPED = 20, 3
 ADDED = 1e-12  # keeps the logarithm of a share that underflowed finite
 
 
@@ -120,6 +121,35 @@ def power_of(differences: Floats, weights: Ints, n_prompts: int, confidence: flo
     return float((np.abs(mean) > critical * np.sqrt(variance / n_prompts)).mean())
 
 
+def check_pilot(n_prompts: int, n_samples: float, n_flipped: int, name: str) -> None:
+    """Raise where a pilot does not say how much prompts waver, so that nothing can be planned from it.
+
+    Parameters
+    ----------
+    n_prompts : prompts with a decision.
+    n_samples : decisions a prompt, on average.
+    n_flipped : prompts with more than one decision.
+    name : whose pilot it is.
+
+    Raises
+    ------
+    StudyError
+        With fewer than `FEWEST_PILOT` prompts, two samples a prompt, or flipped prompts than `FEWEST_FLIPPED`.
+    """
+    why = ""
+    if n_prompts < FEWEST_PILOT:
+        why = f"{n_prompts} prompts are too few to plan from; run it on {FEWEST_PILOT} at least"
+    elif n_samples < 2:
+        why = "one response a prompt says nothing of how much prompts waver; run it with more seeds or temperatures"
+    elif n_flipped < FEWEST_FLIPPED:
+        why = (
+            f"{n_flipped} of {n_prompts} prompts changed their decision, too few to tell how prompts waver; run it on "
+            "more prompts, with more seeds, or at a higher temperature"
+        )
+    if why:
+        raise StudyError(f"the pilot of {name}: {why}")
+
+
 def prompt_pool(prior: Floats, pilot_samples: int, figure: str, difference: float, rng: np.random.Generator) -> Pool:
     """Prompts drawn from the pilot's prior, and their second side, moved so that the figure differs as asked.
 
@@ -182,14 +212,17 @@ def plan(
     weights = distinct.weights
     values = distinct.rows[:, 0] + (planned - float(weights @ distinct.rows[:, 0] / weights.sum()))
 
+    stream = int(rng.integers(2**63))
+
     def reached(n_prompts: int) -> float:
-        return power_of(values, weights, n_prompts, confidence, rng)
+        # The same random numbers for every size: asked again, a size has the power that it was chosen for.
+        return power_of(values, weights, n_prompts, confidence, np.random.default_rng(stream))
 
     high = max(LEAST_PROMPTS, _normal_guess(values, weights, power, confidence) // 2)
-    while high <= MOST_PROMPTS and reached(high) < power:
-        high *= 2
-    if high > MOST_PROMPTS:
-        return Plan(n_samples, None, reached(MOST_PROMPTS), planned)
+    while reached(high) < power:
+        if high == MOST_PROMPTS:
+            return Plan(n_samples, None, reached(high), planned)
+        high = min(2 * high, MOST_PROMPTS)
     low = high // 2
     while high - low > max(1, high // 100):  # to about 1 %: finer than the simulation itself
         middle = (low + high) // 2

@@ -8,7 +8,7 @@ import numpy as np
 
 from refusal_stability.artifacts import GENERATION_TABLE, generation_file, metric_table, read_table
 from refusal_stability.label_grid import settings_of
-from refusal_stability.measures.power import FIGURES
+from refusal_stability.measures.power import FIGURES, check_pilot
 from refusal_stability.measures.tables.planning import planned_studies
 from refusal_stability.params import StudyParams, load_params
 from refusal_stability.records import StudyError
@@ -39,7 +39,9 @@ def run(
     if not row["n_prompts"]:
         raise StudyError(f"{model}/{intervention}: the pilot has no decision; run `dvc repro metrics` on one that has")
     prior = np.array([row["prior_refuse"], row["prior_partial"], row["prior_comply"]], dtype=np.float64)
-    samples = max(2, round(row["n_responses"] / row["n_prompts"]))
+    each, flipped = row["n_responses"] / row["n_prompts"], round(row["pct_flipped"] / 100 * row["n_prompts"])
+    check_pilot(int(row["n_prompts"]), each, flipped, f"{model}/{intervention}")
+    samples = round(each)
     tokens = tokens_per_response or _tokens_per_response(params, model, intervention)
     resampling = settings_of(params.metrics).resampling
     rows = planned_studies(prior, samples, figure, difference, power, tokens, resampling, (model, intervention))
