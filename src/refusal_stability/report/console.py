@@ -86,8 +86,8 @@ def plan_text(
             "",
             "samples: responses a prompt; prompts: the least number that reaches the power, the same on both sides, "
             f"like the pilot's {pilot_prompts}",
-            f"responses, tokens: of both sides together, at {tokens_per_response:.0f} tokens a response; what is read, and "
-            "what judges read and write, comes on top (refusal-stability plan counts it for a study)",
+            f"responses, tokens: of both sides together, at {tokens_per_response:.0f} tokens a response; what is "
+            "read, and what judges read and write, come on top (refusal-stability plan counts them for a study)",
             "power: simulated with so many prompts; difference seen: what so many samples a prompt measure of it",
         ]
     )
