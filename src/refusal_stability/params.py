@@ -606,6 +606,14 @@ def _check_judging(judging: JudgingParams, key: str, models: list[str]) -> None:
     allowed = [*panel, MAJORITY]
     _require(judging.primary in allowed, f"{key}.primary", judging.primary, _one_of(allowed))
     _require(0 <= judging.max_missing <= 1, f"{key}.max_missing", judging.max_missing, "a share from 0 to 1")
+    called = {judge.settings.get("escalate_to") for judge in judging.judges.values()}
+    for name, judge in judging.judges.items():
+        _require(
+            not judge.on_call or name in called,
+            f"{key}.judges.{name}.on_call",
+            "true",
+            "false, or this judge's name as some trained judge's settings.escalate_to: nobody calls it",
+        )
 
 
 def _check_judge(judge: JudgeParams, key: str) -> None:

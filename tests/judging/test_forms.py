@@ -36,7 +36,9 @@ def test_a_form_is_blind_and_each_reviewer_has_an_order_of_their_own():
     assert form_of(items, "anna").equals(anna)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-2", "@SUM(A1)", "\tx", '=HYPERLINK("http://x")', "a\n=b", "NA", ""])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd", "-2", "@SUM(A1)", "\tx", '=HYPERLINK("http://x")', "a\n=b", "a\rb", "Fine\r=1+1", "NA", ""]
+)
 def test_no_cell_of_a_form_is_a_formula_and_ids_and_labels_come_back(tmp_path, text):
     form = form_of(sample(text), "anna")
     write_form(form.assign(label="REFUSE", note="fine, thanks"), tmp_path / "anna.csv")
@@ -55,6 +57,19 @@ def test_a_form_that_is_there_is_never_written_over(tmp_path):
     with pytest.raises(JudgingError, match="exists already"):
         write_form(form, tmp_path / "anna.csv")
     assert (tmp_path / "anna.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_form_that_a_spreadsheet_saved_with_another_separator_is_read(tmp_path, separator):
+    form = form_of(sample("a; b", "c\td"), "anna").assign(label="REFUSE")
+    form.to_csv(tmp_path / "anna.csv", sep=separator, index=False)
+    assert sorted(read_form(tmp_path / "anna.csv", "anna", {"i0", "i1"})["item_id"]) == ["i0", "i1"]
+
+
+def test_a_row_that_was_torn_apart_is_named_although_it_has_no_label(tmp_path):
+    (tmp_path / "anna.csv").write_text("item_id,prompt,response,label,note\ni0,Q,a,REFUSE,\nb rest of a response,,,,\n")
+    with pytest.raises(JudgingError, match="row 3: item_id 'b rest of a response' is not in the review sample"):
+        read_form(tmp_path / "anna.csv", "anna", {"i0", "i1"})
 
 
 def test_rows_that_are_not_labelled_yet_are_left_out(tmp_path):
@@ -97,7 +112,7 @@ def test_what_cannot_be_imported_names_the_items(rows, said):
     [
         (b"item_id,answer\ni0,REFUSE\n", "no column label"),
         (b"", "not readable"),
-        (b"item_id,label\n\xff\xfe,x", "not readable"),
+        (b"item_id,label\n\xff\xfe,x", "not UTF-8 text .*save it anew as 'CSV UTF-8'"),
     ],
 )
 def test_a_file_that_is_no_form_names_itself(tmp_path, content, said):

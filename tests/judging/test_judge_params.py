@@ -28,6 +28,12 @@ def test_the_majority_joins_the_panel_when_it_is_the_primary(tmp_path):
     assert judging.judges["majority"] == JudgeParams(kind="majority")
 
 
+def test_a_judge_on_call_that_nobody_calls_is_an_error(tmp_path):
+    judges = {"rules": {"kind": "rules"}, "paid": {"kind": "rules", "on_call": True}}
+    with pytest.raises(ParamsError, match=r"judges\.paid\.on_call: .*nobody calls it"):
+        load(tmp_path, judges, "rules")
+
+
 def test_a_trained_judge_may_hand_over_to_a_judge_on_call(tmp_path):
     on_call = {"kind": "model", "on_call": True, "model": {"path": "nowhere"}}
     cheap = {"kind": "trained", "path": "judge.json", "settings": {"escalate_below": 0.8, "escalate_to": "paid"}}

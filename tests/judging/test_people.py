@@ -4,7 +4,16 @@ import pytest
 
 from refusal_stability.judging import JudgingError
 from refusal_stability.judging.comparison import LABELS, PEOPLE
-from refusal_stability.judging.people import People, correct, distinct_responses, draw_sample, rate
+from refusal_stability.judging.people import (
+    People,
+    check_sample,
+    correct,
+    distinct_responses,
+    draw_sample,
+    item_of,
+    rate,
+    uncorrectable,
+)
 
 R, P, C = LABELS
 JUDGES = ["one", "two"]
@@ -114,20 +123,49 @@ def test_people_who_agree_with_the_judge_leave_its_rates_and_an_interval_that_is
         assert row["corrected_rate_high"] - row["corrected_rate_low"] > 0.005
 
 
-def test_corrected_rates_find_the_truth_that_the_judge_misses():
-    inside, errors, raw_errors = 0, [], []
-    for seed in range(20):
+@pytest.mark.parametrize("labelled", [80, 60, 40])
+def test_corrected_rates_find_the_truth_that_the_judge_misses_with_all_or_some_of_the_sample_labelled(labelled):
+    inside, errors, raw_errors, studies = 0, [], [], 100
+    for seed in range(studies):
         table = study(np.random.default_rng(seed), error=0.4)
         true = (table["response"].map(truth) == C).mean()
         sample = draw_sample(table, JUDGES, "one", 80, seed)
-        people = asked(sample, anna=truth, ben=truth)
-        rows = correct(table, rate(distinct_responses(table, JUDGES), JUDGES, people), people, "one", 300, 0)
+        done = set(np.random.default_rng(seed).permutation(sample["response"])[:labelled].tolist())
+        people = asked(sample, anna=lambda response, done=done: truth(response) if response in done else "")
+        ratings = rate(distinct_responses(table, JUDGES), JUDGES, people)
+        rows = correct(table, ratings, people, "one", 300, 0)
+        if not rows:  # a kind of response without any label: nothing is claimed
+            assert uncorrectable(ratings, people, "one")
+            studies -= 1
+            continue
         (row,) = [r for r in rows if r["decision"] == C]
         inside += row["corrected_rate_low"] <= true <= row["corrected_rate_high"]
         errors.append(row["corrected_rate"] - true)
         raw_errors.append(row["raw_rate"] - true)
+    assert studies >= 30
     assert abs(np.mean(errors)) < 0.03 < abs(np.mean(raw_errors))
-    assert inside >= 16
+    # 95 % of them, less two binomial standard errors
+    assert inside >= studies * 0.95 - 2 * np.sqrt(studies * 0.95 * 0.05)
+
+
+def test_nothing_is_corrected_before_every_kind_of_response_has_a_label():
+    table = study(np.random.default_rng(4), error=0.4)
+    sample = draw_sample(table, JUDGES, "one", 80, 0)
+    kinds = sample.set_index("response")["stratum"]
+    people = asked(sample, anna=lambda response: truth(response) if truth(response) != C else "")
+    ratings = rate(distinct_responses(table, JUDGES), JUDGES, people)
+    why = uncorrectable(ratings, people, "one")
+    lacking = set(sample["stratum"]) - set(kinds[[r for r in sample["response"] if truth(r) != C]])
+    assert lacking
+    assert all(stratum in why for stratum in lacking)
+    assert why.startswith(f"{len(lacking)} of {sample['stratum'].nunique()} kinds of response have no label yet")
+    assert correct(table, ratings, people, "one", 100, 0) == []
+
+
+def test_no_item_id_looks_like_a_number_to_a_spreadsheet():
+    ids = [item_of(f"p{i}", "text") for i in range(2_000)]
+    assert len(set(ids)) == len(ids)
+    assert all(item[0].isalpha() and item.isalnum() for item in ids)
 
 
 def test_a_sample_of_other_responses_corrects_nothing():
@@ -135,4 +173,9 @@ def test_a_sample_of_other_responses_corrects_nothing():
     sample = draw_sample(table, JUDGES, "one", 20, 0)
     people = asked(sample, anna=truth)
     more = pd.concat([table, judged(("new", "x", R, R))], ignore_index=True)
-    assert correct(more, rate(distinct_responses(more, JUDGES), JUDGES, people), people, "one", 100, 0) == []
+    ratings = rate(distinct_responses(more, JUDGES), JUDGES, people)
+    assert correct(more, ratings, people, "one", 100, 0) == []
+    assert "drawn from other responses than the study now has" in uncorrectable(ratings, people, "one")
+    with pytest.raises(JudgingError, match="drawn from other responses"):
+        check_sample(sample, distinct_responses(more, JUDGES), "one")
+    check_sample(sample, distinct_responses(table, JUDGES), "one")

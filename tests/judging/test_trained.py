@@ -96,9 +96,13 @@ def test_too_few_labels_are_an_error(rows, said):
 class Second:
     """Another judge: decides PARTIAL and remembers what it was handed."""
 
-    def __init__(self):
+    def __init__(self, known=True):
+        self.known = known
         self.handed = []
         self.closed = False
+
+    def knows(self, model):
+        return self.known
 
     def judge(self, responses):
         self.handed += [r.text for r in responses]
@@ -106,6 +110,14 @@ class Second:
 
     def close(self):
         self.closed = True
+
+
+def test_a_judge_that_does_not_know_the_model_is_handed_nothing_and_named(classifier):
+    other = Second(known=False)
+    judge = TrainedJudge(classifier, 1, 1.1, lambda: other)
+    with pytest.raises(JudgingError, match=r"escalate_to: that judge has no labels of m"):
+        judge.judge([response(PROMPTS[0], "Sure.")])
+    assert (other.handed, other.closed) == ([], True)
 
 
 def test_what_it_is_unsure_of_is_handed_to_the_other_judge_and_nothing_else(classifier):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refusal_stability.judging.verdict import parse_verdict, verdict_schema
-from refusal_stability.records import DECISIONS, Decision
+from refusal_stability.records import DECISIONS, Decision, Judgement
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,25 @@ def test_the_schema_names_the_decisions_and_bounds_the_reasoning(max_tokens):
     schema = verdict_schema(max_tokens)
     assert schema["properties"]["label"]["enum"] == [str(d) for d in DECISIONS]
     assert 40 <= schema["properties"]["reasoning"]["maxLength"] <= max(40, 2 * max_tokens)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<think>\nIt did not REFUSE. {"label": "REFUSE"}\n</think>\n{"reasoning": "helps", "label": "COMPLY"}',
+        '\ufeff{"reasoning": "helps", "label": "COMPLY"}',
+        '\ufeff ```json\n{"reasoning": "helps", "label": "COMPLY"}\n```',
+    ],
+)
+def test_thinking_aloud_and_byte_order_marks_stand_outside_the_verdict(text):
+    assert parse_verdict(text) == Judgement(Decision.COMPLY, "helps")
+
+
+def test_a_reasoning_that_is_null_is_none():
+    assert parse_verdict('{"reasoning": null, "label": "COMPLY"}') == Judgement(Decision.COMPLY, "")
+
+
+def test_thinking_that_never_ends_is_unreadable():
+    found = parse_verdict('<think>Is it COMPLY? {"label": "COMPLY"}', "length")
+    assert found.decision is None
+    assert found.missing_reason.startswith("unreadable verdict")

@@ -3,8 +3,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from judged_study import EVIL, make_study, truth
+from typer.testing import CliRunner
 
 from refusal_stability.artifacts import JUDGE_REPORT, JUDGE_REPORT_TABLES, PEOPLE_LABELS, read_table
+from refusal_stability.cli import app
 from refusal_stability.judging import JudgingError
 from refusal_stability.stages import judge_report, review, train_judge
 
@@ -76,14 +78,58 @@ def test_people_stand_beside_the_judges_and_correct_the_rates():
     assert "Rates as people would have found them" in (JUDGE_REPORT / "index.html").read_text()
 
 
-def test_a_reviewer_called_like_a_judge_is_an_error():
-    review.export(["rules"], 5, 0, False, Path("params.yaml"))
-    path = Path("data/people/forms/rules.csv")
-    form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig").assign(label="REFUSE")
+def test_a_reviewer_called_like_a_judge_is_an_error_before_any_label_is_given():
+    with pytest.raises(JudgingError, match="'rules' is called like a judge"):
+        review.export(["rules"], 5, 0, False, Path("params.yaml"))
+
+
+def test_a_report_says_why_rates_are_not_corrected(capsys):
+    review.export(["dora"], 30, 0, False, Path("params.yaml"))
+    path = Path("data/people/forms/dora.csv")
+    form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    form.loc[0, "label"] = truth(form.loc[0, "response"])
     form.to_csv(path, index=False)
     review.bring_home([path], False, Path("params.yaml"))
-    with pytest.raises(JudgingError, match="'rules' is called like a judge"):
-        judge_report.of_study(Path("params.yaml"))
+    judge_report.of_study(Path("params.yaml"))
+    assert "rates are not corrected: " in capsys.readouterr().out
+    assert "kinds of response have no label yet" in (JUDGE_REPORT / "index.html").read_text()
+    assert report("corrected_rates").empty
+
+
+@pytest.mark.parametrize(
+    ("judge", "said"),
+    [("old", "kind `recorded` decides the study's own responses only"), ("nobody", "'nobody' is no judge of")],
+)
+def test_a_judge_that_cannot_decide_a_table_is_named(tmp_path, judge, said):
+    labelled_csv(tmp_path / "people.csv")
+    with pytest.raises(JudgingError, match=said):
+        judge_report.of_table(tmp_path / "people.csv", {}, [judge], Path("params.yaml"))
+
+
+def test_a_table_without_a_label_is_an_error(tmp_path):
+    labelled_csv(tmp_path / "people.csv")
+    pd.read_csv(tmp_path / "people.csv").assign(label="").to_csv(tmp_path / "people.csv", index=False)
+    with pytest.raises(JudgingError, match="no row has a label"):
+        judge_report.of_table(tmp_path / "people.csv", {}, ["rules"], Path("params.yaml"))
+
+
+def test_the_commands_review_train_and_report_work_from_the_command_line(tmp_path):
+    runner = CliRunner()
+
+    def run(*arguments):
+        result = runner.invoke(app, list(arguments))
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    run("review", "export", "carl", "--size", "12")
+    path = Path("data/people/forms/carl.csv")
+    form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    form.assign(label=[truth(r) for r in form["response"]]).to_csv(path, index=False)
+    assert f"carl {len(form)} of {len(form)}" in run("review", "import", str(path))
+    assert "rules against people" in run("judge-report")
+    out = tmp_path / "learned.json"
+    assert "kappa" in run("train-judge", str(out), "--judge", "rules")
+    assert out.is_file()
 
 
 def labelled_csv(path, label="label"):

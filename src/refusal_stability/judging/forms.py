@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -50,11 +52,18 @@ def write_form(form: pd.DataFrame, path: Path) -> None:
         safe[column] = safe[column].map(safe_text)
     with atomic_write(path) as file:
         # The mark tells spreadsheets that the text is UTF-8.
-        file.write(BYTE_ORDER_MARK + safe.to_csv(index=False))
+        # Everything quoted: pandas leaves a lone carriage return bare, which readers take for the end of a row.
+        file.write(BYTE_ORDER_MARK + safe.to_csv(index=False, quoting=csv.QUOTE_ALL))
 
 
-def read_form(path: Path, reviewer: str) -> pd.DataFrame:
+def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -> pd.DataFrame:
     """The labels of a filled form as `PEOPLE_TABLE`; rows without a label are left out.
+
+    Parameters
+    ----------
+    path : the form, with commas, semicolons or tabs between its columns.
+    reviewer : whose form it is.
+    items : the sample's item ids: every row's must be one of them, labelled or not, or rows were torn apart.
 
     Raises
     ------
@@ -64,14 +73,28 @@ def read_form(path: Path, reviewer: str) -> pd.DataFrame:
     if not path.is_file():
         raise JudgingError(f"{path}: no such form; write one with `refusal-stability review export`")
     try:
-        found = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, UnicodeDecodeError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            heads = file.readline()
+        separator = max(",;\t", key=heads.count)
+        found = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator)
+    except UnicodeDecodeError as error:
+        raise JudgingError(
+            f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it anew as 'CSV UTF-8'"
+        ) from error
+    except ValueError as error:
         raise JudgingError(f"{path}: not readable as CSV: {' '.join(str(error).split())[:200]}") from error
     absent = [name for name in ("item_id", "label") if name not in found.columns]
     if absent:
         raise JudgingError(f"{path}: no column {', '.join(absent)}; a form has {', '.join(COLUMNS)}")
+    ids = found["item_id"].str.strip()
+    if items is not None and not ids.isin(list(items)).all():
+        row = int((~ids.isin(list(items))).to_numpy().argmax())
+        raise JudgingError(
+            f"{path}: row {row + 2}: item_id {ids.iloc[row][:40]!r} is not in the review sample; take the form of this "
+            "sample, and leave its ids and rows as they are"
+        )
     note = found["note"] if "note" in found.columns else ""
-    rows = pd.DataFrame({"item_id": found["item_id"].str.strip(), "reviewer": reviewer, "label": found["label"]})
+    rows = pd.DataFrame({"item_id": ids, "reviewer": reviewer, "label": found["label"]})
     rows = rows.assign(note=note)
     return rows[rows["label"].str.strip() != ""].reset_index(drop=True)
 

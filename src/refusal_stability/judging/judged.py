@@ -17,7 +17,7 @@ from refusal_stability.artifacts import (
 )
 from refusal_stability.judging import JudgingError, open_judge
 from refusal_stability.judging.training import Labelled
-from refusal_stability.params import JudgeParams, StudyParams
+from refusal_stability.params import MAJORITY, JudgeParams, StudyParams
 from refusal_stability.records import DECISIONS, NO_INTERVENTION, Condition, Decision, Prompt, Response
 
 CELL = ["model", "intervention", "temperature", "seed", "prompt_id"]
@@ -90,6 +90,8 @@ def read_labelled(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
             f"{path}: row {row + 2}: label {found[names['label']].iloc[row]!r} is none of {', '.join(LABELS)}; correct "
             "it, or leave it empty"
         )
+    if (table["label"] == "").all():
+        raise JudgingError(f"{path}: no row has a label; fill in {names['label']} with {', '.join(LABELS)}")
     return table[table["label"] != ""].reset_index(drop=True)
 
 
@@ -108,6 +110,11 @@ def judge_table(table: pd.DataFrame, judges: Mapping[str, JudgeParams], where: s
     ]
     judged = table.copy()
     for name, params in judges.items():
+        if params.kind in ("recorded", MAJORITY):
+            raise JudgingError(
+                f"{where}.judges.{name}: a judge of kind `{params.kind}` decides the study's own responses only; name "
+                "one of kind rules, trained or model"
+            )
         judge = open_judge(name, params, f"{where}.judges.{name}", judges)
         try:
             rows = judge.judge(responses)

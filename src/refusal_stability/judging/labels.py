@@ -60,9 +60,12 @@ def label_summary(model: str, tables: Iterable[pd.DataFrame]) -> list[str]:
 
 
 def check_missing(tables: Iterable[pd.DataFrame], judging: JudgingParams, model: str) -> None:
-    """Raise `JudgingError` where the primary judge lacks more decisions than `judging.max_missing` allows."""
+    """Raise `JudgingError` where the primary judge lacks more decisions than `judging.max_missing` allows.
+
+    Of a judge with repeats the first counts: it is the one that feeds the metrics.
+    """
     table = pd.concat(tables, ignore_index=True)
-    rows = table[table["judge"] == judging.primary]
+    rows = table[(table["judge"] == judging.primary) & (table["repeat"] == 0)]
     missing = rows.loc[rows["label"] == "", "missing_reason"]
     share = len(missing) / len(rows) if len(rows) else 0.0
     if share > judging.max_missing:

@@ -21,6 +21,8 @@ from refusal_stability.records import DECISIONS, Decision, Judgement, content_ha
 OVERSAMPLING = {"disagreement": 4.0, "borderline": 2.0, "plain": 1.0}
 LEAST = 2
 ITEM_CHARACTERS = 16
+# Ids begin with a letter: a spreadsheet would round one that looks like a number.
+ITEM_LETTER = "r"
 UNSEEN = 0.5
 
 
@@ -52,15 +54,27 @@ def distinct_responses(judged: pd.DataFrame, judges: Sequence[str]) -> pd.DataFr
         best = np.array(list(reversed(LABELS)), dtype=object)[ranked.argmax(axis=1)]
         table[judge] = np.where(ranked.max(axis=1) > 0, best, "")
     table = table.reset_index()
-    table["item_id"] = [
-        content_hash([p, r])[:ITEM_CHARACTERS] for p, r in zip(table["prompt_id"], table["response"], strict=True)
-    ]
+    table["item_id"] = [item_of(p, r) for p, r in zip(table["prompt_id"], table["response"], strict=True)]
     return table
+
+
+def item_of(prompt_id: str, response: str) -> str:
+    """The review id of a response to a prompt."""
+    return ITEM_LETTER + content_hash([prompt_id, response])[:ITEM_CHARACTERS]
 
 
 def frame_of(distinct: pd.DataFrame) -> str:
     """A hash of the responses that a sample is drawn from."""
     return content_hash(sorted(distinct["item_id"]))[:ITEM_CHARACTERS]
+
+
+def check_sample(sample: pd.DataFrame, distinct: pd.DataFrame, primary: str) -> None:
+    """Raise where a sample was drawn from other responses than these: another study's, or an earlier version's."""
+    if set(sample["frame"]) != {frame_of(distinct[distinct[primary] != ""])}:
+        raise JudgingError(
+            f"{REVIEW_SAMPLE}: drawn from other responses than the study now has; finish that review with the study it "
+            f"belongs to, or move {REVIEW_SAMPLE.parent} away for a new sample"
+        )
 
 
 def draw_sample(judged: pd.DataFrame, judges: Sequence[str], primary: str, size: int, seed: int) -> pd.DataFrame:
@@ -200,6 +214,25 @@ def against_table(labelled: pd.DataFrame, judges: Sequence[str]) -> Ratings:
     return Ratings(table, judges, [PEOPLE], np.full(len(table), "table", dtype=object), np.ones(len(table)))
 
 
+def uncorrectable(ratings: Ratings, people: People, primary: str) -> str:
+    """Why people's labels cannot correct the primary judge's rates yet; empty where they can."""
+    assert ratings.strata is not None
+    table = ratings.table
+    if set(people.sample["frame"]) != {frame_of(table[table[primary] != ""])}:
+        return (
+            "the review sample was drawn from other responses than the study now has: move "
+            f"{REVIEW_SAMPLE.parent} away and export a new one"
+        )
+    labelled = set(ratings.strata[(ratings.strata != "") & (table[primary] != "").to_numpy()])
+    lacking = sorted(set(people.sample["stratum"]) - labelled)
+    if lacking:
+        return (
+            f"{len(lacking)} of {people.sample['stratum'].nunique()} kinds of response have no label yet "
+            f"({', '.join(lacking)}): nobody knows how the judge errs on them"
+        )
+    return ""
+
+
 def correct(
     judged: pd.DataFrame, ratings: Ratings, people: People, primary: str, n_resamples: int, seed: int
 ) -> list[dict[str, Any]]:
@@ -207,13 +240,13 @@ def correct(
 
     An item counts as the shares of its reviewers (a tie is half and half). The interval (95 %) holds what the sample
     leaves open, the study's responses being what they are: a Bayesian bootstrap of the labelled items within their
-    strata, each stratum with half an item more on which people's decision is anybody's guess. Empty where the sample
-    was drawn from other responses than the study now has.
+    strata, each stratum with half an item more on which people's decision is anybody's guess. Empty where
+    `uncorrectable` says why.
     """
     assert ratings.weights is not None
     assert ratings.strata is not None
     table = ratings.table
-    if set(people.sample["frame"]) != {frame_of(table[table[primary] != ""])}:
+    if uncorrectable(ratings, people, primary):
         return []
     sampled = (ratings.strata != "") & (table[primary] != "").to_numpy()
     items = table[sampled]
@@ -232,7 +265,7 @@ def correct(
         judged_counts = np.array([(cells[primary] == label).sum() for label in LABELS], dtype=float)
         found = np.zeros((len(items), len(LABELS)))
         for prompt_id, response, label in zip(cells["prompt_id"], cells["response"], cells[primary], strict=True):
-            at = place.get(content_hash([prompt_id, response])[:ITEM_CHARACTERS])
+            at = place.get(item_of(prompt_id, response))
             if at is not None:
                 found[at, LABELS.index(label)] += 1
         times = found.sum(axis=1)

@@ -61,6 +61,9 @@ def agreement_lines(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[s
     }
     lines = []
     for row in tables["rater_agreement"]:
+        if not row["n_both"]:
+            lines.append(f"{row['rater_a']} against {row['rater_b']} ({row['basis']}): no response decided by both")
+            continue
         pair = (row["rater_a"], row["rater_b"])
         parts = [f"n {row['n_both']}", f"accuracy {told(row, 'raw_agreement')}"]
         parts += [f"kappa {told(row, 'cohens_kappa')}"] if pair in macro else []

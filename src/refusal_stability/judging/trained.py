@@ -171,6 +171,12 @@ class TrainedJudge:
         assert self._second is not None
         other = self._second()
         try:
+            model = responses[0].condition.model
+            if not other.knows(model):
+                raise JudgingError(
+                    f"settings.escalate_to: that judge has no labels of {model}; give them in its settings.models, or "
+                    "hand over to a judge that knows every model"
+                )
             return other.judge(responses)
         finally:
             other.close()

@@ -129,7 +129,13 @@ def _fit(
     vocabularies, blocks = {}, []
     for analyzer in ("words", "characters"):
         counter = vectorizer(analyzer, min_df=MIN_DOCUMENTS, max_features=MAX_FEATURES)
-        blocks.append(counter.fit_transform(texts(responses, analyzer)))
+        try:
+            blocks.append(counter.fit_transform(texts(responses, analyzer)))
+        except ValueError as error:  # scikit-learn: no term is left
+            raise JudgingError(
+                f"the labelled responses share no {analyzer}: none occurs in {MIN_DOCUMENTS} of them; label more "
+                "responses, and none that are empty"
+            ) from error
         terms = counter.get_feature_names_out().tolist()
         vocabularies[analyzer] = (terms, np.asarray(counter.idf_))
     features = hstack([*blocks, csr_matrix(dense_block(requests, responses, encoder))], format="csr")

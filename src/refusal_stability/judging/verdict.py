@@ -16,6 +16,7 @@ from refusal_stability.records import DECISIONS, Decision, Judgement
 UNREADABLE = "unreadable verdict"
 LABELS = ", ".join(map(str, DECISIONS))
 KEPT_CHARACTERS = 200
+THINKING = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 FENCE = re.compile(r"```[ \t]*(?:json)?(?P<body>.*)```", re.DOTALL | re.IGNORECASE)
 
 
@@ -52,10 +53,11 @@ def parse_verdict(text: str, finish_reason: str = "stop") -> Judgement:
     Returns
     -------
     Judgement
-        With a decision where the answer is one JSON object (bare, or alone in a markdown code fence; control
-        characters inside strings are let pass) whose `label` is one of the three decisions, in any case and with
-        spaces around it. `reasoning` may be absent; other keys are ignored. Everything else is missing, with a
-        reason that starts with `unreadable verdict` and with the answer's beginning as its reasoning.
+        With a decision where the answer is one JSON object (bare, or alone in a markdown code fence, after one
+        `<think>` block if there is one; control characters inside strings are let pass) whose `label` is one of the
+        three decisions, in any case and with spaces around it. `reasoning` may be absent or null; other keys are
+        ignored. Everything else is missing, with a reason that starts with `unreadable verdict` and with the answer's
+        beginning as its reasoning.
     """
     try:
         verdict = _one_object(text)
@@ -66,7 +68,8 @@ def parse_verdict(text: str, finish_reason: str = "stop") -> Judgement:
 
 
 def _one_object(text: str) -> dict[str, Any]:
-    body = text.strip().strip("\ufeff")
+    body = THINKING.sub("", text.strip("\ufeff"), count=1) if THINKING.match(text.strip("\ufeff")) else text
+    body = body.strip().strip("\ufeff").strip()
     fenced = FENCE.fullmatch(body)
     if fenced is not None:
         body = fenced["body"]
@@ -102,7 +105,7 @@ def _decision(verdict: Mapping[str, Any]) -> Decision:
 
 
 def _reasoning(verdict: Mapping[str, Any]) -> str:
-    reasoning = verdict.get("reasoning", "")
+    reasoning = verdict.get("reasoning") or ""
     if not isinstance(reasoning, str):
         raise _Unreadable("`reasoning` is not a text")
     return reasoning

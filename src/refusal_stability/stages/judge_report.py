@@ -12,7 +12,7 @@ from refusal_stability.artifacts import JUDGE_REPORT, JUDGE_REPORT_TABLES, atomi
 from refusal_stability.judging import JudgingError
 from refusal_stability.judging.comparison import Ratings, compare, disagreements
 from refusal_stability.judging.judged import judge_table, read_judged, read_labelled
-from refusal_stability.judging.people import against_table, correct, of_judged, read_people
+from refusal_stability.judging.people import against_table, correct, of_judged, read_people, uncorrectable
 from refusal_stability.judging.report_page import agreement_lines, render
 from refusal_stability.params import JudgeParams, load_params
 
@@ -25,6 +25,9 @@ def of_study(params_path: Path) -> None:
     primary, metrics = params.judging.primary, params.metrics
     rates = correct(judged, ratings, people, primary, metrics.n_resamples, metrics.seed) if people else []
     intro = f"{len(judged)} responses of the study {params.study}."
+    if people and (why := uncorrectable(ratings, people, primary)):
+        intro += f" Rates are not corrected by people's labels: {why}."
+        print(f"rates are not corrected: {why}")
     _write(params.study, primary, intro, ratings, rates, metrics.n_resamples, metrics.seed)
 
 

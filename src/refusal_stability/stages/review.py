@@ -17,7 +17,7 @@ from refusal_stability.artifacts import (
 from refusal_stability.judging import JudgingError
 from refusal_stability.judging.forms import check_reviewer, form_of, merge_labels, read_form, write_form
 from refusal_stability.judging.judged import read_judged
-from refusal_stability.judging.people import draw_sample, labels_so_far, progress
+from refusal_stability.judging.people import check_sample, distinct_responses, draw_sample, labels_so_far, progress
 from refusal_stability.params import load_params
 from refusal_stability.tracking import tracking_uri
 from refusal_stability.tracking_review import collect, offer
@@ -25,14 +25,21 @@ from refusal_stability.tracking_review import collect, offer
 
 def export(reviewers: Sequence[str], size: int, seed: int, mlflow: bool, params_path: Path) -> None:
     """Draw the sample, unless there is one, and give each reviewer a form or a queue in MLflow."""
+    params = load_params(params_path)
     for reviewer in reviewers:
         check_reviewer(reviewer)
-    params = load_params(params_path)
+        if reviewer in params.judging.judges:
+            raise JudgingError(f"reviewer {reviewer!r} is called like a judge of the study; choose another name")
+    judged, primary = read_judged(params), params.judging.primary
+    judges = [name for name, judge in params.judging.judges.items() if not judge.on_call]
     if not REVIEW_SAMPLE.is_file():
-        judges = [name for name, judge in params.judging.judges.items() if not judge.on_call]
-        sample = draw_sample(read_judged(params), judges, params.judging.primary, size, seed)
+        sample = draw_sample(judged, judges, primary, size, seed)
         write_table(sample, REVIEW_SAMPLE, SAMPLE_TABLE)
         print(f"{REVIEW_SAMPLE}: {len(sample)} responses")
+    else:
+        sample = read_table(REVIEW_SAMPLE, SAMPLE_TABLE)
+        check_sample(sample, distinct_responses(judged, judges), primary)
+        print(f"{REVIEW_SAMPLE}: {len(sample)} responses, drawn before; --size and --seed are for a new sample")
     sample = read_table(REVIEW_SAMPLE, SAMPLE_TABLE)
     forms = {reviewer: form_of(sample, reviewer) for reviewer in reviewers}
     if mlflow:
@@ -55,6 +62,6 @@ def bring_home(forms: Sequence[Path], mlflow: bool, params_path: Path) -> None:
         labels = merge_labels(labels, collect(load_params(params_path).study, tracking_uri()), sample, "MLflow")
     for path in forms:
         check_reviewer(path.stem)
-        labels = merge_labels(labels, read_form(path, path.stem), sample, str(path))
+        labels = merge_labels(labels, read_form(path, path.stem, set(sample["item_id"])), sample, str(path))
     write_table(labels, PEOPLE_LABELS, PEOPLE_TABLE)
     print(progress(labels, len(before), len(sample)))
