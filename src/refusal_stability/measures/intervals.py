@@ -7,7 +7,6 @@ a million prompts with a few hundred distinct rows is resampled at the cost of a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -41,7 +40,7 @@ def resampled_weights(weights: Ints, n_resamples: int, rng: np.random.Generator)
     Notes
     -----
     Drawing is the dear part, and NumPy draws without Python's lock: a block's rows come from `BRANCHES` generators
-    that `rng` spawns, on as many threads as there are cores.
+    that `rng` spawns, each on a thread of its own.
     """
     total = int(weights.sum())
     shares = weights / total
@@ -50,7 +49,7 @@ def resampled_weights(weights: Ints, n_resamples: int, rng: np.random.Generator)
     def drawn(branch: np.random.Generator, size: int) -> Floats:
         return branch.multinomial(total, shares, size=size).astype(np.float64)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(BRANCHES) as pool:
         for start in range(0, n_resamples, block):
             size = min(block, n_resamples - start)
             sizes = [(size + branch) // BRANCHES for branch in range(BRANCHES)]
