@@ -339,12 +339,24 @@ METRIC_COLUMNS: dict[str, tuple[str, str]] = {
     "n_temperatures": ("whole", "temperatures compared"),
     "statistic": (
         "number",
-        "Friedman's or Kruskal-Wallis' chi-square, Wilcoxon's signed-rank sum, or Mann-Whitney's U",
+        "Friedman's or Kruskal-Wallis' chi-square, Wilcoxon's smaller signed-rank sum, or Mann-Whitney's U of the "
+        "category's prompts",
     ),
     "test": ("text", "the test's name"),
-    "degrees_of_freedom": ("number", "degrees of freedom of the chi-square; empty for the other tests"),
-    "p_value": ("number", "two-sided p value, not corrected; empty where the test is not defined"),
-    "p_holm": ("number", "p value after Holm's correction over the family"),
+    "degrees_of_freedom": (
+        "number",
+        "of the chi-square, or (in decomposition) of the level's mean square; empty where there is neither",
+    ),
+    "p_value": (
+        "number",
+        "two-sided p value, not corrected; empty where the test is not defined. Of categories: from the permutation "
+        "distribution, and where that is drawn and not enumerated never below 1/10,000",
+    ),
+    "p_holm": (
+        "number",
+        "p value after Holm's correction over the family: the pairs of temperatures of a model and intervention; all "
+        "pairs of models, or all pairs of interventions; the categories of a model and intervention (row `*`: itself)",
+    ),
     "kendalls_w": ("number", "Kendall's W = chi-square / (n_blocks (n_temperatures - 1)), 0 to 1"),
     "independent_blocks": ("flag", "false for pooled rows: a prompt appears once a model, so p_value is too small"),
     "temperature_a": ("number", "the first temperature"),

@@ -247,3 +247,14 @@ def test_two_sides_are_compared_by_hand() -> None:
     assert rows["mean_ssi"]["difference"] == pytest.approx(-0.25 / 3)
     assert rows["pct_flipped"]["difference"] == pytest.approx(100 / 3)
     assert rows["mean_comply_rate"]["b"] == pytest.approx((0.25 + 0 + 0.5) / 3)
+
+
+def test_prompts_without_a_category_are_no_hidden_group_of_the_test_over_all() -> None:
+    cube = np.zeros((60, 1, 5), dtype=np.int8)
+    cube[40:, :, :2] = 2  # only the prompts without a category waver
+    categories = ["a"] * 20 + ["b"] * 20 + [""] * 20
+    tests = tables_of(study_of(cube, categories=categories))["category_tests"].set_index("category")
+    assert tests.loc["*", "n_inside"] == 40
+    assert np.isnan(tests.loc["*", "p_value"])  # among a and b nothing differs
+    assert tests.loc["a", "n_outside"] == 40  # each category is still set against all other prompts
+    assert tests.loc["a", "p_value"] < 0.05

@@ -9,8 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.special import gammaln
 
-from refusal_stability.measures.distinct import Floats, Ints
+from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
+
+PERMUTATIONS = 9_999  # random memberships of a category: no p value that rests on them is below 1 in 10,000
+ENOUGH = 100  # a category expected to hold this many prompts off the commonest value is left to the normal limit
+EXACT_CELLS = 1 << 18  # cells of the widest step up to which a category's memberships are enumerated instead of drawn
+BLOCK_CELLS = 1 << 21  # cells of random tables held at once
 
 # Differences of shares such as 0.8 - 0.6 and 1.0 - 0.8 are equal; binary floats would keep them apart and so undo ties.
 DECIMALS = 12
@@ -52,11 +58,12 @@ def friedman(values: Floats, weights: Ints) -> RankTest:
     if k < 2 or n == 0:
         return RankTest(UNDEFINED, UNDEFINED, UNDEFINED, n)
     ranks = stats.rankdata(np.round(values, DECIMALS), axis=1)
-    sums = weights @ ranks
+    # Centred first: of a million blocks the squares agree in so many digits that their difference would lose the rest.
+    sums = weights @ (ranks - (k + 1) / 2)
     correction = 1 - float(weights @ _tie_terms(ranks)) / (n * k * (k * k - 1))
     if correction <= 1e-12:
         return RankTest(UNDEFINED, float(k - 1), UNDEFINED, n)
-    statistic = (12 / (n * k * (k + 1)) * float(sums @ sums) - 3 * n * (k + 1)) / correction
+    statistic = 12 / (n * k * (k + 1)) * float(sums @ sums) / correction
     return RankTest(statistic, float(k - 1), float(stats.chi2.sf(statistic, k - 1)), n)
 
 
@@ -104,13 +111,19 @@ def wilcoxon(differences: Floats, weights: Ints) -> RankTest:
     return RankTest(float(result.statistic), UNDEFINED, float(result.pvalue), len(long))
 
 
-def mann_whitney(values: Floats, inside: Ints, outside: Ints) -> RankTest:
-    """Mann and Whitney's U (two-sided, normal limit with ties and continuity) of some prompts against the others.
+def mann_whitney(values: Floats, inside: Ints, outside: Ints, rng: np.random.Generator) -> RankTest:
+    """Mann and Whitney's U (two-sided) of some prompts against the others, by the permutation distribution.
+
+    Under the null hypothesis any set of prompts of the inside's size is as likely to be the inside. The p value is the
+    chance that such a set's U lies at least as far from its mean as the observed one. Stability has one dominating
+    value (1, of prompts that never waver), so that the normal limit can be off by many orders of magnitude: the one
+    unstable prompt of 84, alone in its category, has the p value 1/84, for which the normal limit gives 2e-19.
 
     Parameters
     ----------
     values : (D,) distinct values.
     inside, outside : (D,) how many prompts of each side show each value.
+    rng : the source of randomness, used where sets are drawn.
 
     Returns
     -------
@@ -118,58 +131,145 @@ def mann_whitney(values: Floats, inside: Ints, outside: Ints) -> RankTest:
         U of the inside: pairs that it wins, ties counting half. Not defined where a side is empty or all values are
         equal. `n` counts both sides.
 
+    Notes
+    -----
+    All sets are enumerated, as counts of each value, where these are few (`EXACT_CELLS`). Else `PERMUTATIONS` sets
+    are drawn, `p = (1 + as extreme) / (1 + drawn)`; but where the smaller side is expected to hold `ENOUGH` prompts
+    off the commonest value, the normal limit with ties and continuity is used.
+
     References
     ----------
-    Mann & Whitney (1947), doi:10.1214/aoms/1177730491
+    Mann & Whitney (1947), doi:10.1214/aoms/1177730491; Phipson & Smyth (2010), doi:10.2202/1544-6115.1585
     """
     levels, place = np.unique(np.round(values, DECIMALS), return_inverse=True)
-    own, others = (np.bincount(place, weights=side, minlength=len(levels)) for side in (inside, outside))
-    n_own, n_others = float(own.sum()), float(others.sum())
+    own, others = (
+        np.bincount(place, weights=side, minlength=len(levels)).astype(np.int64) for side in (inside, outside)
+    )
+    n_own, n_others = int(own.sum()), int(others.sum())
     n = n_own + n_others
     ties = own + others
     if not n_own or not n_others or (ties > 0).sum() < 2:
-        return RankTest(UNDEFINED, UNDEFINED, UNDEFINED, int(n))
+        return RankTest(UNDEFINED, UNDEFINED, UNDEFINED, n)
     won = float(own @ (np.cumsum(others) - others / 2))
-    centre = n_own * n_others / 2
-    spread = np.sqrt(centre / 6 * (n + 1 - float((ties**3 - ties).sum()) / (n * (n - 1))))
-    distance = max(abs(won - centre) - 0.5, -0.5) / spread
-    return RankTest(won, UNDEFINED, min(1.0, 2 * float(stats.norm.sf(distance))), int(n))
+    if expected_off_the_mode(ties, n_own) >= ENOUGH:
+        return RankTest(won, UNDEFINED, _normal_p(won, n_own, n_others, ties), n)
+    # Twice the midranks, less their mean: whole numbers, so that equally extreme sets compare as equal.
+    scores = 2 * np.cumsum(ties) - ties - n
+    if n_own > n_others:  # what the inside gains the outside loses, and the smaller side has fewer sets
+        own = others
+    p_value = _enumerated_p(scores, ties, own)
+    if p_value is None:
+        drawn = rng.multivariate_hypergeometric(ties, int(own.sum()), size=PERMUTATIONS, method="marginals")
+        extreme = np.abs(drawn @ scores) >= abs(int(own @ scores))
+        p_value = (1 + int(extreme.sum())) / (1 + PERMUTATIONS)
+    return RankTest(won, UNDEFINED, p_value, n)
 
 
-def kruskal_wallis(values: Floats, member: NDArray[np.bool_]) -> RankTest:
-    """Kruskal and Wallis' test for categories that may overlap.
+def expected_off_the_mode(ties: Ints, n_own: int) -> float:
+    """How many prompts off the commonest value the smaller of two sides is expected to hold."""
+    n = int(ties.sum())
+    return min(n_own, n - n_own) * (1 - int(ties.max()) / n)
 
-    `(n - 1) R^2` of the regression of the values' ranks on category membership, which is chi-square with as many
-    degrees of freedom as membership has independent columns. Where every prompt has exactly one category it is
-    Kruskal and Wallis' H, ties corrected.
+
+def _normal_p(won: float, n_own: int, n_others: int, ties: Ints) -> float:
+    """The p value of U in the normal limit, with ties and continuity."""
+    n = float(n_own + n_others)
+    centre = float(n_own) * n_others / 2
+    tied = float((ties.astype(np.float64) ** 3 - ties).sum()) / (n * (n - 1))
+    distance = max(abs(won - centre) - 0.5, -0.5) / np.sqrt(centre / 6 * (n + 1 - tied))
+    return min(1.0, 2 * float(stats.norm.sf(distance)))
+
+
+def _enumerated_p(scores: Ints, ties: Ints, own: Ints) -> float | None:
+    """The chance that a random set's total score is at least as far from 0 as the own one; None where it is dear.
+
+    Values are added one by one; what is carried is how many prompts the set has so far, their total score, and the
+    chance of both. The commonest value comes last, where all that is left is taken.
+    """
+    order = np.argsort(ties, kind="stable")
+    scores, ties = scores[order], ties[order]
+    left, size = int(ties.sum()), int(own.sum())
+    span = int(ties @ np.abs(scores)) + 1  # totals lie in (-span, span)
+    needed, total, chance = np.array([size]), np.zeros(1, dtype=np.int64), np.ones(1)
+    for score, tied in zip(scores[:-1].tolist(), ties[:-1].tolist(), strict=True):
+        taken = np.arange(min(tied, size) + 1)
+        if len(needed) * len(taken) > EXACT_CELLS:
+            return None
+        open_, sums = needed[:, None] - taken, total[:, None] + score * taken
+        possible = (open_ >= 0) & (open_ <= left - tied)
+        with np.errstate(invalid="ignore"):
+            log = _log_choose(tied, taken) + _log_choose(left - tied, open_) - _log_choose(left, needed)[:, None]
+        keys, place = np.unique(open_[possible] * (2 * span) + sums[possible] + span, return_inverse=True)
+        chance = np.bincount(place, weights=(chance[:, None] * np.exp(log))[possible]).astype(np.float64)
+        needed, total = keys // (2 * span), keys % (2 * span) - span
+        left -= tied
+    total = total + int(scores[-1]) * needed
+    return min(1.0, float(chance[np.abs(total) >= abs(int(own[order] @ scores))].sum()))
+
+
+def _log_choose(n: int | Ints, k: Ints) -> Floats:
+    """log C(n, k), minus infinity or undefined where k is no size of a subset."""
+    return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1), dtype=np.float64)
+
+
+def kruskal_wallis(values: Floats, member: NDArray[np.bool_], rng: np.random.Generator) -> RankTest:
+    """Kruskal and Wallis' test for categories that may overlap, by the permutation distribution.
+
+    `(n - 1) R^2` of the regression of the values' ranks on category membership, which is near chi-square with as many
+    degrees of freedom as membership has independent columns where categories are large. Where every prompt has
+    exactly one category it is Kruskal and Wallis' H, ties corrected.
 
     Parameters
     ----------
     values : (n,)
     member : (n, C) whether each prompt belongs to each category.
+    rng : the source of randomness, used where memberships are drawn.
 
     Returns
     -------
     RankTest
         Not defined where all values are equal or membership does not vary.
 
+    Notes
+    -----
+    `PERMUTATIONS` times, the prompts' memberships are dealt out anew, each prompt's set of categories as a whole:
+    `p = (1 + as extreme) / (1 + drawn)`. Where every category (and what is outside of it) is expected to hold
+    `ENOUGH` prompts off the commonest value, the chi-square limit is used.
+
     References
     ----------
     Kruskal & Wallis (1952), doi:10.1080/01621459.1952.10483441
     """
     n = len(values)
-    ranks = stats.rankdata(np.round(values, DECIMALS)) - (n + 1) / 2
-    total = float(ranks @ ranks)
-    design = member.astype(np.float64)
-    centred = design - design.mean(axis=0, keepdims=True) if n else design
-    gram = centred.T @ centred
+    levels, place = np.unique(np.round(values, DECIMALS), return_inverse=True)
+    ties = np.bincount(place, minlength=len(levels)).astype(np.int64)
+    scores = np.cumsum(ties) - (ties + n) / 2  # midranks less their mean
+    total = float(ties @ scores**2)
+    patterns = distinct_rows(member.astype(np.int64))
+    design = patterns.rows.astype(np.float64)
+    centred = design - (patterns.weights @ design) / n if n else design
+    gram = centred.T @ (centred * patterns.weights[:, None])
     rank = int(np.linalg.matrix_rank(gram, hermitian=True)) if n else 0
     if total == 0 or rank == 0:
         return RankTest(UNDEFINED, UNDEFINED, UNDEFINED, n)
-    slope = centred.T @ ranks
-    explained = float(slope @ np.linalg.pinv(gram, hermitian=True) @ slope)
-    statistic = (n - 1) * explained / total
-    return RankTest(statistic, float(rank), float(stats.chi2.sf(statistic, rank)), n)
+    inverse = np.linalg.pinv(gram, hermitian=True)
+
+    def statistics(sums: NDArray[Any]) -> Floats:
+        """(n - 1) R^2 for each row (b, patterns) of rank sums."""
+        slope = sums @ centred
+        return np.asarray((n - 1) * ((slope @ inverse) * slope).sum(axis=1) / total, dtype=np.float64)
+
+    statistic = float(statistics(np.bincount(patterns.index, weights=scores[place])[None, :])[0])
+    sizes = patterns.weights @ patterns.rows
+    if min(expected_off_the_mode(ties, int(size)) for size in sizes if 0 < size < n) >= ENOUGH:
+        return RankTest(statistic, float(rank), float(stats.chi2.sf(statistic, rank)), n)
+    tables = stats.random_table(patterns.weights, ties)
+    extreme, block = 0, max(1, BLOCK_CELLS // (len(ties) * len(patterns.weights)))
+    for start in range(0, PERMUTATIONS, block):
+        drawn = tables.rvs(min(block, PERMUTATIONS - start), random_state=rng)
+        # sums of different order round differently: what is equal on paper must count as equal
+        extreme += int((statistics(drawn @ scores) >= statistic * (1 - 1e-9)).sum())
+    return RankTest(statistic, float(rank), (1 + extreme) / (1 + PERMUTATIONS), n)
 
 
 def holm(p_values: Floats) -> Floats:

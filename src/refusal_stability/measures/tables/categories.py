@@ -53,7 +53,10 @@ def category_tests(study: Study, settings: Settings) -> list[Row]:
         kept = group.counts.sum(axis=1) > 0
         counts, inside = group.counts[kept], member[kept]
         value = ssi(counts)
-        every = kruskal_wallis(value, inside)
+        # Prompts of no category are no category: they are part of "the others" below, and of nothing here.
+        some = inside.any(axis=1)
+        rng = settings.resampling.rng("category tests", group.model, group.intervention)
+        every = kruskal_wallis(value[some], inside[some], rng)
         rows.append(_row(group, ALL, "Kruskal-Wallis", every, every.n, 0) | _no_difference(every, settings))
         family = []
         for c, category in enumerate(found):
@@ -86,7 +89,7 @@ def _no_difference(test: RankTest, settings: Settings) -> Row:
 def _category_row(group: Group, category: str, sides: Distinct, settings: Settings, rng: np.random.Generator) -> Row:
     """One category against all the other prompts; prompts of both sides are resampled together."""
     (value, inside), weights = sides.rows.T, sides.weights
-    test = mann_whitney(value, inside * weights, (1 - inside) * weights)
+    test = mann_whitney(value, inside * weights, (1 - inside) * weights, rng)
     n_inside = int(inside @ weights)
 
     def statistic(block: Floats) -> Floats:
