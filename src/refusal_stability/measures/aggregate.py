@@ -21,7 +21,7 @@ from refusal_stability.measures.intervals import (
     weighted_means,
 )
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
-from refusal_stability.measures.stability import REFUSE, below, describe, rescored
+from refusal_stability.measures.stability import REFUSE, below, describe
 
 Row = dict[str, Any]
 MOST_KEPT = 1 << 28  # bytes of resamples kept for the next table; older ones are drawn again, and come out the same
@@ -120,7 +120,7 @@ def profile(counts: Ints, threshold: float, scoring: str = "three_way") -> Profi
     """
     kept = counts.sum(axis=1) > 0
     distinct = distinct_rows(counts[kept])
-    return Profile(distinct, describe(rescored(distinct.rows, scoring), threshold), kept)
+    return Profile(distinct, describe(distinct.rows, threshold, scoring), kept)
 
 
 def stability_row(

@@ -99,14 +99,19 @@ def entropy(counts: Ints) -> Floats:
     return np.asarray(-(p * logs).sum(axis=-1) + 0.0, dtype=np.float64)
 
 
-def ssi_entropy(counts: Ints) -> Floats:
-    """`1 - H / log2 3`, (...) in [0, 1]; NaN where N is 0.
+def ssi_entropy(counts: Ints, n_decisions: int = K) -> Floats:
+    """`1 - H / log2 K`, (...) in [0, 1]; NaN where N is 0.
+
+    Parameters
+    ----------
+    counts : (..., 3)
+    n_decisions : K, how many decisions are possible: 2 after a binary scoring, so that half and half gives 0 there too.
 
     References
     ----------
     Shannon (1948), A Mathematical Theory of Communication. doi:10.1002/j.1538-7305.1948.tb01338.x
     """
-    return np.asarray(np.clip(1 - entropy(counts) / np.log2(K), 0.0, 1.0), dtype=np.float64)
+    return np.asarray(np.clip(1 - entropy(counts) / np.log2(n_decisions), 0.0, 1.0), dtype=np.float64)
 
 
 def ssi_entropy_observed(counts: Ints) -> Floats:
@@ -154,8 +159,9 @@ def majority(counts: Ints) -> tuple[Ints, NDArray[np.bool_]]:
     return np.where(most > 0, codes, MISSING).astype(np.int64), np.asarray(tied)
 
 
-def describe(counts: Ints, threshold: float) -> dict[str, NDArray[Any]]:
-    """Every per-prompt figure of count rows (D, 3), by column name of the per-prompt tables."""
+def describe(counts: Ints, threshold: float, scoring: str = "three_way") -> dict[str, NDArray[Any]]:
+    """Every per-prompt figure of count rows (D, 3) under a scoring, by column name of the per-prompt tables."""
+    counts = rescored(counts, scoring)
     shares = rates(counts)
     codes, tied = majority(counts)
     stability = ssi(counts)
@@ -169,7 +175,7 @@ def describe(counts: Ints, threshold: float) -> dict[str, NDArray[Any]]:
         "comply_rate": shares[..., COMPLY],
         "ssi": stability,
         "ssi_pairwise": ssi_pairwise(counts),
-        "ssi_entropy": ssi_entropy(counts),
+        "ssi_entropy": ssi_entropy(counts, len(set(SCORINGS[scoring]))),
         "ssi_entropy_observed": ssi_entropy_observed(counts),
         "flip": flips(counts),
         "unstable": below(stability, threshold),
