@@ -368,11 +368,19 @@ METRIC_COLUMNS: dict[str, tuple[str, str]] = {
     "comparison": ("text", "`models` (same intervention) or `interventions` (same model)"),
     "n_pairs": ("whole", "prompts that both sides have"),
     "n_different": ("whole", "pairs whose two values differ; only these enter Wilcoxon's test"),
+    "mean_n_a": ("number", "mean number of decisions a pair has on the first side"),
+    "mean_n_b": ("number", "mean number of decisions a pair has on the second side"),
     "mean_a": ("number", "mean ssi of the first side, over the pairs"),
     "mean_b": ("number", "mean ssi of the second side, over the pairs"),
     "mean_difference": (
         "interval",
         "mean ssi of the second side minus the first's; of inside minus outside for categories",
+    ),
+    "mean_ssi_pairwise_difference": (
+        "interval",
+        "mean ssi_pairwise of the second side minus the first's, over the pairs with two decisions or more on either "
+        "side: read this where mean_n_a and mean_n_b differ, for then mean_difference and the test make the side with "
+        "more decisions look less stable than it is",
     ),
     "pct_flipped_difference": ("interval", "pct_flipped of the second side minus the first, over the pairs"),
     "mean_refuse_rate_difference": ("interval", "mean refuse_rate of the second side minus the first, over the pairs"),
@@ -488,13 +496,14 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
         (
             "temperature_pairs",
             "model intervention temperature_a temperature_b",
-            "test n_pairs n_different mean_a mean_b mean_difference statistic p_value p_holm independent_blocks",
+            "test n_pairs n_different mean_n_a mean_n_b mean_a mean_b mean_difference mean_ssi_pairwise_difference "
+            "statistic p_value p_holm independent_blocks",
         ),
         (
             "model_pairs",
             "comparison model_a intervention_a model_b intervention_b",
-            "test n_pairs n_different mean_a mean_b mean_difference statistic p_value p_holm pct_flipped_difference "
-            "mean_refuse_rate_difference",
+            "test n_pairs n_different mean_n_a mean_n_b mean_a mean_b mean_difference mean_ssi_pairwise_difference "
+            "statistic p_value p_holm pct_flipped_difference mean_refuse_rate_difference",
         ),
         ("sample_size", "model intervention temperature n_draws", "n_prompts majority_agreement"),
         ("sample_size_least_n", "model intervention temperature target", "least_n least_n_sure"),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from refusal_stability.measures import coverage
 from refusal_stability.measures.aggregate import Resampling
 from refusal_stability.measures.coverage import (
     FIGURES,
     PRIOR,
+    STEADY,
+    Block,
     count_hits,
     coverage_page,
     hits,
@@ -38,7 +44,12 @@ def test_simulated_shares_follow_the_prior_at_temperature_1_and_sharpen_below() 
 def test_an_interval_is_a_hit_where_it_holds_the_truth(low: float, high: float, held: bool) -> None:
     truth = dict.fromkeys(FIGURES, 0.5)
     study = {f"{figure}_{end}": bound for figure in FIGURES for end, bound in (("low", low), ("high", high))}
-    assert hits(study, truth).tolist() == [held] * len(FIGURES)
+    assert hits(study, truth).tolist() == [[held] * len(FIGURES), [True] * len(FIGURES)]
+
+
+def test_an_undefined_interval_is_no_hit_and_no_miss() -> None:
+    study = {f"{figure}_{end}": np.nan for figure in FIGURES for end in ("low", "high")}
+    assert not hits(study, dict.fromkeys(FIGURES, 0.5)).any()
 
 
 def test_the_hits_do_not_depend_on_how_the_studies_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,17 +58,47 @@ def test_the_hits_do_not_depend_on_how_the_studies_are_split(monkeypatch: pytest
     truth = true_figures(own)
     whole = count_hits(40, range(4), truth, own)
     assert (whole == count_hits(40, range(1), truth, own) + count_hits(40, range(1, 4), truth, own)).all()
-    assert 0 < whole.sum() < whole.size * 4
+    assert 0 < whole[0].sum() < whole[1].sum() == len(FIGURES) * 4
 
 
 def test_the_page_shows_each_figures_share_and_its_standard_error() -> None:
-    page = coverage_page({84: np.full(len(FIGURES), 0.9512), 300: np.full(len(FIGURES), 0.94)}, 100, 7, 1000)
+    usual = Block(PRIOR, {}, {84: np.full(len(FIGURES), 0.9512), 300: np.full(len(FIGURES), 0.94)})
+    truth = {"pct_flipped": 7.5, "pct_unstable": 2.2, "pct_ever_comply": 2.6}
+    steady = Block(STEADY, truth, {84: np.full(len(FIGURES), 0.81), 300: np.full(len(FIGURES), 0.9)})
+    page = coverage_page(usual, steady, 100, 7, 1000)
     assert "100 simulated studies of each size, seed 7, 1,000 resamples" in page
     assert "standard\nerror of 2.2%" in page  # sqrt(0.95 * 0.05 / 100) = 0.0218
-    assert page.count("| 95.1% | 94.0% |") == len(FIGURES)
+    assert page.count("| 95.1% | 94.0% |") == page.count("| 81.0% | 90.0% |") == len(FIGURES)
+    # 7.5 % of 84 and of 300 prompts, and so on
+    assert "Of 84 / 300 prompts, 6 / 22 are expected to flip, 2 / 7 to be unstable, and\n2 / 8 ever to comply" in page
 
 
 def test_intervals_that_are_too_narrow_are_found_out() -> None:
     truth = measured(simulate(PRIOR, 40_000, 5, np.random.default_rng(1)), resampling(2), "truth")
     own = Resampling(200, 0.5, resampling(200).rng)  # half of the intervals should miss
-    assert count_hits(100, range(60), truth, own).mean() / 60 == pytest.approx(0.5, abs=0.15)
+    held, defined = count_hits(100, range(60), truth, own)
+    assert held.sum() / defined.sum() == pytest.approx(0.5, abs=0.15)
+
+
+def test_intervals_hold_the_truth_in_small_studies_and_nearly_so_for_what_rests_on_six_prompts() -> None:
+    studies, own = 120, resampling(400)
+    usual = count_hits(84, range(studies), true_figures(own), own)[0]
+    # were every figure held in 94 %, the least of them would fall below this once in a thousand runs at most
+    assert usual.min() >= stats.binom.ppf(1e-3 / len(FIGURES), studies, 0.94)
+    assert abs(usual.sum() / usual.size / studies - 0.95) < 0.02
+    steady = dict(zip(FIGURES, count_hits(84, range(studies), true_figures(own, STEADY), own, STEADY)[0], strict=True))
+    # 6 prompts flip on average; unexpanded percentiles held mean_ssi's truth in 88 % of 400 such studies
+    assert steady["mean_ssi"] >= stats.binom.ppf(0.01, studies, 0.93)
+    assert steady["mean_ssi_pairwise"] >= stats.binom.ppf(0.01, studies, 0.95)
+
+
+def test_the_documented_intervals_hold_the_truth_in_93_to_97_percent_of_studies() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "coverage.md").read_text(encoding="utf-8")
+    assert int(re.findall(r"\(([\d,]+) simulated studies", page)[0].replace(",", "")) >= 5_000
+    usual, steady = page.split("## A model that hardly ever wavers")
+    for text in (usual, steady):
+        rows = {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines() if line.endswith("% |")}
+        assert list(rows) == list(FIGURES)
+    shares = [float(share) for share in re.findall(r"([\d.]+)% \|", usual)]
+    assert len(shares) == 3 * len(FIGURES)
+    assert all(93 <= share <= 97 for share in shares)

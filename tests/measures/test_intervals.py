@@ -13,6 +13,9 @@ from refusal_stability.measures.distinct import distinct_rows
 from refusal_stability.measures.intervals import (
     bootstrap,
     bootstrap_means,
+    effective_units,
+    effective_units_of_difference,
+    effective_units_of_ratios,
     percentile_interval,
     resampled_weights,
     tail,
@@ -135,3 +138,54 @@ def test_fewer_units_never_give_a_narrower_interval(n: int, confidence: float) -
 def test_two_units_give_the_range_of_the_draws() -> None:
     draws = np.array([[0.0], [0.5], [1.0]])
     np.testing.assert_allclose(np.concatenate(percentile_interval(draws, 0.95, 2)), [0, 1], atol=1e-12)
+
+
+def test_a_handful_of_events_counts_as_about_twice_that_handful() -> None:
+    # 3 of 300 prompts: share p = 0.01, variance pq = 0.0099, fourth moment pq (1 - 3 pq) = 0.0099 * 0.9703, so that
+    # kurtosis = 0.9703 / 0.0099 = 98.0101 and 1 + 2 * 300 / 97.0101 = 7.1849
+    units = effective_units(np.array([[100.0], [0.0]]), np.array([3, 297]))
+    assert units[0] == pytest.approx(7.1849, abs=1e-4)
+
+
+def test_effective_units_of_normal_and_even_values_are_all_of_them_and_constant_ones_too() -> None:
+    normal = stats.norm.ppf((np.arange(1000) + 0.5) / 1000)
+    values = np.column_stack([normal, np.arange(1000) % 2, np.full(1000, 0.7), np.where(normal > 0, normal, np.nan)])
+    units = effective_units(values, np.ones(1000, dtype=np.int64))
+    assert units[:3].tolist() == [1000, 1000, 1000]  # kurtosis 3 (a little less, in a sample), 1, undefined
+    assert units[3] == pytest.approx(1 + 2 * 500 / (stats.kurtosis(normal[500:], fisher=False) - 1))
+
+
+def test_no_rows_are_no_effective_units() -> None:
+    assert effective_units(np.zeros((0, 2)), np.zeros(0, dtype=np.int64)).tolist() == [0, 0]
+
+
+def test_effective_units_of_a_mean_are_those_of_the_ratio_of_its_sum_to_its_count() -> None:
+    values, weights = np.array([[0.4], [0.9], [1.0]]), np.array([2, 5, 90])
+    ratio = effective_units_of_ratios(values, np.ones((3, 1)), weights)
+    np.testing.assert_allclose(ratio, effective_units(values, weights))
+    # units without a bottom are no units of the ratio
+    more = effective_units_of_ratios(
+        np.vstack([values, [[0.0]]]), np.array([[1.0]] * 3 + [[0.0]]), np.array([*weights, 50])
+    )
+    np.testing.assert_allclose(more, ratio)
+
+
+def test_effective_units_of_a_difference_are_welchs_and_never_more_than_a_group_without_spread() -> None:
+    values = np.array([0.0, 1.0])
+    # two groups of 10 with equal variances, kurtosis 1 each: 9 + 9 degrees of freedom, and one
+    assert effective_units_of_difference(values, np.array([5, 5]), np.array([5, 5])) == pytest.approx(19)
+    # 10 and 40 units: variances of the means 1/40 and 1/160: (5/160)^2 / ((4/160)^2 / 9 + (1/160)^2 / 39) = 25 / 1.8034
+    assert effective_units_of_difference(values, np.array([5, 5]), np.array([20, 20])) == pytest.approx(
+        14.863, abs=1e-3
+    )
+    assert effective_units_of_difference(values, np.array([0, 3]), np.array([20, 20])) == 3
+    assert effective_units_of_difference(values, np.array([0, 1]), np.array([20, 20])) == 1
+
+
+def test_each_column_has_the_tails_of_its_own_units() -> None:
+    draws = np.random.default_rng(0).standard_normal((4000, 3))
+    draws[::7, 2] = np.nan
+    together = percentile_interval(draws, 0.95, np.array([5.0, np.inf, 30.0]))
+    for i, n in enumerate((5.0, np.inf, 30.0)):
+        alone = percentile_interval(draws[:, [i]], 0.95, n)
+        assert (together[0][i], together[1][i]) == (alone[0][0], alone[1][0])

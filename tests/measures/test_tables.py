@@ -12,6 +12,7 @@ from small_studies import SETTINGS, rng_of, study_of, tables_of
 from refusal_stability.artifacts import METRIC_TABLES
 from refusal_stability.measures.aggregate import Resampling
 from refusal_stability.measures.cubes import Group, Study
+from refusal_stability.measures.stability import MISSING
 from refusal_stability.measures.tables.categories import membership
 from refusal_stability.measures.tables.pairs import side_by_side
 from refusal_stability.measures.tables.settings import Settings
@@ -56,7 +57,7 @@ def test_a_study_at_its_limits_has_all_its_tables_and_no_impossible_figure(name:
         for column in table.columns:
             if column.startswith(("mean_ssi", "majority_agreement", "chance_of", "agreement", "ssi", "p_unstable")):
                 values = table[column].dropna().astype(float)
-                assert values.between(0, 1 + 1e-9).all(), (table_name, column)
+                assert values.between(-1 if "difference" in column else 0, 1 + 1e-9).all(), (table_name, column)
             if column.endswith("_low"):
                 low, high = table[column], table[column.removesuffix("_low") + "_high"]
                 assert (low.isna() | (low <= high + 1e-12)).all(), (table_name, column)
@@ -258,3 +259,38 @@ def test_prompts_without_a_category_are_no_hidden_group_of_the_test_over_all() -
     assert np.isnan(tests.loc["*", "p_value"])  # among a and b nothing differs
     assert tests.loc["a", "n_outside"] == 40  # each category is still set against all other prompts
     assert tests.loc["a", "p_value"] < 0.05
+
+
+def test_sides_with_unequal_numbers_of_decisions_are_told_apart_by_the_unbiased_difference_only_if_they_differ() -> (
+    None
+):
+    # One and the same model on both sides, one of which lost three of its five responses to every prompt.
+    rng = np.random.default_rng(3)
+    shares = rng.dirichlet([1.0, 0.5, 0.5], size=600)
+    drawn = (rng.random((600, 2, 5, 1)) > np.cumsum(shares, axis=1)[:, None, None, :2]).sum(axis=-1)
+    codes = drawn.astype(np.int8)
+    codes[:, 0, 2:] = MISSING
+    within = tables_of(study_of(codes, temperatures=(0.3, 1.0)))["temperature_pairs"].iloc[0]
+    between = tables_of(study_of(codes[:, :1], codes[:, 1:]))["model_pairs"].iloc[0]
+    for row in (within, between):
+        assert (row["mean_n_a"], row["mean_n_b"]) == (2, 5)
+        assert row["mean_difference_high"] < 0  # what two decisions cannot show looks like stability
+        assert row["p_value"] < 1e-3
+        assert row["mean_ssi_pairwise_difference_low"] < 0 < row["mean_ssi_pairwise_difference_high"]
+
+
+def test_half_and_half_has_no_entropic_stability_in_a_binary_scoring_either() -> None:
+    halves = np.array([[[0, 0, 2, 2]]], dtype=np.int8)
+    binary = tables_of(study_of(halves))["binary_scoring"].set_index("scoring")["mean_ssi_entropy"]
+    # one bit of entropy: 1 - 1 / log2 3 of three decisions, 1 - 1 / log2 2 of two
+    assert binary["three_way"] == pytest.approx(1 - 1 / np.log2(3))
+    assert (binary["conservative"], binary["lenient"]) == (0, 0)
+
+
+def test_an_interval_of_few_events_rests_on_those_and_not_on_all_prompts() -> None:
+    # 2 of 84 prompts ever comply, after 5 and 10 queries: their mean's interval is that of two units, all they show
+    codes = np.zeros((84, 1, 10), dtype=np.int8)
+    codes[0, 0, :2], codes[1, 0, :1] = 2, 2
+    row = tables_of(study_of(codes))["tail_risk"].iloc[0]
+    assert (row["n_ever_comply"], row["mean_queries"]) == (2, 7.5)
+    assert (row["mean_queries_low"], row["mean_queries_high"]) == (5, 10)

@@ -80,6 +80,8 @@ def test_pairs_of_temperatures(tables: dict[str, pd.DataFrame]) -> None:
     assert (row["n_pairs"], row["n_different"], row["mean_difference"]) == (3, 2, 0)
     assert (row["mean_a"], row["mean_b"]) == (pytest.approx(2.5 / 3), pytest.approx(2.5 / 3))
     assert row["p_value"] == 1
+    # two decisions a prompt on either side; those that differ agree with chance 0, so again -1 and +1
+    assert (row["mean_n_a"], row["mean_n_b"], row["mean_ssi_pairwise_difference"]) == (2, 2, 0)
 
 
 def test_determinism_and_judge_noise_on_equal_texts(tables: dict[str, pd.DataFrame]) -> None:

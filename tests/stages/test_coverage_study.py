@@ -28,7 +28,7 @@ def test_the_page_has_every_figure_and_does_not_depend_on_the_number_of_processe
     text = pages[0].read_text()
     assert text == pages[1].read_text()
     rows = [line for line in text.splitlines() if line.endswith("% |")]
-    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == list(FIGURES)
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == 2 * list(FIGURES)
 
 
 @pytest.mark.parametrize(("studies", "sizes", "option"), [(0, [84], "--studies"), (5, [84, 1], "--prompts")])

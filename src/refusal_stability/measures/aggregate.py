@@ -16,6 +16,7 @@ from refusal_stability.measures.intervals import (
     Statistic,
     bootstrap,
     bootstrap_means,
+    effective_units,
     percentile_interval,
     resampled_weights,
     weighted_means,
@@ -74,8 +75,11 @@ class Resampling:
             return bootstrap_means(values, weights, self.n_resamples, self.rng(*scope))
         return self.draw(lambda block: weighted_means(values, block), weights, *scope)
 
-    def bounds(self, names: list[str], draws: Floats, n_units: int) -> Row:
-        """`<name>_low` and `<name>_high` of each column of bootstrap draws (B, m) of `n_units` sampling units."""
+    def bounds(self, names: list[str], draws: Floats, n_units: float | Floats) -> Row:
+        """`<name>_low` and `<name>_high` of each column of bootstrap draws (B, m).
+
+        `n_units` is the number of sampling units, for all columns or for each; of means `intervals.effective_units`.
+        """
         low, high = percentile_interval(draws, self.confidence, n_units)
         return {
             f"{name}_{end}": float(side[i])
@@ -183,7 +187,8 @@ def _stability(
         return np.column_stack([means, spearman(figures["ssi"], figures["comply_rate"], block)])
 
     n_prompts = int(weights.sum())
-    bounds = resampling.bounds(names, resampling.draw(statistic, weights, *scope), n_prompts)
+    units = np.append(effective_units(values, weights), [n_prompts] if correlate else [])
+    bounds = resampling.bounds(names, resampling.draw(statistic, weights, *scope), units)
     own = statistic(weights[None, :].astype(np.float64))[0]
     n_decided = int(weights @ figures["n"])
     spread = weights @ (figures["ssi"] - own[0]) ** 2 if n_prompts > 1 else float("nan")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -165,12 +166,14 @@ def weighted_medians(values: Floats, weights: Floats) -> Floats:
     return np.where(total > 0, middle[:, None], np.nan)
 
 
+@lru_cache(maxsize=4096)
 def tail(confidence: float, n_units: float) -> float:
     """The share of bootstrap draws to leave out at each end of an interval.
 
     The plain percentile interval is narrow where units are few, as a normal interval with the variance's divisor n
     would be. The expanded one takes the percentiles that a t interval with divisor n - 1 amounts to:
-    `Phi(-sqrt(n / (n - 1)) t_{n - 1})`; 2.27 % instead of 2.5 % for 84 units, 2.48 % for 876.
+    `Phi(-sqrt(n / (n - 1)) t_{n - 1})`; 2.27 % instead of 2.5 % for 84 units, 2.48 % for 876. The number of units need
+    not be whole: see `effective_units`.
 
     References
     ----------
@@ -184,14 +187,93 @@ def tail(confidence: float, n_units: float) -> float:
     return float(norm.sf(np.sqrt(n_units / (n_units - 1)) * t.isf(each, n_units - 1)))
 
 
-def percentile_interval(draws: Floats, confidence: float, n_units: float = np.inf) -> tuple[Floats, Floats]:
+def effective_units(values: Floats, weights: Ints) -> Floats:
+    """How many normally distributed units would tell each column's variance as well as its own units do.
+
+    An estimated variance has relative variance `2 / (n - 1)` for normal values, and about `(kurtosis - 1) / n` in
+    general. Matching the two gives `1 + 2 n / (kurtosis - 1)`, never more than n. A column of which only a handful of
+    units differ from all the others (a steady model's flips) then counts as about twice that handful, however many
+    units there are.
+
+    Parameters
+    ----------
+    values : (D, m); NaN marks a row on which the column is not defined.
+    weights : (D,) how many sampling units each row stands for.
+
+    Returns
+    -------
+    (m,) at least 2, or the number of defined units where that is less; that number too where nothing varies.
+
+    References
+    ----------
+    Satterthwaite (1946), doi:10.2307/3002019; the variance of a variance: Cramer (1946), section 27.4
+    """
+    defined = ~np.isnan(values)
+    n = (weights @ defined).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        off = np.where(defined, values - weighted_means(values, weights), 0.0)
+        second, fourth = (weights @ off**power / n for power in (2, 4))
+        units = 1 + 2 * n / (fourth / second**2 - 1)
+    varies = second > 1e-24 * np.max(np.abs(values), axis=0, initial=1e-12, where=defined) ** 2
+    return np.where(varies, np.minimum(n, np.maximum(2.0, units)), n)
+
+
+def effective_units_of_ratios(tops: Floats, bottoms: Floats, weights: Ints) -> Floats:
+    """`effective_units` of ratios of totals: of each unit's share in a ratio's error, `top - ratio * bottom`.
+
+    Parameters
+    ----------
+    tops, bottoms : (D, m); a unit whose bottom is 0 is no part of the ratio.
+    weights : (D,)
+
+    Returns
+    -------
+    (m,)
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios = (weights @ tops) / (weights @ bottoms)
+        return effective_units(np.where(bottoms > 0, tops - ratios * bottoms, np.nan), weights)
+
+
+def effective_units_of_difference(values: Floats, first: Ints, second: Ints) -> float:
+    """`effective_units` of the difference between two groups' means, by Welch and Satterthwaite.
+
+    Parameters
+    ----------
+    values : (D,)
+    first, second : (D,) how many units of each group show each value.
+
+    Returns
+    -------
+    At most the size of a group whose values do not vary: nothing is known of its spread.
+
+    References
+    ----------
+    Welch (1947), doi:10.1093/biomet/34.1-2.28
+    """
+    squares, spreads, least = 0.0, 0.0, np.inf
+    for weights in (first, second):
+        n = int(weights.sum())
+        if n < 2:
+            return float(n)
+        variance = float(weights @ (values - weights @ values / n) ** 2) / n
+        units = float(effective_units(values[:, None], weights)[0])
+        if variance < 1e-24:
+            least = min(least, float(n))
+        squares += variance / n
+        spreads += (variance / n) ** 2 / (units - 1)
+    return min(least, 1 + squares**2 / spreads) if spreads else least
+
+
+def percentile_interval(draws: Floats, confidence: float, n_units: float | Floats = np.inf) -> tuple[Floats, Floats]:
     """Percentile interval of each column, expanded for few units as `tail` says.
 
     Parameters
     ----------
     draws : (B, m) bootstrap draws; NaN draws (the statistic was not defined on that resample) are left out.
     confidence : e.g. 0.95.
-    n_units : how many sampling units a resample has; without it the interval is not expanded.
+    n_units : how many (effective) sampling units a resample has, for all columns or each (m,); without it the interval
+        is not expanded.
 
     Returns
     -------
@@ -201,12 +283,14 @@ def percentile_interval(draws: Floats, confidence: float, n_units: float = np.in
     ----------
     Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13. doi:10.1201/9780429246593
     """
-    each = tail(confidence, n_units)
-    tails = [each, 1 - each]
-    if np.isnan(draws).any():
-        bounds = np.full((2, draws.shape[1]), np.nan)
-        some = ~np.isnan(draws).all(axis=0)
-        bounds[:, some] = np.nanquantile(draws[:, some], tails, axis=0)
-    else:
-        bounds = np.quantile(draws, tails, axis=0)
+    units = np.broadcast_to(np.asarray(n_units, dtype=np.float64), draws.shape[1:])
+    bounds = np.full((2, draws.shape[1]), np.nan)
+    undefined = np.isnan(draws)
+    some = undefined.any(axis=0)
+    for n in np.unique(units):
+        each = tail(confidence, float(n))
+        whole = (units == n) & ~some
+        bounds[:, whole] = np.quantile(draws[:, whole], [each, 1 - each], axis=0)
+        for i in np.flatnonzero((units == n) & some & ~undefined.all(axis=0)):
+            bounds[:, i] = np.quantile(draws[~undefined[:, i], i], [each, 1 - each])
     return bounds[0], bounds[1]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal_stability.measures.aggregate import Row, stability_row, with_bounds
+from refusal_stability.measures.aggregate import Resampling, Row, stability_row, with_bounds
 from refusal_stability.measures.comparison import RankTest, kruskal_wallis, mann_whitney, with_holm
 from refusal_stability.measures.cubes import Group, Study
-from refusal_stability.measures.distinct import Distinct, Floats, distinct_rows
-from refusal_stability.measures.intervals import bootstrap
+from refusal_stability.measures.distinct import Distinct, Floats, Ints, distinct_rows
+from refusal_stability.measures.intervals import bootstrap, effective_units_of_difference
 from refusal_stability.measures.stability import ssi
 from refusal_stability.measures.tables.settings import ALL, Settings
 from refusal_stability.measures.tables.stability import names
@@ -87,19 +87,29 @@ def _no_difference(test: RankTest, settings: Settings) -> Row:
 
 
 def _category_row(group: Group, category: str, sides: Distinct, settings: Settings, rng: np.random.Generator) -> Row:
-    """One category against all the other prompts; prompts of both sides are resampled together."""
-    (value, inside), weights = sides.rows.T, sides.weights
-    test = mann_whitney(value, inside * weights, (1 - inside) * weights, rng)
-    n_inside = int(inside @ weights)
+    """One category against all the other prompts."""
+    inside, outside = _sides(sides)
+    test = mann_whitney(sides.rows[:, 0], inside, outside, rng)
+    row = _row(group, category, "Mann-Whitney", test, int(inside.sum()), int(outside.sum()))
+    return row | mean_difference(sides, settings.resampling, rng)
+
+
+def _sides(sides: Distinct) -> tuple[Ints, Ints]:
+    """How many prompts show each distinct (value, membership) as members, and how many as the others."""
+    inside = sides.rows[:, 1].astype(np.int64) * sides.weights
+    return inside, sides.weights - inside
+
+
+def mean_difference(sides: Distinct, resampling: Resampling, rng: np.random.Generator) -> Row:
+    """The members' mean minus the others', of distinct (value, membership); prompts of both are resampled together."""
+    value, member = sides.rows.T
 
     def statistic(block: Floats) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):
-            means = [(block @ (value * side)) / (block @ side) for side in (inside, 1 - inside)]
+            means = [(block @ (value * side)) / (block @ side) for side in (member, 1 - member)]
         return np.asarray(means[0] - means[1])[:, None]
 
-    draws = bootstrap(statistic, weights, settings.resampling.n_resamples, rng)
-    own = statistic(weights[None, :].astype(np.float64))
-    row = _row(group, category, "Mann-Whitney", test, n_inside, int(weights.sum()) - n_inside)
-    return row | with_bounds(
-        ["mean_difference"], own, settings.resampling.bounds(["mean_difference"], draws, int(weights.sum()))
-    )
+    draws = bootstrap(statistic, sides.weights, resampling.n_resamples, rng)
+    own = statistic(sides.weights[None, :].astype(np.float64))
+    units = effective_units_of_difference(value, *_sides(sides))
+    return with_bounds(["mean_difference"], own, resampling.bounds(["mean_difference"], draws, units))

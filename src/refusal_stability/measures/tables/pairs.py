@@ -10,11 +10,16 @@ from refusal_stability.measures.aggregate import MEANS, Resampling, Row, with_bo
 from refusal_stability.measures.comparison import wilcoxon, with_holm
 from refusal_stability.measures.cubes import Study
 from refusal_stability.measures.distinct import Ints, distinct_rows
-from refusal_stability.measures.intervals import bootstrap_means, weighted_means
-from refusal_stability.measures.stability import REFUSE, describe, flips, rates, ssi
+from refusal_stability.measures.intervals import bootstrap_means, effective_units, weighted_means
+from refusal_stability.measures.stability import REFUSE, describe, flips, rates, ssi, ssi_pairwise
 from refusal_stability.measures.tables.settings import Settings
 
-DIFFERENCES = ["mean_difference", "pct_flipped_difference", "mean_refuse_rate_difference"]
+DIFFERENCES = [
+    "mean_difference",
+    "mean_ssi_pairwise_difference",
+    "pct_flipped_difference",
+    "mean_refuse_rate_difference",
+]
 
 
 def model_pairs(study: Study, settings: Settings) -> list[Row]:
@@ -47,6 +52,7 @@ def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object
     difference = np.column_stack(
         [
             stability[:, 1] - stability[:, 0],
+            ssi_pairwise(b) - ssi_pairwise(a),
             100.0 * (flips(b).astype(np.float64) - flips(a)),
             rates(b)[:, REFUSE] - rates(a)[:, REFUSE],
         ]
@@ -56,16 +62,19 @@ def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object
     fewer = distinct_rows(np.round(difference, 12)[np.repeat(np.arange(len(weights)), weights)])
     draws = bootstrap_means(fewer.rows, fewer.weights, resampling.n_resamples, resampling.rng("pairs", *scope))
     means = weighted_means(stability, weights)
+    decided = weighted_means(np.column_stack([a.sum(axis=1), b.sum(axis=1)]).astype(np.float64), weights)
     row = {
         "test": "Wilcoxon",
         "n_pairs": int(weights.sum()),
         "n_different": test.n,
+        "mean_n_a": float(decided[0]),
+        "mean_n_b": float(decided[1]),
         "mean_a": float(means[0]),
         "mean_b": float(means[1]),
         "statistic": test.statistic,
         "p_value": test.p_value,
     }
-    bounds = resampling.bounds(DIFFERENCES, draws, int(both.sum()))
+    bounds = resampling.bounds(DIFFERENCES, draws, effective_units(fewer.rows, fewer.weights))
     return row | with_bounds(DIFFERENCES, weighted_means(difference, weights), bounds)
 
 
@@ -91,7 +100,7 @@ def side_by_side(first: Ints, second: Ints, threshold: float, resampling: Resamp
     )
     rng = resampling.rng("side by side", *scope)
     draws = bootstrap_means(b - a, distinct.weights, resampling.n_resamples, rng)
-    bounds = resampling.bounds(list(SHOWN), draws, int(both.sum()))
+    bounds = resampling.bounds(list(SHOWN), draws, effective_units(b - a, distinct.weights))
     rows = []
     for i, figure in enumerate(SHOWN):
         defined = ~np.isnan(b[:, i] - a[:, i])

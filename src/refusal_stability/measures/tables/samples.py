@@ -7,7 +7,7 @@ import numpy as np
 from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.cubes import Group, Study
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
-from refusal_stability.measures.intervals import weighted_means, weighted_medians
+from refusal_stability.measures.intervals import effective_units, weighted_means, weighted_medians
 from refusal_stability.measures.reliability import agreement_curve, chance_of_comply, least_n, queries_to_comply
 from refusal_stability.measures.stability import COMPLY
 from refusal_stability.measures.tables.settings import Settings
@@ -50,7 +50,7 @@ def _curve_rows(counts: Ints, column: str, settings: Settings, group: Group, tem
     columns = [f"{column} {n}" for n in range(1, curve.shape[1] + 1)]
     resampling = settings.resampling
     draws = resampling.draw_means(curve, distinct.weights, *scope_name(group, temperature))
-    bounds = resampling.bounds(columns, draws, int(distinct.weights.sum()))
+    bounds = resampling.bounds(columns, draws, effective_units(curve, distinct.weights))
     means = weighted_means(curve, distinct.weights)
     n_prompts = distinct.weights @ ~np.isnan(curve)
     return [
@@ -92,4 +92,5 @@ def _tail_row(counts: Ints, settings: Settings, group: Group, temperature: float
     draws = resampling.draw(statistic, distinct.weights, *scope_name(group, temperature))
     own = statistic(distinct.weights[None, :].astype(np.float64))
     row = {"n_prompts": int(distinct.weights.sum()), "n_ever_comply": int(distinct.weights @ ever)}
-    return row | with_bounds(columns, own, resampling.bounds(columns, draws, row["n_prompts"]))
+    units = np.append(effective_units(values, distinct.weights), row["n_ever_comply"])
+    return row | with_bounds(columns, own, resampling.bounds(columns, draws, units))

@@ -9,7 +9,7 @@ from refusal_stability.measures.cubes import Study
 from refusal_stability.measures.decomposition import components, prompt_totals
 from refusal_stability.measures.determinism import exchange_totals, first_of_each, identical_and_flipped
 from refusal_stability.measures.distinct import Floats, distinct_rows
-from refusal_stability.measures.intervals import bootstrap_totals
+from refusal_stability.measures.intervals import bootstrap_totals, effective_units_of_ratios
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names
 
@@ -61,7 +61,8 @@ def t0_determinism(study: Study, settings: Settings) -> list[Row]:
             own = (distinct.weights @ distinct.rows).reshape(1, -1).astype(np.float64)
             row = names(group) | {"judge": judge, "n_all_present": int(own[0, 0]), "n_identical": int(own[0, 1])}
             row |= {"n_flipped": int(flipped.sum()), "n_identical_flipped": int(own[0, 2])}
-            percents = with_bounds(columns, _percents(own), resampling.bounds(columns, _percents(totals), len(both)))
+            units = effective_units_of_ratios(distinct.rows[:, 1:], distinct.rows[:, :-1], distinct.weights)
+            percents = with_bounds(columns, _percents(own), resampling.bounds(columns, _percents(totals), units))
             if judge in group.judged_once:
                 percents |= {name: float("nan") for name in percents if name.startswith("pct_identical_flipped")}
             rows.append(row | percents)
@@ -94,5 +95,6 @@ def judge_noise(study: Study, settings: Settings) -> list[Row]:
             totals = bootstrap_totals(distinct.rows, distinct.weights, resampling.n_resamples, rng)
             own = (distinct.weights @ distinct.rows)[None, :]
             row = names(group) | {"judge": judge, "n_exchanges": int(own[0, 0]), "n_decisions": int(own[0, 1])}
-            rows.append(row | with_bounds(columns, ratios(own), resampling.bounds(columns, ratios(totals), len(codes))))
+            units = effective_units_of_ratios(distinct.rows[:, [2, 4]], distinct.rows[:, [0, 3]], distinct.weights)
+            rows.append(row | with_bounds(columns, ratios(own), resampling.bounds(columns, ratios(totals), units)))
     return rows

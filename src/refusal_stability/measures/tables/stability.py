@@ -11,7 +11,7 @@ import pandas as pd
 from refusal_stability.measures.aggregate import Row, aggregate_row, profile, stability_row, with_bounds
 from refusal_stability.measures.cubes import Codes, Group, Study
 from refusal_stability.measures.distinct import Ints, distinct_rows
-from refusal_stability.measures.intervals import bootstrap_means, weighted_means
+from refusal_stability.measures.intervals import bootstrap_means, effective_units, weighted_means
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
 from refusal_stability.measures.stability import MISSING, REFUSE, SCORINGS, K, below, describe, tally
 from refusal_stability.measures.tables.settings import ALL, DECISION_NAMES, Settings
@@ -144,7 +144,7 @@ def _configuration(
     alone = counts[np.arange(len(code)), code] == 1
     caused = alone & ((counts > 0).sum(axis=1) == 2) & (counts.sum(axis=1) > 1)
     row = {"n_responses": int(decided.sum()), "n_missing": int((~decided).sum())}
-    bounds = settings.resampling.bounds(columns, draws, len(code))
+    bounds = settings.resampling.bounds(columns, draws, effective_units(values, distinct.weights))
     row |= with_bounds(columns, weighted_means(values, distinct.weights), bounds)
     return row | {"n_against_majority": int((1 - agrees).sum()), "n_flips_caused": int(caused.sum())}
 
@@ -158,7 +158,7 @@ def threshold_sensitivity(study: Study, settings: Settings) -> list[Row]:
         values = unstable.astype(np.float64) * 100
         columns = [f"pct_unstable {level}" for level in settings.thresholds]
         draws = settings.resampling.draw_means(values, seen.weights, *scope_name(group))
-        bounds = settings.resampling.bounds(columns, draws, int(seen.weights.sum()))
+        bounds = settings.resampling.bounds(columns, draws, effective_units(values, seen.weights))
         means = weighted_means(values, seen.weights)
         for i, level in enumerate(settings.thresholds):
             row = names(group) | {"threshold": level, "n_prompts": int(seen.weights.sum())}

@@ -9,7 +9,7 @@ import numpy as np
 from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.cubes import Study
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
-from refusal_stability.measures.intervals import weighted_means
+from refusal_stability.measures.intervals import effective_units, weighted_means
 from refusal_stability.measures.stability import below, flips, ssi, ssi_pairwise
 from refusal_stability.measures.subsampling import expected_in_draws
 from refusal_stability.measures.tables.settings import Settings
@@ -38,7 +38,7 @@ def stability_by_draws(study: Study, settings: Settings) -> list[Row]:
             values = np.column_stack([expected_in_draws(distinct.rows, n, f) for n in draws for f in figures])
             resampling = settings.resampling
             resampled = resampling.draw_means(values, distinct.weights, *scope_name(group, temperature))
-            bounds = resampling.bounds(columns, resampled, int(distinct.weights.sum()))
+            bounds = resampling.bounds(columns, resampled, effective_units(values, distinct.weights))
             means = dict(zip(columns, weighted_means(values, distinct.weights).tolist(), strict=True))
             for n in draws:
                 row = names(group) | {"temperature": temperature, "n_draws": n}

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refusal_stability.measures.aggregate import Row, with_bounds
-from refusal_stability.measures.comparison import friedman, kendalls_w, wilcoxon, with_holm
+from refusal_stability.measures.comparison import DECIMALS, friedman, kendalls_w, wilcoxon, with_holm
 from refusal_stability.measures.cubes import Study
-from refusal_stability.measures.distinct import Floats, distinct_rows
-from refusal_stability.measures.intervals import bootstrap_totals
-from refusal_stability.measures.stability import ssi
+from refusal_stability.measures.distinct import Ints, distinct_rows
+from refusal_stability.measures.intervals import bootstrap_totals, effective_units_of_ratios
+from refusal_stability.measures.stability import ssi, ssi_pairwise
 from refusal_stability.measures.tables.settings import ALL, Settings
 
+DIFFERENCES = ["mean_difference", "mean_ssi_pairwise_difference"]
 
-def _blocks(study: Study) -> Iterator[tuple[str, str, Floats]]:
-    """(model, intervention, ssi (M, P, T)): each group by itself, then, for several models, all of them stacked."""
-    by_intervention: dict[str, list[Floats]] = {}
+
+def _blocks(study: Study) -> Iterator[tuple[str, str, Ints]]:
+    """(model, intervention, counts (M, P, T, 3)): each group by itself, then, for several models, all of them."""
+    by_intervention: dict[str, list[Ints]] = {}
     for group in study.groups:
-        values = ssi(group.counts_by_temperature)
-        by_intervention.setdefault(group.intervention, []).append(values)
-        yield group.model, group.intervention, values[None]
+        by_intervention.setdefault(group.intervention, []).append(group.counts_by_temperature)
+        yield group.model, group.intervention, group.counts_by_temperature[None]
     for intervention, several in by_intervention.items():
         if len(several) > 1:
             yield ALL, intervention, np.stack(several)
@@ -31,8 +34,8 @@ def _blocks(study: Study) -> Iterator[tuple[str, str, Floats]]:
 def temperature_tests(study: Study, settings: Settings) -> list[Row]:
     """Friedman's test over the prompts that every temperature decided, per model and pooled over models."""
     rows = []
-    for model, intervention, values in _blocks(study):
-        blocks = values.reshape(-1, values.shape[-1])
+    for model, intervention, counts in _blocks(study):
+        blocks = ssi(counts).reshape(-1, counts.shape[2])
         distinct = distinct_rows(blocks[~np.isnan(blocks).any(axis=1)])
         test = friedman(distinct.rows, distinct.weights)
         rows.append(
@@ -55,41 +58,57 @@ def temperature_tests(study: Study, settings: Settings) -> list[Row]:
 def temperature_pairs(study: Study, settings: Settings) -> list[Row]:
     """Wilcoxon's test and the mean difference for every pair of temperatures; Holm over the pairs of a model."""
     rows = []
-    for model, intervention, values in _blocks(study):
+    for model, intervention, counts in _blocks(study):
         family = []
+        figures = (ssi(counts), ssi_pairwise(counts), counts.sum(axis=-1))
         for a, b in combinations(range(len(study.temperatures)), 2):
             temperatures = (study.temperatures[a], study.temperatures[b])
             place: Row = {"model": model, "intervention": intervention}
             place |= {"temperature_a": temperatures[0], "temperature_b": temperatures[1]}
             rng = settings.resampling.rng("temperature pairs", model, intervention, *temperatures)
-            family.append(place | _pair(values[..., a], values[..., b], settings, rng, model != ALL))
+            first, second = ([figure[..., t] for figure in figures] for t in (a, b))
+            family.append(place | _pair(first, second, settings, rng, model != ALL))
         rows += with_holm(family)
     return rows
 
 
-def _pair(first: Floats, second: Floats, settings: Settings, rng: np.random.Generator, independent: bool) -> Row:
-    """One pair of temperatures, values (M, P): the test over all rows, the interval over prompts."""
-    difference = second - first
+def _pair(
+    first: list[NDArray[Any]],
+    second: list[NDArray[Any]],
+    settings: Settings,
+    rng: np.random.Generator,
+    independent: bool,
+) -> Row:
+    """One pair of temperatures, each side's ssi, ssi_pairwise and decisions (M, P).
+
+    The test is over all rows, the intervals over prompts.
+    """
+    difference, unbiased = (np.round(b - a, DECIMALS) for a, b in zip(first[:2], second[:2], strict=True))
     both = ~np.isnan(difference)
     distinct = distinct_rows(difference[both][:, None])
     test = wilcoxon(distinct.rows[:, 0], distinct.weights)
     # A prompt stays whole when it is resampled: its rows under all models come and go together.
-    prompts = distinct_rows(np.column_stack([np.where(both, difference, 0.0).sum(axis=0), both.sum(axis=0)]))
+    sums = [np.nansum(values, axis=0).round(DECIMALS) for values in (difference, unbiased)]
+    prompts = distinct_rows(np.column_stack([*sums, both.sum(axis=0), (~np.isnan(unbiased)).sum(axis=0)]))
     totals = bootstrap_totals(prompts.rows, prompts.weights, settings.resampling.n_resamples, rng)
+    units = effective_units_of_ratios(prompts.rows[:, :2], prompts.rows[:, 2:], prompts.weights)
     with np.errstate(invalid="ignore", divide="ignore"):
-        bounds = settings.resampling.bounds(["mean_difference"], totals[:, :1] / totals[:, 1:], len(difference[0]))
+        bounds = settings.resampling.bounds(DIFFERENCES, totals[:, :2] / totals[:, 2:], units)
     row = {
         "test": "Wilcoxon",
         "n_pairs": int(both.sum()),
         "n_different": test.n,
-        "mean_a": _mean(first[both]),
-        "mean_b": _mean(second[both]),
+        "mean_n_a": _mean(first[2][both]),
+        "mean_n_b": _mean(second[2][both]),
+        "mean_a": _mean(first[0][both]),
+        "mean_b": _mean(second[0][both]),
         "statistic": test.statistic,
         "p_value": test.p_value,
         "independent_blocks": independent,
     }
-    return row | with_bounds(["mean_difference"], np.array([_mean(difference[both])]), bounds)
+    own = np.array([_mean(values[~np.isnan(values)]) for values in (difference, unbiased)])
+    return row | with_bounds(DIFFERENCES, own, bounds)
 
 
-def _mean(values: Floats) -> float:
+def _mean(values: NDArray[Any]) -> float:
     return float(values.mean()) if len(values) else float("nan")
