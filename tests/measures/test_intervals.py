@@ -14,6 +14,7 @@ from refusal_stability.measures.intervals import (
     bootstrap,
     bootstrap_means,
     effective_units,
+    effective_units_of,
     effective_units_of_difference,
     effective_units_of_ratios,
     percentile_interval,
@@ -180,6 +181,20 @@ def test_effective_units_of_a_difference_are_welchs_and_never_more_than_a_group_
     )
     assert effective_units_of_difference(values, np.array([0, 3]), np.array([20, 20])) == 3
     assert effective_units_of_difference(values, np.array([0, 1]), np.array([20, 20])) == 1
+
+
+@pytest.mark.parametrize("block", [intervals.BLOCK_CELLS, 4])
+def test_effective_units_of_a_statistic_rest_on_each_units_influence(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intervals, "BLOCK_CELLS", block)
+    values, weights = np.array([[0.4, 1.0], [0.9, 0.0], [1.0, 3.0]]), np.array([2, 5, 90])
+    means = effective_units_of(lambda block: weighted_means(values, block), weights)
+    np.testing.assert_allclose(means, effective_units(values, weights), rtol=1e-4)
+    ratio = effective_units_of(lambda block: (block @ values[:, :1]) / (block @ values[:, 1:]), weights)
+    np.testing.assert_allclose(
+        ratio, effective_units_of_ratios(values[:, :1], values[:, 1:] + 1e-300, weights), rtol=1e-3
+    )
 
 
 def test_each_column_has_the_tails_of_its_own_units() -> None:

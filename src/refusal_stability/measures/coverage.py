@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from refusal_stability.measures.aggregate import MEANS, Resampling, Row, stability_row, with_bounds
 from refusal_stability.measures.decomposition import components, prompt_totals
 from refusal_stability.measures.distinct import Floats, distinct_rows
-from refusal_stability.measures.intervals import bootstrap_totals, effective_units, weighted_means
+from refusal_stability.measures.intervals import (
+    bootstrap_totals,
+    effective_units,
+    effective_units_of,
+    weighted_means,
+)
 from refusal_stability.measures.power import tempered
 from refusal_stability.measures.reliability import agreement_curve, chance_of_comply, queries_to_comply
 from refusal_stability.measures.stability import COMPLY, ssi, tally
@@ -105,7 +110,8 @@ def _shares(codes: NDArray[np.int8], resampling: Resampling, *name: object) -> R
     own, drawn = components(weights[None, :] @ table, layout), components(totals, layout)
     columns = [f"share of {level}" for level in layout.levels]
     n = len(columns)
-    return with_bounds(columns, own.share[0, :n], resampling.bounds(columns, drawn.share[:, :n], int(weights.sum())))
+    units = effective_units_of(lambda block: components(block @ table, layout).share[:, :n], weights)
+    return with_bounds(columns, own.share[0, :n], resampling.bounds(columns, drawn.share[:, :n], units))
 
 
 def hits(study: Row, truth: Row) -> NDArray[np.int64]:

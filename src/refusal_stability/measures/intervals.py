@@ -21,6 +21,7 @@ from refusal_stability.measures.distinct import Floats, Ints
 BLOCK_CELLS = 1 << 21  # resamples x distinct rows held at once: 16 MB of float64
 BRANCHES = 8  # streams that a block's counts come from; a number of its own, so that no result depends on the cores
 EXACT_ROWS = 5_000  # more distinct rows than this are resampled in the normal limit, see `bootstrap_means`
+STEP = 1e-4  # of a unit, by which an influence is measured
 
 Statistic = Callable[[Floats], Floats]
 
@@ -263,6 +264,35 @@ def effective_units_of_difference(values: Floats, first: Ints, second: Ints) -> 
         squares += variance / n
         spreads += (variance / n) ** 2 / (units - 1)
     return min(least, 1 + squares**2 / spreads) if spreads else least
+
+
+def effective_units_of(statistic: Statistic, weights: Ints) -> Floats:
+    """`effective_units` of any smooth statistic of weighted rows: of each unit's influence on it.
+
+    Parameters
+    ----------
+    statistic : maps weights (b, D) to values (b, m), each row by itself.
+    weights : (D,) observed weights; above `EXACT_ROWS` distinct rows all units count.
+
+    Returns
+    -------
+    (m,)
+
+    References
+    ----------
+    Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 21 (the empirical influence function).
+    """
+    whole = weights.astype(np.float64)
+    own = statistic(whole[None, :])
+    n_rows = len(weights)
+    if n_rows > EXACT_ROWS:
+        return np.full(own.shape[1], whole.sum())
+    block = max(1, BLOCK_CELLS // max(1, n_rows))
+    moved = [
+        statistic(whole + STEP * np.eye(min(block, n_rows - start), n_rows, k=start))
+        for start in range(0, n_rows, block)
+    ]
+    return effective_units((np.concatenate([own[:0], *moved]) - own) / STEP, weights)
 
 
 def percentile_interval(draws: Floats, confidence: float, n_units: float | Floats = np.inf) -> tuple[Floats, Floats]:
