@@ -6,10 +6,10 @@ import numpy as np
 
 from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.cubes import Study
-from refusal_stability.measures.decomposition import components, prompt_totals
+from refusal_stability.measures.decomposition import Layout, components, prompt_totals
 from refusal_stability.measures.determinism import exchange_totals, first_of_each, identical_and_flipped
 from refusal_stability.measures.distinct import Floats, distinct_rows
-from refusal_stability.measures.intervals import bootstrap_totals, effective_units_of_ratios
+from refusal_stability.measures.intervals import bootstrap_totals, effective_units_of, effective_units_of_ratios
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names
 
@@ -27,13 +27,19 @@ def decomposition(study: Study, settings: Settings) -> list[Row]:
         rng = resampling.rng("decomposition", group.model, group.intervention)
         own = components(weights[None, :] @ table, layout)
         drawn = components(bootstrap_totals(table, weights, resampling.n_resamples, rng), layout)
+
+        def both(block: Floats, table: Floats = table, layout: Layout = layout) -> Floats:
+            found = components(block @ table, layout)
+            return np.hstack([found.variance, found.share])
+
+        units, n_names = effective_units_of(both, weights), len(own.names)
         columns = ["variance", "share"]
         for i, name in enumerate(own.names):
             if (name == "numerical" and not has_zero) or (name == "sampling" and not has_more):
                 continue
             values = np.array([own.variance[0, i], own.share[0, i]])
             draws = np.column_stack([drawn.variance[:, i], drawn.share[:, i]])
-            row = with_bounds(columns, values, resampling.bounds(columns, draws, int(weights.sum())))
+            row = with_bounds(columns, values, resampling.bounds(columns, draws, units[[i, i + n_names]]))
             level = i < own.mean_square.shape[1]
             row["degrees_of_freedom"] = float(own.degrees_of_freedom[0, i]) if level else float("nan")
             row["mean_square"] = float(own.mean_square[0, i]) if level else float("nan")
