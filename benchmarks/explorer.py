@@ -128,4 +128,4 @@ def seconds(work: Any) -> float:
 
 
 if __name__ == "__main__":
-    main("explorer", __doc__ or "", measure)
+    main("explorer", __doc__, measure, ("streamlit", "playwright", "pyarrow"))

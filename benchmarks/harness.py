@@ -1,6 +1,7 @@
 """What every benchmark shares: findings with bar and verdict, runs in turn, children's time and memory, the machine.
 
-A benchmark is a module with `measure(quick) -> list[Finding]`; `main` runs it alone, `run_all.py` runs them all.
+A benchmark is a module with `measure(quick)`; `main` runs it alone, `run_all.py` runs them all. Memory is in MB of
+10^6 bytes, as the bars are.
 """
 
 from __future__ import annotations
@@ -20,14 +21,28 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("torch", "transformers", "aiohttp", "dvc", "mlflow", "numpy", "pandas", "pyarrow", "scipy", "matplotlib")
+# What decides a figure: a change in these that no commit holds makes the commit "changed".
+MEASURED = ("src", "benchmarks", "pyproject.toml", "requirements.lock", "requirements-vllm.lock")
 ENVIRONMENT = {
     "DVC_NO_ANALYTICS": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "OMP_WAIT_POLICY": "PASSIVE",
     "PYTHONUNBUFFERED": "1",
 }
-MIB = 1 << 20
+CHANGED = " with uncommitted changes"
+# A child's peak memory is at least what its parent holds when it begins. So a tiny Python begins it and waits for it:
+# its own peak is about 10 MB, whatever the benchmark holds. It writes what it saw to the descriptor it is given.
+SHIM = """
+import json, os, sys, time
+start = time.perf_counter()
+command = sys.argv[2:]
+os.set_inheritable(int(sys.argv[1]), False)
+child = os.posix_spawnp(command[0], command, os.environ)
+_, status, usage = os.wait4(child, 0)
+seconds = time.perf_counter() - start
+found = [seconds, os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss]
+os.write(int(sys.argv[1]), json.dumps(found).encode())
+"""
 
 
 @dataclass
@@ -66,8 +81,26 @@ class Finding:
 
 
 @dataclass
+class Measured:
+    """Findings with what else is to be told: remarks, and the versions of an environment other than this one."""
+
+    findings: list[Finding]
+    notes: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class Outcome:
-    """What one benchmark found, and when."""
+    """What one benchmark found, when, and with what.
+
+    Attributes
+    ----------
+    when : day and minute at which it began, UTC.
+    commit : of the project, followed by `CHANGED` where the measured files were changed since.
+    versions : of the packages that the benchmark uses, in the environment that ran them.
+    wait_policy : OMP_WAIT_POLICY, on which the speed of small models depends.
+    failed : why there are no findings; empty where there are.
+    """
 
     name: str
     findings: list[Finding]
@@ -75,6 +108,11 @@ class Outcome:
     load: str
     quick: bool
     notes: list[str] = field(default_factory=list)
+    when: str = ""
+    commit: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    wait_policy: str = ""
+    failed: str = ""
 
 
 def skipped(what: str, unit: str, why: str, bar: float | None = None, at_least: bool = False) -> Finding:
@@ -99,33 +137,32 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
 
 @dataclass
 class Child:
-    """A finished process: wall and CPU seconds, peak resident MiB, standard output and error."""
+    """A finished process: wall and CPU seconds, peak resident memory in MB (10^6 bytes), standard output and error."""
 
     seconds: float
     cpu: float
-    mib: float
+    mb: float
     out: str
     err: str
 
 
 def run_child(command: Sequence[str], folder: Path = ROOT, **environment: str) -> Child:
-    """Run a command to its end; one that fails ends the benchmark with what it said.
-
-    The child's peak memory is at least what this process held when it began, so a benchmark's own process stays small.
-    """
-    with Temporary() as out, Temporary() as err:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, env=surroundings(environment), stdout=out.file, stderr=err.file)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise SystemExit(
-                f"{' '.join(command)} failed ({process.returncode}):\n{out.read()[-2000:]}{err.read()[-2000:]}"
-            )
+    """Run a command to its end; one that fails ends the benchmark with what it said."""
+    read, write = os.pipe()
+    with Temporary() as out, Temporary() as err, os.fdopen(read) as told:
+        shim = [sys.executable, "-S", "-c", SHIM, str(write), *command]
+        process = subprocess.Popen(
+            shim, cwd=folder, env=surroundings(environment), stdout=out.file, stderr=err.file, pass_fds=(write,)
+        )
+        os.close(write)
+        process.wait()
+        seen = told.read()
+        seconds, status, cpu, peak = json.loads(seen) if seen else (0.0, process.returncode, 0.0, 0)
+        if status != 0 or not seen:
+            raise SystemExit(f"{' '.join(command)} failed ({status}):\n{out.read()[-2000:]}{err.read()[-2000:]}")
         # Linux counts kilobytes, macOS bytes.
         unit = 1 if sys.platform == "darwin" else 1024
-        return Child(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / MIB, out.read(), err.read())
+        return Child(seconds, cpu, peak * unit / 1e6, out.read(), err.read())
 
 
 class Temporary:
@@ -179,7 +216,7 @@ def copy_project(target: Path) -> Path:
 
 
 def machine() -> dict[str, str]:
-    """What the figures depend on: processor, cores, memory, system, versions."""
+    """What all figures depend on: processor, cores, memory, system, Python."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -188,8 +225,29 @@ def machine() -> dict[str, str]:
         "memory": f"{memory / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
-        **{name: _version(name) for name in PACKAGES},
     }
+
+
+def commit() -> str:
+    """The project's commit, marked where what is measured was changed since; `no git` where there is none."""
+    try:
+        git = ["git", "-C", str(ROOT)]
+        head = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True)
+        changes = [*git, "status", "--porcelain", "--", *MEASURED]
+        changed = subprocess.run(changes, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "no git"
+    return head.stdout.strip() + (CHANGED if changed else "")
+
+
+def now() -> str:
+    """This minute, UTC."""
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+
+
+def versions_of(packages: Sequence[str]) -> dict[str, str]:
+    """The versions installed in this environment."""
+    return {name: _version(name) for name in packages}
 
 
 def _processor() -> str:
@@ -229,20 +287,30 @@ def row(finding: Finding) -> list[str]:
     return [finding.what, f"{shown(finding.median)} {finding.unit}".strip(), spread, bar, finding.verdict]
 
 
-def main(name: str, description: str, measure: Callable[[bool], list[Finding]]) -> None:
-    """Run one benchmark from the command line."""
+def main(
+    name: str, description: str, measure: Callable[[bool], list[Finding] | Measured], packages: Sequence[str] = ()
+) -> None:
+    """Run one benchmark from the command line; `packages` are those whose versions it depends on."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--quick", action="store_true", help="small sizes and single runs: shows that it works, no more"
     )
     parser.add_argument("--json", type=Path, help="write what was found into this file")
     options = parser.parse_args()
-    os.environ.update({key: value for key, value in ENVIRONMENT.items() if key not in os.environ})
-    before, start = load(), time.perf_counter()
-    findings = measure(options.quick)
-    outcome = Outcome(name, findings, time.perf_counter() - start, before, options.quick)
-    for finding in findings:
+    os.environ.update(ENVIRONMENT)
+    outcome = Outcome(name, [], 0.0, load(), options.quick, when=now(), commit=commit())
+    start = time.perf_counter()
+    found = measure(options.quick)
+    outcome.seconds = time.perf_counter() - start
+    if isinstance(found, list):
+        found = Measured(found)
+    outcome.findings, outcome.notes = found.findings, found.notes
+    outcome.versions = versions_of(packages) | found.versions
+    outcome.wait_policy = os.environ["OMP_WAIT_POLICY"]
+    for finding in outcome.findings:
         print("  ".join(cell for cell in row(finding) if cell))
+    for note in outcome.notes:
+        print(note)
     if options.json:
         options.json.write_text(json.dumps(asdict(outcome), indent=1) + "\n", encoding="utf-8")
 

@@ -46,7 +46,7 @@ def measure(quick: bool) -> list[Finding]:
         Finding("a bare aiohttp loop, nothing kept", rates["bare"], "requests/s"),
         Finding("sending over the bare loop", ratios(sending, rates["bare"]), ""),
         Finding("CPU time a request, client, whole command", [1e3 * c.cpu / asked for c in children], "ms"),
-        Finding("peak resident memory of the command", [c.mib for c in children], "MiB", MEMORY_BAR),
+        Finding("peak resident memory of the command", [c.mb for c in children], "MB", MEMORY_BAR),
     ]
 
 
@@ -84,4 +84,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--bare"]:
         print(bare(int(sys.argv[2]), int(sys.argv[3])))
     else:
-        main("http_overhead", __doc__, measure)
+        main("http_overhead", __doc__, measure, ("aiohttp", "pandas", "pyarrow"))

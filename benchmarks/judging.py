@@ -48,28 +48,36 @@ def measure(quick: bool) -> list[Finding]:
     rounds = 1 if quick else 5
     embedded = embedded_responses(500 if quick else 17_520)
     speed = f"rule judge, {len(embedded):,} responses of the embedded corpus"
-    found = [Finding(speed, [rate(embedded) for _ in range(rounds)], "responses/s a core", RATE_BAR, True)]
+    embedded_speed = Finding(speed, [rate(embedded) for _ in range(rounds)], "responses/s a core", RATE_BAR, True)
     if not PUBLISHED.is_dir():
         why = "no published data; set RS_SHARED to the folder that holds them"
         return [
             skipped("judge calls for the published Llama responses", "", why, CALLS_BAR),
             skipped("rule judge, published Llama responses", "responses/s a core", why, RATE_BAR, True),
-            *found,
+            skipped("rule judge, published Qwen responses", "responses/s a core", why, RATE_BAR, True),
+            skipped("the same Qwen responses", "s of one core", why, SECONDS_BAR),
+            embedded_speed,
         ]
-    published, longer = (published_responses(name, 40 if quick else None) for name in (LLAMA, QWEN))
-    speed = f"rule judge, {len(published):,} published Llama responses"
-    bar = None if quick else CALLS_BAR
-    return [
-        Finding(f"judge calls for {len(published):,} published Llama responses", [float(calls(published))], "", bar),
-        Finding(speed, [rate(published) for _ in range(rounds)], "responses/s a core", RATE_BAR, True),
-        Finding(
-            f"rule judge, {len(longer):,} published Qwen responses (longer, fewer of them equal)",
-            [len(longer) / rate(longer) for _ in range(rounds)],
-            "s of one core",
-            SECONDS_BAR,
-        ),
-        *found,
-    ]
+    found = []
+    for name, responses in {
+        "Llama": published_responses(LLAMA, 40 if quick else None),
+        "Qwen": published_responses(QWEN, 40 if quick else None),
+    }.items():
+        whole = f"{len(responses):,} published {name} responses"
+        bar = CALLS_BAR if name == "Llama" and not quick else None
+        distinct = len({(response.prompt.text, response.text) for response in responses})
+        rates = [rate(responses) for _ in range(rounds)]
+        found += [
+            Finding(f"judge calls for {whole}", [float(calls(responses))], "", bar),
+            Finding(f"rule judge, {whole}", rates, "responses/s a core", RATE_BAR, True),
+            Finding(f"the same {name} responses", [len(responses) / r for r in rates], "s of one core", SECONDS_BAR),
+            Finding(
+                f"the {distinct:,} distinct of them, of a prompt and a text each",
+                [r * distinct / len(responses) for r in rates],
+                "distinct responses/s a core",
+            ),
+        ]
+    return [*found, embedded_speed]
 
 
 def rate(responses: Sequence[Response]) -> float:
@@ -127,4 +135,4 @@ def embedded_responses(count: int) -> list[Response]:
 
 
 if __name__ == "__main__":
-    main("judging", __doc__, measure)
+    main("judging", __doc__, measure, ("pandas",))

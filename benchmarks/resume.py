@@ -63,4 +63,4 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 if __name__ == "__main__":
-    main("resume", __doc__, measure)
+    main("resume", __doc__, measure, ("aiohttp", "pandas", "pyarrow"))

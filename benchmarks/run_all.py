@@ -1,7 +1,8 @@
 """Run every benchmark, or those named, and write reports/benchmarks.md with reports/benchmarks.json beside it.
 
-`python benchmarks/run_all.py` (which `make bench` calls) takes about 25 minutes on 2 cores. A benchmark that is not
-run keeps its part of the JSON, so that one can be measured anew alone. `--quick` tries all of them out at small sizes.
+`python benchmarks/run_all.py` (which `make bench` calls) takes about 25 minutes on 2 cores. Both files are written
+after each benchmark. One that is not run keeps its part, with the commit and the minute that it is of, so that one can
+be measured anew alone; one that fails loses it. `--quick` tries all of them out at small sizes, into a new folder.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import gpu_recipe
-from harness import ROOT, Outcome, load, machine, outcome_from, row, surroundings
+from harness import ROOT, Outcome, commit, load, machine, now, outcome_from, row, surroundings
 
 HERE = Path(__file__).resolve().parent
 # What each answers, in the order of the report.
@@ -30,7 +31,6 @@ BENCHMARKS = {
     "stages": "Tracking and memory, 70,080 rows",
     "explorer": "Explorer",
 }
-REMARKS = HERE / "remarks.md"
 
 
 def main() -> None:
@@ -38,28 +38,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; none: all")
     parser.add_argument("--quick", action="store_true", help="small sizes, single runs: shows that all works")
-    parser.add_argument("--reports", type=Path, default=ROOT / "reports", help="where benchmarks.md and .json go")
+    parser.add_argument(
+        "--reports", type=Path, help="where benchmarks.md and .json go (reports; with --quick a new temporary folder)"
+    )
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"{', '.join(unknown)}: no such benchmark; there are: {', '.join(BENCHMARKS)}")
-    path = options.reports / "benchmarks.json"
+    folder = options.reports or (Path(tempfile.mkdtemp(prefix="benchmarks-")) if options.quick else ROOT / "reports")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "benchmarks.json"
     known = kept(path, options.quick)
-    failed = []
     for name in options.names or BENCHMARKS:
         print(f"== {name} (load {load()})", flush=True)
-        outcome = run(name, options.quick)
-        if outcome is None:
-            failed.append(name)
-        else:
-            known[name] = outcome
-    options.reports.mkdir(parents=True, exist_ok=True)
-    found = {"machine": machine(), "outcomes": [asdict(known[name]) for name in BENCHMARKS if name in known]}
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    page = report(found["machine"], [known[name] for name in BENCHMARKS if name in known])
-    path.with_suffix(".md").write_text(page, encoding="utf-8")
+        known[name] = run(name, options.quick)
+        write(path, [known[name] for name in BENCHMARKS if name in known])
+    print(f"The page: {path.with_suffix('.md')}")
+    failed = [name for name in options.names or BENCHMARKS if known[name].failed]
     if failed:
         sys.exit(f"error: {', '.join(failed)} failed; see above. The others are in the report")
+
+
+def write(path: Path, outcomes: list[Outcome]) -> None:
+    """The JSON and the page, each put in place whole."""
+    of = machine()
+    texts = {
+        path: json.dumps({"machine": of, "outcomes": [asdict(outcome) for outcome in outcomes]}, indent=1) + "\n",
+        path.with_suffix(".md"): report(of, outcomes),
+    }
+    for file, text in texts.items():
+        part = file.with_name(file.name + ".part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
 
 
 def kept(path: Path, quick: bool) -> dict[str, Outcome]:
@@ -73,54 +83,75 @@ def kept(path: Path, quick: bool) -> dict[str, Outcome]:
     return {outcome.name: outcome for outcome in outcomes if outcome.quick == quick}
 
 
-def run(name: str, quick: bool) -> Outcome | None:
-    """Run one benchmark as a process of its own."""
+def run(name: str, quick: bool) -> Outcome:
+    """Run one benchmark as a process of its own; one that fails has an outcome that says so."""
+    begun = Outcome(name, [], 0.0, load(), quick, when=now(), commit=commit())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "found.json"
         command = [sys.executable, str(HERE / f"{name}.py"), "--json", str(file), *(["--quick"] if quick else [])]
         done = subprocess.run(command, cwd=ROOT, env=surroundings(), check=False)
-        if done.returncode != 0 or not file.is_file():
-            return None
-        return outcome_from(file.read_text(encoding="utf-8"))
+        if done.returncode == 0 and file.is_file():
+            return outcome_from(file.read_text(encoding="utf-8"))
+    begun.failed = f"it ended with status {done.returncode} and no figures"
+    return begun
 
 
 def report(of: dict[str, str], outcomes: list[Outcome]) -> str:
     """The page."""
+    measured = [outcome for outcome in outcomes if not outcome.failed]
     quick = any(outcome.quick for outcome in outcomes)
-    verdicts = [finding.verdict for outcome in outcomes for finding in outcome.findings]
-    missed = [f"{o.name}: {f.what}" for o in outcomes for f in o.findings if f.verdict == "MISSED"]
+    newest = max(outcomes, key=lambda outcome: outcome.when).commit if outcomes else ""
+    verdicts = [finding.verdict for outcome in measured for finding in outcome.findings]
+    missed = [f"{o.name}: {f.what}" for o in measured for f in o.findings if f.verdict == "MISSED"]
+    failed = [outcome.name for outcome in outcomes if outcome.failed]
+    absent = [name for name in BENCHMARKS if name not in {outcome.name for outcome in outcomes}]
     lines = [
         "# Benchmarks",
         "",
         "`make bench` wrote this page; `python benchmarks/NAME.py` runs one alone, `make bench ARGS=NAME` renews its",
-        "part. Figures are medians of a benchmark's runs, with least and greatest; what is compared ran in turn. The",
-        "parts may be of different days: each says the load when it began.",
+        "part. Figures are medians of a benchmark's runs, with least and greatest; what is compared ran in turn. MB",
+        "and GB are 10^6 and 10^9 bytes. The parts may be of different days: each says its commit, minute and load.",
         *(["", "**Quick sizes: these figures show that the benchmarks work, and nothing else.**"] if quick else []),
         "",
-        f"Bars met: {verdicts.count('met')}. Missed: {len(missed)}"
-        + (f" ({'; '.join(missed)})" if missed else "")
-        + f". Skipped: {sum(v.startswith('skipped') for v in verdicts)}.",
+        f"Bars met: {verdicts.count('met')}. Missed: {listed(missed, '; ')}."
+        f" Skipped: {sum(v.startswith('skipped') for v in verdicts)}."
+        f" Benchmarks that failed: {listed(failed)}; not measured: {listed(absent)}.",
         "",
-        "| machine and versions | |",
+        "| machine | |",
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in of.items()),
     ]
-    for outcome in outcomes:
-        lines += section(outcome)
+    found = {outcome.name: outcome for outcome in outcomes}
+    for name in BENCHMARKS:
+        if name in found:
+            lines += section(found[name], newest)
+        else:
+            lines += ["", f"## {BENCHMARKS[name]}", "", f"**NOT MEASURED** here: `make bench ARGS={name}`."]
     lines += gpu_recipe.page()
-    if REMARKS.is_file():
-        lines += ["", REMARKS.read_text(encoding="utf-8").strip()]
     return "\n".join(lines) + "\n"
 
 
-def section(outcome: Outcome) -> list[str]:
-    """One benchmark's table."""
+def listed(names: list[str], between: str = ", ") -> str:
+    """How many, and which."""
+    return f"{len(names)}" + (f" ({between.join(names)})" if names else "")
+
+
+def section(outcome: Outcome, newest: str) -> list[str]:
+    """One benchmark's table, with what it was measured with; marked where it is not of the newest commit."""
     command = f"python benchmarks/{outcome.name}.py" + (" --quick" if outcome.quick else "")
+    head = ["", f"## {BENCHMARKS[outcome.name]}", ""]
+    if outcome.failed:
+        return [*head, f"**FAILED** at {outcome.when} UTC, commit {outcome.commit}: {outcome.failed}. `{command}`."]
+    packages = ", ".join(f"{name} {version}" for name, version in outcome.versions.items())
     return [
-        "",
-        f"## {BENCHMARKS[outcome.name]}",
-        "",
-        f"`{command}`: {outcome.seconds:.0f} s; load average when it began {outcome.load}.",
+        *head,
+        f"`{command}`: {outcome.seconds:.0f} s, {outcome.when} UTC, commit {outcome.commit}; load average when it",
+        f"began {outcome.load}; OMP_WAIT_POLICY {outcome.wait_policy}{'; ' + packages if packages else ''}.",
+        *(
+            ["", f"**Of another commit** ({outcome.commit}) than the newest figures here ({newest})."]
+            if outcome.commit != newest
+            else []
+        ),
         "",
         "| what | median | spread | bar | verdict |",
         "|---|---:|---|---|---|",

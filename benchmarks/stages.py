@@ -30,9 +30,9 @@ def measure(quick: bool) -> list[Finding]:
     found = []
     for stage, runs in large.items():
         each = "" if len(runs) == 1 else f" (each of {len(runs)} models)"
-        found.append(Finding(f"{stage}{each}: peak memory, {rows:,} rows", [run.mib for run in runs], "MiB"))
-        growth = max(r.mib for r in runs) - max(r.mib for r in small[stage])
-        found.append(Finding(f"{stage}: more than with {smaller * models * 20:,} rows", [growth], "MiB"))
+        found.append(Finding(f"{stage}{each}: peak memory, {rows:,} rows", [run.mb for run in runs], "MB"))
+        growth = max(r.mb for r in runs) - max(r.mb for r in small[stage])
+        found.append(Finding(f"{stage}: more than with {smaller * models * 20:,} rows", [growth], "MB"))
         found.append(Finding(f"{stage}{each}: time", [run.seconds for run in runs], "s"))
     return [
         *found,
@@ -51,4 +51,4 @@ def run_stages(folder: Path, prompts: int, models: int) -> dict[str, list[Child]
 
 
 if __name__ == "__main__":
-    main("stages", __doc__, measure)
+    main("stages", __doc__, measure, ("dvc", "mlflow", "matplotlib", "numpy", "pandas", "pyarrow"))

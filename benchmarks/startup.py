@@ -46,4 +46,4 @@ def measure(quick: bool) -> list[Finding]:
 
 
 if __name__ == "__main__":
-    main("startup", __doc__, measure)
+    main("startup", __doc__, measure, ("dvc", "mlflow", "matplotlib", "pandas", "pyarrow", "typer"))

@@ -150,4 +150,4 @@ def sampling_cost(steps: int) -> list[Finding]:
 
 
 if __name__ == "__main__":
-    main("transformers_grid", __doc__, measure)
+    main("transformers_grid", __doc__, measure, ("torch", "transformers"))

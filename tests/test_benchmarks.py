@@ -66,20 +66,28 @@ def test_ways_run_in_turn_and_every_other_round_backwards() -> None:
     assert harness.ratios(found["b"], found["a"]) == [2.0, 0.75, 1.2]
 
 
-def test_a_childs_time_memory_and_failure_are_told() -> None:
+def test_a_childs_time_memory_and_failure_are_told(tmp_path: Path) -> None:
     harness = module("harness")
-    # In a small process, as a benchmark is: Linux counts what the parent held at the fork as the child's.
-    script = (
-        "import sys, harness\n"
-        "child = harness.run_child([sys.executable, '-c', 'x = bytearray(80 << 20); print(len(x))'])\n"
-        "print(child.out.strip(), child.mib)"
-    )
-    ran = subprocess.run([sys.executable, "-c", script], cwd=BENCHMARKS, capture_output=True, text=True, check=True)
-    length, mib = ran.stdout.split()
-    assert int(length) == 80 << 20
-    assert 80 < float(mib) < 400
+    script = "x = bytearray(80_000_000); print(len(x)); [i for i in range(3_000_000)]"
+    child = harness.run_child([sys.executable, "-c", script], tmp_path)
+    assert child.out == "80000000\n"
+    assert 80 < child.mb < 300
+    assert child.cpu > 0
+    assert child.seconds > 0
     with pytest.raises(SystemExit, match="no such thing"):
         harness.run_child([sys.executable, "-c", "raise SystemExit('no such thing')"])
+    with pytest.raises(SystemExit, match="absent-command"):
+        harness.run_child(["absent-command"])
+
+
+def test_what_the_parent_held_is_not_counted_as_the_childs_memory() -> None:
+    script = (
+        "import sys, harness\n"
+        "held = bytearray(b'x') * (300 << 20)\n"
+        "print(harness.run_child([sys.executable, '-c', 'print(1)']).mb, len(held))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], cwd=BENCHMARKS, capture_output=True, text=True, check=True)
+    assert float(ran.stdout.split()[0]) < 60
 
 
 def test_the_report_shows_bars_verdicts_and_what_was_skipped() -> None:
@@ -89,12 +97,67 @@ def test_the_report_shows_bars_verdicts_and_what_was_skipped() -> None:
         harness.Finding("peak memory", [512.0], "MiB", 500.0),
         harness.skipped("engine", "x", "vLLM is not installed", 0.95, True),
     ]
-    page = run_all.report({"cores": "2"}, [harness.Outcome("http_overhead", findings, 12.0, "0.1, 0.2, 0.3", False)])
+    outcome = harness.Outcome("http_overhead", findings, 12.0, "0.1, 0.2, 0.3", False)
+    page = run_all.report({"cores": "2"}, [outcome])
     assert "Bars met: 1. Missed: 1 (http_overhead: peak memory). Skipped: 1." in page
     assert r"| requests \| sent | 1,600 requests/s | 1,400 to 1,700, 3 runs | ≥ 1,500 requests/s | met |" in page
     assert "| peak memory | 512 MiB | 1 run | ≤ 500 MiB | MISSED |" in page
     assert "skipped: vLLM is not installed" in page
-    assert "load average when it began 0.1, 0.2, 0.3" in page
+    assert "load average when it\nbegan 0.1, 0.2, 0.3" in page
+
+
+def test_the_page_names_what_failed_what_was_not_measured_and_what_is_of_another_commit() -> None:
+    harness, run_all = module("harness"), module("run_all")
+    some = [harness.Finding("speed", [2.0], "x", 1.0, True)]
+    old = harness.Outcome("judging", some, 1.0, "0", False, when="2026-01-01 10:00", commit="aaaa")
+    new = harness.Outcome("resume", some, 1.0, "0", False, when="2026-01-02 10:00", commit="bbbb")
+    broken = harness.Outcome("metrics", [], 0.0, "0", False, when="2026-01-01 11:00", commit="aaaa", failed="status 1")
+    page = run_all.report({"cores": "2"}, [new, old, broken])
+    absent = [name for name in run_all.BENCHMARKS if name not in ("judging", "resume", "metrics")]
+    assert "Bars met: 2. Missed: 0. Skipped: 0. Benchmarks that failed: 1 (metrics); not measured: 6 (" in page
+    assert page.count("**NOT MEASURED**") == len(absent) == 6
+    assert all(f"`make bench ARGS={name}`" in page for name in absent)
+    assert "**FAILED** at 2026-01-01 11:00 UTC, commit aaaa: status 1" in page
+    assert page.count("**Of another commit** (aaaa) than the newest figures here (bbbb)") == 1
+
+
+def test_a_benchmark_that_fails_loses_its_old_figures_and_the_others_are_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    harness, run_all = module("harness"), module("run_all")
+    old = [harness.Outcome(n, [harness.Finding("old " + n, [1.0], "")], 1.0, "0", False) for n in ("judging", "resume")]
+    run_all.write(tmp_path / "benchmarks.json", old)
+    (tmp_path / "judging.py").write_text("raise SystemExit('broken')")
+    monkeypatch.setattr(run_all, "HERE", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run_all.py", "--reports", str(tmp_path), "judging"])
+    with pytest.raises(SystemExit, match="judging failed"):
+        run_all.main()
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "**FAILED**" in page
+    assert "old judging" not in page
+    assert "old resume" in page
+
+
+def test_a_quick_run_leaves_the_reports_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_all = module("run_all")
+    before = (ROOT / "reports/benchmarks.json").read_bytes()
+    monkeypatch.setattr(run_all, "run", lambda name, quick: module("harness").Outcome(name, [], 0.0, "0", quick))
+    monkeypatch.setattr(sys, "argv", ["run_all.py", "--quick", "resume"])
+    run_all.main()
+    page = Path(capsys.readouterr().out.split("The page: ")[1].strip())
+    assert page.is_file()
+    assert ROOT not in page.parents
+    assert (ROOT / "reports/benchmarks.json").read_bytes() == before
+
+
+def test_an_outcome_tells_its_commit_minute_versions_and_wait_policy(tmp_path: Path) -> None:
+    outcome = quick("resume", tmp_path)
+    assert outcome["commit"] == module("harness").commit()
+    assert len(str(outcome["when"])) == len("2026-01-01 10:00")
+    assert set(outcome["versions"]) == {"aiohttp", "pandas", "pyarrow"}
+    assert outcome["wait_policy"] == "PASSIVE"
 
 
 def test_one_benchmark_run_alone_renews_its_part_of_the_report_only(tmp_path: Path) -> None:
@@ -111,7 +174,7 @@ def test_one_benchmark_run_alone_renews_its_part_of_the_report_only(tmp_path: Pa
     assert list(run_all.kept(tmp_path / "benchmarks.json", quick=True)) == ["http_overhead", "resume"]
 
 
-@pytest.mark.parametrize("name", ["resume", "judging", "transformers_grid", "metrics"])
+@pytest.mark.parametrize("name", ["judging", "transformers_grid", "metrics"])
 def test_a_benchmark_works_at_its_quick_size(name: str, tmp_path: Path) -> None:
     for finding in quick(name, tmp_path)["findings"]:
         assert finding["skipped"] or all(value >= 0 for value in finding["values"])
