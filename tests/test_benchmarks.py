@@ -191,7 +191,7 @@ def test_without_vllm_its_benchmark_says_so(monkeypatch: pytest.MonkeyPatch, tmp
     vllm_grid = module("vllm_grid")
     monkeypatch.setattr(vllm_grid, "VLLM_PYTHON", tmp_path / "absent")
     monkeypatch.setattr(vllm_grid.importlib.util, "find_spec", lambda name: None)
-    assert {finding.verdict for finding in vllm_grid.measure(True)} == {
+    assert {finding.verdict for finding in vllm_grid.measure(True).findings} == {
         "skipped: vLLM is not installed; `make vllm` makes its environment"
     }
 
