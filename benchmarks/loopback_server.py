@@ -14,10 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# With the text an answer of 530 bytes, about the mean of the published Llama responses.
+SENTENCES = b" And so it goes on, at about the length that a model of eight billion parameters gives its answers." * 5
 ANSWER = (
     b'{"id":"x","object":"chat.completion","model":"loopback","choices":[{"index":0,"message":{"role":"assistant",'
-    b'"content":"Answer %s."},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":5,'
-    b'"total_tokens":15}}'
+    b'"content":"Answer of seed %s.'
+    + SENTENCES
+    + b'"},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":132,"total_tokens":152}}'
 )
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
