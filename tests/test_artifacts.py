@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from refusal_stability.artifacts import (
     GENERATION_TABLE,
     LABEL_TABLE,
+    METRIC_TABLES,
     PROMPT_TABLE,
+    TABLES_EXPLAINED,
     ArtifactError,
     Contract,
     atomic_write,
     check_labels,
+    column_dictionary,
     generation_file,
     label_file,
     read_json,
@@ -176,3 +179,19 @@ def test_file_names_follow_the_contract() -> None:
 def test_every_column_has_a_meaning_and_every_key_is_a_column(contract: Contract) -> None:
     assert set(contract.meaning) == set(contract.columns)
     assert set(contract.key) <= set(contract.columns)
+
+
+def test_the_column_dictionary_says_of_every_interval_what_it_resamples_at_which_confidence() -> None:
+    text = column_dictionary()
+    bounds = [line for line in text.splitlines() if line.startswith("| `") and ("_low`" in line or "_high`" in line)]
+    assert len(bounds) == sum(name.endswith(("_low", "_high")) for _, c in METRIC_TABLES.values() for name in c.columns)
+    assert all("at `metrics.confidence`, resampling " in line for line in bounds)
+    over_responses = {line.split("`")[1].rsplit("_", 1)[0] for line in bounds if "resampling responses" in line}
+    assert over_responses == {"raw_agreement", "cohens_kappa", "krippendorff_alpha", "precision", "recall", "f1"}
+
+
+def test_the_notes_of_the_column_dictionary_stand_with_tables_that_there_are() -> None:
+    text = column_dictionary()
+    assert set(TABLES_EXPLAINED) <= set(METRIC_TABLES)
+    for name, note in TABLES_EXPLAINED.items():
+        assert note in text.split(f"## {name}.csv")[1].split("## ")[0]

@@ -279,7 +279,11 @@ METRIC_COLUMNS: dict[str, tuple[str, str]] = {
     "n": ("whole", "responses with a decision, in scope"),
     "n_missing": ("whole", "responses without a decision, in scope"),
     "missing_share": ("number", "n_missing as a share of all responses in scope"),
-    "n_prompts": ("whole", "prompts that the row's figures rest on (those with at least one decision in scope)"),
+    "n_prompts": (
+        "whole",
+        "prompts that the row's figures rest on: those with at least one decision in scope, and in tables by n_draws "
+        "with at least n_draws",
+    ),
     "n_responses": ("whole", "responses with a decision, in scope"),
     "n_refuse": ("whole", "responses decided REFUSE"),
     "n_partial": ("whole", "responses decided PARTIAL"),
@@ -290,7 +294,7 @@ METRIC_COLUMNS: dict[str, tuple[str, str]] = {
     "comply_rate": ("interval", "share decided COMPLY"),
     "ssi": ("number", "share of the commonest decision, 1/3 to 1"),
     "ssi_pairwise": ("number", "unbiased chance that two fresh samples agree; empty below two decisions"),
-    "ssi_entropy": ("number", "1 - entropy of the decisions / log2 3"),
+    "ssi_entropy": ("number", "1 - entropy of the decisions / log2 of the possible ones: 3, in a binary scoring 2"),
     "ssi_entropy_observed": ("number", "1 - entropy / log2 of the observed classes; only to reproduce an older report"),
     "flip": ("flag", "more than one decision observed"),
     "unstable": ("flag", "ssi below `metrics.threshold`"),
@@ -321,7 +325,7 @@ METRIC_COLUMNS: dict[str, tuple[str, str]] = {
     "n_steady_help": ("whole", "prompts in the cluster `steady help`"),
     "n_wavering": ("whole", "prompts in the cluster `wavering`"),
     "n_unstable": ("whole", "prompts that are unstable"),
-    "n_flipped": ("whole", "prompts with more than one decision"),
+    "n_flipped": ("whole", "prompts with more than one decision; in t0_determinism, more than one at temperature 0"),
     "prior_refuse": (
         "number",
         "the fitted Dirichlet prior's weight on REFUSE, in responses; empty where no prompt has two decisions",
@@ -335,7 +339,11 @@ METRIC_COLUMNS: dict[str, tuple[str, str]] = {
     "n_against_majority": ("whole", "this configuration's decisions that are not the prompt's majority"),
     "n_flips_caused": ("whole", "prompts that flip only because of this configuration (all the others agree)"),
     # tests
-    "n_blocks": ("whole", "prompts with a decision at every temperature (for `*`: model x intervention x prompt rows)"),
+    "n_blocks": (
+        "whole",
+        "prompts with a decision at every temperature; for model `*`, pairs of a prompt and a model under the "
+        "intervention",
+    ),
     "n_temperatures": ("whole", "temperatures compared"),
     "statistic": (
         "number",
@@ -366,7 +374,11 @@ METRIC_COLUMNS: dict[str, tuple[str, str]] = {
     "intervention_a": ("text", "the first side's intervention"),
     "intervention_b": ("text", "the second side's intervention"),
     "comparison": ("text", "`models` (same intervention) or `interventions` (same model)"),
-    "n_pairs": ("whole", "prompts that both sides have"),
+    "n_pairs": (
+        "whole",
+        "prompts that both sides decided at least once; for model `*`, pairs of a prompt and a model under the "
+        "intervention",
+    ),
     "n_different": ("whole", "pairs whose two values differ; only these enter Wilcoxon's test"),
     "mean_n_a": ("number", "mean number of decisions a pair has on the first side"),
     "mean_n_b": ("number", "mean number of decisions a pair has on the second side"),
@@ -436,10 +448,10 @@ METRIC_COLUMNS: dict[str, tuple[str, str]] = {
     "f1": ("interval", "harmonic mean of precision and recall; decision `*` is the mean over decisions (macro-F1)"),
     "n_agreed": ("whole", "responses on which all the judges agree"),
     "pct_agreed": ("number", "n_agreed as percent of the responses that all the judges decided"),
-    "small": ("flag", "fewer than 20 prompts: read its figures as anecdotes"),
+    "small": ("flag", "fewer than 20 prompts with a decision: read its figures as anecdotes"),
     "differs": ("flag", "p_holm below 1 - `metrics.confidence`"),
-    "n_inside": ("whole", "prompts of the category"),
-    "n_outside": ("whole", "the other prompts"),
+    "n_inside": ("whole", "prompts of the category with a decision; in row `*`, all that have a category"),
+    "n_outside": ("whole", "the other prompts with a decision, those without any category among them; 0 in row `*`"),
 }
 
 STABILITY_COLUMNS = (
@@ -456,6 +468,10 @@ AGGREGATE_COLUMNS = (
 )
 
 
+# All other intervals resample prompts.
+OVER_RESPONSES = {"raw_agreement", "cohens_kappa", "krippendorff_alpha", "precision", "recall", "f1"}
+
+
 def _metric_table(name: str, key: str, columns: str) -> tuple[Path, Contract]:
     """A metric table's place and contract; a column written `name:` goes without its interval."""
     kinds: dict[str, str] = {}
@@ -467,7 +483,10 @@ def _metric_table(name: str, key: str, columns: str) -> tuple[Path, Contract]:
         if kind == "interval" and word == column:
             for end, side in (("low", "lower"), ("high", "upper")):
                 kinds[f"{column}_{end}"] = "number"
-                meaning[f"{column}_{end}"] = f"{side} bound of {column}"
+                units = "responses" if column in OVER_RESPONSES else "prompts"
+                meaning[f"{column}_{end}"] = (
+                    f"{side} end of {column}'s bootstrap interval at `metrics.confidence`, resampling {units}"
+                )
     return METRICS / f"{name}.csv", Contract(name, kinds, tuple(key.split()), meaning)
 
 
@@ -548,12 +567,35 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
 }
 METRICS_README = METRICS / "README.md"
 
+INTERVALS_EXPLAINED = (
+    "`<name>_low` and `<name>_high` are the ends of the interval of `<name>`: percentiles of `metrics.n_resamples` "
+    "bootstrap resamples of whole prompts (of responses where the column says so), at the confidence "
+    "`metrics.confidence` of params.yaml (0.95: a 95 % interval), expanded for few prompts. It says how far the figure "
+    "could lie for other prompts of the same kind, and is in the unit of `<name>`. It is empty where `<name>` is not "
+    "defined, and has no width where every prompt shows the same value or only one prompt counts: nothing is then "
+    "known of the spread. What rests on a handful of prompts that differ from all the others (flips of a steady model, "
+    "prompts that ever comply) is held less often than promised: docs/coverage.md measures by how much."
+)
+# What a table's columns mean beyond what they mean everywhere.
+TABLES_EXPLAINED = {
+    "binary_scoring": "Where PARTIAL counts as another decision two are possible, so ssi_entropy divides by log2 2.",
+    "stability_by_draws": "Every figure is its exact expectation over all ways to draw n_draws of a prompt's "
+    "responses, mean over the prompts that have so many: what a smaller study of the same prompts would have reported.",
+    "sample_size": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses.",
+    "tail_risk_draws": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses.",
+    "temperature_pairs": "ssi is taken within one temperature, over its seeds.",
+    "model_pairs": "ssi is taken over all temperatures and seeds.",
+    "category_tests": "A category's values are the ssi of its prompts over all temperatures and seeds.",
+}
+
 
 def column_dictionary() -> str:
     """The column dictionary of all metric tables, as Markdown."""
     lines = ["# The metric tables", "", "Written by the `metrics` stage; definitions: docs/method.md.", ""]
+    lines += [INTERVALS_EXPLAINED, ""]
     for path, contract in METRIC_TABLES.values():
-        lines += [f"## {path.name}", "", f"A row for each {', '.join(contract.key)}.", ""]
+        about = [f"A row for each {', '.join(contract.key)}.", TABLES_EXPLAINED.get(contract.name, "")]
+        lines += [f"## {path.name}", "", " ".join(about).strip(), ""]
         lines += ["| column | kind | meaning |", "|---|---|---|"]
         lines += [f"| `{name}` | {kind} | {contract.meaning[name]} |" for name, kind in contract.columns.items()]
         lines.append("")
