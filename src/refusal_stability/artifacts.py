@@ -415,12 +415,13 @@ METRIC_COLUMNS: dict[str, tuple[str, str]] = {
     # sources
     "component": (
         "text",
-        "`prompt`, `temperature` in a prompt, `seed` in a temperature (in two parts: `numerical` at T = 0, "
-        "`sampling` above), `judge` repeat in a response, `total`",
+        "`prompt`, `temperature` in a prompt, `seed` in a temperature (in two parts by the temperatures' share of the "
+        "responses: `numerical` from T = 0, `sampling` from above), `judge` repeat in a response, `total`; beside them "
+        "`seed at T=...`, the variance between the seeds of one temperature alone, which `seed` is the mean of",
     ),
     "variance": ("interval", "unbiased (nested ANOVA) component of the Gini variance; negative estimates are shown"),
     "share": ("interval", "variance as a share of the total"),
-    "mean_square": ("number", "the ANOVA mean square of the level; empty for parts and the total"),
+    "mean_square": ("number", "the ANOVA mean square of the component; empty for `numerical`, `sampling` and `total`"),
     "n_all_present": ("whole", "prompts with every temperature-0 response present and decided"),
     "n_identical": ("whole", "of those, prompts whose temperature-0 responses are byte-identical over seeds"),
     "pct_identical": ("interval", "n_identical as percent of n_all_present"),

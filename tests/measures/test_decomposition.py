@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from refusal_stability.measures.decomposition import Components, components, prompt_totals
+from refusal_stability.measures.stability import ssi_pairwise, tally
 
 TEMPERATURES = (0.0, 1.0)
 
@@ -32,8 +33,10 @@ def test_components_by_hand() -> None:
     # Mean squares: prompt 2.25 / 1, temperature 0.5 / 2 = 0.25, seed 1 / 4 = 0.25.
     # Components: seed 0.25; temperature (0.25 - 0.25) / 2 = 0; prompt (2.25 - 0.25) / 4 = 0.5.
     result = decompose(codes)
-    np.testing.assert_allclose(result.mean_square[0], [2.25, 0.25, 0.25])
-    np.testing.assert_allclose(result.degrees_of_freedom[0], [1, 2, 4])
+    undefined = [np.nan] * 3  # numerical, sampling, total
+    # at temperature 0 no seed differs; at 1 the squares within are 1 of R C and 0 of C C, over 2 degrees of freedom
+    np.testing.assert_allclose(result.mean_square[0], [2.25, 0.25, 0.25, *undefined, 0, 0.5])
+    np.testing.assert_allclose(result.degrees_of_freedom[0], [1, 2, 4, *undefined, 2, 2])
     parts = named(result)
     assert parts["prompt"] == pytest.approx(0.5)
     assert parts["temperature"] == pytest.approx(0, abs=1e-12)
@@ -41,7 +44,29 @@ def test_components_by_hand() -> None:
     # all of it at temperature 1: within (1,1) there is 1, over 4 degrees of freedom
     assert (parts["numerical"], parts["sampling"]) == (pytest.approx(0), pytest.approx(0.25))
     assert parts["total"] == pytest.approx(0.75)
-    np.testing.assert_allclose(result.share[0], np.array([0.5, 0, 0.25, 0, 0.25, 0.75]) / 0.75, atol=1e-12)
+    # the seeds' variance is that of the two temperatures in equal parts; `sampling` is a half of what is at T = 1
+    assert (parts["seed at T=0"], parts["seed at T=1"]) == (pytest.approx(0), pytest.approx(0.5))
+    np.testing.assert_allclose(result.share[0], np.array([0.5, 0, 0.25, 0, 0.25, 0.75, 0, 0.5]) / 0.75, atol=1e-12)
+
+
+def test_numerical_is_temperature_zeros_part_and_the_seeds_of_each_temperature_stand_beside_it() -> None:
+    # Four temperatures whose seeds vary alike, R R R C: within each 1 - (9 + 1) / 16 = 3/8, times 4/3 is 1/2.
+    parts = named(decompose(np.array([[[0, 0, 0, 2]] * 4] * 3)[..., None], (0.0, 0.3, 0.7, 1.0)))
+    assert (parts["seed"], parts["numerical"], parts["sampling"]) == pytest.approx((1 / 2, 1 / 8, 3 / 8))
+    assert [parts[f"seed at T={t}"] for t in ("0", "0.3", "0.7", "1")] == pytest.approx([1 / 2] * 4)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_with_one_repeat_a_temperatures_seeds_vary_as_two_of_its_samples_disagree(missing: float) -> None:
+    rng = np.random.default_rng(6)
+    codes = np.where(rng.random((50, 3, 4)) < missing, -1, simulate(rng, 50, 0.0)[..., 0]).astype(np.int8)
+    parts = named(decompose(codes[..., None], (0.0, 0.5, 1.0)))
+    for t, name in enumerate(("seed at T=0", "seed at T=0.5", "seed at T=1")):
+        counts = tally(codes[:, t])
+        n = counts.sum(axis=1)
+        # weighted by n - 1, the degrees of freedom; where nothing is missing that is 1 - mean_ssi_pairwise
+        apart = (1 - ssi_pairwise(counts))[n > 1]
+        assert parts[name] == pytest.approx(np.average(apart, weights=n[n > 1] - 1))
 
 
 def test_a_negative_component_is_shown_as_it_is() -> None:
@@ -101,41 +126,65 @@ def test_copied_judge_errors_by_hand() -> None:
     assert parts["prompt"] == pytest.approx(0)
 
 
-@pytest.mark.parametrize("pattern", ["temperature 0 alone", "all temperatures", "some texts twice"])
-def test_components_are_unbiased_where_equal_texts_share_the_judges_errors(pattern: str) -> None:
-    # The model's decision on a text is fixed; a judge misreads 15 % of (text, repeat), copied to every equal text.
-    def study(rng: np.random.Generator, n_prompts: int) -> tuple[np.ndarray, np.ndarray]:
-        shape = (n_prompts, 2, 4)
-        if pattern == "temperature 0 alone":
-            texts = np.broadcast_to(np.arange(1, 5), shape).copy()
-            texts[:, 0] = 9
-        elif pattern == "all temperatures":
-            texts = np.full(shape, 9)
-        else:
-            texts = rng.integers(1, 5, shape)
-        # what the model decided in a text: its prompt's decision, except in texts 1 and 2 of wavering prompts
-        own = rng.integers(0, 3, (n_prompts, 1))
-        by_text = np.where((np.arange(10) < 3) & (rng.random((n_prompts, 1)) < 0.5), 2, own)
-        repeats = np.repeat(by_text[:, :, None], 3, axis=2)
-        read = np.where(rng.random(repeats.shape) < 0.15, rng.integers(0, 3, repeats.shape), repeats)
-        codes = np.take_along_axis(read, texts.reshape(n_prompts, -1)[:, :, None], axis=1).reshape(*shape, 3)
-        return codes, texts.astype(np.uint64)
+def judged_texts(pattern: str, rng: np.random.Generator, n_prompts: int, copied: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Decisions (P, 2, 4, 3) and texts of responses whose judge misreads some texts more often than others.
 
+    A text's misreadings are one for each repeat, copied to all responses of the text, or one for each response.
+    """
+    shape = (n_prompts, 2, 4)
+    texts = rng.integers(1, 5, shape)
+    if pattern == "equal at temperature 0":
+        texts[:, 0] = 9
+    elif pattern == "equal everywhere":
+        texts[...] = 9
+    elif pattern == "all different":
+        texts[...] = np.arange(1, 9).reshape(2, 4)
+    own = rng.integers(0, 3, (n_prompts, 1))
+    meant = np.where((np.arange(10) < 3) & (rng.random((n_prompts, 1)) < 0.5), 2, own)
+    # text 9, which temperature 0 repeats, is a plain refusal that is hardly misread; texts 1 and 2 are
+    misreading = np.where(np.arange(10) == 9, 0.03, np.where(np.arange(10) < 3, 0.45, 0.15))
+    of_text = meant[:, :, None], misreading[None, :, None], (n_prompts, 10, 3)
+    at = texts.reshape(n_prompts, -1)
+    if not copied:
+        of_text = np.take_along_axis(meant, at, axis=1)[:, :, None], misreading[at][:, :, None], (n_prompts, 8, 3)
+    right, chance, size = of_text
+    read = np.where(rng.random(size) < chance, rng.integers(0, 3, size), right)
+    codes = np.take_along_axis(read, at[:, :, None], axis=1) if copied else read
+    return codes.reshape(*shape, 3), texts.astype(np.uint64)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["equal at temperature 0", "equal everywhere", "some texts several times", "all different"]
+)
+def test_copied_judgements_leave_the_components_that_judging_each_response_would_give(pattern: str) -> None:
     rng = np.random.default_rng(3)
+    copied, fresh = [], []
+    for _ in range(200):
+        codes, texts = judged_texts(pattern, rng, 60, copied=True)
+        copied.append(decompose(codes, TEMPERATURES, texts).variance[0])
+        codes, _ = judged_texts(pattern, rng, 60, copied=False)
+        fresh.append(decompose(codes, TEMPERATURES).variance[0])
+    names = decompose(codes, TEMPERATURES).names
+    assert {"prompt", "temperature", "seed", "judge", "numerical", "sampling"} <= set(names)
+    error = np.sqrt((np.var(copied, axis=0) + np.var(fresh, axis=0)) / len(copied))
+    off = (np.mean(copied, axis=0) - np.mean(fresh, axis=0)) / np.maximum(error, 1e-12)
+    assert (np.abs(off) < 4.5).all(), dict(zip(names, off.round(1).tolist(), strict=True))
+
+
+def test_a_model_that_never_wavers_has_no_variance_but_the_prompts_and_the_judges() -> None:
     runs = []
-    for _ in range(150):
-        codes, texts = study(rng, 60)
-        runs.append(decompose(codes, TEMPERATURES, texts).variance[0])
-    error = np.std(runs, axis=0) / np.sqrt(len(runs))
-    mean = dict(zip(decompose(codes, TEMPERATURES, texts).names, np.mean(runs, axis=0), strict=True))
-    bound = dict(zip(mean, 5 * error + 1e-9, strict=True))
-    # A repeat is misread to another decision than the text's with chance 0.15 x 2/3 = 0.1: Gini 1 - 0.9^2 - 2 x 0.05^2.
-    assert abs(mean["judge"] - 0.185) < bound["judge"]
-    if pattern != "some texts twice":
-        assert abs(mean["numerical"]) < bound["numerical"]
-    if pattern == "all temperatures":
-        assert abs(mean["seed"]) < bound["seed"]
-        assert abs(mean["temperature"]) < bound["temperature"]
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        codes, texts = judged_texts("equal everywhere", rng, 60, copied=True)
+        runs.append(decompose(codes, TEMPERATURES, texts))
+    mean = dict(zip(runs[0].names, np.mean([r.variance[0] for r in runs], axis=0), strict=True))
+    error = dict(zip(runs[0].names, np.std([r.variance[0] for r in runs], axis=0) / np.sqrt(200), strict=True))
+    # Text 9 is misread to each other decision with chance 0.03 / 3: 1 - 0.98^2 - 2 x 0.01^2 = 0.0394.
+    assert mean["judge"] == pytest.approx(0.0394, abs=4.5 * error["judge"])
+    # Its three meanings are equally likely: shares 0.98, 0.01, 0.01 turned, each 0.97 from 1/3: 2/3 x 0.97^2.
+    assert mean["prompt"] == pytest.approx(2 / 3 * 0.97**2, abs=4.5 * error["prompt"])
+    for name in ("temperature", "seed", "numerical", "sampling"):
+        assert mean[name] == pytest.approx(0, abs=4.5 * error[name] + 1e-9), name
 
 
 @pytest.mark.parametrize(

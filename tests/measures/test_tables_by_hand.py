@@ -107,6 +107,23 @@ def test_a_judge_that_decides_each_text_once_shows_no_noise_through_copies() -> 
     assert tables["t0_determinism"].iloc[0]["pct_identical"] == 100
 
 
+def test_the_decomposition_knows_which_decisions_are_copies() -> None:
+    # One text a prompt, asked twice: R then C copied to all responses of prompt 1, R R to those of prompt 2.
+    cube = np.zeros((2, 2, 2, 2), dtype=np.int8)
+    cube[0, ..., 1] = C
+    base = study_of(cube, temperatures=(0.0, 1.0), texts=np.full((2, 2, 2), 5, dtype=np.uint64))
+    own = base.groups[0]
+    once = Group(own.model, own.intervention, own.decisions, own.primary, own.texts, frozenset({"j"}))
+    studies = [Study(base.prompt_ids, base.categories, base.temperatures, base.seeds, (g,), {}) for g in (own, once)]
+    each, copies = (tables_of(s)["decomposition"].set_index("component")["variance"] for s in studies)
+    # Prompt 1's repeats differ: variance 1, so 1/2 on average. Taken for four misjudgements that agree by chance:
+    # seeds (0 - 1/2) / 2. Copies of one misjudgement: seeds and temperatures do not vary.
+    assert (each["judge"], each["seed"]) == (pytest.approx(1 / 2), pytest.approx(-1 / 4))
+    assert copies["judge"] == pytest.approx(1 / 2)
+    for name in ("temperature", "seed", "numerical", "sampling", "seed at T=0", "seed at T=1"):
+        assert copies[name] == pytest.approx(0, abs=1e-12), name
+
+
 def test_two_judges_by_hand() -> None:
     other = np.where(CUBE == P, C, CUBE)  # a second judge that reads the one PARTIAL as COMPLY
     base = study_of(CUBE, temperatures=(0.0, 1.0))

@@ -14,8 +14,7 @@ from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 from refusal_stability.measures.stability import K, tally
 
 NESTED = ("temperature", "seed", "judge")
-# What `_copies` tells of a prompt.
-COPIES = ("prompt", "temperatures", "temperature 0")
+KNOWN, UNKNOWN = 0, 1  # judge noise: measured on the text itself, or taken to be the study's mean
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class Layout:
     """Which levels a design has, and where in a row of prompt totals each quantity stands."""
 
     levels: tuple[str, ...]
+    temperatures: tuple[float, ...]
     place: dict[object, int]
 
 
@@ -32,10 +32,11 @@ class Components:
 
     Attributes
     ----------
-    names : the design's levels from the outermost, then `numerical`, `sampling` where seeds can be split, then `total`.
+    names : the design's levels from the outermost, then `numerical`, `sampling` where seeds can be split, then `total`,
+        then, where seeds can be split, `seed at T=...` for each temperature: the variance between its seeds alone.
     variance : (b, len(names)) unbiased; negative estimates are left as they are.
     share : (b, len(names)) of the total.
-    degrees_of_freedom, mean_square : (b, number of levels).
+    degrees_of_freedom, mean_square : (b, len(names)) NaN where a component has none: `numerical`, `sampling`, `total`.
     """
 
     names: tuple[str, ...]
@@ -67,50 +68,84 @@ def prompt_totals(
     kept = codes.reshape(len(codes), *(sizes or [1]))
     some = (kept >= 0).any(axis=tuple(range(1, kept.ndim)))
     inner = tally(kept[some])
-    rows = inner.reshape(len(inner), math.prod(inner.shape[1:]))
-    shared = copied is not None and names[-1:] == ["judge"] and len(names) > 1
-    if copied is not None and shared:
-        together = _copies(codes[some], copied[some], temperatures)
-        rows = np.column_stack([rows.astype(np.float64), together])
-    distinct = distinct_rows(rows)
-    y = distinct.rows[:, : math.prod(inner.shape[1:])].astype(np.int64).reshape(len(distinct.rows), *sizes[:-1], K)
-    columns = _columns(y, len(sizes))
-    if shared:
-        whole, by_temperature, at_zero = distinct.rows[:, -len(COPIES) :].T
-        columns |= {"shared squares": whole * columns["n"], ("shared", 0): whole}
-        if len(names) == len(NESTED):
-            columns["shared", 1] = by_temperature
+    counts = inner.reshape(len(inner), math.prod(inner.shape[1:]))
+    judged = names[-1:] == ["judge"]
+    noise: dict[object, Floats] = {}
+    if judged and copied is not None:
+        noise = _judge_noise(tally(codes[some]), codes[some] >= 0, copied[some], names)
+    distinct = distinct_rows(np.column_stack([counts, *noise.values()]) if noise else counts)
+    n_counts = counts.shape[1]
+    rows = distinct.rows[:, :n_counts].astype(np.int64)
+    columns = _columns(rows.reshape(len(rows), *sizes[:-1], K), len(sizes))
+    if judged and copied is None:  # then the counts say it all, and few of them are distinct
+        noise = _judge_noise(rows.reshape(len(rows), *codes.shape[1:3], K), None, None, names)
+    else:
+        noise = dict(zip(noise, distinct.rows[:, n_counts:].T, strict=True))
+    columns |= noise
     if "seed" in names:
-        columns |= _at_zero(y, names, temperatures, at_zero if shared else None)
+        columns |= _by_temperature(rows.reshape(len(rows), *sizes[:-1], K), names)
     table = np.column_stack([np.asarray(c, dtype=np.float64) for c in columns.values()])
-    layout = Layout(("prompt", *names), {key: i for i, key in enumerate(columns)})
+    layout = Layout(("prompt", *names), tuple(temperatures), {key: i for i, key in enumerate(columns)})
     return table, distinct.weights, layout
 
 
-def _copies(codes: NDArray[np.int8], texts: Texts, temperatures: Sequence[float]) -> Floats:
-    """How far each prompt's decisions are copies (P, 3), as `COPIES` names it.
+def _judge_noise(
+    counts: Ints, decided: NDArray[np.bool_] | None, texts: Texts | None, names: list[str]
+) -> dict[object, Floats]:
+    """What the judge's errors add to each prompt's sums of squares over n, level by level.
 
-    With m_tr the decided responses of text t at repeat r in a group of n decisions, it is the sum over groups of
-    `sum m_tr^2 / n`: how often one decision's own error enters the group's sum of squares over n. Without copies every
-    m_tr is 1, and a group counts once.
+    A text's error variance s^2 is estimated from its own repeats, because a judge errs more on some texts than on
+    others and the model may repeat just those that it does not. With m_tr responses of text t decided at repeat r in a
+    group of n decisions, one error is in the group's sum m_tr times: it adds `sum s_t^2 m_tr^2 / n`. Texts with a
+    single decision have no estimate of their own; what they add is kept apart, per unit of variance (`UNKNOWN`).
+
+    `counts` (P, T, S, 3) of each response's decisions; where texts are shared, `decided` (P, T, S, R) and `texts`
+    (P, T, S).
     """
-    n_prompts, n_temperatures, _, n_repeats = codes.shape
-    flat = labels_within_rows(texts.reshape(n_prompts, -1)).reshape(texts.shape)
-    decided = codes >= 0
-    by_temperature = np.zeros((n_prompts, n_temperatures))
-    for t in range(n_temperatures):
-        by_temperature[:, t] = _error_share(flat[:, t], decided[:, t])
-    whole = _error_share(flat.reshape(n_prompts, -1), decided.reshape(n_prompts, -1, n_repeats))
-    zero = np.flatnonzero(np.asarray(temperatures) == 0)
-    return np.column_stack([whole, by_temperature.sum(axis=1), by_temperature[:, zero].sum(axis=1)])
+    n_prompts, n_temperatures, n_seeds, _ = counts.shape
+    n = counts.sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        own = np.where(n > 1, (n - (counts**2).sum(axis=-1) / n) / (n - 1), np.nan)
+    if texts is not None:
+        first = labels_within_rows(texts.reshape(n_prompts, -1))
+        own = np.take_along_axis(own.reshape(n_prompts, -1), first, axis=1).reshape(own.shape)
+    variance = np.stack([np.nan_to_num(own), np.isnan(own).astype(np.float64)])  # known, unknown
+
+    def added(n_cells: int) -> Floats:
+        """The part (2, P, groups) of each group of so many responses that follow each other."""
+        times = n.reshape(-1, n_cells)
+        size = times.sum(axis=-1)
+        if texts is not None and decided is not None:
+            times = _copies(texts.reshape(-1, n_cells), decided.reshape(-1, n_cells, decided.shape[-1]))
+        parts = (variance.reshape(2, -1, n_cells) * times).sum(axis=-1)
+        return np.asarray(parts / np.maximum(size, 1), dtype=np.float64).reshape(2, n_prompts, -1)
+
+    whole, by_temperature = added(n_temperatures * n_seeds)[:, :, 0], added(n_seeds)
+    cells = np.where(n > 0, variance, 0.0).sum(axis=-1)
+    columns: dict[object, Floats] = {}
+    for k in (KNOWN, UNKNOWN):
+        columns["noise", -1, k] = whole[k] * n.sum(axis=(1, 2))
+        if len(names) > 1:
+            columns["noise", 0, k] = whole[k]
+        if len(names) == len(NESTED):
+            columns["noise", 1, k] = by_temperature[k].sum(axis=1)
+        columns["noise", len(names) - 1, k] = cells[k].sum(axis=1)
+        if "seed" in names:
+            for t in range(n_temperatures):
+                columns["noise between seeds", t, k] = cells[k][:, t] - by_temperature[k][:, t]
+    return columns
 
 
-def _error_share(labels: NDArray[np.int64], decided: NDArray[np.bool_]) -> Floats:
-    """`sum m_tr^2 / n` of each prompt; labels (P, C) are equal for equal texts, decided is (P, C, R)."""
-    together = (labels[:, :, None] == labels[:, None, :]).astype(np.float64)
-    squares = np.einsum("pcr,pcd,pdr->p", decided, together, decided, optimize=True)
-    n = decided.sum(axis=(1, 2))
-    return np.where(n > 0, squares / np.maximum(n, 1), 0.0)
+def _copies(texts: Texts, decided: NDArray[np.bool_]) -> Ints:
+    """For each cell of a group, the responses of its text that were decided at the same repeat, summed over repeats.
+
+    `texts` (G, C), `decided` (G, C, R) -> (G, C)
+    """
+    n_groups, n_cells, n_repeats = decided.shape
+    text = np.arange(n_groups)[:, None] * n_cells + labels_within_rows(texts)
+    key = text[:, :, None] * n_repeats + np.arange(n_repeats)
+    times = np.bincount(key[decided], minlength=n_groups * n_cells * n_repeats)
+    return np.asarray(np.where(decided, times[key], 0).sum(axis=-1), dtype=np.int64)
 
 
 def _columns(y: Ints, depth: int) -> dict[object, Floats]:
@@ -141,33 +176,35 @@ def _ratio(top: Ints, bottom: Ints) -> Floats:
     return np.asarray(np.where(bottom > 0, top / np.maximum(bottom, 1), 0.0), dtype=np.float64)
 
 
-def _at_zero(y: Ints, names: list[str], temperatures: Sequence[float], shared: Floats | None) -> dict[object, Floats]:
-    """The part of the seed level's sum of squares, and of its coefficient for judges, that lies at temperature 0."""
-    zero = np.flatnonzero(np.asarray(temperatures) == 0)
-    at = y[:, zero] if "temperature" in names else y[:, None][:, : len(zero)]
-    judged = names[-1] == "judge"  # then y counts within responses, else within temperatures
-    cell = at.sum(axis=-1)
-    group = at.sum(axis=-2) if judged else at
+def _by_temperature(y: Ints, names: list[str]) -> dict[object, Floats]:
+    """Each temperature's part of the seed level: sum of squares, degrees of freedom, the component's coefficient."""
+    at = y if "temperature" in names else y[:, None]
+    if names[-1] == "judge":  # then y counts within responses, else within temperatures
+        cell, group = at.sum(axis=-1), at.sum(axis=-2)
+        inner = _ratio((at**2).sum(axis=-1), cell).sum(axis=-1)
+        n_cells, squares = (cell > 0).sum(axis=-1), (cell**2).sum(axis=-1)
+    else:
+        group = at
+        inner = n_cells = squares = at.sum(axis=-1)
     size = group.sum(axis=-1)
-    within = _over_groups(_ratio((at**2).sum(axis=-1), cell)) if judged else _over_groups(cell)
-    between = _over_groups(_ratio((group**2).sum(axis=-1), size))
-    errors = _over_groups(size > 0) if shared is None else shared
-    return {
-        "squares at zero": within - between,
-        "judge coefficient at zero": _over_groups(cell > 0) - errors if judged else np.zeros(len(y)),
-    }
+    within = inner - _ratio((group**2).sum(axis=-1), size)
+    freedom, coefficient = n_cells - (size > 0), size - _ratio(squares, size)
+    columns: dict[object, Floats] = {}
+    for t in range(at.shape[1]):
+        columns |= {("within", t): within[:, t], ("freedom", t): freedom[:, t], ("seeds", t): coefficient[:, t]}
+    return columns
 
 
 def components(totals: Floats, layout: Layout) -> Components:
     """Unbiased variance components (Henderson's method 1) from totals over prompts.
 
-    Where a judge's decisions on equal texts are copies, its error enters the sums of the groups above the responses
-    once for each text and repeat, times the copies, not once for each response; the coefficients say so.
-
     The decision is a one-hot vector; its variance is the Gini variance `sum_c p_c (1 - p_c)`. With T_i the sum over
     the groups of level i of `|sum y|^2 / n`, the expectation of `T_i - T_(i-1)` is linear in the components with
     coefficients that the group sizes give, so the triangular system is solved from the innermost level outwards. For
     a complete design this is the textbook nested ANOVA.
+
+    What the judge's errors add to T_i is taken from each text's own repeats (`_judge_noise`), so that neither copies of
+    a decision on equal texts nor texts that are harder to judge than others are taken for another component.
 
     Parameters
     ----------
@@ -187,41 +224,56 @@ def components(totals: Floats, layout: Layout) -> Components:
     def of(key: object) -> Floats:
         return totals[:, layout.place[key]]
 
-    def coefficient(i: int, j: int) -> Floats:
-        return _coefficient(of, i, j, depth, n, layout)
-
     depth = len(layout.levels) - 1  # level `depth` is the single decision
+    judged = layout.levels[-1] == "judge"
     n = of("n")
+    variance: list[Floats] = [n] * (depth + 1)
+
+    def errors(*key: object) -> Floats:
+        return of((*key, KNOWN)) + variance[depth] * of((*key, UNKNOWN))
+
+    def added(i: int, j: int) -> Floats:
+        """What component j adds to the expectation of T_i."""
+        if judged and j == depth and i < depth:
+            return errors("noise", i) / (n if i < 0 else 1)
+        return variance[j] * _coefficient(of, i, j, depth, n)
+
     with np.errstate(invalid="ignore", divide="ignore"):
         squares = [sum(of(("y", c)) ** 2 for c in range(K)) / n, *(of(("squares", i)) for i in range(depth)), n]
         groups = [np.ones_like(n), *(of(("groups", i)) for i in range(depth)), n]
-        variance: list[Floats] = [n] * (depth + 1)
         for i in range(depth, -1, -1):
             rest = squares[i + 1] - squares[i]
             for j in range(depth, i, -1):
-                rest = rest - variance[j] * (coefficient(i, j) - coefficient(i - 1, j))
-            variance[i] = rest / (n - coefficient(i - 1, i))
-        freedom = np.column_stack([groups[i + 1] - groups[i] for i in range(depth + 1)])
-        mean_square = np.column_stack([squares[i + 1] - squares[i] for i in range(depth + 1)]) / freedom
-        total = sum(variance)
-        names, columns = list(layout.levels), list(variance)
-        if "seed" in names:
+                rest = rest - (added(i, j) - added(i - 1, j))
+            variance[i] = rest / (n - _coefficient(of, i - 1, i, depth, n))
+        freedom = [groups[i + 1] - groups[i] for i in range(depth + 1)]
+        squared = [squares[i + 1] - squares[i] for i in range(depth + 1)]
+        names, columns, total = list(layout.levels), list(variance), sum(variance, np.zeros_like(n))
+        if "seed" not in names:
+            names, columns = [*names, "total"], [*columns, total]
+        else:
+            ts = range(len(layout.temperatures))
+            within = [of(("within", t)) for t in ts]
+            sampled = [within[t] - errors("noise between seeds", t) if judged else within[t] for t in ts]
             level = names.index("seed")
-            judge = variance[-1] if names[-1] == "judge" else 0.0
-            at_zero = of("squares at zero") - judge * of("judge coefficient at zero")
-            numerical = at_zero / (n - coefficient(level - 1, level))
-            names += ["numerical", "sampling"]
-            columns += [numerical, variance[level] - numerical]
-        table = np.column_stack([*columns, total])
-        return Components((*names, "total"), table, table / table[:, -1:], freedom, mean_square)
+            at_zero = [sampled[t] for t in ts if layout.temperatures[t] == 0]
+            numerical = sum(at_zero, np.zeros_like(n)) / (n - _coefficient(of, level - 1, level, depth, n))
+            names += ["numerical", "sampling", "total", *(f"seed at T={t:g}" for t in layout.temperatures)]
+            columns += [numerical, variance[level] - numerical, total]
+            columns += [sampled[t] / of(("seeds", t)) for t in ts]
+            undefined = [np.full_like(n, np.nan)] * 3
+            freedom, squared = [*freedom, *undefined], [*squared, *undefined]
+            freedom, squared = [*freedom, *(of(("freedom", t)) for t in ts)], [*squared, *within]
+        if len(freedom) < len(names):
+            freedom, squared = [*freedom, np.full_like(n, np.nan)], [*squared, np.full_like(n, np.nan)]
+        table, degrees = np.column_stack(columns), np.column_stack(freedom)
+        return Components(tuple(names), table, table / total[:, None], degrees, np.column_stack(squared) / degrees)
 
 
-def _coefficient(of: Callable[[object], Floats], i: int, j: int, depth: int, n: Floats, layout: Layout) -> Floats:
+def _coefficient(of: Callable[[object], Floats], i: int, j: int, depth: int, n: Floats) -> Floats:
     """How often the component of level j enters the expectation of T_i; level -1 is the study as a whole."""
     if j <= i:
         return n
     if j == depth:
-        if i < 0:
-            return of("shared squares") / n if "shared squares" in layout.place else np.ones_like(n)
-        return of(("shared", i)) if ("shared", i) in layout.place else of(("groups", i))
+        return np.ones_like(n) if i < 0 else of(("groups", i))
     return of(("size squares", j)) / n if i < 0 else of(("k", i, j))

@@ -15,7 +15,11 @@ from refusal_stability.measures.tables.stability import names
 
 
 def decomposition(study: Study, settings: Settings) -> list[Row]:
-    """The primary judge's decisions in nested components: prompt, temperature, seed (in two parts), judge repeat."""
+    """The primary judge's decisions in nested components: prompt, temperature, seed (in parts), judge repeat.
+
+    Copies of a judge's decision on equal texts are known as such only where the texts are; of labels alone, each
+    response is taken to have been judged by itself.
+    """
     rows = []
     has_zero, has_more = 0.0 in study.temperatures, any(t > 0 for t in study.temperatures)
     for group in study.groups:
@@ -40,9 +44,8 @@ def decomposition(study: Study, settings: Settings) -> list[Row]:
             values = np.array([own.variance[0, i], own.share[0, i]])
             draws = np.column_stack([drawn.variance[:, i], drawn.share[:, i]])
             row = with_bounds(columns, values, resampling.bounds(columns, draws, units[[i, i + n_names]]))
-            level = i < own.mean_square.shape[1]
-            row["degrees_of_freedom"] = float(own.degrees_of_freedom[0, i]) if level else float("nan")
-            row["mean_square"] = float(own.mean_square[0, i]) if level else float("nan")
+            row["degrees_of_freedom"] = float(own.degrees_of_freedom[0, i])
+            row["mean_square"] = float(own.mean_square[0, i])
             rows.append(names(group) | {"component": name} | row)
     return rows
 
