@@ -19,6 +19,8 @@ import pandas as pd
 from refusal_stability.artifacts import (
     GENERATION_TABLE,
     LABEL_TABLE,
+    PROMPT_TABLE,
+    PROMPTS,
     ArtifactError,
     check_labels,
     generation_file,
@@ -44,6 +46,18 @@ class Judged:
 
     codes: Any
     reasons: Counter[str]
+
+
+def read_prompts() -> pd.DataFrame:
+    """The study's prompts; a table without any, or that breaks its contract, names the stage that writes it."""
+    remedy = "run `dvc repro prompts` to write it anew"
+    try:
+        prompts = read_table(PROMPTS, PROMPT_TABLE)
+    except ArtifactError as error:
+        raise ArtifactError(str(error) if "dvc repro" in str(error) else f"{error}; {remedy}") from error
+    if prompts.empty:
+        raise ArtifactError(f"{PROMPTS}: holds no prompt; {remedy}")
+    return prompts
 
 
 def read_study(params: StudyParams, prompts: pd.DataFrame) -> Study:
@@ -272,14 +286,10 @@ def _explain_generations(path: Path, condition: Condition, ids: Any) -> NoReturn
     except ArtifactError as error:
         raise ArtifactError(str(error) if "dvc repro" in str(error) else f"{error}; {remedy}") from error
     _explain_place(path, table, condition, ids, "generate")
-    twice = table["prompt_id"].duplicated()
-    if twice.any():
-        row = int(twice.to_numpy().argmax())
-        _refuse(path, row, f"prompt_id {table['prompt_id'].iloc[row]!r} stands twice", condition, "generate")
     there = set(table["prompt_id"])
     lacking = [prompt for prompt in ids.to_pylist() if prompt not in there]
     first = f"; {len(lacking)} prompts are lacking, the first {lacking[0]!r}" if lacking else ""
-    raise ArtifactError(f"{path}: does not hold every prompt once{first}; {remedy}")
+    raise ArtifactError(f"{path}: not a generation file that holds every prompt once{first}; {remedy}")
 
 
 def _reads_recorded(judging: JudgingParams, name: str) -> bool:

@@ -129,6 +129,13 @@ def test_numbers_up_to_a_million_prompts_are_tried(monkeypatch: pytest.MonkeyPat
     assert 900_000 <= found.n_prompts <= 910_000
 
 
+def test_no_plan_has_fewer_prompts_than_a_t_test_over_them_can_be_trusted_with(
+    small_pool: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(power, "power_of", lambda *_: 0.99)
+    assert planned(-0.03, 5, 1).n_prompts == power.LEAST_PROMPTS
+
+
 def test_a_difference_too_small_for_a_million_prompts_has_no_plan(small_pool: None) -> None:
     rng = np.random.default_rng(8)
     shares = rng.dirichlet(PRIOR, size=20_000)

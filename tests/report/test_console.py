@@ -26,6 +26,13 @@ def test_shares_have_four_decimals_percents_two_and_an_undefined_test_a_dash() -
     assert lines[-1] == ["p1", "0.50", "1.00", "+0.50"]
 
 
+def test_a_figure_that_is_not_defined_is_a_dash() -> None:
+    # one decision a prompt: two samples cannot be compared
+    one = pd.DataFrame([["mean_ssi_pairwise", *[NAN] * 7]], columns=FIGURES.columns)
+    lines = [line.split() for line in comparison_text(one, CHANGED.iloc[:0]).splitlines()]
+    assert lines[1] == ["mean_ssi_pairwise", *["-"] * 7]
+
+
 def test_without_a_change_no_prompts_are_listed() -> None:
     assert comparison_text(FIGURES, CHANGED.iloc[:0]).endswith("No prompt's ssi changed.")
 

@@ -257,6 +257,7 @@ def test_a_bad_label_file_names_file_row_and_remedy(
         (["p-z", "p-b", "p-c"], {}, "row 2: prompt_id 'p-z' is not among the study's prompts"),
         (["p-a", "p-b", "p-z"], {}, "row 4: prompt_id 'p-z' is not among the study's prompts"),
         (["p-a", "p-b"], {}, "1 prompts are lacking, the first 'p-c'"),
+        (["p-a", "p-b", "p-b"], {}, "rows [3, 4] share the key prompt_id p-b"),
         (PROMPTS, {"model": ["one", "two", "one"]}, "row 3: model 'two'; this file holds model 'one'"),
         (PROMPTS, {"temperature": 1.0}, "row 2: temperature 1.0; this file holds temperature 0.0"),
         (PROMPTS, {"seed": [0, 0, 9]}, "row 4: seed 9; this file holds seed 0"),
@@ -274,7 +275,9 @@ def test_a_generation_file_of_something_else_is_named_with_row_and_remedy(
             table = pd.DataFrame({"prompt_id": ids if condition == FIRST else PROMPTS, **texts, **place})
             if condition == FIRST:
                 table = table.assign(**changed)
-            artifacts.write_table(table, artifacts.generation_file(condition), artifacts.GENERATION_TABLE)
+            path = artifacts.generation_file(condition)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            table[list(artifacts.GENERATION_TABLE.columns)].to_csv(path, index=False)  # a table unchecked
     with pytest.raises(ArtifactError) as caught:
         run()
     assert str(caught.value).startswith(f"{artifacts.generation_file(FIRST)}: ")
@@ -294,6 +297,21 @@ def test_a_judge_that_knows_nothing_of_a_model_is_counted_as_not_judged(study: P
         ("*", 24, 1.0),
         ("not judged", 24, 1.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("ids", "problem"),
+    [
+        (["p-a", "p-b", "p-b"], "rows [3, 4] share the key prompt_id p-b; each prompts row must be unique"),
+        ([], "holds no prompt"),
+    ],
+)
+def test_bad_prompts_are_blamed_on_the_prompts_file(study: Path, ids: list[str], problem: str) -> None:
+    cells = {"prompt": "x", "category": "", "source": "test"}
+    pd.DataFrame({"prompt_id": ids}).assign(**cells).to_csv(artifacts.PROMPTS, index=False)
+    with pytest.raises(ArtifactError) as caught:
+        run()
+    assert str(caught.value) == f"{artifacts.PROMPTS}: {problem}; run `dvc repro prompts` to write it anew"
 
 
 def test_a_missing_label_file_names_itself(study: Path) -> None:

@@ -38,7 +38,7 @@ class Plan:
     Attributes
     ----------
     n_samples : samples a prompt.
-    n_prompts : the least number of prompts; None where none up to a million reaches the power.
+    n_prompts : the least number of prompts, from 8 on; None where none up to a million reaches the power.
     power : the chance of detecting the difference with so many.
     difference : what `n_samples` samples a prompt see of the difference, second side minus first.
     """
@@ -224,6 +224,9 @@ def plan(
             return Plan(n_samples, None, reached(high), planned)
         high = min(2 * high, MOST_PROMPTS)
     low = high // 2
+    while low >= LEAST_PROMPTS and reached(low) >= power:
+        low, high = low // 2, low
+    low = max(low, LEAST_PROMPTS - 1)
     while high - low > max(1, high // 100):  # to about 1 %: finer than the simulation itself
         middle = (low + high) // 2
         low, high = (low, middle) if reached(middle) >= power else (middle, high)

@@ -27,7 +27,9 @@ def comparison_text(figures: pd.DataFrame, changed: pd.DataFrame) -> str:
     cells = figures.astype(object)
     decimals = [2 if name.startswith("pct_") else 4 for name in figures["figure"]]
     for column in ("a", "b", "difference", "low", "high"):
-        cells[column] = [f"{value:.{n}f}" for value, n in zip(figures[column], decimals, strict=True)]
+        cells[column] = [
+            "-" if pd.isna(value) else f"{value:.{n}f}" for value, n in zip(figures[column], decimals, strict=True)
+        ]
     for column in ("p_value", "p_holm"):
         cells[column] = [_p(value) for value in figures[column]]
     if changed.empty:
@@ -45,7 +47,7 @@ def comparison_legend(figures: Sequence[str], confidence: float) -> str:
             *(f"{name}: {METRIC_COLUMNS[name][1]}" for name in figures),
             f"difference: b minus a over the paired prompts; low, high: its {confidence:.0%} interval over prompts",
             f"p_value: Wilcoxon's signed-rank test; p_holm: corrected for the {len(figures)} figures; - where no "
-            "prompt differs",
+            "prompt differs, or a figure is not defined (two samples agree: from two decisions a prompt on)",
             f"The texts of the prompts: {PROMPTS}; every definition: docs/method.md",
         ]
     )
