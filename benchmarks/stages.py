@@ -1,51 +1,93 @@
 """Every stage on 70,080 rows (4 models x 876 prompts x 20), each a process of its own: time, peak memory, growth.
 
-The responses are recorded and the rules judge them, so no engine's memory is in the figures. The 80 runs are tracked
-twice; `dvc commit` then records what the stages wrote, and `dvc repro` finds nothing to do.
+The responses are recorded and the rules judge them, so no engine's memory is in the figures. The stages `generate` and
+`judge` run once a model, on its 17,520 rows. What memory grows with is told by three more studies: a quarter of the
+prompts, a quarter of the models, and answers four times as long. The 80 runs are tracked three times into databases of
+their own and three times again unchanged; `dvc commit` then records what the stages wrote, and `dvc repro` finds
+nothing to do.
 """
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from harness import Child, Finding, copy_project, main, run_child, stage_command
+from harness import Child, Finding, Measured, copy_project, main, run_child, shown, stage_command
 from synthetic_study import lay_out, stage_commands
 
-MODELS, PROMPTS, SMALLER = 4, 876, 219
+MODELS, PROMPTS, TIMES = 4, 876, 4
 TRACK_BAR, NO_OP_BAR = 30.0, 10.0
+# Under this share of a stage's peak, a step of four times is no growth worth a name.
+LITTLE = 0.1
 
 
-def measure(quick: bool) -> list[Finding]:
-    """Peak memory at two sizes, seconds, tracking twice, and a `dvc repro` with nothing to do."""
-    prompts, smaller, models = (12, 6, 1) if quick else (PROMPTS, SMALLER, MODELS)
-    with tempfile.TemporaryDirectory() as place:
-        folder = copy_project(Path(place) / "large")
-        large = run_stages(folder, prompts, models)
-        again = run_child(stage_command("track"), folder)
-        run_child(["dvc", "commit", "--force"], folder)
-        no_op = [run_child(["dvc", "repro"], folder).seconds for _ in range(1 if quick else 3)]
-        small = run_stages(copy_project(Path(place) / "small"), smaller, models)
+def measure(quick: bool) -> Measured:
+    """Peak memory of four studies, seconds, tracking, and a `dvc repro` with nothing to do."""
+    # Quarters have to be whole: 876 is 4 x 219.
+    prompts, models, rounds = (12, 4, 1) if quick else (PROMPTS, MODELS, 3)
     rows = prompts * models * 20
-    found = []
-    for stage, runs in large.items():
-        each = "" if len(runs) == 1 else f" (each of {len(runs)} models)"
-        found.append(Finding(f"{stage}{each}: peak memory, {rows:,} rows", [run.mb for run in runs], "MB"))
-        growth = max(r.mb for r in runs) - max(r.mb for r in small[stage])
-        found.append(Finding(f"{stage}: more than with {smaller * models * 20:,} rows", [growth], "MB"))
-        found.append(Finding(f"{stage}{each}: time", [run.seconds for run in runs], "s"))
-    return [
-        *found,
-        Finding(f"tracking {20 * models} runs with their figures", [large["track"][0].seconds], "s", TRACK_BAR),
-        Finding("tracking them again, unchanged", [again.seconds], "s"),
-        Finding(f"dvc repro with nothing to do, {rows:,} rows", no_op, "s", NO_OP_BAR),
-    ]
+    with tempfile.TemporaryDirectory() as place:
+        folder = copy_project(Path(place) / "whole")
+        whole = run_stages(folder, prompts, models)
+        for _ in range(rounds - 1):
+            for made in (folder / "mlruns").iterdir():
+                shutil.rmtree(made) if made.is_dir() else made.unlink()
+            whole["track"].append(run_child(stage_command("track"), folder))
+        again = [run_child(stage_command("track"), folder).seconds for _ in range(rounds)]
+        run_child(["dvc", "commit", "--force"], folder)
+        no_op = [run_child(["dvc", "repro"], folder) for _ in range(rounds)]
+        if any("Running stage" in run.out for run in no_op):
+            raise SystemExit(f"`dvc repro` had something to do:\n{no_op[0].out}")
+        shutil.rmtree(folder)
+        fewer = run_stages(Path(place) / "fewer", prompts // TIMES, models)
+        single = run_stages(Path(place) / "single", prompts, models // TIMES)
+        longer = run_stages(Path(place) / "longer", prompts, models // TIMES, TIMES)
+    found, notes = [], ["What memory grows with, in MB for each 1,000 rows of the whole study that are added:\n"]
+    for stage, runs in whole.items():
+        each = f"{stage}, {rows:,} rows" if stage not in ("generate", "judge") else f"{stage}, {rows // models:,} rows"
+        if stage in ("generate", "judge"):
+            each += f" (each of {models} models)"
+        found.append(Finding(f"{each}: peak memory", [run.mb for run in runs], "MB"))
+        found.append(Finding(f"{each}: time", [run.seconds for run in runs], "s"))
+        notes.append(
+            growth(stage, {"whole": runs, "fewer": fewer[stage], "single": single[stage]}, longer[stage], rows)
+        )
+    tracked = [run.seconds for run in whole["track"]]
+    return Measured(
+        [
+            *found,
+            Finding(f"tracking {20 * models} runs with their figures, a fresh database", tracked, "s", TRACK_BAR),
+            Finding("tracking them again, unchanged", again, "s"),
+            Finding(f"dvc repro with nothing to do, {rows:,} rows", [run.seconds for run in no_op], "s", NO_OP_BAR),
+        ],
+        # One list in Markdown: its lines together.
+        [notes[0] + "\n" + "\n".join(notes[1:])],
+    )
 
 
-def run_stages(folder: Path, prompts: int, models: int) -> dict[str, list[Child]]:
+def growth(stage: str, runs: Mapping[str, list[Child]], longer: list[Child], rows: int) -> str:
+    """A line of what a stage's peak grows with; `rows` are those of the whole study.
+
+    Every step is one of four times: of prompts and of models from a quarter to the whole study, of the answers' length
+    at one model.
+    """
+    whole, fewer, single, long = (max(run.mb for run in some) for some in (*runs.values(), longer))
+    steps = {"prompts": whole - fewer, "models": whole - single, "answer length": long - single}
+    driver = max(steps, key=lambda name: steps[name])
+    named = driver if steps[driver] >= LITTLE * whole else f"nothing here ({100 * LITTLE:.0f} % of its peak at most)"
+    added = (rows - rows // TIMES) / 1000
+    return (
+        f"- {stage}: by prompts {shown(steps['prompts'] / added)}, by models {shown(steps['models'] / added)}; answers"
+        f" {TIMES} times as long, one model: {shown(steps['answer length'])} MB more. Driver: {named}."
+    )
+
+
+def run_stages(folder: Path, prompts: int, models: int, length: int = 1) -> dict[str, list[Child]]:
     """Run every stage of a synthetic study; the runs of each stage by name."""
     found: dict[str, list[Child]] = {}
-    for name, arguments in stage_commands(lay_out(folder, prompts, models)).items():
+    for name, arguments in stage_commands(lay_out(folder, prompts, models, length=length)).items():
         found.setdefault(name.split()[0], []).append(run_child(stage_command(*arguments), folder))
     return found
 

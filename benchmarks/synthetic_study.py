@@ -28,8 +28,11 @@ def parameters(models: int, n_resamples: int) -> dict[str, object]:
     }
 
 
-def lay_out(folder: Path, prompts: int, models: int, n_resamples: int = 10_000) -> list[str]:
-    """Write params.yaml, the prompts and 20 files of responses a model; returns the models' names."""
+def lay_out(folder: Path, prompts: int, models: int, n_resamples: int = 10_000, length: int = 1) -> list[str]:
+    """Write params.yaml, the prompts and 20 files of responses a model; returns the models' names.
+
+    Each response is drawn once and stands `length` times in its text.
+    """
     import pandas as pd
     import yaml
 
@@ -54,7 +57,7 @@ def lay_out(folder: Path, prompts: int, models: int, n_resamples: int = 10_000) 
                 condition = Condition(name, "none", temperature, seed)
                 drawn = [rng.choices(DECISIONS, [s ** (1 / (0.2 + temperature)) for s in row])[0] for row in shares]
                 table = pd.DataFrame({"prompt_id": [f"{i:04d}" for i in range(prompts)], "prompt": asked})
-                table["response"] = [respond(p, d, rng) for p, d in zip(asked, drawn, strict=True)]
+                table["response"] = [" ".join([respond(p, d, rng)] * length) for p, d in zip(asked, drawn, strict=True)]
                 table = table.assign(
                     temperature=temperature, seed=seed, model=name, intervention="none", finish_reason="stop"
                 )

@@ -187,6 +187,22 @@ def test_a_benchmark_of_all_stages_works_at_its_quick_size(name: str, tmp_path: 
     assert any(what.startswith("dvc repro with nothing to do") for what in whats)
 
 
+def test_memory_is_told_to_grow_with_what_it_grew_most_with() -> None:
+    stages, child = module("stages"), module("harness").Child
+
+    def held(mb: float) -> list[object]:
+        return [child(1.0, 1.0, mb - 50, "", ""), child(1.0, 1.0, mb, "", "")]
+
+    runs = {"whole": held(400), "fewer": held(340), "single": held(250)}
+    # 60 and 150 MB more for the 60,000 rows that a quarter of 80,000 lacks.
+    line = stages.growth("judge", runs, held(300), 80_000)
+    assert line.startswith("- judge: by prompts 1, by models 2.5; answers 4 times as long, one model: 50 MB more.")
+    assert line.endswith("Driver: models.")
+    assert stages.growth("judge", runs, held(900), 80_000).endswith("Driver: answer length.")
+    level = {"whole": held(400), "fewer": held(390), "single": held(380)}
+    assert "Driver: nothing here" in stages.growth("judge", level, held(390), 80_000)
+
+
 def test_without_vllm_its_benchmark_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     vllm_grid = module("vllm_grid")
     monkeypatch.setattr(vllm_grid, "VLLM_PYTHON", tmp_path / "absent")
