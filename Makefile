@@ -124,7 +124,7 @@ coverage-study: $(READY) ## Check by simulation how often the intervals hold the
 bench: $(READY) ## Run the benchmarks (one: make bench ARGS=judging), about 25 minutes; rewrites reports/benchmarks.md
 	$(BIN)/python benchmarks/run_all.py $(ARGS)
 
-bench-gpu: $(READY) ## What the full study takes on one GPU: measures it on one (make bench-gpu ARGS=--help)
+bench-gpu: $(READY) ## What the full study takes on one GPU: measures it on one, into reports/gpu-NAME.json (make bench-gpu ARGS=--help)
 	$(if $(wildcard $(VLLM_READY)),$(VLLM),$(VENV))/bin/python benchmarks/gpu_recipe.py $(ARGS)
 
 .PHONY: lint
@@ -135,4 +135,4 @@ lint: $(READY) ## Check style and types
 
 .PHONY: clean
 clean: ## Remove what the study made, but keep the store (what was paid for), the runs and the environment
-	rm -rf data/prompts/prompts.csv data/generations/*/ data/labels/*/ data/metrics/*.csv data/metrics/*.json data/metrics/*.md reports/figures reports/tables reports/published reports/*.html $(filter-out reports/benchmarks.%,$(wildcard reports/*.json reports/*.md)) models/reference/*/
+	rm -rf data/prompts/prompts.csv data/generations/*/ data/labels/*/ data/metrics/*.csv data/metrics/*.json data/metrics/*.md reports/figures reports/tables reports/published reports/*.html $(filter-out reports/benchmarks.% reports/gpu-%,$(wildcard reports/*.json reports/*.md)) models/reference/*/

@@ -127,7 +127,7 @@ def report(of: dict[str, str], outcomes: list[Outcome]) -> str:
             lines += section(found[name], newest)
         else:
             lines += ["", f"## {BENCHMARKS[name]}", "", f"**NOT MEASURED** here: `make bench ARGS={name}`."]
-    lines += gpu_recipe.page()
+    lines += gpu_recipe.page(ROOT / "reports")
     return "\n".join(lines) + "\n"
 
 

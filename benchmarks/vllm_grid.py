@@ -207,15 +207,15 @@ class Way:
         parts = [some[i : i + LOOP_BATCH] for some in apart.values() for i in range(0, len(some), LOOP_BATCH)]
         return sum(self.at_once(part) for part in parts)
 
-    def read_only(self, texts: int) -> int:
-        """Read texts of 400 tokens each that share no prefix, and write one token for each; the tokens read."""
+    def read_only(self, texts: int, length: int) -> int:
+        """Read texts of so many tokens that share no prefix, and write one token for each; the tokens read."""
         from vllm import SamplingParams
 
         self.reads += 1
         rng = random.Random(self.reads)
-        prompts: Any = [{"prompt_token_ids": [rng.randrange(300, 1200) for _ in range(400)]} for _ in range(texts)]
+        prompts: Any = [{"prompt_token_ids": [rng.randrange(300, 1200) for _ in range(length)]} for _ in range(texts)]
         self.engine._load().generate(prompts, SamplingParams(max_tokens=1), use_tqdm=False)
-        return 400 * texts
+        return length * texts
 
 
 def timed(way: Callable[[], int]) -> Callable[[], float]:

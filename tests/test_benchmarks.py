@@ -219,9 +219,40 @@ def test_the_gpu_recipe_refuses_without_a_gpu_and_adds_up_on_paper(monkeypatch: 
     with pytest.raises(SystemExit, match="nvidia-smi finds no GPU"):
         recipe.main()
     works = recipe.full_study()
-    # 876 prompts x 20, at 132 tokens an answer.
-    assert (works[0].requests, works[0].written) == (17_520, 2_312_640)
-    rates = recipe.Rates("GPU", 40_000, 10_000, 3.0, "assumed")
+    assert len(works) == 6
+    # 876 prompts of 60 tokens; x 20, at 132 tokens an answer.
+    assert (works[0].requests, works[0].read, works[0].written) == (17_520, 52_560, 2_312_640)
+    # 549 tokens of rubric once, then 9,829 pairs of 20 + 132 tokens, the rubric's end of 37 and a verdict of 80.
+    assert (works[3].requests, works[3].read, works[3].written) == (9_829, 549 + 9_829 * 189, 786_320)
+    rates = recipe.Rates("GPU", 40_000, 10_000, 3.0)
     # (120 s + 52,560 / 40,000 + 2,312,640 / 10,000) / 3,600.
     assert works[0].hours(rates) == pytest.approx(0.09794, abs=1e-5)
+    # (120 s + 1.5 x 1,858,230 / 40,000 + 1.8 x 786,320 / 10,000) / 3,600.
+    assert works[3].hours(rates) == pytest.approx(0.092006, abs=1e-5)
     assert recipe.paper(rates)[-1].endswith(f"${3 * sum(w.hours(rates) for w in works):.2f} |")
+
+
+def test_the_page_prefers_measured_rates_to_assumed_ones_and_prices_no_unknown_gpu(tmp_path: Path) -> None:
+    recipe, finding = module("gpu_recipe"), module("harness").Finding
+    assumed = "\n".join(recipe.page(tmp_path))
+    assert assumed.count("**ASSUMED, not measured**") == 2
+    assert "no rate here is measured" in assumed
+    rates = recipe.Rates("NVIDIA L4", 5_000.0, 900.0, recipe.price_of("NVIDIA L4"), {"driver": "570.1"})
+    path = recipe.keep([finding("read", [4_900.0, 5_000.0, 5_100.0], "tokens/s")], rates, tmp_path)
+    assert path.name == "gpu-nvidia-l4.json"
+    assert recipe.measured_before(tmp_path) == [rates]
+    known = "\n".join(recipe.page(tmp_path))
+    assert "ASSUMED" not in known
+    assert "**Measured** on one NVIDIA L4 (driver 570.1): 5,000 tokens read and 900 written a second" in known
+    assert "$" not in known
+    assert recipe.price_of("NVIDIA H200") == 4.0
+
+
+def test_the_recipe_models_tokenizer_spells_every_word_of_its_vocabulary(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    module("untrained").save_model(tmp_path, "tiny")
+    module("gpu_recipe").cover(tmp_path, 3_000)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert len(tokenizer) == 3_000
+    assert tokenizer.decode([2_999]).strip() == "word2999"
