@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from harness import ROOT, Finding, main, run_child, skipped, stage_command
@@ -24,7 +25,7 @@ LARGEST_SECONDS, LARGEST_MB = 120.0, 8_000.0
 
 
 def measure(quick: bool) -> list[Finding]:
-    """Seconds and peak memory by size, and how much slower than linear the largest is."""
+    """Seconds and peak memory by size, and the ratio of times from each size to the next."""
     rounds = [run([50 if quick else PROMPTS], 1 if quick else MODELS)[0] for _ in range(1 if quick else 3)]
     labels = f"{rounds[0]['labels']:,} synthetic labels"
     found = [
@@ -38,11 +39,11 @@ def measure(quick: bool) -> list[Finding]:
         bars = (LARGEST_SECONDS, LARGEST_MB) if largest else (None, None)
         found.append(Finding(f"{size['labels']:,} labels", [size["seconds"]], "s", bars[0]))
         found.append(Finding(f"{size['labels']:,} labels: peak memory", [size["peak_mb"]], "MB", bars[1]))
-    least, most = sizes[-2], sizes[-1]
-    times = most["labels"] / least["labels"]
-    grown = most["seconds"] / least["seconds"]
-    step = f"the last step: time for {times:.0f} times the labels (linear: {times:.0f})"
-    return [*found, Finding(step, [grown], "x")]
+    for less, more in pairwise(sizes):
+        step = f"time of {more['labels']:,} labels over that of {less['labels']:,}"
+        linear = more["labels"] / less["labels"]
+        found.append(Finding(f"{step} (linear: {linear:.0f})", [more["seconds"] / less["seconds"]], "x"))
+    return found
 
 
 def published(rounds: int) -> Finding:

@@ -1,8 +1,13 @@
 """The grid through transformers on a CPU, against the usual loop: one `generate` call per (temperature, seed).
 
 Untrained models of 4 and 100 million parameters, 64 tokens an answer; tokens are counted up to the end token. All ways
-run in turn in one process. What prefix sharing gives: the engine without it. What mixed batches give: the engine with
-batches of one (temperature, seed), as many rows as there are prompts.
+run in turn within each round, in one process. What each part of the engine gives is the engine over itself without it:
+
+- prompts shared: each row computes its own prompt, its cache set aside at the start as ever;
+- cache set aside at the start: prompts shared, then the usual cache, which copies all that it holds with every token;
+- large batches: batches of as many rows as there are prompts, in the study's order;
+- mixed batches: those, over batches of the same size that hold one (temperature, seed) each. A mixed batch holds few
+  prompts, many times each, so this has what is left of prompt sharing in it.
 """
 
 from __future__ import annotations
@@ -33,47 +38,80 @@ def measure(quick: bool) -> list[Finding]:
 
 
 def compare(shape: str, prompts: int, bar: float | None, rounds: int) -> list[Finding]:
-    """The engine against the loop on one model."""
+    """The engine against the loop, and against itself without each of its parts, on one model."""
     requests = grid(prompts, 8 if bar is None else 64)
-    apart: dict[Any, list[Request]] = {}
-    for request in requests:
-        apart.setdefault((request.sampling.temperature, request.sampling.seed), []).append(request)
+    # Small batches of a large model are slow: one seed of five gives their rate as well.
+    some = [r for r in requests if r.sampling.seed == requests[0].sampling.seed] if shape == "100M" else requests
     with tempfile.TemporaryDirectory() as folder:
         save_model(Path(folder), shape)
-        engine = opened(TransformersEngine, folder, 128)
-        unshared, narrow = opened(WithoutPrefix, folder, 128), opened(TransformersEngine, folder, prompts)
+        engine, narrow = opened(TransformersEngine, folder, 128), opened(TransformersEngine, folder, prompts)
+        unshared, growing = opened(WithoutSharing, folder, 128), opened(WithGrowingCache, folder, 128)
         usual = Loop(Path(folder))
         ways: dict[str, Callable[[], float]] = {
             "engine": lambda: rate(lambda: tokens_of(engine, requests)),
-            "loop": lambda: rate(lambda: sum(usual.tokens(part) for part in apart.values())),
+            "loop": lambda: rate(lambda: sum(usual.tokens(part) for part in cells(requests))),
             "unshared": lambda: rate(lambda: tokens_of(unshared, requests)),
-            "narrow": lambda: rate(lambda: sum(tokens_of(narrow, part) for part in apart.values())),
+            "growing": lambda: rate(lambda: tokens_of(growing, requests)),
+            "narrow": lambda: rate(lambda: tokens_of(narrow, some)),
+            "unmixed": lambda: rate(lambda: sum(tokens_of(narrow, part) for part in cells(some))),
         }
-        for started in (engine, unshared, narrow):
+        for started in (engine, narrow, unshared, growing):
             tokens_of(started, requests[:2])
         usual.tokens(requests[:2])
-        # The slow ways of a large model are shown by one run each; what has a bar runs in every round.
-        aside = in_turn({name: ways.pop(name) for name in ("unshared", "narrow")}, 1) if shape == "100M" else {}
-        speed = in_turn(ways, rounds) | aside
+        speed = in_turn(ways, rounds)
     name = f"{shape} model, {prompts} prompts x 20"
+    part = " (one seed of five)" if len(some) < len(requests) else ""
 
-    def over(way: str) -> list[float]:
-        return ratios(speed["engine"][: len(speed[way])], speed[way])
+    def over(what: str, above: str, below: str, bar: float | None = None) -> Finding:
+        return Finding(f"{name}: {what}", ratios(speed[above], speed[below]), "x", bar, True)
 
     return [
-        Finding(f"{name}: engine over loop", over("loop"), "x", bar, True),
-        Finding(f"{name}: engine over engine without prefix sharing", over("unshared"), "x"),
-        Finding(f"{name}: engine over engine without mixed batches", over("narrow"), "x"),
+        over("engine over loop", "engine", "loop", bar),
+        over("what sharing prompts gives", "engine", "unshared"),
+        over("what a cache set aside at the start gives", "engine", "growing"),
+        over(f"what batches of 128 give over {prompts}{part}", "engine", "narrow"),
+        over(f"what mixing gives in batches of {prompts}{part}", "narrow", "unmixed"),
         Finding(f"{name}: engine", speed["engine"], "tokens/s"),
         Finding(f"{name}: one `generate` per (temperature, seed)", speed["loop"], "tokens/s"),
     ]
 
 
-class WithoutPrefix(TransformersEngine):
-    """The engine, each row computing its own prompt."""
+def cells(requests: Sequence[Request]) -> list[list[Request]]:
+    """The requests of each temperature and seed."""
+    apart: dict[Any, list[Request]] = {}
+    for request in requests:
+        apart.setdefault((request.sampling.temperature, request.sampling.seed), []).append(request)
+    return list(apart.values())
+
+
+class WithoutSharing(TransformersEngine):
+    """The engine, each row computing its own prompt into a cache that is set aside as ever."""
 
     def _prefix(self, rows: Sequence[list[int]], width: int, length: int) -> dict[str, Any]:
-        return {}
+        import torch
+        from transformers import Cache
+
+        from refusal_stability.engines.prefix import _roomy_layer
+
+        config = self._model.config
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        nothing = torch.empty((1, config.num_key_value_heads, 0, size), dtype=self._model.dtype)
+        all_rows = torch.zeros(len(rows), dtype=torch.long)
+        layers = [_roomy_layer()(nothing, nothing, all_rows, width + length) for _ in range(config.num_hidden_layers)]
+        return {"past_key_values": Cache(layers=layers)}
+
+
+class WithGrowingCache(TransformersEngine):
+    """The engine, prompts shared, going on from them in the usual cache."""
+
+    def _prefix(self, rows: Sequence[list[int]], width: int, length: int) -> dict[str, Any]:
+        from transformers import DynamicCache
+
+        usual = DynamicCache(config=self._model.config)
+        shared = super()._prefix(rows, width, 0)["past_key_values"]
+        for number, layer in enumerate(shared.layers):
+            usual.update(layer.keys, layer.values, number)
+        return {"past_key_values": usual}
 
 
 def opened(kind: type[TransformersEngine], folder: str, batch_size: int) -> TransformersEngine:
@@ -142,10 +180,22 @@ def sampling_cost(steps: int) -> list[Finding]:
             (scores / 0.7 - noise.log()).argmax(dim=-1)
         return 1e3 * (time.perf_counter() - start) / (steps * rows)
 
-    costs = in_turn({"ours": ours, "gumbel": gumbel}, 3)
+    def shared() -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            torch.multinomial((scores / 0.7).softmax(dim=-1), 1, generator=generators[0])
+        return 1e3 * (time.perf_counter() - start) / (steps * rows)
+
+    costs = in_turn({"ours": ours, "gumbel": gumbel, "shared": shared}, 3)
     return [
         Finding(f"drawing a token, vocabulary of {VOCABULARY:,}, inverse CDF (ours)", costs["ours"], "ms a row"),
         Finding("the same by Gumbel noise from a generator a row", costs["gumbel"], "ms a row"),
+        Finding(
+            "the same by softmax and multinomial from one generator for all rows (no row has its own stream)",
+            costs["shared"],
+            "ms a row",
+        ),
+        Finding("ours over the one generator", ratios(costs["ours"], costs["shared"]), "x"),
     ]
 
 
