@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from refusal_stability.artifacts import PEOPLE_LABELS, PEOPLE_TABLE, REVIEW_SAMPLE, SAMPLE_TABLE, read_table
 from refusal_stability.judging import JudgingError
 from refusal_stability.judging.comparison import LABELS, PEOPLE, Ratings
-from refusal_stability.judging.correction import corrected_rates, weighted_draws
+from refusal_stability.judging.correction import corrected_draws, corrected_rates
 from refusal_stability.judging.panel import majority
 from refusal_stability.measures.intervals import percentile_interval
 from refusal_stability.records import DECISIONS, Decision, Judgement, content_hash
@@ -23,7 +24,6 @@ LEAST = 2
 ITEM_CHARACTERS = 16
 # Ids begin with a letter: a spreadsheet would round one that looks like a number.
 ITEM_LETTER = "r"
-UNSEEN = 0.5
 
 
 @dataclass(frozen=True)
@@ -239,9 +239,8 @@ def correct(
     """The primary judge's rates and people's, for each model and intervention: the rows of `corrected_rates`.
 
     An item counts as the shares of its reviewers (a tie is half and half). The interval (95 %) holds what the sample
-    leaves open, the study's responses being what they are: a Bayesian bootstrap of the labelled items within their
-    strata, each stratum with half an item more on which people's decision is anybody's guess. Empty where
-    `uncorrectable` says why.
+    leaves open, the study's responses being what they are: see `corrected_draws`. Empty where `uncorrectable` says
+    why.
     """
     assert ratings.weights is not None
     assert ratings.strata is not None
@@ -249,35 +248,24 @@ def correct(
     if uncorrectable(ratings, people, primary):
         return []
     sampled = (ratings.strata != "") & (table[primary] != "").to_numpy()
-    items = table[sampled]
-    votes = people.labels.loc[items["item_id"]].to_numpy()
+    strata, weights = ratings.strata[sampled], ratings.weights[sampled]
+    votes = people.labels.loc[table["item_id"][sampled]].to_numpy()
     shares = np.stack([(votes == label).sum(axis=1) for label in LABELS], axis=1).astype(float)
     shares /= shares.sum(axis=1, keepdims=True)
-    strata = ratings.strata[sampled]
-    draws, names = weighted_draws(strata, UNSEEN, n_resamples, np.random.default_rng(seed))
-    in_stratum = np.stack([strata == name for name in names]).astype(float)
-    in_stratum /= in_stratum.sum(axis=1, keepdims=True)
-    unseen_judge = np.eye(len(LABELS))[[LABELS.index(name.partition(":")[2]) for name in names]]
-    unseen_people = np.full_like(unseen_judge, 1 / len(LABELS))
-    place = dict(zip(items["item_id"], range(len(items)), strict=True))
+    names, sizes = np.unique(strata.astype(str), return_counts=True)
+    alike = {str(name): _like(table[primary], str(name)) for name in names}
+    keys = pd.MultiIndex.from_frame(table[["prompt_id", "response"]])
     rows = []
     for (model, intervention), cells in judged[judged[primary] != ""].groupby(["model", "intervention"], sort=False):
-        judged_counts = np.array([(cells[primary] == label).sum() for label in LABELS], dtype=float)
-        found = np.zeros((len(items), len(LABELS)))
-        for prompt_id, response, label in zip(cells["prompt_id"], cells["response"], cells[primary], strict=True):
-            at = place.get(item_of(prompt_id, response))
-            if at is not None:
-                found[at, LABELS.index(label)] += 1
-        times = found.sum(axis=1)
-        one_hot = found / np.maximum(times, 1)[:, None]
-        own = ratings.weights[sampled] * times
-        estimate = corrected_rates(judged_counts, own, one_hot, shares)
-        drawn = corrected_rates(
-            judged_counts,
-            draws * np.concatenate([own, in_stratum @ own]),
-            np.concatenate([one_hot, unseen_judge]),
-            np.concatenate([shares, unseen_people]),
-        )
+        counted = cells.groupby(["prompt_id", "response", primary]).size().unstack(primary, fill_value=0)
+        found = counted.reindex(index=keys, columns=LABELS, fill_value=0).to_numpy(float)
+        own = found[sampled]
+        times = own.sum(axis=1)
+        judged_counts = found.sum(axis=0)
+        estimate = corrected_rates(judged_counts, weights * times, own / np.maximum(times, 1)[:, None], shares)
+        others = {name: found[places] for name, places in alike.items()}
+        rng = np.random.default_rng(seed)
+        drawn = corrected_draws(judged_counts, own, shares, weights, strata, others, n_resamples, rng)
         low, high = percentile_interval(drawn, 0.95)
         for i, label in enumerate(DECISIONS):
             rows.append(
@@ -287,6 +275,8 @@ def correct(
                     "decision": str(label),
                     "n_responses": len(cells),
                     "n_labelled": int((times > 0).sum()),
+                    "n_strata": len(names),
+                    "least_labelled": int(sizes.min()),
                     "raw_rate": judged_counts[i] / len(cells),
                     "corrected_rate": float(estimate[i]),
                     "corrected_rate_low": float(min(low[i], estimate[i])),
@@ -294,3 +284,9 @@ def correct(
                 }
             )
     return rows
+
+
+def _like(decisions: pd.Series[Any], stratum: str) -> NDArray[Any]:
+    """The places of the responses that one of a stratum may be: those of its decision, or all if there are none now."""
+    places = np.flatnonzero(decisions == stratum.partition(":")[2])
+    return places if len(places) else np.flatnonzero(decisions != "")
