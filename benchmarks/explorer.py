@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import Finding, main, run_child, skipped, stage_command, surroundings
-from synthetic_study import lay_out, stage_commands
+from recorded_studies import lay_out, stage_commands
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OPEN_SECONDS = 3.0

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from harness import Child, Finding, Measured, copy_project, main, run_child, shown, stage_command
-from synthetic_study import lay_out, stage_commands
+from recorded_studies import lay_out, stage_commands
 
 MODELS, PROMPTS, TIMES = 4, 876, 4
 TRACK_BAR, NO_OP_BAR = 30.0, 10.0

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from harness import Finding, copy_project, main, run_child, stage_command
-from synthetic_study import lay_out, stage_commands
+from recorded_studies import lay_out, stage_commands
 
 HELP_BAR, NO_OP_BAR, FIRST_BAR = 0.4, 10.0, 3.0
 BEGUN = "first read after "
