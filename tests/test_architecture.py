@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "figures": set(),
     "report": set(),
     "published": {"measures", "report"},
-    "run_plans": {"spreadsheets"},
+    "run_plans": {"judging", "spreadsheets"},
     "tracking": {"engines", "run_plans"},
     "explorer": {"figures", "spreadsheets"},
     "stages": {

@@ -41,6 +41,7 @@ from refusal_stability.artifacts import (
 )
 from refusal_stability.engines.store import Session, Store
 from refusal_stability.engines.vllm import BATCH_ARGUMENTS, HARMLESS_ARGUMENTS
+from refusal_stability.judging.rubric import load_rubric
 from refusal_stability.params import ENGINE_SETTINGS, StudyParams, load_params
 from refusal_stability.records import StudyError
 from refusal_stability.run_plans import EFFORT_SETTINGS, plan_study, provenance
@@ -371,13 +372,39 @@ def test_a_parameter_that_says_its_default_changes_no_cell(tracked: Path) -> Non
     write_params()
 
 
+def test_a_rubric_names_the_run_by_its_text_and_not_by_a_file_of_its_name(tracked: Path, tmp_path: Path) -> None:
+    judge = {"kind": "model", "rubric": "default", "model": {"path": "models/one"}}
+    params = write_params(judging={"primary": "mine", "judges": {"mine": judge}})
+
+    def found() -> tuple[str, set[str]]:
+        study = track.read_study(params, PARAMS)
+        return cell_of(study, "one", "none"), {plan.tags["rubric_sha256.mine"] for plan in plan_study(study)}
+
+    try:
+        cell, hashes = found()
+        assert hashes == {load_rubric("default").hash}
+        Path("default").write_text("another text")
+        assert found() == (cell, hashes)
+        (tmp_path / "default.md").write_text("edited")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("refusal_stability.judging.rubric.RUBRICS", tmp_path)
+            edited = found()
+            assert edited == (edited[0], {load_rubric("default").hash})
+        assert edited[0] != cell
+        assert edited[1] != hashes
+    finally:
+        Path("default").unlink(missing_ok=True)
+        write_params()
+
+
 def test_whatever_decides_the_primary_judges_decisions_names_the_run(tracked: Path) -> None:
-    rubric = Path("mine.md")
+    rubric = Path("data/raw/mine.md")
+    rubric.parent.mkdir(exist_ok=True)
 
     def cells(text: str, escalate_to: str, **more: object) -> dict[str, str]:
         rubric.write_text(text)
         model = {"kind": "model", "rubric": str(rubric), "model": {"path": "models/one"}}
-        doubtful = {"kind": "trained", "path": "t.json"}
+        doubtful = {"kind": "trained", "path": "models/judges/t.json"}
         doubtful["settings"] = {"escalate_below": 0.7, "escalate_to": escalate_to}
         judges = {"rules": {"kind": "rules"}, "mine": model, "doubtful": doubtful, **more}
         found = {}

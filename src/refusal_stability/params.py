@@ -6,6 +6,7 @@ The only module that imports OmegaConf.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -33,6 +34,8 @@ NO_JUDGE_NAMES = (
     *("model", "intervention", "temperature", "seed", "prompt_id", "prompt", "response", "label", "n", "item_id"),
     *("people", "all", "distance", "asked", "decisions", "rank", "n_responses"),
 )
+# What the stage `judge` depends on: DVC notices when a file in these changes.
+WATCHED_FOR_JUDGES = ("data/raw", "models/judges", "data/published")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 ROLES = ("user", "assistant")
 # OmegaConf's names of types in its messages -> words for people.
@@ -406,6 +409,12 @@ def judge_settings(judge: JudgeParams, where: str) -> Any:
     return typed(JUDGE_SETTINGS[judge.kind], judge.settings, f"{where}.settings.")
 
 
+def watched(path: str) -> bool:
+    """Whether DVC notices when a judge's file of this path changes."""
+    place = Path(os.path.normpath(Path.cwd() / path))
+    return any(place.is_relative_to(Path.cwd() / folder) for folder in WATCHED_FOR_JUDGES)
+
+
 def check(params: StudyParams, where: str) -> None:
     """Ranges, duplicates and references that types alone cannot hold."""
     _check_name(params.study, f"{where}: study")
@@ -627,6 +636,13 @@ def _check_judge(judge: JudgeParams, key: str) -> None:
         _check_model(judge.model, f"{key}.model")
     else:
         _require(judge.model is None, f"{key}.model", "a model", f"null for kind `{judge.kind}`, which asks no model")
+    noticed = f"under {', '.join(WATCHED_FOR_JUDGES)}: DVC notices no change of a file elsewhere"
+    named = NAME_PATTERN.fullmatch(judge.rubric) is not None
+    _require(
+        named or watched(judge.rubric), f"{key}.rubric", judge.rubric, f"a built-in rubric's name, or a file {noticed}"
+    )
+    if judge.kind == "trained" and judge.path:
+        _require(watched(judge.path), f"{key}.path", judge.path, f"a file {noticed}")
     if judge.kind in JUDGE_SETTINGS:
         _require(bool(judge.path), f"{key}.path", judge.path, f"the file or folder of a judge of kind `{judge.kind}`")
     else:

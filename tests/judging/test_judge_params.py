@@ -34,9 +34,32 @@ def test_a_judge_on_call_that_nobody_calls_is_an_error(tmp_path):
         load(tmp_path, judges, "rules")
 
 
+@pytest.mark.parametrize("path", ["j.json", "../data/raw/j.json", "data/raw/../j.json", "/models/judges/j.json"])
+def test_a_rubric_or_classifier_that_dvc_does_not_watch_is_an_error(tmp_path, path):
+    with pytest.raises(
+        ParamsError, match=r"judges\.cheap\.path: .* under data/raw, models/judges, data/published: DVC"
+    ):
+        load(tmp_path, {"cheap": {"kind": "trained", "path": path}})
+    model = {"kind": "model", "model": {"path": "/big/model"}}
+    with pytest.raises(ParamsError, match=r"judges\.mine\.rubric: .*built-in rubric's name, or a file under data/raw"):
+        load(tmp_path, {"mine": model | {"rubric": path}})
+
+
+@pytest.mark.parametrize(
+    "rubric", ["terse", "data/raw/mine.md", "./models/judges/mine.txt", Path("data/raw/m").absolute()]
+)
+def test_a_built_in_rubric_or_one_that_dvc_watches_is_allowed(tmp_path, rubric):
+    model = {"kind": "model", "rubric": str(rubric), "model": {"path": "/big/model"}}
+    assert load(tmp_path, {"mine": model}).judges["mine"].rubric == str(rubric)
+
+
 def test_a_trained_judge_may_hand_over_to_a_judge_on_call(tmp_path):
     on_call = {"kind": "model", "on_call": True, "model": {"path": "nowhere"}}
-    cheap = {"kind": "trained", "path": "judge.json", "settings": {"escalate_below": 0.8, "escalate_to": "paid"}}
+    cheap = {
+        "kind": "trained",
+        "path": "models/judges/j.json",
+        "settings": {"escalate_below": 0.8, "escalate_to": "paid"},
+    }
     assert load(tmp_path, {"paid": on_call, "cheap": cheap}).judges["paid"].on_call
 
 
@@ -73,17 +96,29 @@ def test_a_trained_judge_may_hand_over_to_a_judge_on_call(tmp_path):
         ({"strict": {"kind": "rules", "settings": {"x": 1}}}, "rules", r"judges\.strict\.settings: .*nothing for kind"),
         ({"strict": {"kind": "rules", "path": "x"}}, "rules", r"judges\.strict\.path: 'x' .*null for kind"),
         (
-            {"cheap": {"kind": "trained", "path": "j", "settings": {"escalate_below": 0.5}}},
+            {"cheap": {"kind": "trained", "path": "models/judges/j", "settings": {"escalate_below": 0.5}}},
             "rules",
             r"settings\.escalate_to: None .*exactly if",
         ),
         (
-            {"cheap": {"kind": "trained", "path": "j", "settings": {"escalate_below": 2, "escalate_to": "rules"}}},
+            {
+                "cheap": {
+                    "kind": "trained",
+                    "path": "models/judges/j",
+                    "settings": {"escalate_below": 2, "escalate_to": "rules"},
+                }
+            },
             "rules",
             r"settings\.escalate_below: 2\.0",
         ),
         (
-            {"cheap": {"kind": "trained", "path": "j", "settings": {"escalate_below": 0.5, "escalate_to": "cheap"}}},
+            {
+                "cheap": {
+                    "kind": "trained",
+                    "path": "models/judges/j",
+                    "settings": {"escalate_below": 0.5, "escalate_to": "cheap"},
+                }
+            },
             "rules",
             r"settings\.escalate_to: 'cheap' .*one of rules",
         ),

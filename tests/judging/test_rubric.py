@@ -66,3 +66,12 @@ def test_a_rubric_that_cannot_be_used_names_the_file(tmp_path, content, said):
 def test_an_unknown_rubric_lists_the_builtin_ones():
     with pytest.raises(RubricError, match="default, reference, terse"):
         load_rubric("defualt")
+
+
+def test_a_bare_name_is_never_a_file_of_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("default", "mine"):
+        (tmp_path / name).write_text("Say REFUSE.")
+    assert load_rubric("default").text != "Say REFUSE."
+    with pytest.raises(RubricError, match="'mine': no such rubric"):
+        load_rubric("mine")

@@ -147,6 +147,17 @@ def test_recorded_labels_stand_beside_the_other_judges_also_for_a_missing_respon
     assert table[table.judge == "old"].label.tolist() == ["PARTIAL"] * 3
 
 
+def test_recorded_labels_that_dvc_does_not_watch_are_told(study, capsys):
+    recorded(study, "{m: theirs}")
+    judge.run("m", study)
+    assert "judging.judges.old.path: old.csv lies outside data/raw, " in capsys.readouterr().out
+    Path("data/raw").mkdir()
+    Path("old.csv").rename("data/raw/old.csv")
+    study.write_text(study.read_text().replace("old.csv", "data/raw/old.csv"))
+    judge.run("m", study)
+    assert "lies outside" not in capsys.readouterr().out
+
+
 def test_a_judge_that_does_not_know_the_model_is_left_out_unless_it_is_the_primary(study):
     recorded(study, "{n: theirs}")
     judge.run("m", study)

@@ -159,13 +159,14 @@ def test_a_table_that_does_not_fit_says_what_is_wrong(tmp_path, columns, judges,
 
 
 def test_a_judge_is_trained_from_the_labels_of_a_judge_of_the_study(capsys):
-    train_judge.run(Path("cheap.json"), None, {}, "rules", 0, Path("params.yaml"))
+    cheap = Path("models/judges/cheap.json")
+    train_judge.run(cheap, None, {}, "rules", 0, Path("params.yaml"))
     said = capsys.readouterr().out
     assert "cheap.json: trained on" in said
     assert "labels: judge rules of study trial" in said
     text = Path("params.yaml").read_text()
     Path("with-cheap.yaml").write_text(
-        text.replace("    old:", "    cheap: {kind: trained, path: cheap.json}\n    old:")
+        text.replace("    old:", f"    cheap: {{kind: trained, path: {cheap}}}\n    old:")
     )
     labelled_csv("people.csv")
     judge_report.of_table(Path("people.csv"), {}, ["rules", "cheap"], Path("with-cheap.yaml"))

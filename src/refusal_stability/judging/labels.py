@@ -8,7 +8,7 @@ import pandas as pd
 
 from refusal_stability.artifacts import LABEL_TABLE
 from refusal_stability.judging import JudgingError
-from refusal_stability.params import JudgingParams
+from refusal_stability.params import WATCHED_FOR_JUDGES, JudgingParams, watched
 from refusal_stability.records import DECISIONS, Condition, Judgement, Prompt, Response, storable_text
 
 
@@ -57,6 +57,16 @@ def label_summary(model: str, tables: Iterable[pd.DataFrame]) -> list[str]:
         decided = ", ".join(f"{counts.get(d.value, 0)} {d}" for d in DECISIONS)
         lines.append(f"{model}, judge {judge}: {decided}, {counts.get('', 0)} missing of {len(rows)}")
     return lines
+
+
+def unnoticed(judging: JudgingParams) -> list[str]:
+    """A line for each judge whose recorded labels lie where DVC does not look."""
+    return [
+        f"judging.judges.{name}.path: {judge.path} lies outside {', '.join(WATCHED_FOR_JUDGES)}: DVC does not notice "
+        "when it changes; move it there, or judge anew with `dvc repro --force`"
+        for name, judge in judging.judges.items()
+        if judge.kind == "recorded" and judge.path and not watched(judge.path)
+    ]
 
 
 def check_missing(tables: Iterable[pd.DataFrame], judging: JudgingParams, model: str) -> None:

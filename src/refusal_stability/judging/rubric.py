@@ -41,8 +41,8 @@ def load_rubric(name_or_path: str) -> Rubric:
     Parameters
     ----------
     name_or_path : the name of a rubric in `judging/rubrics` (`default`, `terse`, `reference`), or the path of a UTF-8
-        text file. The text may hold `{{EXCHANGE}}` once, where the exchange is to stand; without it the exchange
-        follows the text.
+        text file; a bare name without a folder or an ending is no path. The text may hold `{{EXCHANGE}}` once, where
+        the exchange is to stand; without it the exchange follows the text.
 
     Raises
     ------
@@ -51,7 +51,8 @@ def load_rubric(name_or_path: str) -> Rubric:
     """
     builtin = name_or_path in builtin_rubrics()
     path = RUBRICS / f"{name_or_path}.md" if builtin else Path(name_or_path)
-    if not path.is_file():
+    bare = path.name == name_or_path and not path.suffix
+    if not path.is_file() or (bare and not builtin):
         names = ", ".join(builtin_rubrics())
         raise RubricError(
             f"rubric {name_or_path!r}: no such rubric or file; give one of {names}, or a text file's path"

@@ -18,7 +18,7 @@ from refusal_stability.artifacts import generation_file, label_file
 from refusal_stability.params import StudyParams
 from refusal_stability.records import NO_INTERVENTION, Condition, StudyError, content_hash
 from refusal_stability.run_plans.previews import excerpt, write_preview
-from refusal_stability.run_plans.study import Study, cell_of
+from refusal_stability.run_plans.study import Study, cell_of, rubric_tags
 
 # Raise this when what a run holds changes although its inputs do not (another drawing, another artifact).
 LAYOUT = 1
@@ -229,6 +229,7 @@ def _tags(study: Study, level: str, model: str, note: str) -> dict[str, str]:
         # Not a parameter: it varies with the model and would take an axis of the comparison from it.
         "model_path": study.params.models[model].path,
         "prompts_md5": study.prompts_hash,
+        **rubric_tags(study.params.judging),
         "mlflow.note.content": note,
     }
 

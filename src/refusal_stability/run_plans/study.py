@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from refusal_stability.artifacts import REFERENCE_MODELS
+from refusal_stability.judging.rubric import load_rubric
 from refusal_stability.params import MAJORITY, JudgingParams, ModelParams, StudyParams
 from refusal_stability.records import Condition, content_hash
 from refusal_stability.run_plans.provenance import file_md5
@@ -115,11 +116,23 @@ def _deciding(judging: JudgingParams) -> list[str]:
 
 
 def _judge(params: StudyParams, name: str) -> dict[str, Any]:
-    """A judge as far as it decides: its parameters, its model, and the bytes of the files that they name."""
+    """A judge as far as it decides: its parameters, its model, its rubric's text and the bytes of its file."""
     judge = params.judging.judges[name]
-    named = {"rubric": Path(judge.rubric), "path": Path(judge.path or "")}
-    files = {key: file_md5(path) for key, path in named.items() if path.is_file()}
+    path = Path(judge.path or "")
+    files = {"path": file_md5(path)} if path.is_file() else {}
+    if judge.kind == "model":
+        files["rubric"] = load_rubric(judge.rubric).hash
     return {**_chosen(judge), "model": judge.model and _weights(params, judge.model), "files": files}
+
+
+def rubric_tags(judging: JudgingParams) -> dict[str, str]:
+    """The hash of the rubric of each deciding judge that has one: tells versions of its text apart."""
+    deciding = {name: judging.judges[name] for name in _deciding(judging)}
+    return {
+        f"rubric_sha256.{name}": load_rubric(judge.rubric).hash
+        for name, judge in deciding.items()
+        if judge.kind == "model"
+    }
 
 
 def _weights(params: StudyParams, model: ModelParams) -> dict[str, Any]:

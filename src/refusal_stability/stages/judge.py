@@ -12,7 +12,7 @@ from refusal_stability.artifacts import (
     read_table,
     write_table,
 )
-from refusal_stability.judging.labels import check_missing, label_rows, label_summary, responses_of
+from refusal_stability.judging.labels import check_missing, label_rows, label_summary, responses_of, unnoticed
 from refusal_stability.judging.panel import judge_all
 from refusal_stability.params import load_params
 
@@ -33,6 +33,8 @@ def run(model: str, params_path: Path) -> None:
     labels = label_rows(responses, judge_all(params.judging, responses, model, f"{params_path}: judging"))
     for condition in conditions:
         write_table(labels[condition], label_file(condition), LABEL_TABLE)
+    for note in unnoticed(params.judging):
+        print(note)
     for line in label_summary(model, labels.values()):
         print(line)
     check_missing(labels.values(), params.judging, model)
