@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+import refusal_stability
 from refusal_stability.artifacts import GENERATION_TABLE, PROMPT_TABLE, PROMPTS, generation_file, write_table
 from refusal_stability.records import Condition
 
@@ -34,9 +35,9 @@ STUDY = {
 
 def plan(folder: Path) -> list[str]:
     command = [sys.executable, "-m", "refusal_stability.cli", "plan"]
-    ran = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=True, env={"COLUMNS": "200", "PATH": ""}
-    )
+    # The code at test, wherever it lies; nothing else of the environment.
+    env = {"COLUMNS": "200", "PATH": "", "PYTHONPATH": str(Path(refusal_stability.__file__).parent.parent)}
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=env)
     return [" ".join(line.replace("│", " ").split()) for line in ran.stdout.splitlines()]
 
 
@@ -79,3 +80,19 @@ def test_a_judge_is_asked_about_distinct_pairs_once_the_responses_exist(study: P
             write_table(table, study / generation_file(condition), GENERATION_TABLE)
     # One distinct pair of the first prompt, four of the second.
     assert any(line.startswith("judging.judges.judge on small openai 5 0 5") for line in plan(study))
+
+
+def test_a_judge_on_call_is_told_as_the_most_there_can_be_and_passes_no_cap_for_sure(study: Path) -> None:
+    paid = {"engine": "openai", "path": "judge", "settings": PAID | {"max_requests": 7}}
+    settings = {"escalate_below": 0.8, "escalate_to": "dear"}
+    judges = {
+        "cheap": {"kind": "trained", "path": "models/judges/cheap.json", "settings": settings},
+        "dear": {"kind": "model", "on_call": True, "model": paid},
+    }
+    (study / "params.yaml").write_text(yaml.safe_dump(STUDY | {"judging": {"primary": "cheap", "judges": judges}}))
+    lines = plan(study)
+    assert any(line.startswith("judging.judges.dear on small openai 8 0 8") for line in lines)
+    said = "\n".join(lines)
+    assert "judging.judges.dear on small: on call; its row is the most that there can be" in said
+    assert "judging.judges.dear on small: would pass the cap settings.max_requests if it were handed every" in said
+    assert "judging.judges.dear on small: passes the cap" not in said

@@ -31,6 +31,7 @@ EXPLAINED = (
     "Prompt tokens are told from the texts' length, about; answer tokens and cost are the most that can be. Caps and "
     "prices: settings of the engine `openai`."
 )
+ON_CALL = "on call; its row is the most that there can be, as if every response were handed over to it"
 
 
 def run(params_path: Path) -> None:
@@ -42,7 +43,7 @@ def run(params_path: Path) -> None:
         column.justify = "right"
     table.columns[0].overflow = "fold"
     notes = []
-    for name, model, asked in work(params, prompts):
+    for name, model, asked, sure in work(params, prompts):
         where = f"{params_path}: {name}"
         try:
             engine = open_engine(model, where)
@@ -54,23 +55,32 @@ def run(params_path: Path) -> None:
         settings = engine_settings(model, where)
         paid = settings if isinstance(settings, OpenAISettings) else OpenAISettings(price_in=0.0, price_out=0.0)
         table.add_row(name, model.engine, *_counts(found, found.cost(paid)))
-        notes += [f"{name}: passes the cap settings.{cap}; nothing would be sent" for cap in found.beyond(paid)]
+        passed = (
+            "passes the cap settings.{}; nothing would be sent"
+            if sure
+            else ("would pass the cap settings.{} if it were handed every response; nothing would be sent then")
+        )
+        notes += [f"{name}: {passed.format(cap)}" for cap in found.beyond(paid)]
+        notes += [] if sure else [f"{name}: {ON_CALL}"]
     console = Console()
     console.print(table)
     for note in (*notes, EXPLAINED):
         console.print(note, markup=False)
 
 
-def work(params: StudyParams, prompts: pd.DataFrame) -> Iterator[tuple[str, ModelParams, Asked]]:
-    """Everything that the study asks: (name, model, what is asked of its engine), models first, then their judges."""
+def work(params: StudyParams, prompts: pd.DataFrame) -> Iterator[tuple[str, ModelParams, Asked, bool]]:
+    """Everything that the study asks: (name, model, what is asked of its engine, whether all of it is), models first.
+
+    A judge on call is asked only what another hands over, which nobody knows beforehand.
+    """
     for name, model in params.models.items():
         requests = [request for _, request in params.requests(name, prompts["prompt"])]
-        yield f"models.{name}", model, lambda _, requests=requests: requests  # type: ignore[misc]
+        yield f"models.{name}", model, lambda _, requests=requests: requests, True  # type: ignore[misc]
     for judge_name, judge in params.judging.judges.items():
         if judge.model is not None:
             for name in params.models:
                 asked = partial(_judge_requests, judge=judge, pairs=_pairs(params, name, prompts))
-                yield f"judging.judges.{judge_name} on {name}", judge.model, asked
+                yield f"judging.judges.{judge_name} on {name}", judge.model, asked, not judge.on_call
 
 
 def _judge_requests(engine: Engine, judge: JudgeParams, pairs: list[tuple[str, str]]) -> list[Request]:
