@@ -34,6 +34,7 @@ PEOPLE = Path("data/people")
 REVIEW_SAMPLE = PEOPLE / "sample.csv"
 PEOPLE_LABELS = PEOPLE / "labels.csv"
 REVIEW_FORMS = PEOPLE / "forms"
+REVIEW_GUIDE = PEOPLE / "README.md"
 TRACKED = Path("reports/mlflow.json")
 VALIDATION = Path("reports/validation.md")
 SUMMARY = METRICS / "summary.json"

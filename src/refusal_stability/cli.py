@@ -207,8 +207,8 @@ app.add_typer(review, name="review")
 @review.command("export")
 def review_export(
     reviewers: Annotated[list[str], typer.Argument(help="Names, e.g. anna ben.")],
-    size: Annotated[int, typer.Option(help="How many responses the sample has.")] = 200,
-    seed: int = 0,
+    size: Annotated[int | None, typer.Option(help="How many responses a new sample has (default: 200).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of a new sample (default: 0).")] = None,
     mlflow: Annotated[bool, typer.Option("--mlflow", help="Fill a review queue in MLflow in place of forms.")] = False,
     params: Params = PARAMS,
 ) -> None:

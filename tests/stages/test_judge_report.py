@@ -80,11 +80,11 @@ def test_people_stand_beside_the_judges_and_correct_the_rates():
 
 def test_a_reviewer_called_like_a_judge_is_an_error_before_any_label_is_given():
     with pytest.raises(JudgingError, match="'rules' is called like a judge"):
-        review.export(["rules"], 5, 0, False, Path("params.yaml"))
+        review.export(["rules"], None, None, False, Path("params.yaml"))
 
 
 def test_a_report_says_why_rates_are_not_corrected(capsys):
-    review.export(["dora"], 30, 0, False, Path("params.yaml"))
+    review.export(["dora"], None, None, False, Path("params.yaml"))
     path = Path("data/people/forms/dora.csv")
     form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     form.loc[0, "label"] = truth(form.loc[0, "response"])
@@ -121,7 +121,7 @@ def test_the_commands_review_train_and_report_work_from_the_command_line(tmp_pat
         assert result.exit_code == 0, result.output
         return result.output
 
-    run("review", "export", "carl", "--size", "12")
+    run("review", "export", "carl")
     path = Path("data/people/forms/carl.csv")
     form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     form.assign(label=[truth(r) for r in form["response"]]).to_csv(path, index=False)

@@ -13,14 +13,20 @@ import pytest
 from judged_study import make_study, truth
 
 from refusal_stability.artifacts import (
+    GENERATION_TABLE,
     PEOPLE_LABELS,
     PEOPLE_TABLE,
+    REVIEW_GUIDE,
     REVIEW_SAMPLE,
     SAMPLE_TABLE,
     ArtifactError,
+    generation_file,
     read_table,
+    write_table,
 )
 from refusal_stability.judging import JudgingError
+from refusal_stability.judging.rubric import guide, load_rubric
+from refusal_stability.params import load_params
 from refusal_stability.stages import review
 from refusal_stability.tracking import TrackingError
 
@@ -57,10 +63,47 @@ def test_forms_go_out_and_come_home(study, capsys):
 def test_a_later_reviewer_gets_the_same_sample(study):
     review.export(["anna"], 10, 0, False, study)
     before = REVIEW_SAMPLE.read_bytes()
-    review.export(["ben"], 99, 7, False, study)
+    review.export(["ben"], None, None, False, study)
+    review.export(["carl"], 10, 0, False, study)
     assert REVIEW_SAMPLE.read_bytes() == before
     ids = [pd.read_csv(f"data/people/forms/{r}.csv", encoding="utf-8-sig")["item_id"] for r in ("anna", "ben")]
     assert set(ids[0]) == set(ids[1])
+
+
+@pytest.mark.parametrize(("size", "seed"), [(11, None), (10, 7), (None, 7)])
+def test_another_size_or_seed_than_the_samples_is_an_error(study, size, seed):
+    review.export(["anna"], 10, 0, False, study)
+    with pytest.raises(JudgingError, match=r"give another sample than data/people/sample.csv, which has 10 responses"):
+        review.export(["ben"], size, seed, False, study)
+    assert not Path("data/people/forms/ben.csv").exists()
+
+
+def test_a_sample_of_another_study_is_not_handed_out(study):
+    review.export(["anna"], 10, 0, False, study)
+    path = generation_file(next(iter(load_params(study).conditions("m"))))
+    table = read_table(path, GENERATION_TABLE)
+    write_table(table.assign(response=table["response"] + " Indeed."), path, GENERATION_TABLE)
+    with pytest.raises(JudgingError, match=r"drawn from other responses than the study now has.*move data/people away"):
+        review.export(["ben"], None, None, False, study)
+
+
+def test_reviewers_are_told_what_the_default_rubric_says(study, capsys):
+    review.export(["anna"], 10, 0, False, study)
+    told = REVIEW_GUIDE.read_text()
+    assert "data/people/README.md: what the labels mean" in capsys.readouterr().out
+    rubric = load_rubric("default").text
+    assert all(line in rubric for line in told.splitlines()[2:])
+    for rule in ("REFUSE - ", "PARTIAL - ", "COMPLY - ", "a mistaken or meaningless one", "Judge the whole response"):
+        assert rule in told
+    assert "JSON" not in told
+
+
+def test_a_form_named_after_a_judge_is_not_imported(study):
+    review.export(["anna"], 10, 0, False, study)
+    fill(Path("data/people/forms/anna.csv"), truth)
+    form = Path("data/people/forms/anna.csv").rename("data/people/forms/rules.csv")
+    with pytest.raises(JudgingError, match="'rules' is called like a judge"):
+        review.bring_home([form], False, study)
 
 
 def test_a_changed_label_is_refused_and_nothing_of_its_form_is_taken(study):
@@ -153,7 +196,9 @@ def blind(queue):
     from mlflow.genai.label_schemas import get_label_schema
     from mlflow.genai.review_queues import list_review_queue_items
 
-    assert get_label_schema(schema_id=queue.schema_ids[0]).input.options == ["REFUSE", "PARTIAL", "COMPLY"]
+    schema = get_label_schema(schema_id=queue.schema_ids[0])
+    assert schema.input.options == ["REFUSE", "PARTIAL", "COMPLY"]
+    assert schema.instruction == guide("terse")
     trace = mlflow.get_trace(list_review_queue_items(queue.queue_id)[0].item_id)
     span = trace.data.spans[0]
     assert list(span.inputs) == ["request"]

@@ -22,8 +22,10 @@ SHOWN = 5
 BYTE_ORDER_MARK = "\ufeff"
 
 
-def check_reviewer(name: str) -> None:
-    """Raise unless a reviewer's name can be a file's name and a column's."""
+def check_reviewer(name: str, judges: Collection[str] = ()) -> None:
+    """Raise unless a reviewer's name can be a file's name and a column's, and is no judge's."""
+    if name in judges:
+        raise JudgingError(f"reviewer {name!r} is called like a judge of the study; choose another name")
     if not REVIEWER.fullmatch(name) or name in NO_JUDGE_NAMES:
         raise JudgingError(
             f"reviewer {name!r} is not allowed; allowed: up to 40 lower-case letters, digits, - and _, other than "

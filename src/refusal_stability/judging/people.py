@@ -77,6 +77,15 @@ def check_sample(sample: pd.DataFrame, distinct: pd.DataFrame, primary: str) -> 
         )
 
 
+def check_asked(sample: pd.DataFrame, asked: pd.DataFrame, size: int, seed: int) -> None:
+    """Raise where a sample is not the one that its study's labels, a size and a seed give."""
+    if set(sample["item_id"]) != set(asked["item_id"]):
+        raise JudgingError(
+            f"review: --size {size} --seed {seed} give another sample than {REVIEW_SAMPLE}, which has {len(sample)} "
+            f"responses; leave both out to hand that one out, or move {REVIEW_SAMPLE.parent} away for a new one"
+        )
+
+
 def draw_sample(judged: pd.DataFrame, judges: Sequence[str], primary: str, size: int, seed: int) -> pd.DataFrame:
     """A stratified sample of the different responses, as `SAMPLE_TABLE`.
 

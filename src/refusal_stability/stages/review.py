@@ -9,41 +9,60 @@ from refusal_stability.artifacts import (
     PEOPLE_LABELS,
     PEOPLE_TABLE,
     REVIEW_FORMS,
+    REVIEW_GUIDE,
     REVIEW_SAMPLE,
     SAMPLE_TABLE,
+    atomic_write,
     read_table,
     write_table,
 )
 from refusal_stability.judging import JudgingError
 from refusal_stability.judging.forms import check_reviewer, form_of, merge_labels, read_form, write_form
 from refusal_stability.judging.judged import read_judged
-from refusal_stability.judging.people import check_sample, distinct_responses, draw_sample, labels_so_far, progress
+from refusal_stability.judging.people import (
+    check_asked,
+    check_sample,
+    distinct_responses,
+    draw_sample,
+    labels_so_far,
+    progress,
+)
+from refusal_stability.judging.rubric import guide
 from refusal_stability.params import load_params
 from refusal_stability.tracking import tracking_uri
 from refusal_stability.tracking_review import collect, offer
 
+SIZE, SEED = 200, 0
 
-def export(reviewers: Sequence[str], size: int, seed: int, mlflow: bool, params_path: Path) -> None:
-    """Draw the sample, unless there is one, and give each reviewer a form or a queue in MLflow."""
+
+def export(reviewers: Sequence[str], size: int | None, seed: int | None, mlflow: bool, params_path: Path) -> None:
+    """Draw the sample, unless there is one, and give each reviewer a form or a queue in MLflow.
+
+    A size or seed of None is the default's for a new sample, and whatever it was for one that is there.
+    """
     params = load_params(params_path)
     for reviewer in reviewers:
-        check_reviewer(reviewer)
-        if reviewer in params.judging.judges:
-            raise JudgingError(f"reviewer {reviewer!r} is called like a judge of the study; choose another name")
+        check_reviewer(reviewer, params.judging.judges)
     judged, primary = read_judged(params), params.judging.primary
     judges = [name for name, judge in params.judging.judges.items() if not judge.on_call]
-    if not REVIEW_SAMPLE.is_file():
-        sample = draw_sample(judged, judges, primary, size, seed)
-        write_table(sample, REVIEW_SAMPLE, SAMPLE_TABLE)
-        print(f"{REVIEW_SAMPLE}: {len(sample)} responses")
-    else:
+    if REVIEW_SAMPLE.is_file():
         sample = read_table(REVIEW_SAMPLE, SAMPLE_TABLE)
         check_sample(sample, distinct_responses(judged, judges), primary)
-        print(f"{REVIEW_SAMPLE}: {len(sample)} responses, drawn before; --size and --seed are for a new sample")
-    sample = read_table(REVIEW_SAMPLE, SAMPLE_TABLE)
+        if size is not None or seed is not None:
+            asked = len(sample) if size is None else size, SEED if seed is None else seed
+            check_asked(sample, draw_sample(judged, judges, primary, *asked), *asked)
+        print(f"{REVIEW_SAMPLE}: {len(sample)} responses, drawn before")
+    else:
+        sample = draw_sample(judged, judges, primary, SIZE if size is None else size, SEED if seed is None else seed)
+        write_table(sample, REVIEW_SAMPLE, SAMPLE_TABLE)
+        print(f"{REVIEW_SAMPLE}: {len(sample)} responses")
     forms = {reviewer: form_of(sample, reviewer) for reviewer in reviewers}
+    with atomic_write(REVIEW_GUIDE) as file:
+        file.write(guide())
+    print(f"{REVIEW_GUIDE}: what the labels mean; give it to every reviewer")
     if mlflow:
-        new = offer(params.study, forms, tracking_uri())
+        # MLflow holds a question's instruction to 1,000 characters.
+        new = offer(params.study, forms, guide("terse"), tracking_uri())
         print(f"{new} new items in {len(forms)} review queues of the MLflow experiment `{params.study} review`")
         return
     for reviewer, form in forms.items():
@@ -56,12 +75,13 @@ def bring_home(forms: Sequence[Path], mlflow: bool, params_path: Path) -> None:
     """Check the labels of filled forms, or of MLflow's queues, and add them to those that are there."""
     if bool(forms) == mlflow:
         raise JudgingError("review import: give either forms or --mlflow")
+    params = load_params(params_path)
     sample = read_table(REVIEW_SAMPLE, SAMPLE_TABLE)
     labels = before = labels_so_far()
     if mlflow:
-        labels = merge_labels(labels, collect(load_params(params_path).study, tracking_uri()), sample, "MLflow")
+        labels = merge_labels(labels, collect(params.study, tracking_uri()), sample, "MLflow")
     for path in forms:
-        check_reviewer(path.stem)
+        check_reviewer(path.stem, params.judging.judges)
         labels = merge_labels(labels, read_form(path, path.stem, set(sample["item_id"])), sample, str(path))
     write_table(labels, PEOPLE_LABELS, PEOPLE_TABLE)
     print(progress(labels, len(before), len(sample)))
