@@ -7,16 +7,16 @@ import pytest
 
 from refusal_stability.spreadsheets import formula_safe
 
-TEXTS = ["=1+1", "+1", "-1", "@a", "\tx", "\rx", "plain", "a=b", ""]
-SAFE = ["'=1+1", "'+1", "'-1", "'@a", "'\tx", "'\rx", "plain", "a=b", ""]
+TEXTS = ["=1+1", "+1", "-1", "@a", "\tx", "\rx", "\n=1", "plain", "a=b", ""]
+SAFE = ["'=1+1", "'+1", "'-1", "'@a", "'\tx", "'\rx", "'\n=1", "plain", "a=b", ""]
 
 
 @pytest.mark.parametrize("dtype", ["object", "string", "category", "string[pyarrow]"])
 def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe_whatever_the_columns_type(dtype: str) -> None:
-    table = pd.DataFrame({"text": pd.Series(TEXTS, dtype=dtype), "number": [-1.5] * 9})
+    table = pd.DataFrame({"text": pd.Series(TEXTS, dtype=dtype), "number": [-1.5] * 10})
     shown = formula_safe(table)
     assert list(shown["text"]) == SAFE
-    assert list(shown["number"]) == [-1.5] * 9
+    assert list(shown["number"]) == [-1.5] * 10
     assert list(table["text"]) == TEXTS
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Tabs and line breaks too: a program that trims a cell runs what is behind them.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def safe_text(text: str) -> str:

@@ -37,13 +37,27 @@ def test_a_form_is_blind_and_each_reviewer_has_an_order_of_their_own():
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+cmd", "-2", "@SUM(A1)", "\tx", '=HYPERLINK("http://x")', "a\n=b", "a\rb", "Fine\r=1+1", "NA", ""]
+    "text",
+    [
+        "=1+1",
+        "+cmd",
+        "-2",
+        "@SUM(A1)",
+        "\tx",
+        '=HYPERLINK("http://x")',
+        "a\n=b",
+        "a\rb",
+        "Fine\r=1+1",
+        "\n=1+1",
+        "NA",
+        "",
+    ],
 )
 def test_no_cell_of_a_form_is_a_formula_and_ids_and_labels_come_back(tmp_path, text):
     form = form_of(sample(text), "anna")
     write_form(form.assign(label="REFUSE", note="fine, thanks"), tmp_path / "anna.csv")
     raw = pd.read_csv(tmp_path / "anna.csv", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    assert not raw["response"].str.match(r"[=+\-@\t\r]").any()
+    assert not raw["response"].str.match(r"[=+\-@\t\r\n]").any()
     assert raw["response"].iloc[0].lstrip("'") == text
     assert read_form(tmp_path / "anna.csv", "anna").to_dict("records") == [
         {"item_id": "i0", "reviewer": "anna", "label": "REFUSE", "note": "fine, thanks"}
