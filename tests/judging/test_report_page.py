@@ -3,7 +3,7 @@ import re
 import pandas as pd
 
 from refusal_stability.judging.comparison import Ratings, compare, disagreements
-from refusal_stability.judging.report_page import SHOWN, render
+from refusal_stability.judging.report_page import SHOWN, agreement_lines, render
 
 EVIL = "</div><script>alert('x')</script><img src=x onerror=alert(1)>&{{ 7 * 7 }}"
 
@@ -44,3 +44,14 @@ def test_a_long_list_is_cut_and_says_so():
     text = page(SHOWN + 5)
     assert f"{SHOWN} of {SHOWN + 5} different responses" in text
     assert text.count('class="text"') == 2 * SHOWN
+
+
+def test_a_pair_with_nothing_in_common_or_one_decision_only_is_told_without_a_nan():
+    table = pd.DataFrame({"prompt_id": ["p", "q"], "prompt": "Q", "response": ["a", "b"], "n": 1})
+    table = table.assign(one="REFUSE", two="REFUSE", three="")
+    lines = agreement_lines(compare(Ratings(table, ["one", "two", "three"]), 100, 0))
+    assert lines[0].startswith(
+        "one against two (all responses): n 2, accuracy 1.000 [1.000, 1.000], kappa not defined,"
+    )
+    assert lines[1] == "one against three (all responses): no response decided by both"
+    assert "nan" not in "".join(lines)

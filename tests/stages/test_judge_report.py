@@ -5,10 +5,18 @@ import pytest
 from judged_study import EVIL, make_study, truth
 from typer.testing import CliRunner
 
-from refusal_stability.artifacts import JUDGE_REPORT, JUDGE_REPORT_TABLES, PEOPLE_LABELS, read_table
+from refusal_stability.artifacts import (
+    JUDGE_REPORT,
+    JUDGE_REPORT_TABLES,
+    LABEL_TABLE,
+    PEOPLE_LABELS,
+    label_file,
+    read_table,
+)
 from refusal_stability.cli import app
 from refusal_stability.judging import JudgingError
-from refusal_stability.stages import judge_report, review, train_judge
+from refusal_stability.params import load_params
+from refusal_stability.stages import judge, judge_report, review, train_judge
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +105,13 @@ def test_a_report_says_why_rates_are_not_corrected(capsys):
 
 
 @pytest.mark.parametrize(
-    ("judge", "said"),
+    ("name", "said"),
     [("old", "kind `recorded` decides the study's own responses only"), ("nobody", "'nobody' is no judge of")],
 )
-def test_a_judge_that_cannot_decide_a_table_is_named(tmp_path, judge, said):
+def test_a_judge_that_cannot_decide_a_table_is_named(tmp_path, name, said):
     labelled_csv(tmp_path / "people.csv")
     with pytest.raises(JudgingError, match=said):
-        judge_report.of_table(tmp_path / "people.csv", {}, [judge], Path("params.yaml"))
+        judge_report.of_table(tmp_path / "people.csv", {}, [name], Path("params.yaml"))
 
 
 def test_a_table_without_a_label_is_an_error(tmp_path):
@@ -174,10 +182,55 @@ def test_a_judge_is_trained_from_the_labels_of_a_judge_of_the_study(capsys):
     assert pairs == [["rules", "cheap"], ["rules", "people"], ["cheap", "people"]]
 
 
-@pytest.mark.parametrize(("table", "judge"), [(None, None), (Path("people.csv"), "rules")])
-def test_training_needs_one_source_of_labels(table, judge):
+def escalating(judges):
+    """The study with a judge trained on the recorded labels, one in five of which errs, and what it hands over to."""
+    train_judge.run(Path("models/judges/unsure.json"), None, {}, "old", 0, Path("params.yaml"))
+    text = Path("params.yaml").read_text().replace("primary: rules", "primary: unsure")
+    Path("unsure.yaml").write_text(text.replace("    old:", judges + "    old:"))
+    return Path("unsure.yaml")
+
+
+def labels_of(judge_name, model="m"):
+    conditions = load_params(Path("params.yaml")).conditions(model)
+    tables = pd.concat([read_table(label_file(c), LABEL_TABLE) for c in conditions], ignore_index=True)
+    return tables[tables["judge"] == judge_name].reset_index(drop=True)
+
+
+def test_what_a_trained_judge_is_unsure_of_is_decided_by_the_judge_on_call_in_the_label_files(capsys):
+    params = escalating(
+        "    unsure: {kind: trained, path: models/judges/unsure.json,"
+        " settings: {escalate_below: 0.8, escalate_to: second}}\n"
+        "    second: {kind: rules, on_call: true}\n"
+    )
+    try:
+        judge.run("m", params)
+        unsure, rules = labels_of("unsure"), labels_of("rules")
+        handed = unsure["reasoning"].str.startswith("handed over (")
+        assert 0 < handed.sum() < len(unsure)
+        assert labels_of("second").empty
+        assert unsure["label"][handed].tolist() == rules["label"][handed].tolist()
+        chances = unsure["reasoning"].str.findall(r"(?:REFUSE|PARTIAL|COMPLY) (\d\.\d\d)")
+        tops = chances.map(lambda found: max(map(float, found)))
+        assert tops[handed].max() <= 0.8 <= tops[~handed].min()
+        assert "m, judge unsure: " in capsys.readouterr().out
+    finally:
+        judge.run("m", Path("params.yaml"))
+
+
+def test_a_judge_that_cannot_take_over_is_named_with_its_key():
+    params = escalating(
+        "    unsure: {kind: trained, path: models/judges/unsure.json,"
+        " settings: {escalate_below: 1.0, escalate_to: theirs}}\n"
+        "    theirs: {kind: recorded, path: old.csv, on_call: true, settings: {layout: table, models: {n: N}}}\n"
+    )
+    with pytest.raises(JudgingError, match=r"judging\.judges\.unsure\.settings\.escalate_to: .* no labels of m;"):
+        judge.run("m", params)
+
+
+@pytest.mark.parametrize(("table", "labeller"), [(None, None), (Path("people.csv"), "rules")])
+def test_training_needs_one_source_of_labels(table, labeller):
     with pytest.raises(JudgingError, match="either --table"):
-        train_judge.run(Path("x.json"), table, {}, judge, 0, Path("params.yaml"))
+        train_judge.run(Path("x.json"), table, {}, labeller, 0, Path("params.yaml"))
 
 
 def test_training_from_a_judge_without_labels_names_it():

@@ -77,9 +77,8 @@ def open_judge(
             return open_judge(other, (panel or {})[other], f"{where}.settings.escalate_to", panel, store)
 
         classifier = load_classifier(Path(params.path or ""))
-        return TrainedJudge(
-            classifier, params.repeats, settings.escalate_below, second if settings.escalate_to else None
-        )
+        handed_to = second if settings.escalate_to else None
+        return TrainedJudge(classifier, params.repeats, settings.escalate_below, handed_to, where)
     raise JudgingError(
         f"{where}.kind: {params.kind!r} is not a judge that can be opened; one of {', '.join(JUDGE_KINDS)}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,8 @@ def agreement_lines(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[s
     """A line a pair of raters, for the terminal."""
 
     def told(row: Mapping[str, Any], name: str) -> str:
+        if math.isnan(row[name]):
+            return "not defined"
         return f"{row[name]:.3f} [{row[name + '_low']:.3f}, {row[name + '_high']:.3f}]"
 
     macro = {

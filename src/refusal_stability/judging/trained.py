@@ -120,6 +120,7 @@ class TrainedJudge:
     repeats : equal repeats, except where the other judge's differ.
     escalate_below : a response whose top probability is under this is handed over; 0 hands nothing over.
     second : opens the other judge, once, when there is something to hand over.
+    where : the judge's key in params.yaml, for error messages.
     """
 
     def __init__(
@@ -128,11 +129,13 @@ class TrainedJudge:
         repeats: int = 1,
         escalate_below: float = 0.0,
         second: Callable[[], Judge] | None = None,
+        where: str = "judging.judges",
     ) -> None:
         self.classifier = classifier
         self.repeats = repeats
         self.escalate_below = escalate_below
         self._second = second
+        self._where = where
 
     def knows(self, model: str) -> bool:
         """Any model's responses can be judged."""
@@ -174,8 +177,8 @@ class TrainedJudge:
             model = responses[0].condition.model
             if not other.knows(model):
                 raise JudgingError(
-                    f"settings.escalate_to: that judge has no labels of {model}; give them in its settings.models, or "
-                    "hand over to a judge that knows every model"
+                    f"{self._where}.settings.escalate_to: that judge has no labels of {model}; give them in its "
+                    "settings.models, or hand over to a judge that knows every model"
                 )
             return other.judge(responses)
         finally:
