@@ -194,6 +194,8 @@ def judge_report(
     from refusal_stability.stages import judge_report as stage
 
     if table is None:
+        if judge:
+            raise typer.BadParameter("goes with --table; all judges of a study are compared", param_hint="--judge")
         stage.of_study(params)
     else:
         columns = {"prompt": prompt_column, "response": response_column, "label": label_column}

@@ -106,12 +106,28 @@ def test_a_report_says_why_rates_are_not_corrected(capsys):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("old", "kind `recorded` decides the study's own responses only"), ("nobody", "'nobody' is no judge of")],
+    [
+        ("old", "kind `recorded` decides the study's own responses only"),
+        ("nobody", "'nobody' is no judge of"),
+        ("majority", "no panel whose majority"),
+    ],
 )
 def test_a_judge_that_cannot_decide_a_table_is_named(tmp_path, name, said):
     labelled_csv(tmp_path / "people.csv")
     with pytest.raises(JudgingError, match=said):
         judge_report.of_table(tmp_path / "people.csv", {}, [name], Path("params.yaml"))
+
+
+def test_judges_are_chosen_for_a_table_only():
+    result = CliRunner().invoke(app, ["judge-report", "--judge", "rules"])
+    assert result.exit_code == 2
+    assert "goes with --table" in result.output
+
+
+def test_a_table_of_another_encoding_says_how_to_save_it(tmp_path):
+    (tmp_path / "people.csv").write_bytes("prompt,response,label\nHow?,café,REFUSE\n".encode("cp1252"))
+    with pytest.raises(JudgingError, match=r"people.csv: not UTF-8 text .*save it anew as 'CSV UTF-8'"):
+        judge_report.of_table(tmp_path / "people.csv", {}, ["rules"], Path("params.yaml"))
 
 
 def test_a_table_without_a_label_is_an_error(tmp_path):

@@ -50,6 +50,10 @@ def test_forms_go_out_and_come_home(study, capsys):
     anna, ben = Path("data/people/forms/anna.csv"), Path("data/people/forms/ben.csv")
     fill(anna, truth)
     fill(ben, lambda response: "")
+    fill(anna, lambda response: "")
+    review.bring_home([anna], False, study)
+    assert "0 new labels; nobody has labelled an item yet" in capsys.readouterr().out
+    fill(anna, truth)
     review.bring_home([anna, ben], False, study)
     labels = read_table(PEOPLE_LABELS, PEOPLE_TABLE)
     assert set(labels["reviewer"]) == {"anna"}

@@ -72,7 +72,9 @@ def read_labelled(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
         raise JudgingError(f"{path}: no such file; give a CSV of labelled responses")
     try:
         found = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise JudgingError(f"{path}: not UTF-8 text (byte {error.start}); save it anew as 'CSV UTF-8'") from error
+    except ValueError as error:
         raise JudgingError(f"{path}: not readable as CSV: {' '.join(str(error).split())[:200]}") from error
     names = {name: columns.get(name, name) for name in ("prompt", "response", "label")}
     absent = [name for name in names.values() if name not in found.columns]

@@ -153,7 +153,7 @@ def progress(labels: pd.DataFrame, before: int, items: int) -> str:
     """How many labels are new, and how many of the sample's items each reviewer has labelled."""
     given = labels.groupby("reviewer").size()
     told = ", ".join(f"{reviewer} {n} of {items}" for reviewer, n in given.items())
-    return f"{PEOPLE_LABELS}: {len(labels) - before} new labels; {told}"
+    return f"{PEOPLE_LABELS}: {len(labels) - before} new labels; {told or 'nobody has labelled an item yet'}"
 
 
 def read_people() -> People | None:

@@ -14,7 +14,7 @@ from refusal_stability.judging.comparison import Ratings, compare, disagreements
 from refusal_stability.judging.judged import judge_table, read_judged, read_labelled
 from refusal_stability.judging.people import against_table, correct, of_judged, read_people, uncorrectable
 from refusal_stability.judging.report_page import agreement_lines, render
-from refusal_stability.params import JudgeParams, load_params
+from refusal_stability.params import MAJORITY, JudgeParams, load_params
 
 
 def of_study(params_path: Path) -> None:
@@ -37,6 +37,8 @@ def of_table(table: Path, columns: Mapping[str, str], judges: Sequence[str], par
     if params_path.is_file():
         known |= load_params(params_path).judging.judges
     for name in judges:
+        if name == MAJORITY:
+            raise JudgingError("judge-report: a table has no panel whose majority could be taken; name its judges")
         if name not in known:
             raise JudgingError(f"judge-report: {name!r} is no judge of {params_path}; one of {', '.join(known)}")
     labelled = judge_table(
