@@ -86,6 +86,15 @@ def test_a_row_that_was_torn_apart_is_named_although_it_has_no_label(tmp_path):
         read_form(tmp_path / "anna.csv", "anna", {"i0", "i1"})
 
 
+def test_rows_of_empty_cells_that_a_spreadsheet_adds_are_no_items(tmp_path):
+    form = tmp_path / "anna.csv"
+    form.write_text("item_id,prompt,response,label,note\n,,,,\nr1,p,r,COMPLY,\n , ,,,\n")
+    assert read_form(form, "anna", {"r1"})["item_id"].tolist() == ["r1"]
+    form.write_text("item_id,prompt,response,label,note\n,,,,\nr1,p,r,COMPLY,\n,p,,,\n")
+    with pytest.raises(JudgingError, match="row 4: item_id '' is not in the review sample"):
+        read_form(form, "anna", {"r1"})
+
+
 def test_rows_that_are_not_labelled_yet_are_left_out(tmp_path):
     form = form_of(sample("a", "b"), "anna")
     form.loc[0, "label"] = " refuse "

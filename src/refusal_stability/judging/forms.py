@@ -88,11 +88,13 @@ def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -
     absent = [name for name in ("item_id", "label") if name not in found.columns]
     if absent:
         raise JudgingError(f"{path}: no column {', '.join(absent)}; a form has {', '.join(COLUMNS)}")
+    # Spreadsheets write rows of empty cells below the last one that was touched.
+    found = found[found.apply(lambda column: column.str.strip() != "").any(axis=1)]
     ids = found["item_id"].str.strip()
-    if items is not None and not ids.isin(list(items)).all():
-        row = int((~ids.isin(list(items))).to_numpy().argmax())
+    if items is not None and not (known := ids.isin(list(items))).all():
+        row = int(known.idxmin())
         raise JudgingError(
-            f"{path}: row {row + 2}: item_id {ids.iloc[row][:40]!r} is not in the review sample; take the form of this "
+            f"{path}: row {row + 2}: item_id {ids[row][:40]!r} is not in the review sample; take the form of this "
             "sample, and leave its ids and rows as they are"
         )
     note = found["note"] if "note" in found.columns else ""
