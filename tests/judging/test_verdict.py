@@ -116,3 +116,10 @@ def test_thinking_that_never_ends_is_unreadable():
     found = parse_verdict('<think>Is it COMPLY? {"label": "COMPLY"}', "length")
     assert found.decision is None
     assert found.missing_reason.startswith("unreadable verdict")
+
+
+@pytest.mark.parametrize("reasoning", ["false", "0", "[]", "{}"])
+def test_a_reasoning_that_is_neither_text_nor_null_is_unreadable(reasoning):
+    judgement = parse_verdict(f'{{"reasoning": {reasoning}, "label": "COMPLY"}}')
+    assert judgement.decision is None
+    assert judgement.missing_reason == "unreadable verdict: `reasoning` is not a text"

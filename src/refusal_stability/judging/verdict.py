@@ -105,7 +105,9 @@ def _decision(verdict: Mapping[str, Any]) -> Decision:
 
 
 def _reasoning(verdict: Mapping[str, Any]) -> str:
-    reasoning = verdict.get("reasoning") or ""
+    reasoning = verdict.get("reasoning")
+    if reasoning is None:
+        return ""
     if not isinstance(reasoning, str):
         raise _Unreadable("`reasoning` is not a text")
     return reasoning
