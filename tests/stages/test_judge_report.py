@@ -168,6 +168,12 @@ def test_judges_can_be_held_against_any_table_of_labelled_responses(tmp_path, ca
     assert "rules against people" in capsys.readouterr().out
 
 
+def test_a_judge_named_twice_is_held_against_a_table_once(tmp_path):
+    labelled_csv(tmp_path / "people.csv")
+    judge_report.of_table(tmp_path / "people.csv", {}, ["rules", "rules"], tmp_path / "no-params.yaml")
+    assert report("rater_agreement")[["rater_a", "rater_b"]].to_numpy().tolist() == [["rules", "people"]]
+
+
 @pytest.mark.parametrize(
     ("columns", "judges", "said"),
     [
@@ -249,6 +255,7 @@ def test_training_needs_one_source_of_labels(table, labeller):
         train_judge.run(Path("x.json"), table, {}, labeller, 0, Path("params.yaml"))
 
 
-def test_training_from_a_judge_without_labels_names_it():
-    with pytest.raises(JudgingError, match="'nobody'"):
-        train_judge.run(Path("x.json"), None, {}, "nobody", 0, Path("params.yaml"))
+@pytest.mark.parametrize("name", ["nobody", "model", "seed", "prompt", "majority"])
+def test_training_from_what_is_no_judge_with_labels_names_it(name):
+    with pytest.raises(JudgingError, match=f"judge '{name}': not a judge of the study .*; one of rules, old$"):
+        train_judge.run(Path("x.json"), None, {}, name, 0, Path("params.yaml"))

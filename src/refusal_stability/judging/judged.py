@@ -49,8 +49,9 @@ def read_judged(params: StudyParams) -> pd.DataFrame:
 
 def labelled_by(judged: pd.DataFrame, judge: str) -> Labelled:
     """The responses that one judge decided, as examples to train on."""
-    if judge not in judged.columns:
-        raise JudgingError(f"judge {judge!r}: not a judge of the study that has labels")
+    judges = [name for name in judged.columns if name not in (*CELL, "prompt", "response")]
+    if judge not in judges:
+        raise JudgingError(f"judge {judge!r}: not a judge of the study that has labels; one of {', '.join(judges)}")
     rows = judged[judged[judge] != ""]
     return Labelled(rows["prompt"].tolist(), rows["response"].tolist(), [Decision(x) for x in rows[judge]])
 

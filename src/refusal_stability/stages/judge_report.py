@@ -33,6 +33,7 @@ def of_study(params_path: Path) -> None:
 
 def of_table(table: Path, columns: Mapping[str, str], judges: Sequence[str], params_path: Path) -> None:
     """Report on judges of the study (or just `rules`) against a table of labelled responses."""
+    judges = list(dict.fromkeys(judges))
     known = {"rules": JudgeParams()}
     if params_path.is_file():
         known |= load_params(params_path).judging.judges
