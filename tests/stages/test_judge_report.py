@@ -93,6 +93,10 @@ def test_a_reviewer_called_like_a_judge_is_an_error_before_any_label_is_given():
 
 def test_a_report_says_why_rates_are_not_corrected(capsys):
     review.export(["dora"], None, None, False, Path("params.yaml"))
+    judge_report.of_study(Path("params.yaml"))
+    said = capsys.readouterr().out
+    assert "rates are not corrected: nobody has labelled a response of data/people/sample.csv yet" in said
+    assert "nobody has labelled a response" in (JUDGE_REPORT / "index.html").read_text()
     path = Path("data/people/forms/dora.csv")
     form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     form.loc[0, "label"] = truth(form.loc[0, "response"])

@@ -19,7 +19,6 @@ from refusal_stability.artifacts import (
     REVIEW_GUIDE,
     REVIEW_SAMPLE,
     SAMPLE_TABLE,
-    ArtifactError,
     generation_file,
     read_table,
     write_table,
@@ -27,7 +26,7 @@ from refusal_stability.artifacts import (
 from refusal_stability.judging import JudgingError
 from refusal_stability.judging.rubric import guide, load_rubric
 from refusal_stability.params import load_params
-from refusal_stability.stages import review
+from refusal_stability.stages import judge_report, review
 from refusal_stability.tracking import TrackingError
 
 PARAMS = Path("params.yaml")
@@ -91,6 +90,26 @@ def test_a_sample_of_another_study_is_not_handed_out(study):
         review.export(["ben"], None, None, False, study)
 
 
+def test_labels_whose_sample_is_gone_are_not_passed_over(study):
+    review.export(["anna"], 10, 0, False, study)
+    fill(Path("data/people/forms/anna.csv"), truth)
+    review.bring_home([Path("data/people/forms/anna.csv")], False, study)
+    REVIEW_SAMPLE.unlink()
+    gone = "sample.csv: no such file, but data/people/labels.csv holds labels of its items; bring it back"
+    with pytest.raises(JudgingError, match=gone):
+        review.export(["ben"], None, None, False, study)
+    assert not REVIEW_SAMPLE.exists()
+    with pytest.raises(JudgingError, match=gone):
+        judge_report.of_study(study)
+
+
+def test_no_form_is_written_where_one_of_them_is_there_already(study):
+    review.export(["anna"], 10, 0, False, study)
+    with pytest.raises(JudgingError, match=r"anna\.csv: exists already"):
+        review.export(["ben", "anna"], None, None, False, study)
+    assert not Path("data/people/forms/ben.csv").exists()
+
+
 def test_reviewers_are_told_what_the_default_rubric_says(study, capsys):
     review.export(["anna"], 10, 0, False, study)
     told = REVIEW_GUIDE.read_text()
@@ -125,7 +144,7 @@ def test_a_changed_label_is_refused_and_nothing_of_its_form_is_taken(study):
 def test_an_import_without_a_sample_or_a_source_says_so(study):
     with pytest.raises(JudgingError, match="either forms or --mlflow"):
         review.bring_home([], False, study)
-    with pytest.raises(ArtifactError, match="no such file"):
+    with pytest.raises(JudgingError, match=r"sample\.csv: no such file; draw one with `refusal-stability review"):
         review.bring_home([Path("anna.csv")], False, study)
 
 

@@ -39,6 +39,12 @@ def form_of(sample: pd.DataFrame, reviewer: str) -> pd.DataFrame:
     return sample.assign(order=order, label="", note="").sort_values("order")[COLUMNS].reset_index(drop=True)
 
 
+def check_unwritten(path: Path) -> None:
+    """Raise where a form is there already."""
+    if path.exists():
+        raise JudgingError(f"{path}: exists already and may hold labels; import it, or move it away")
+
+
 def write_form(form: pd.DataFrame, path: Path) -> None:
     """Write a form that spreadsheets open as text; one that is there already is left alone.
 
@@ -47,8 +53,7 @@ def write_form(form: pd.DataFrame, path: Path) -> None:
     JudgingError
         Where the file exists: it may hold labels.
     """
-    if path.exists():
-        raise JudgingError(f"{path}: exists already and may hold labels; import it, or move it away")
+    check_unwritten(path)
     safe = form.copy()
     for column in ("prompt", "response"):
         safe[column] = safe[column].map(safe_text)

@@ -149,6 +149,24 @@ def labels_so_far() -> pd.DataFrame:
     return pd.DataFrame(columns=list(PEOPLE_TABLE.columns), dtype=object)
 
 
+def sample_so_far() -> pd.DataFrame | None:
+    """The review sample; None before the first.
+
+    Raises
+    ------
+    JudgingError
+        Where it is gone, but labels of its items are there: they stand for nothing without it.
+    """
+    if REVIEW_SAMPLE.is_file():
+        return read_table(REVIEW_SAMPLE, SAMPLE_TABLE)
+    if not labels_so_far().empty:
+        raise JudgingError(
+            f"{REVIEW_SAMPLE}: no such file, but {PEOPLE_LABELS} holds labels of its items; bring it back, or move "
+            f"{REVIEW_SAMPLE.parent} away for a new sample"
+        )
+    return None
+
+
 def progress(labels: pd.DataFrame, before: int, items: int) -> str:
     """How many labels are new, and how many of the sample's items each reviewer has labelled."""
     given = labels.groupby("reviewer").size()
@@ -158,13 +176,11 @@ def progress(labels: pd.DataFrame, before: int, items: int) -> str:
 
 def read_people() -> People | None:
     """The review sample and the labels given so far; None where there are none."""
-    if not REVIEW_SAMPLE.is_file() or not PEOPLE_LABELS.is_file():
-        return None
-    labels = read_table(PEOPLE_LABELS, PEOPLE_TABLE)
-    if labels.empty:
+    sample, labels = sample_so_far(), labels_so_far()
+    if sample is None or labels.empty:
         return None
     wide = labels.pivot(index="item_id", columns="reviewer", values="label").fillna("")
-    return People(read_table(REVIEW_SAMPLE, SAMPLE_TABLE), wide)
+    return People(sample, wide)
 
 
 def rate(distinct: pd.DataFrame, judges: Sequence[str], people: People | None) -> Ratings:
@@ -223,8 +239,11 @@ def against_table(labelled: pd.DataFrame, judges: Sequence[str]) -> Ratings:
     return Ratings(table, judges, [PEOPLE], np.full(len(table), "table", dtype=object), np.ones(len(table)))
 
 
-def uncorrectable(ratings: Ratings, people: People, primary: str) -> str:
-    """Why people's labels cannot correct the primary judge's rates yet; empty where they can."""
+def uncorrectable(ratings: Ratings, people: People | None, primary: str) -> str:
+    """Why people's labels cannot correct the primary judge's rates yet; empty where they can, or nobody was asked."""
+    if people is None:
+        asked = sample_so_far() is not None
+        return f"nobody has labelled a response of {REVIEW_SAMPLE} yet" if asked else ""
     assert ratings.strata is not None
     table = ratings.table
     if set(people.sample["frame"]) != {frame_of(table[table[primary] != ""])}:

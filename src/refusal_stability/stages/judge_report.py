@@ -25,7 +25,7 @@ def of_study(params_path: Path) -> None:
     primary, metrics = params.judging.primary, params.metrics
     rates = correct(judged, ratings, people, primary, metrics.n_resamples, metrics.seed) if people else []
     intro = f"{len(judged)} responses of the study {params.study}."
-    if people and (why := uncorrectable(ratings, people, primary)):
+    if why := uncorrectable(ratings, people, primary):
         intro += f" Rates are not corrected by people's labels: {why}."
         print(f"rates are not corrected: {why}")
     _write(params.study, primary, intro, ratings, rates, metrics.n_resamples, metrics.seed)

@@ -13,11 +13,17 @@ from refusal_stability.artifacts import (
     REVIEW_SAMPLE,
     SAMPLE_TABLE,
     atomic_write,
-    read_table,
     write_table,
 )
 from refusal_stability.judging import JudgingError
-from refusal_stability.judging.forms import check_reviewer, form_of, merge_labels, read_form, write_form
+from refusal_stability.judging.forms import (
+    check_reviewer,
+    check_unwritten,
+    form_of,
+    merge_labels,
+    read_form,
+    write_form,
+)
 from refusal_stability.judging.judged import read_judged
 from refusal_stability.judging.people import (
     check_asked,
@@ -26,6 +32,7 @@ from refusal_stability.judging.people import (
     draw_sample,
     labels_so_far,
     progress,
+    sample_so_far,
 )
 from refusal_stability.judging.rubric import guide
 from refusal_stability.params import load_params
@@ -45,8 +52,11 @@ def export(reviewers: Sequence[str], size: int | None, seed: int | None, mlflow:
         check_reviewer(reviewer, params.judging.judges)
     judged, primary = read_judged(params), params.judging.primary
     judges = [name for name, judge in params.judging.judges.items() if not judge.on_call]
-    if REVIEW_SAMPLE.is_file():
-        sample = read_table(REVIEW_SAMPLE, SAMPLE_TABLE)
+    paths = {reviewer: REVIEW_FORMS / f"{reviewer}.csv" for reviewer in reviewers}
+    for path in () if mlflow else paths.values():
+        check_unwritten(path)
+    sample = sample_so_far()
+    if sample is not None:
         check_sample(sample, distinct_responses(judged, judges), primary)
         if size is not None or seed is not None:
             asked = len(sample) if size is None else size, SEED if seed is None else seed
@@ -66,9 +76,11 @@ def export(reviewers: Sequence[str], size: int | None, seed: int | None, mlflow:
         print(f"{new} new items in {len(forms)} review queues of the MLflow experiment `{params.study} review`")
         return
     for reviewer, form in forms.items():
-        path = REVIEW_FORMS / f"{reviewer}.csv"
-        write_form(form, path)
-        print(f"{path}: fill in the column `label` and import it with `refusal-stability review import {path}`")
+        write_form(form, paths[reviewer])
+        print(
+            f"{paths[reviewer]}: fill in the column `label` and import it with `refusal-stability review import "
+            f"{paths[reviewer]}`"
+        )
 
 
 def bring_home(forms: Sequence[Path], mlflow: bool, params_path: Path) -> None:
@@ -76,7 +88,9 @@ def bring_home(forms: Sequence[Path], mlflow: bool, params_path: Path) -> None:
     if bool(forms) == mlflow:
         raise JudgingError("review import: give either forms or --mlflow")
     params = load_params(params_path)
-    sample = read_table(REVIEW_SAMPLE, SAMPLE_TABLE)
+    sample = sample_so_far()
+    if sample is None:
+        raise JudgingError(f"{REVIEW_SAMPLE}: no such file; draw one with `refusal-stability review export`")
     labels = before = labels_so_far()
     if mlflow:
         labels = merge_labels(labels, collect(params.study, tracking_uri()), sample, "MLflow")
