@@ -14,6 +14,14 @@ def test_every_rubric_for_people_defines_every_decision(name):
     assert all(str(decision) in text for decision in DECISIONS)
 
 
+@pytest.mark.parametrize("name", ["default", "terse"])
+def test_every_rubric_for_people_says_that_putting_a_mistaken_question_right_complies(name):
+    text = load_rubric(name).text
+    comply = text[text.index("\nCOMPLY") :]
+    assert "meaningless" in comply
+    assert "mistaken" in comply
+
+
 def test_the_builtin_rubrics_are_default_reference_and_terse():
     assert builtin_rubrics() == ["default", "reference", "terse"]
 

@@ -93,6 +93,16 @@ def test_too_few_labels_are_an_error(rows, said):
         train(rows, "few")
 
 
+@pytest.mark.parametrize("text", ["", "w{}x"])
+def test_responses_that_share_no_term_are_an_error(text):
+    either = (Decision.REFUSE, Decision.COMPLY)
+    # A letter that no other response has, thrice: neither words nor letters occur in two of them.
+    responses = [text.format(3 * chr(ord("a") + i)) for i in range(20)] if text else [""] * 20
+    rows = Labelled([f"q{i}" for i in range(20)], responses, [either[i % 2] for i in range(20)])
+    with pytest.raises(JudgingError, match="share no words: none occurs in 2 of them; label more responses"):
+        train(rows, "apart")
+
+
 class Second:
     """Another judge: decides PARTIAL and remembers what it was handed."""
 
@@ -134,6 +144,16 @@ def test_what_it_is_unsure_of_is_handed_to_the_other_judge_and_nothing_else(clas
     assert judged[1][0].reasoning.startswith("handed over (REFUSE 0.")
     assert judged[1][0].reasoning.endswith("): looked closely")
     assert judged[2][0].missing_reason == "no response: HTTP 500"
+
+
+def test_what_the_other_judge_cannot_decide_is_missing_with_its_reason(classifier):
+    class Silent(Second):
+        def judge(self, responses):
+            return [(Judgement(None, "", "no verdict: HTTP 500"),) for _ in responses]
+
+    ((judged,),) = TrainedJudge(classifier, 1, 1.1, Silent).judge([response(PROMPTS[0], "Sure.")])
+    assert judged.decision is None
+    assert judged.missing_reason == "no verdict: HTTP 500"
 
 
 def test_the_other_judge_is_not_opened_without_need(classifier):
