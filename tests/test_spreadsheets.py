@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pandas as pd
 import pytest
 
-from refusal_stability.spreadsheets import formula_safe
+from refusal_stability.spreadsheets import csv_text, formula_safe
 
 TEXTS = ["=1+1", "+1", "-1", "@a", "\tx", "\rx", "\n=1", "plain", "a=b", ""]
 SAFE = ["'=1+1", "'+1", "'-1", "'@a", "'\tx", "'\rx", "'\n=1", "plain", "a=b", ""]
@@ -32,3 +35,10 @@ def test_what_is_no_text_stays_as_it_is() -> None:
 def test_a_category_that_is_there_with_its_apostrophe_already_is_not_lost() -> None:
     table = pd.DataFrame({"text": pd.Series(["=a", "'=a"], dtype="category")})
     assert list(formula_safe(table)["text"]) == ["'=a", "'=a"]
+
+
+@pytest.mark.parametrize("text", ["Fine\r=1+1", "a\rb", 'he said "no",\r\nthen stopped', "a\n=b"])
+def test_no_text_ends_its_row_early(text: str) -> None:
+    written = csv_text(pd.DataFrame({"id": ["x", "y"], "text": [text, "plain"], "number": [1.5, 2.0]}))
+    rows = list(csv.reader(io.StringIO(written, newline="")))
+    assert rows == [["id", "text", "number"], ["x", text, "1.5"], ["y", "plain", "2.0"]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
 
@@ -23,3 +25,11 @@ def formula_safe(table: pd.DataFrame) -> pd.DataFrame:
         values = [safe_text(value) if isinstance(value, str) else value for value in column]
         shown[name] = pd.Series(values, index=table.index, dtype=object)
     return shown
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """A table as the CSV of a file that people open: no text in it is a formula, and none ends its row early.
+
+    Texts are quoted, all of them: pandas leaves a lone carriage return bare, which readers take for the end of a row.
+    """
+    return formula_safe(table).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)

@@ -15,7 +15,7 @@ from refusal_stability.explorer.links import LOWEST, Known, View
 from refusal_stability.figures.cast import Series
 from refusal_stability.params import PARAMS_FILE, StudyParams
 from refusal_stability.records import NO_INTERVENTION, Condition, StudyError
-from refusal_stability.spreadsheets import formula_safe
+from refusal_stability.spreadsheets import csv_text
 
 Decisions = Mapping[Condition, views.Decided]
 HERE = Path(__file__).parent
@@ -124,7 +124,7 @@ def prompt_list(table: pd.DataFrame, rows: pd.DataFrame, order: str) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "Download this list as CSV",
-            lambda: formula_safe(rows.drop(columns="position")).to_csv(index=False).encode(),
+            lambda: csv_text(rows.drop(columns="position")).encode(),
             file_name="prompts.csv",
             mime="text/csv",
             on_click="ignore",

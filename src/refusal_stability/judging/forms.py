@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -14,7 +13,7 @@ from refusal_stability.judging import JudgingError
 from refusal_stability.judging.comparison import LABELS
 from refusal_stability.params import NO_JUDGE_NAMES
 from refusal_stability.records import content_hash
-from refusal_stability.spreadsheets import safe_text
+from refusal_stability.spreadsheets import csv_text
 
 COLUMNS = ["item_id", "prompt", "response", "label", "note"]
 REVIEWER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -54,13 +53,9 @@ def write_form(form: pd.DataFrame, path: Path) -> None:
         Where the file exists: it may hold labels.
     """
     check_unwritten(path)
-    safe = form.copy()
-    for column in ("prompt", "response"):
-        safe[column] = safe[column].map(safe_text)
     with atomic_write(path) as file:
         # The mark tells spreadsheets that the text is UTF-8.
-        # Everything quoted: pandas leaves a lone carriage return bare, which readers take for the end of a row.
-        file.write(BYTE_ORDER_MARK + safe.to_csv(index=False, quoting=csv.QUOTE_ALL))
+        file.write(BYTE_ORDER_MARK + csv_text(form))
 
 
 def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -> pd.DataFrame:

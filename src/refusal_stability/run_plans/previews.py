@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from refusal_stability.spreadsheets import formula_safe
+from refusal_stability.spreadsheets import csv_text
 
 EXCERPT = 600
 
 
 def write_preview(table: pd.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    formula_safe(table).to_csv(path, index=False)
+    path.write_text(csv_text(table), encoding="utf-8", newline="")
 
 
 def excerpt(text: str) -> str:
