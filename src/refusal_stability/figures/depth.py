@@ -37,8 +37,8 @@ MISSING_CELL: dict[str, Any] = {"facecolor": "white", "edgecolor": RULE, "hatch"
 COMPONENTS = {
     "prompt": "Prompt",
     "temperature": "Temperature",
-    "numerical": "Seed, at T = 0",
-    "sampling": "Seed, at T > 0",
+    "numerical": "Seed (T = 0)",
+    "sampling": "Seed (T > 0)",
     "judge": "Judge repeats",
 }
 
