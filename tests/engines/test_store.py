@@ -293,3 +293,39 @@ def test_opening_removes_the_lock_files_of_killed_processes_and_no_others(tmp_pa
     with Store(path):
         assert len(list(tmp_path.glob("*.alive"))) == 1
     assert list(tmp_path.glob("*.alive")) == []
+
+
+OPEN_EACH_TOGETHER = """
+import sys, time
+from pathlib import Path
+from refusal_stability.engines.store import Store
+folder, stores = Path(sys.argv[1]), int(sys.argv[2])
+print("ready", flush=True)
+start = float(sys.stdin.readline())
+for number in range(stores):
+    time.sleep(max(0.0, start + 0.02 * number - time.time()))
+    with Store(folder / f"{number}.sqlite"):
+        pass
+"""
+
+
+def test_processes_that_open_a_new_store_at_the_same_moment_all_succeed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OPEN_EACH_TOGETHER, str(tmp_path), "100"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    processes = [subprocess.Popen(command, text=True, **pipes) for _ in range(3)]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        start = f"{time.time() + 0.2}\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(start)
+            process.stdin.flush()
+        said = [process.communicate(timeout=60)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert said == ["", "", ""]
+    assert [process.returncode for process in processes] == [0, 0, 0]

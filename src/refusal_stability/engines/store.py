@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from refusal_stability.engines import Engine
 from refusal_stability.records import Completion, Request, StudyError, canonical_json, content_hash, storable_text
@@ -38,6 +39,7 @@ CREATE TABLE IF NOT EXISTS sessions (
 """
 LOOKUP_SIZE = 500
 POLL_SECONDS = 0.2
+BUSY_SECONDS = 60
 SESSION_SECONDS = 1.0
 PROGRESS_SECONDS = 0.1
 COMMIT_SIZE = 256
@@ -83,12 +85,7 @@ class Store:
             self._alive = FileLock(self._lock_file(self.owner))
             self._alive.acquire()
             self._forget_the_dead()
-            # Autocommit mode: transactions are opened and closed in plain sight, in `_transaction`.
-            self._database = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            # NORMAL survives a kill -9 of this process; only a power cut may cost the last commits.
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.executescript(SCHEMA)
+            self._database = _opened(path)
 
     def __enter__(self) -> Store:
         return self
@@ -227,6 +224,28 @@ class Store:
             ) from error
         except OSError as error:
             raise StoreError(f"{self.path}: {error.strerror or error}; check the folder and its space") from error
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+# Two processes that turn a new file to write-ahead logging are told at once that it is busy, whatever the timeout.
+@retry(
+    retry=retry_if_exception(_is_busy), stop=stop_after_delay(BUSY_SECONDS), wait=wait_random(0.01, 0.1), reraise=True
+)
+def _opened(path: Path) -> sqlite3.Connection:
+    # Autocommit mode: transactions are opened and closed in plain sight, in `Store._transaction`.
+    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        # NORMAL survives a kill -9 of this process; only a power cut may cost the last commits.
+        database.execute("PRAGMA synchronous=NORMAL")
+        database.executescript(SCHEMA)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def completion_key(identity: str, request: Request) -> str:
