@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness import ROOT, Finding, commit, in_turn, now, ratios, row, shown, versions_of
 from untrained import grid, save_model
@@ -178,10 +179,10 @@ def measured(cpu: bool, price: float | None) -> tuple[list[Finding], Rates]:
         model = Path(folder)
         if cpu:
             save_model(model, "tiny")
-            more = {}
+            more: dict[str, Any] = {"enforce_eager": True}
         else:
             config_of_llama_8b(model)
-            more = {"load_format": "dummy", "dtype": "bfloat16", "enforce_eager": False}
+            more = {"load_format": "dummy", "dtype": "bfloat16"}
         way = Way(model, True, **more)
         ways: dict[str, Callable[[], float]] = {
             "engine": lambda: way.through_engine(requests),

@@ -2,8 +2,9 @@
 
 The limit is one `LLM.generate` call with the same requests on the same engine; the usual loop is one call per
 (temperature, seed) and 32 prompts. A second limit is a plain `vllm.LLM(model)` in a process of its own, in vLLM's
-default settings but for the length of its context. All run in turn. Where the model is not there, the stage trains it
-in a temporary folder. Runs in .venv-vllm (`make vllm`), which this script finds by itself; skipped where there is none.
+default settings but for the length of its context and the engine's precision, float32. All run in turn. Where the
+model is not there, the stage trains it in a temporary folder. Runs in .venv-vllm (`make vllm`), which this script finds
+by itself; skipped where there is none.
 """
 
 from __future__ import annotations
@@ -146,11 +147,11 @@ def plain_process(model: Path, prompts: int) -> Iterator[Callable[[], float]]:
 
 
 def serve_plain(answers: int, model: str, prompts: int) -> None:
-    """Answer the grid once for each line read, in vLLM's own settings; write tokens a second to a descriptor."""
+    """Answer the grid once for each line read, in vLLM's own settings but float32; write tokens a second out."""
     os.environ |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
     from vllm import LLM
 
-    llm = LLM(model, max_model_len=CONTEXT, enable_prefix_caching=True)
+    llm = LLM(model, max_model_len=CONTEXT, dtype="float32", enable_prefix_caching=True)
     requests = grid(prompts)
     for _ in sys.stdin:
         start = time.perf_counter()
@@ -187,7 +188,7 @@ class Way:
         from refusal_stability.engines.vllm import VLLMEngine
         from refusal_stability.params import ModelParams, VLLMSettings
 
-        arguments = {"max_model_len": CONTEXT, "enforce_eager": True, "enable_prefix_caching": prefix_caching, **more}
+        arguments = {"max_model_len": CONTEXT, "enable_prefix_caching": prefix_caching, **more}
         self.engine = VLLMEngine(ModelParams("vllm", str(model)), VLLMSettings(arguments=arguments), "benchmark")
         self.reads = 0
 
