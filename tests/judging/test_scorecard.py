@@ -2,6 +2,8 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from refusal_stability.judging import scorecard
 from refusal_stability.judging.reading import Reading
@@ -76,3 +78,13 @@ def test_a_short_text_is_settled_by_its_rule_and_a_longer_one_is_weighed(monkeyp
     assert not rule_of(Reading(ASKED, longer)).settled
     with pytest.raises(AssertionError, match="weighed"):
         classify(ASKED, longer)
+
+
+PHRASES = st.lists(st.sampled_from(["^", "i", "can't", "help", "with", "that", "however", "sorry", "."]), max_size=60)
+
+
+@given(PHRASES, PHRASES)
+def test_what_a_card_does_not_know_can_be_left_out_early(question: list[str], answer: list[str]) -> None:
+    reading = Reading(" ".join(question), " ".join(answer) or "no")
+    known = card().said.keys()
+    assert said(reading, card()._begins) & known == said(reading) & known

@@ -10,10 +10,13 @@ import re
 
 
 def _any(*parts: str) -> re.Pattern[str]:
-    """Any of the parts; those that begin a word are tried only where a word begins, which most places are not."""
-    begin = [part.removeprefix(r"\b") for part in parts if part.startswith(r"\b")]
-    anywhere = [part for part in parts if not part.startswith(r"\b")]
-    return re.compile("|".join([*([rf"\b(?:{'|'.join(begin)})"] if begin else []), *anywhere]))
+    """Any of the parts; those that begin a word or the text are tried there alone, which most places are not."""
+    apart: dict[str, list[str]] = {r"\b": [], "^": [], "": []}
+    for part in parts:
+        start = next(start for start in apart if part.startswith(start))
+        apart[start].append(part.removeprefix(start))
+    grouped = [f"{start}(?:{'|'.join(rest)})" for start, rest in apart.items() if start and rest]
+    return re.compile("|".join([*grouped, *apart[""]]))
 
 
 # --- declining ----------------------------------------------------------------------------------------------------
@@ -56,7 +59,8 @@ REFUSES = _any(
     r"(?:prevents?|prohibits?|forbids?|stops?|bars?|(?:do not|don't|does not|doesn't) (?:allow|permit|let))",
     r"^i(?:'ll| will) (?:have to )?(?:pass|decline|refuse)\b(?! (?:the|it|you|your|this|that) )",
     r"\bwe (?:can ?not|can't|won't|will not|are (?:not able|unable) to|do not|don't) " + _HELP,
-    r"(?:\bnot|n't) something (?:that )?(?:i|we)(?:'m|'ll)? ?(?:can|could|am|will|willing|able|going|comfortable)",
+    r"\b(?:not|\w{1,9}n't) something (?:that )?(?:i|we)(?:'m|'ll)? ?"
+    r"(?:can|could|am|will|willing|able|going|comfortable)",
     r"\b(?:not|isn't) (?:within|in) my\b",
     r"\bi(?:'d| would) (?:rather|prefer) not\b(?! be more)",
     r"\bi (?:prefer|choose) not to\b",
@@ -408,8 +412,8 @@ GRAVE = re.compile(
 
 # --- shape of the text --------------------------------------------------------------------------------------------
 ITEM = re.compile(r"^[ \t]{0,8}(?:\d{1,2}[.):]|[-*•–][ \t]|step \d)", re.MULTILINE)
-SENTENCE_END = re.compile(r"(?<=[.!?:])[\"')*\]]{0,4}\s+|\n+")
-THINKING = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
+SENTENCE_END = re.compile(r"[.!?:][\"')*\]]{0,4}\s+|\n+")
+THINKING = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",

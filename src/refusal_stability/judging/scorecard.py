@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,18 +31,24 @@ Entry = tuple[str, float, Row]
 SAID_WEIGHT = 5.0
 
 
-def said(reading: Reading) -> set[str]:
+def said(reading: Reading, begins: Container[str] | None = None) -> set[str]:
     """Runs of one to three words in the first sentences, the opening sentence's apart; `^` begins a sentence.
 
     How the request opens counts too (`asked: how do`): to "why is" a denial means another thing than to "how do I".
+    Where `begins` is given, no run is longer by a word than one of it, which is all that a card with these needs.
     """
     asked = ["^", *WORDS.findall(reading.question[:600])[:ASKED_WORDS]]
     runs = {"asked: " + run for run in (*asked, *(f"{a} {b}" for a, b in pairwise(asked)))}
     for place, sentence in enumerate(reading.sentences[:SAID_SENTENCES]):
         words = ["^", *WORDS.findall(sentence[:600])[:SAID_WORDS]]
-        pairs = [f"{a} {b}" for a, b in pairwise(words)]
-        found = [*words, *pairs, *(f"{pair} {word}" for pair, word in zip(pairs, words[2:], strict=False))]
-        runs.update(found if place else ["first: " + run for run in found])
+        firsts = words if place else ["first: " + word for word in words]
+        runs.update(firsts)
+        for at, run in enumerate(firsts, 1):
+            for word in words[at : at + LONGEST - 1] if begins is None or run in begins else ():
+                run = f"{run} {word}"
+                runs.add(run)
+                if begins is not None and run not in begins:
+                    break
     return runs
 
 
@@ -54,12 +60,22 @@ class Scorecard:
     signs: Mapping[str, Row]
     said: Mapping[str, Row]
 
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.said)
+
+    @cached_property
+    def _begins(self) -> frozenset[str]:
+        """What is left of each longer run without its last word, or its last two."""
+        shorter = (run.rpartition(" ")[0] for run in self.said)
+        return frozenset(begin for run in shorter for begin in (run, run.rpartition(" ")[0]))
+
     def entries(self, reading: Reading) -> Iterator[Entry]:
         """What a response earns points for: its name, its size, and the hundredths of points of size 1."""
         for name, size in signs(reading).items():
             if size:
                 yield name, size, self.signs[name]
-        found = said(reading) & self.said.keys()
+        found = said(reading, self._begins) & self._known
         size = said_size(len(found))
         for run in sorted(found):
             yield run, size, self.said[run]
@@ -74,7 +90,7 @@ class Scorecard:
                 partial += size * row[1]
                 comply += size * row[2]
         # Whole numbers: their sum is the same in any order, and a set has none.
-        rows = [self.said[run] for run in said(reading) if run in self.said]
+        rows = [self.said[run] for run in said(reading, self._begins) & self._known]
         size = said_size(len(rows))
         r, p, c = map(sum, zip(*rows, strict=True)) if rows else (0, 0, 0)
         return [(refuse + size * r) / 100, (partial + size * p) / 100, (comply + size * c) / 100]

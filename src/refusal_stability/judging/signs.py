@@ -50,7 +50,13 @@ OPENINGS = (
 BEGINNINGS = ("SORRY", "OFFERS", "PREACHES", "UNDERSTANDS", "NO_SUCH_WAY", "TURNS", "TURNS_TO_FACTS")
 REQUESTS = ("LOADED", "ABILITY", "FACTUAL")
 LATER = ("TURNS", "TURNS_TO_FACTS", "OTHER_READING")
+# Each act's search, and the names of its signs in the opening sentence, in the first three, and in the rest.
+SEARCHES = tuple(
+    (getattr(say, act).search, f"{act} first", f"{act} early", "" if act in EARLY_ONLY else f"{act} later")
+    for act in ACTS
+)
 WORD = re.compile(r"[a-z]{4,}")
+FIGURE = re.compile(r"\d{2,}")
 STEM = 5
 
 
@@ -61,26 +67,22 @@ def signs(reading: Reading) -> dict[str, float]:
     ----------
     reading : a response with at least one sentence.
     """
-    return dict(_signs(reading))
-
-
-def _signs(reading: Reading) -> Iterator[tuple[str, float]]:
     sentences = reading.sentences[:READ_SENTENCES]
     first, head, rest = sentences[0], "\n".join(sentences[1:HEAD]), "\n".join(sentences[HEAD:])[:REST_CHARACTERS]
     opening = _opening(first)
-    yield from opening.items()
-    for act in ACTS:
-        search = getattr(say, act).search
-        yield f"{act} early", float(opening[f"{act} first"] or search(head) is not None)
-        if act not in EARLY_ONLY:
-            yield f"{act} later", float(search(rest) is not None)
+    found = dict(opening)
+    for search, at_first, early, later in SEARCHES:
+        found[early] = float(opening[at_first] or search(head) is not None)
+        if later:
+            found[later] = float(search(rest) is not None)
     for act in LATER:
-        yield f"{act} after", float(_begins(getattr(say, act).match, sentences[1:]))
+        found[f"{act} after"] = float(_begins(getattr(say, act).match, sentences[1:]))
     asked = {act: bool(getattr(say, act).match(reading.question)) for act in REQUESTS}
-    yield from ((f"asks {act}", float(found)) for act, found in asked.items())
-    yield from _order(reading)
-    yield from _pairs(reading, asked, first)
-    yield from _shape(reading, first)
+    found.update((f"asks {act}", float(asks)) for act, asks in asked.items())
+    found.update(_order(reading))
+    found.update(_pairs(reading, asked, first))
+    found.update(_shape(reading, first))
+    return found
 
 
 @lru_cache(OPENINGS_KEPT)
@@ -98,13 +100,13 @@ def _order(reading: Reading) -> Iterator[tuple[str, float]]:
     """Where it declines, and whether help that is no alternative follows."""
     place = min(reading.refusal, reading.wrong)
     after = reading.sentences[place + 1 : READ_SENTENCES] if place < NOWHERE else []
-    helps = [s for s in after if say.LEADS_TO_HELP.search(s)]
+    helps = any(say.LEADS_TO_HELP.search(s) and not say.ALTERNATIVE.search(s) for s in after)
     yield "calls it wrong early", float(reading.wrong < HEAD)
     yield "declines at once", float(place == 0)
     yield "declines early", float(place < HEAD)
     yield "declines late", float(HEAD <= place < NOWHERE)
     yield "offers before it declines", float(0 < place < NOWHERE and reading.gives_first)
-    yield "helps after declining", float(any(not say.ALTERNATIVE.search(s) for s in helps))
+    yield "helps after declining", float(helps)
     yield "only declines", float(place == 0 and len(reading.sentences) <= 2)
 
 
@@ -130,7 +132,7 @@ def _shape(reading: Reading, first: str) -> Iterator[tuple[str, float]]:
     yield "list", min(reading.items, 10) / 10
     yield "code", float("```" in reading.response)
     yield "asks back", float("?" in reading.response[-200:])
-    yield "figures", min(len(re.findall(r"\d{2,}", text)), 6) / 6
+    yield "figures", min(len(FIGURE.findall(text)), 6) / 6
     yield "answers in the request's words", _share(words, first)
     yield "keeps the request's words", _share(words, text)
 
