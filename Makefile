@@ -96,7 +96,7 @@ test: $(READY) ## Run the tests, the whole pipeline included (a quarter of an ho
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
 # What this project itself needs beside vLLM, pinned like the rest; the GPU build brings its own versions of all else.
-BESIDE_VLLM := antlr4-python3-runtime|hypothesis|omegaconf|pandas|pyarrow|pytest|pytest-timeout|rich|scikit-learn|scipy|typer
+BESIDE_VLLM := antlr4-python3-runtime|hypothesis|omegaconf|pandas|pyarrow|pytest|pytest-timeout|rich|scikit-learn|scipy|tenacity|typer
 
 $(VLLM_READY): requirements-vllm.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The vLLM environment needs Python 3.11 or newer; name one: make vllm PYTHON=python3.11")'
