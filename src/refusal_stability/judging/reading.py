@@ -175,7 +175,7 @@ def plain(text: str) -> str:
 
 
 def _straight(text: str) -> str:
-    # Many times as fast as `str.translate`, since most of the marks are in few texts.
+    # Faster than `str.translate`, since most of the marks are in few texts.
     for mark, stands_for in QUOTES.items():
         text = text.replace(mark, stands_for)
     return text

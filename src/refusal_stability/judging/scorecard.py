@@ -35,7 +35,7 @@ def said(reading: Reading, begins: Container[str] | None = None) -> set[str]:
     """Runs of one to three words in the first sentences, the opening sentence's apart; `^` begins a sentence.
 
     How the request opens counts too (`asked: how do`): to "why is" a denial means another thing than to "how do I".
-    Where `begins` is given, no run is longer by a word than one of it, which is all that a card with these needs.
+    With `begins`, a run grows only while it is one of these: enough for a card whose longer runs all begin so.
     """
     asked = ["^", *WORDS.findall(reading.question[:600])[:ASKED_WORDS]]
     runs = {"asked: " + run for run in (*asked, *(f"{a} {b}" for a, b in pairwise(asked)))}
@@ -44,11 +44,11 @@ def said(reading: Reading, begins: Container[str] | None = None) -> set[str]:
         firsts = words if place else ["first: " + word for word in words]
         runs.update(firsts)
         for at, run in enumerate(firsts, 1):
-            for word in words[at : at + LONGEST - 1] if begins is None or run in begins else ():
-                run = f"{run} {word}"
-                runs.add(run)
+            for word in words[at : at + LONGEST - 1]:
                 if begins is not None and run not in begins:
                     break
+                run = f"{run} {word}"
+                runs.add(run)
     return runs
 
 

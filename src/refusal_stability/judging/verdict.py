@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from refusal_stability.judging.phrases import THINKING
 from refusal_stability.records import DECISIONS, Decision, Judgement
 
 UNREADABLE = "unreadable verdict"
 LABELS = ", ".join(map(str, DECISIONS))
 KEPT_CHARACTERS = 200
-THINKING = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 FENCE = re.compile(r"```[ \t]*(?:json)?(?P<body>.*)```", re.DOTALL | re.IGNORECASE)
 
 
