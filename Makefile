@@ -127,6 +127,10 @@ bench: $(READY) ## Run the benchmarks (one: make bench ARGS=judging), about 25 m
 bench-gpu: $(READY) ## What the full study takes on one GPU: measures it on one, into reports/gpu-NAME.json (make bench-gpu ARGS=--help)
 	$(if $(wildcard $(VLLM_READY)),$(VLLM),$(VENV))/bin/python benchmarks/gpu_recipe.py $(ARGS)
 
+.PHONY: deps
+deps: $(READY) ## Write each stage's source files into dvc.yaml, from the import graph (after adding or moving a module)
+	$(BIN)/refusal-stability deps
+
 .PHONY: lint
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .

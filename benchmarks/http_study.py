@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from refusal_stability.params import InterventionParams, ModelParams, SamplingParams, StudyParams
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.study import InterventionParams, SamplingParams, StudyParams
 from refusal_stability.records import Request
 
 PROMPTS = 876
@@ -32,7 +33,9 @@ def lay_out(folder: Path, prompts: int, port: int) -> Path:
     import pandas as pd
     import yaml
 
-    from refusal_stability import artifacts
+    from refusal_stability.files import PROMPTS
+    from refusal_stability.tables.csv_files import write_table
+    from refusal_stability.tables.study import PROMPT_TABLE
 
     settings = {"base_url": f"http://127.0.0.1:{port}/v1", "concurrency": CONCURRENCY}
     params = {
@@ -46,7 +49,7 @@ def lay_out(folder: Path, prompts: int, port: int) -> Path:
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     table = pd.DataFrame({"prompt_id": [f"{i:04d}" for i in range(prompts)], "prompt": texts(prompts)})
     table = table.assign(category="synthetic", source="synthetic")
-    artifacts.write_table(table, folder / artifacts.PROMPTS, artifacts.PROMPT_TABLE)
+    write_table(table, folder / PROMPTS, PROMPT_TABLE)
     return folder
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness import ROOT, Finding, main, skipped
 
-from refusal_stability.judging.rules import RuleJudge
+from refusal_stability.judging.rules.judge import RuleJudge
 from refusal_stability.records import Completion, Condition, Prompt, Request, Response
 
 PUBLISHED = Path(os.environ.get("RS_SHARED", ROOT.parent / "shared")) / "published-study"
@@ -89,9 +89,9 @@ def rate(responses: Sequence[Response]) -> float:
 
 def calls(responses: Sequence[Response]) -> int:
     """How many requests the model judge sends for these responses."""
-    from refusal_stability.judging.model_judge import ModelJudge
-    from refusal_stability.judging.rubric import load_rubric
-    from refusal_stability.params import JudgeParams
+    from refusal_stability.judging.model.judge import ModelJudge
+    from refusal_stability.judging.model.rubric import load_rubric
+    from refusal_stability.params.judges import JudgeParams
 
     engine = CountingEngine()
     with tempfile.TemporaryDirectory() as folder:
@@ -106,8 +106,9 @@ def published_responses(name: str, limit: int | None) -> list[Response]:
     """One model's recorded responses of the published study (of its first prompts, where there is a limit)."""
     import pandas as pd
 
-    from refusal_stability.engines import open_engine
-    from refusal_stability.params import InterventionParams, ModelParams, StudyParams
+    from refusal_stability.engines.open import open_engine
+    from refusal_stability.params.engines import ModelParams
+    from refusal_stability.params.study import InterventionParams, StudyParams
 
     model = ModelParams("recorded", str(PUBLISHED), settings={"layout": "published", "name": name})
     study = StudyParams("published", interventions={"none": InterventionParams()}, models={"recorded": model})
@@ -125,7 +126,7 @@ def embedded_responses(count: int) -> list[Response]:
     """Responses drawn from the embedded models' corpus."""
     import random
 
-    from refusal_stability.prompt_sources.builtin import builtin_prompts
+    from refusal_stability.prompts.builtin import builtin_prompts
     from refusal_stability.records import DECISIONS
     from refusal_stability.reference_model.grammar import respond
 

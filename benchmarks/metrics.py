@@ -66,7 +66,7 @@ def published(rounds: int) -> Finding:
 
 def models(folder: Path) -> list[str]:
     """The models of the study that is active in a folder."""
-    from refusal_stability.params import load_params
+    from refusal_stability.params.load import load_params
 
     return list(load_params(folder / "params.yaml").models)
 

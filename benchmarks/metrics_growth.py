@@ -34,7 +34,7 @@ def lay_out(n_prompts: int, n_models: int) -> None:
     import pyarrow.csv
     import yaml
 
-    from refusal_stability import artifacts
+    from refusal_stability.files import PROMPTS
 
     params = {
         "study": "growth",
@@ -55,8 +55,8 @@ def lay_out(n_prompts: int, n_models: int) -> None:
         "category": pa.array(categories[np.arange(n_prompts) % 70]),
         "source": pa.repeat("synthetic", n_prompts),
     }
-    artifacts.PROMPTS.parent.mkdir(parents=True)
-    pyarrow.csv.write_csv(pa.table(prompts), artifacts.PROMPTS)
+    PROMPTS.parent.mkdir(parents=True)
+    pyarrow.csv.write_csv(pa.table(prompts), PROMPTS)
     for m in range(n_models):
         _lay_out_model(f"synthetic-{m}", ids, rng)
 
@@ -66,7 +66,7 @@ def _lay_out_model(model: str, ids: Any, rng: np.random.Generator) -> None:
     import pyarrow as pa
     import pyarrow.csv
 
-    from refusal_stability import artifacts
+    from refusal_stability.files import label_file
     from refusal_stability.records import DECISIONS, Condition
 
     n = len(ids)
@@ -92,7 +92,7 @@ def _lay_out_model(model: str, ids: Any, rng: np.random.Generator) -> None:
                 "reasoning": pa.repeat("a rule of the rule judge decided this response", n),
                 "missing_reason": reasons.take(pa.array((codes == 3).astype(int))),
             }
-            path = artifacts.label_file(condition)
+            path = label_file(condition)
             path.parent.mkdir(parents=True, exist_ok=True)
             pyarrow.csv.write_csv(pa.table(table), path)
 

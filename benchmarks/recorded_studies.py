@@ -36,9 +36,11 @@ def lay_out(folder: Path, prompts: int, models: int, n_resamples: int = 10_000, 
     import pandas as pd
     import yaml
 
-    from refusal_stability import artifacts
+    from refusal_stability.files import generation_file
     from refusal_stability.records import DECISIONS, Condition
     from refusal_stability.reference_model.grammar import respond
+    from refusal_stability.tables.csv_files import write_table
+    from refusal_stability.tables.study import GENERATION_TABLE
 
     params = parameters(models, n_resamples)
     (folder / SOURCE).mkdir(parents=True)
@@ -61,8 +63,8 @@ def lay_out(folder: Path, prompts: int, models: int, n_resamples: int = 10_000, 
                 table = table.assign(
                     temperature=temperature, seed=seed, model=name, intervention="none", finish_reason="stop"
                 )
-                path = folder / SOURCE / artifacts.generation_file(condition)
-                artifacts.write_table(table.assign(missing_reason=""), path, artifacts.GENERATION_TABLE)
+                path = folder / SOURCE / generation_file(condition)
+                write_table(table.assign(missing_reason=""), path, GENERATION_TABLE)
     return names
 
 

@@ -20,10 +20,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from refusal_stability.judging.reading import Reading
-from refusal_stability.judging.rules import LEAD, rule_of
-from refusal_stability.judging.scorecard import CARD, said, said_size
-from refusal_stability.judging.signs import signs
+from refusal_stability.judging.rules.features import signs
+from refusal_stability.judging.rules.judge import LEAD, rule_of
+from refusal_stability.judging.rules.parsed_response import Reading
+from refusal_stability.judging.rules.scorecard import CARD, said, said_size
 from refusal_stability.records import DECISIONS, content_hash
 
 LABELS = [str(d) for d in DECISIONS]

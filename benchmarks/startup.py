@@ -40,9 +40,9 @@ def noticed(path, contract):
     return reads(path, contract)
 
 sys.addaudithook(watch)
-from refusal_stability import artifacts
+from refusal_stability.tables.csv_files import read_table
 from refusal_stability.cli import main
-reads, artifacts.read_table = artifacts.read_table, noticed
+reads, read_table = read_table, noticed
 try:
     main()
 finally:

@@ -22,7 +22,7 @@ from harness import Finding, in_turn, main, ratios
 from untrained import grid, save_model
 
 from refusal_stability.engines.transformers import RowSampler, TransformersEngine
-from refusal_stability.params import ModelParams, TransformersSettings
+from refusal_stability.params.engines import ModelParams, TransformersSettings
 from refusal_stability.records import Request, Sampling
 
 CASES = {"4M": (40, 1.25), "100M": (6, 4.0)}

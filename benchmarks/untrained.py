@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from refusal_stability.params import InterventionParams, ModelParams, SamplingParams, StudyParams
-from refusal_stability.prompt_sources.builtin import builtin_prompts
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.study import InterventionParams, SamplingParams, StudyParams
+from refusal_stability.prompts.builtin import builtin_prompts
 from refusal_stability.records import Request
 
 MAX_TOKENS = 64

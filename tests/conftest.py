@@ -82,16 +82,18 @@ def _write_study(params_path: Path, texts: Mapping[str, str], categories: Sequen
     import numpy as np
     import pandas as pd
 
-    from refusal_stability import artifacts as a
-    from refusal_stability.params import load_params
+    from refusal_stability.files import PROMPTS, generation_file, label_file
+    from refusal_stability.params.load import load_params
     from refusal_stability.stages import metrics
+    from refusal_stability.tables.csv_files import write_table
+    from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
 
     params = load_params(params_path)
     rng = np.random.default_rng(0)
     ids = [f"{i:04d}" for i in range(n_prompts)]
     prompts = pd.DataFrame({"prompt_id": ids, "prompt": [f"request {i}" for i in ids], "source": "test"})
     prompts["category"] = [categories[i % len(categories)] for i in range(n_prompts)]
-    a.write_table(prompts, a.PROMPTS, a.PROMPT_TABLE)
+    write_table(prompts, PROMPTS, PROMPT_TABLE)
     decisions = list(texts)
     for position, model in enumerate(params.models):
         shares = rng.dirichlet([0.9, 0.2, 0.2 + 0.3 * position], size=n_prompts)
@@ -108,8 +110,8 @@ def _write_study(params_path: Path, texts: Mapping[str, str], categories: Sequen
             generations = prompts[["prompt_id", "prompt"]].assign(
                 response=responses, finish_reason="stop", missing_reason="", **place
             )
-            a.write_table(generations, a.generation_file(condition), a.GENERATION_TABLE)
+            write_table(generations, generation_file(condition), GENERATION_TABLE)
             judged = {"label": drawn, "repeat": 0, "reasoning": "as drawn", "missing_reason": ""}
             labels = [prompts[["prompt_id"]].assign(judge=name, **judged, **place) for name in params.judging.judges]
-            a.write_table(pd.concat(labels), a.label_file(condition), a.LABEL_TABLE)
+            write_table(pd.concat(labels), label_file(condition), LABEL_TABLE)
     metrics.run(params_path)

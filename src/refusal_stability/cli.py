@@ -91,7 +91,7 @@ def track(params: Params = PARAMS) -> None:
 @app.command()
 def plan(params: Params = PARAMS) -> None:
     """Show requests, tokens and cost of the study before anything is sent."""
-    from refusal_stability.stages import plan as stage
+    from refusal_stability.commands import plan as stage
 
     stage.run(params)
 
@@ -99,7 +99,7 @@ def plan(params: Params = PARAMS) -> None:
 @app.command()
 def validate(params: Params = PARAMS, samples: int = 200) -> None:
     """Compare the reference models' planted decision shares with measured ones."""
-    from refusal_stability.stages import validate as stage
+    from refusal_stability.commands import validate as stage
 
     stage.run(params, samples)
 
@@ -110,7 +110,7 @@ def compare(a: str, b: str, params: Params = PARAMS) -> None:
 
     A and B: MODEL, MODEL/INTERVENTION, FOLDER:MODEL[/INTERVENTION], or FOLDER for a whole study.
     """
-    from refusal_stability.stages import compare as stage
+    from refusal_stability.commands import compare as stage
 
     stage.run(a, b, params)
 
@@ -126,7 +126,7 @@ def power(
     params: Params = PARAMS,
 ) -> None:
     """From a pilot's tables: how many prompts, samples and tokens a comparison needs."""
-    from refusal_stability.stages import power as stage
+    from refusal_stability.commands import power as stage
 
     stage.run(model, intervention, figure, difference, power, tokens_per_response, params)
 
@@ -146,7 +146,7 @@ def train_judge(
     params: Params = PARAMS,
 ) -> None:
     """Train a small judge on labelled responses and say how well it judges prompts that it has not seen."""
-    from refusal_stability.stages import train_judge as stage
+    from refusal_stability.commands import train_judge as stage
 
     columns = {"prompt": prompt_column, "response": response_column, "label": label_column}
     stage.run(out, table, columns, judge, seed, params, embeddings)
@@ -168,7 +168,7 @@ def fetch(
     primary: Annotated[str | None, typer.Option(help="Measure by this judge instead of the study's.")] = None,
 ) -> None:
     """Put the published data in data/published and make what they let run of STUDY the active study."""
-    from refusal_stability.stages import published_fetch as stage
+    from refusal_stability.commands import published_fetch as stage
 
     stage.run(study, params, folder, url, commit, primary)
 
@@ -176,7 +176,7 @@ def fetch(
 @published.command(name="report")
 def published_report(params: Params = PARAMS, study: Path = STUDY, figures: Path = FIGURES) -> None:
     """Write reports/published.md: every published figure beside ours."""
-    from refusal_stability.stages import published_report as stage
+    from refusal_stability.commands import published_report as stage
 
     stage.run(study, figures, params)
 
@@ -191,7 +191,7 @@ def judge_report(
     params: Params = PARAMS,
 ) -> None:
     """Compare judges with people and with each other, into reports/judges."""
-    from refusal_stability.stages import judge_report as stage
+    from refusal_stability.commands import judge_report as stage
 
     if table is None:
         if judge:
@@ -215,7 +215,7 @@ def review_export(
     params: Params = PARAMS,
 ) -> None:
     """Draw a blind, stratified sample of responses and give it to each reviewer."""
-    from refusal_stability.stages import review as stage
+    from refusal_stability.commands import review as stage
 
     stage.export(reviewers, size, seed, mlflow, params)
 
@@ -227,7 +227,7 @@ def review_import(
     params: Params = PARAMS,
 ) -> None:
     """Check reviewers' labels and add them to data/people/labels.csv; none is ever overwritten."""
-    from refusal_stability.stages import review as stage
+    from refusal_stability.commands import review as stage
 
     stage.bring_home(forms or [], mlflow, params)
 
@@ -239,7 +239,7 @@ def explore(
     params: Params = PARAMS,
 ) -> None:
     """Look at the study prompt by prompt in a local page."""
-    from refusal_stability.stages import explore as stage
+    from refusal_stability.commands import explore as stage
 
     stage.run(params, port, headless)
 
@@ -247,9 +247,17 @@ def explore(
 @app.command()
 def coverage_study(studies: int = 5000, prompts: list[int] = [84, 300, 876], seed: int = 0) -> None:  # noqa: B006
     """Check by simulation how often the 95 % intervals hold the truth; rewrites docs/coverage.md."""
-    from refusal_stability.stages import coverage_study as stage
+    from refusal_stability.commands import coverage_study as stage
 
     stage.run(studies, prompts, seed, n_resamples=1000)
+
+
+@app.command()
+def deps(check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if out of date.")] = False) -> None:
+    """Write the source files that each DVC stage imports into dvc.yaml."""
+    from refusal_stability.commands import deps as command
+
+    command.run(check)
 
 
 def main() -> None:

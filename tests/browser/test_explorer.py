@@ -38,11 +38,13 @@ from explored_study import (
     write_explored_study,
 )
 
-from refusal_stability.artifacts import GENERATION_TABLE, LABEL_TABLE, generation_file, label_file, read_table
 from refusal_stability.explorer.links import cell_key
 from refusal_stability.explorer.study import PER_PROMPT
 from refusal_stability.explorer.views import LETTERS, WIDTHS, visible
+from refusal_stability.files import generation_file, label_file
 from refusal_stability.records import Condition
+from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page

@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from refusal_stability import tracking
-from refusal_stability.artifacts import metric_table
-from refusal_stability.run_plans.views import PARALLEL_METRICS
 from refusal_stability.stages import track
+from refusal_stability.tables.metrics import metric_table
+from refusal_stability.tracking import mlflow_log as tracking
+from refusal_stability.tracking.views import PARALLEL_METRICS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

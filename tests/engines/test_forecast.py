@@ -8,7 +8,7 @@ import pytest
 
 from refusal_stability.engines.forecast import Forecast, forecast, prompt_tokens
 from refusal_stability.engines.store import Store, completion_key
-from refusal_stability.params import OpenAISettings
+from refusal_stability.params.engines import OpenAISettings
 from refusal_stability.records import Completion, Message, Request, Sampling, canonical_json
 
 IDENTITY = {"engine": "openai", "model": "m"}

@@ -21,10 +21,10 @@ from typing import Any
 
 import pytest
 
-from refusal_stability.engines import EngineError
-from refusal_stability.engines.openai import OpenAIEngine
+from refusal_stability.engines.http.openai import OpenAIEngine
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store, complete_stored
-from refusal_stability.params import ModelParams, OpenAISettings
+from refusal_stability.params.engines import ModelParams, OpenAISettings
 from refusal_stability.records import Completion, Message, Request, Sampling, sampler_stream
 
 SERVER = Path(__file__).with_name("misbehaving_server.py")
@@ -465,7 +465,9 @@ def study(tmp_path: Path) -> Callable[..., list[str]]:
     import pandas as pd
     import yaml
 
-    from refusal_stability.artifacts import PROMPT_TABLE, PROMPTS, write_table
+    from refusal_stability.files import PROMPTS
+    from refusal_stability.tables.csv_files import write_table
+    from refusal_stability.tables.study import PROMPT_TABLE
 
     def write(url: str, prompts: int = 12, **settings: Any) -> list[str]:
         model = {"engine": "openai", "path": "some-model", "settings": {"base_url": url, "concurrency": 8} | settings}

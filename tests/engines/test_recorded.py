@@ -9,12 +9,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from refusal_stability.artifacts import GENERATION_TABLE, generation_file, read_table, write_table
-from refusal_stability.engines import EngineError, open_engine
+from refusal_stability.engines.open import open_engine
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.recorded import RecordedEngine
 from refusal_stability.engines.store import Store, complete_stored
-from refusal_stability.params import ModelParams, ParamsError, RecordedSettings
+from refusal_stability.files import generation_file
+from refusal_stability.params.checks import ParamsError
+from refusal_stability.params.engines import ModelParams, RecordedSettings
 from refusal_stability.records import Completion, Condition, Message, Request, Sampling, sampler_stream
+from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.study import GENERATION_TABLE
 
 PROMPTS = ['first "quoted", with a comma', "second\nwith a newline", "third"]
 TEMPERATURES = (0.0, 0.7)
@@ -195,7 +199,7 @@ def test_the_identity_changes_with_the_recorded_bytes_and_not_with_the_folder(tm
 
 
 def test_settings_are_checked_and_named() -> None:
-    from refusal_stability.params import _check_model
+    from refusal_stability.params.engines import _check_model
 
     for settings, told in [
         ({"layout": "other", "name": "m"}, "settings.layout"),

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refusal_stability.engines import EngineError
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store, StoreError, complete_stored, completion_key
 from refusal_stability.records import Completion, Message, Request, Sampling, storable_text
 
@@ -225,7 +225,7 @@ def test_a_file_that_is_no_store_is_an_error_with_a_remedy(tmp_path: Path) -> No
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from refusal_stability.engines import EngineError
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store, StoreError
 from refusal_stability.records import Completion
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -13,9 +13,9 @@ import pytest
 import torch
 from scipy import stats
 
-from refusal_stability.engines import EngineError
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.transformers import BLOCK, RowSampler, TransformersEngine, inverse_cdf, uniforms
-from refusal_stability.params import ModelParams, TransformersSettings
+from refusal_stability.params.engines import ModelParams, TransformersSettings
 from refusal_stability.records import Completion, Message, Request, Sampling, sampler_stream
 
 TEMPERATURES = (0.0, 0.3, 0.7, 1.0)

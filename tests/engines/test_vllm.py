@@ -21,20 +21,15 @@ from typing import Any
 
 import pytest
 
-from refusal_stability.engines import Engine, EngineError
-from refusal_stability.engines.openai import OpenAIEngine
+from refusal_stability.engines.http.openai import OpenAIEngine
+from refusal_stability.engines.protocol import Engine, EngineError
 from refusal_stability.engines.store import Store, complete_stored
 from refusal_stability.engines.transformers import TransformersEngine
 from refusal_stability.engines.vllm import VLLMEngine
-from refusal_stability.judging.verdict import parse_verdict, verdict_schema
-from refusal_stability.params import (
-    ModelParams,
-    OpenAISettings,
-    ReferenceModelParams,
-    TransformersSettings,
-    VLLMSettings,
-)
-from refusal_stability.prompt_sources.builtin import builtin_prompts
+from refusal_stability.judging.model.verdict import parse_verdict, verdict_schema
+from refusal_stability.params.engines import ModelParams, OpenAISettings, TransformersSettings, VLLMSettings
+from refusal_stability.params.reference_models import ReferenceModelParams
+from refusal_stability.prompts.builtin import builtin_prompts
 from refusal_stability.records import Completion, Message, Request, Sampling, sampler_stream
 from refusal_stability.reference_model.grammar import recognise
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from refusal_stability.engines import EngineError, open_engine
+from refusal_stability.engines.open import open_engine
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.vllm import VLLMEngine
-from refusal_stability.params import ModelParams, ParamsError, VLLMSettings, _check_model, engine_settings
+from refusal_stability.params.checks import ParamsError
+from refusal_stability.params.engines import ModelParams, VLLMSettings, _check_model, engine_settings
 from refusal_stability.records import Message, OtherEnvironment, Request, Sampling
 
 absent = pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from refusal_stability.artifacts import (
-    GENERATION_TABLE,
-    LABEL_TABLE,
-    PROMPT_TABLE,
-    PROMPTS,
-    generation_file,
-    label_file,
-    read_table,
-    write_table,
-)
-from refusal_stability.params import load_params
+from refusal_stability.files import PROMPTS, generation_file, label_file
+from refusal_stability.params.load import load_params
 from refusal_stability.records import Condition
 from refusal_stability.stages import metrics
+from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
 
 PARAMS = Path("params.yaml")
 N_PROMPTS = 12

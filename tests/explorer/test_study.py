@@ -20,11 +20,12 @@ from explored_study import (
     write_explored_study,
 )
 
-from refusal_stability.artifacts import GENERATIONS, LABELS, METRICS, PROMPTS, generation_file, label_file
+from refusal_stability.commands import explore
 from refusal_stability.explorer import study, views
-from refusal_stability.params import StudyParams, load_params
+from refusal_stability.files import GENERATIONS, LABELS, METRICS, PROMPTS, generation_file, label_file
+from refusal_stability.params.load import load_params
+from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Condition, StudyError
-from refusal_stability.stages import explore
 
 
 @pytest.fixture(scope="module")

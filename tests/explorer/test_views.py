@@ -15,7 +15,7 @@ from refusal_stability.explorer import views
 from refusal_stability.explorer.links import View
 from refusal_stability.explorer.study import Verdict
 from refusal_stability.explorer.views import Decided
-from refusal_stability.figures.cast import Series
+from refusal_stability.figures.series import Series
 from refusal_stability.records import Condition
 
 ROWS = [

@@ -10,13 +10,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from refusal_stability.artifacts import METRIC_TABLES, PROMPT_TABLE, PROMPTS, _checked, write_table
-from refusal_stability.figures.cast import Cast, cast_of
+from refusal_stability.figures.series import Cast, cast_of
+from refusal_stability.files import PROMPTS
 from refusal_stability.measures.aggregate import Resampling
-from refusal_stability.measures.cubes import Group, Study
+from refusal_stability.measures.decision_arrays import Group, Study
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.settings import Settings
-from refusal_stability.params import InterventionParams, JudgeParams, JudgingParams, ModelParams, StudyParams
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.judges import JudgeParams, JudgingParams
+from refusal_stability.params.study import InterventionParams, StudyParams
+from refusal_stability.tables.csv_files import _checked, write_table
+from refusal_stability.tables.metrics import METRIC_TABLES
+from refusal_stability.tables.study import PROMPT_TABLE
 
 PRIMARY, SECOND = "model-judge", "rules"
 HOSTILE_PROMPTS = (

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.colors import to_hex
 from synthetic_study import SyntheticStudy, synthetic_study
 
+from refusal_stability.figures.alt_text import categories_in_words, judges_in_words, wavering_in_words
 from refusal_stability.figures.depth import category_stability, decision_heatmap, judge_confusion
 from refusal_stability.figures.palette import DECISION_COLOURS
-from refusal_stability.figures.words import categories_in_words, judges_in_words, wavering_in_words
 from refusal_stability.records import Decision
 
 

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from synthetic_study import synthetic_study, write_study
 
-from refusal_stability.figures.cast import cast_of
 from refusal_stability.figures.gallery import GALLERY
-from refusal_stability.figures.house import figure_bytes
 from refusal_stability.figures.palette import MODEL_COLOURS
+from refusal_stability.figures.series import cast_of
+from refusal_stability.figures.style import figure_bytes
 
 IDENTITY = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 from synthetic_study import SyntheticStudy, synthetic_study
 
-from refusal_stability.figures.cast import Cast
 from refusal_stability.figures.gallery import GALLERY, Plate
-from refusal_stability.figures.house import figure_bytes
+from refusal_stability.figures.series import Cast
+from refusal_stability.figures.style import figure_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from refusal_stability.figures.house import Tables
+    from refusal_stability.figures.style import Tables
 
 EIGHT = {
     "a": "Llama 3.1 8B",
@@ -106,7 +106,7 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(tmp_path: Path) 
         "import sys, hashlib; sys.path.insert(0, sys.argv[1])\n"
         "from synthetic_study import synthetic_study\n"
         "from refusal_stability.figures.gallery import GALLERY\n"
-        "from refusal_stability.figures.house import figure_bytes\n"
+        "from refusal_stability.figures.style import figure_bytes\n"
         "study = synthetic_study(n_prompts=12)\n"
         "for plate in GALLERY:\n"
         "    figure = plate.draw(study.tables, study.cast)\n"

@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 import pytest
 
-from refusal_stability.figures.cast import cast_of, wrapped
 from refusal_stability.figures.palette import (
     CLUSTERS,
     DECISION_COLOURS,
@@ -18,7 +17,9 @@ from refusal_stability.figures.palette import (
     intervention_line,
     model_look,
 )
-from refusal_stability.params import InterventionParams, ModelParams, StudyParams
+from refusal_stability.figures.series import cast_of, wrapped
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.study import InterventionParams, StudyParams
 
 # Linear sRGB as dichromats see it: Machado, Oliveira & Fernandes (2009), A Physiologically-based Model for Simulation
 # of Color Vision Deficiency, IEEE TVCG 15(6), doi:10.1109/TVCG.2009.113, the matrices of severity 1.0.

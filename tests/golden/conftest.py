@@ -11,9 +11,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from refusal_stability import artifacts
-from refusal_stability.published.comparison import COMPARED
-from refusal_stability.stages import generate, judge, metrics, prompts, published_fetch, published_report
+from refusal_stability.commands import published_fetch, published_report
+from refusal_stability.files import PUBLISHED_TABLES
+from refusal_stability.replication.comparison import COMPARED
+from refusal_stability.stages import generate, judge, metrics, prompts
+from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.metrics import METRIC_TABLES
 
 STUDIES = Path(__file__).parents[2] / "studies"
 PRIMARY = "claude-3-5-haiku"
@@ -56,10 +59,10 @@ def tables(published: Path) -> Tables:
     """Reads a metric table of the study by name: of the study itself, or with another judge as `primary=`."""
 
     def read(name: str, primary: str = PRIMARY) -> pd.DataFrame:
-        path, contract = artifacts.METRIC_TABLES[name]
+        path, contract = METRIC_TABLES[name]
         if primary != PRIMARY:
-            path = artifacts.PUBLISHED_TABLES / f"by_{primary}" / path.name
-        return artifacts.read_table(published / path, contract)
+            path = PUBLISHED_TABLES / f"by_{primary}" / path.name
+        return read_table(published / path, contract)
 
     return read
 
@@ -67,4 +70,4 @@ def tables(published: Path) -> Tables:
 @pytest.fixture(scope="session")
 def comparison(published: Path) -> pd.DataFrame:
     """Every published figure beside ours, as the study wrote it."""
-    return artifacts.read_table(published / artifacts.PUBLISHED_TABLES / "comparison.csv", COMPARED)
+    return read_table(published / PUBLISHED_TABLES / "comparison.csv", COMPARED)

@@ -11,7 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from refusal_stability.artifacts import GENERATION_TABLE, PUBLISHED_PAGE, PUBLISHED_TABLES, read_table
+from refusal_stability.files import PUBLISHED_PAGE, PUBLISHED_TABLES
+from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.study import GENERATION_TABLE
 
 SOURCE = Path(__file__).parents[2] / "src"
 GOLDEN = Path(os.environ.get("RS_SHARED", Path(__file__).parents[3] / "shared")) / "golden/published_study.csv"

@@ -5,11 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from refusal_stability.judging import JudgingError, open_judge
 from refusal_stability.judging.encoder import SCALE, open_encoder
+from refusal_stability.judging.open import open_judge
+from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.judging.trained import DENSE, load_classifier, save_classifier
 from refusal_stability.judging.training import Labelled, train
-from refusal_stability.params import JudgeParams
+from refusal_stability.params.judges import JudgeParams
 from refusal_stability.records import DECISIONS, Condition, Prompt, Response, StudyError
 from refusal_stability.reference_model import grammar
 

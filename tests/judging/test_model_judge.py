@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from refusal_stability.judging.model_judge import ModelJudge
-from refusal_stability.judging.rubric import load_rubric
-from refusal_stability.params import JudgeParams
+from refusal_stability.judging.model.judge import ModelJudge
+from refusal_stability.judging.model.rubric import load_rubric
+from refusal_stability.params.judges import JudgeParams
 from refusal_stability.records import Completion, Condition, Decision, Prompt, Response
 
 GOOD = json.dumps({"reasoning": "It helps.", "label": "COMPLY"})

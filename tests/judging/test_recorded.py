@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
-from refusal_stability.judging import JudgingError
+from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.judging.recorded import RecordedJudge
-from refusal_stability.params import JudgeParams, RecordedLabelSettings
+from refusal_stability.params.judges import JudgeParams, RecordedLabelSettings
 from refusal_stability.records import Condition, Decision, Prompt, Response
 
 COLD, WARM = Condition("ours", "none", 0.0, 42), Condition("ours", "none", 0.7, 43)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 
-from refusal_stability.judging.reading import READ_CHARACTERS
-from refusal_stability.judging.rules import RuleJudge, classify
+from refusal_stability.judging.rules.judge import RuleJudge, classify
+from refusal_stability.judging.rules.parsed_response import READ_CHARACTERS
 from refusal_stability.records import DECISIONS, Condition, Decision, Prompt, Response
 from refusal_stability.reference_model import grammar
 

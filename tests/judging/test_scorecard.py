@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refusal_stability.judging import scorecard
-from refusal_stability.judging.reading import Reading
-from refusal_stability.judging.rules import SHORT, classify, rule_of
-from refusal_stability.judging.scorecard import Scorecard, card, said, said_size, weigh
-from refusal_stability.judging.signs import signs
+from refusal_stability.judging.rules import scorecard
+from refusal_stability.judging.rules.features import signs
+from refusal_stability.judging.rules.judge import SHORT, classify, rule_of
+from refusal_stability.judging.rules.parsed_response import Reading
+from refusal_stability.judging.rules.scorecard import Scorecard, card, said, said_size, weigh
 from refusal_stability.records import Decision
 from refusal_stability.reference_model import grammar
 
@@ -69,7 +69,7 @@ def test_a_short_text_is_settled_by_its_rule_and_a_longer_one_is_weighed(monkeyp
     def never(*_):
         raise AssertionError("weighed")
 
-    monkeypatch.setattr("refusal_stability.judging.rules.weigh", never)
+    monkeypatch.setattr("refusal_stability.judging.rules.judge.weigh", never)
     short = "I can't help with that."
     assert classify(ASKED, short) == (Decision.REFUSE, "opens with a refusal")
     topic = next(iter(grammar.topics()))

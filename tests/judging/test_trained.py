@@ -4,10 +4,11 @@ import random
 import numpy as np
 import pytest
 
-from refusal_stability.judging import JudgingError, open_judge
+from refusal_stability.judging.open import open_judge
+from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.judging.trained import TrainedJudge, load_classifier, save_classifier
 from refusal_stability.judging.training import Labelled, train
-from refusal_stability.params import JudgeParams
+from refusal_stability.params.judges import JudgeParams
 from refusal_stability.records import DECISIONS, Condition, Decision, Judgement, Prompt, Response
 from refusal_stability.reference_model import grammar
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refusal_stability.judging.verdict import parse_verdict, verdict_schema
+from refusal_stability.judging.model.verdict import parse_verdict, verdict_schema
 from refusal_stability.records import DECISIONS, Decision, Judgement
 
 

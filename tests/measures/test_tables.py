@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_studies import SETTINGS, rng_of, study_of, tables_of
 
-from refusal_stability.artifacts import METRIC_TABLES
 from refusal_stability.measures.aggregate import Resampling
-from refusal_stability.measures.cubes import Group, Study
+from refusal_stability.measures.decision_arrays import Group, Study
 from refusal_stability.measures.stability import MISSING
 from refusal_stability.measures.tables.categories import membership
 from refusal_stability.measures.tables.pairs import side_by_side
 from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.tables.metrics import METRIC_TABLES
 
 rng = np.random.default_rng(0)
 RANDOM = rng.choice([0, 1, 2], p=[0.7, 0.2, 0.1], size=(30, 3, 4))

@@ -8,17 +8,11 @@ from collections import Counter
 
 import pytest
 
-from refusal_stability.judging.rubric import judge_messages, load_rubric
-from refusal_stability.judging.verdict import parse_verdict
-from refusal_stability.prompt_sources.builtin import builtin_prompts
+from refusal_stability.judging.model.rubric import judge_messages, load_rubric
+from refusal_stability.judging.model.verdict import parse_verdict
+from refusal_stability.prompts.builtin import builtin_prompts
 from refusal_stability.records import DECISIONS, Decision
-from refusal_stability.reference_model.corpus import (
-    CAUTIOUS_SYSTEM,
-    chat_blocks,
-    exchange,
-    judge_blocks,
-    verdict,
-)
+from refusal_stability.reference_model.corpus import CAUTIOUS_SYSTEM, chat_blocks, exchange, judge_blocks, verdict
 from refusal_stability.reference_model.grammar import recognise, respond
 from refusal_stability.reference_model.planted import CAUTIOUS, PLAIN, planted_shares
 

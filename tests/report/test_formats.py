@@ -13,13 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from refusal_stability.params import JudgeParams, ModelParams, StudyParams
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.judges import JudgeParams
+from refusal_stability.params.study import StudyParams
 from refusal_stability.report.content import Column, Report, Section, Table
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import escaped, latex_macros, latex_table, macro_name
 from refusal_stability.report.markdown import markdown_report
-from refusal_stability.report.pinned import pinned_for, pinned_versions, project_versions
-from refusal_stability.report.wording import spelled
+from refusal_stability.report.number_format import spelled
+from refusal_stability.report.versions import pinned_for, pinned_versions, project_versions
 
 
 class Elements(HTMLParser):

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from refusal_stability.artifacts import METRIC_TABLES, ArtifactError, metric_table, write_table
 from refusal_stability.figures.gallery import GALLERY
-from refusal_stability.params import InterventionParams
+from refusal_stability.files import ArtifactError
+from refusal_stability.params.study import InterventionParams
+from refusal_stability.report.latex_numbers import QUOTED, quoted_numbers
 from refusal_stability.report.overview import parameters, question
-from refusal_stability.report.quoted import QUOTED, quoted_numbers
 from refusal_stability.stages import figures, report
 from refusal_stability.stages.report import read_evidence
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 
 PARAMS = Path("params.yaml")
 

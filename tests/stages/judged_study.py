@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from refusal_stability.artifacts import GENERATION_TABLE, generation_file, write_table
-from refusal_stability.params import load_params
+from refusal_stability.files import generation_file
+from refusal_stability.params.load import load_params
 from refusal_stability.records import DECISIONS
 from refusal_stability.reference_model import grammar
 from refusal_stability.stages import judge
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.study import GENERATION_TABLE
 
 PARAMS = """
 study: trial

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from refusal_stability.artifacts import GENERATION_TABLE, PROMPT_TABLE, STORE, read_table, write_table
-from refusal_stability.engines import EngineError
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store
-from refusal_stability.params import ParamsError, load_params
+from refusal_stability.files import STORE
+from refusal_stability.params.checks import ParamsError
+from refusal_stability.params.load import load_params
 from refusal_stability.records import Completion, sampler_stream
 from refusal_stability.stages import generate
+from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
 
 PROMPTS = ["How do kites fly?", 'A "quoted"\nprompt, with a comma']
 

@@ -3,17 +3,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from refusal_stability.artifacts import (
-    GENERATION_TABLE,
-    LABEL_TABLE,
-    generation_file,
-    label_file,
-    read_table,
-    write_table,
-)
-from refusal_stability.judging import JudgingError
-from refusal_stability.params import load_params
+from refusal_stability.files import generation_file, label_file
+from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.params.load import load_params
 from refusal_stability.stages import judge
+from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
 
 PARAMS = """
 study: trial

@@ -11,10 +11,20 @@ import pandas as pd
 import pytest
 import yaml
 
-from refusal_stability import artifacts
-from refusal_stability.artifacts import LABEL_TABLE, PROMPT_TABLE, ArtifactError, write_table
+from refusal_stability import files
+from refusal_stability.files import (
+    METRICS,
+    METRICS_README,
+    SUMMARY,
+    ArtifactError,
+    generation_file,
+    label_file,
+)
 from refusal_stability.records import Condition
 from refusal_stability.stages import metrics
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
 
 PROMPTS = ["p-a", "p-b", "p-c"]
 # label of (prompt, temperature, seed); R refuse, P partial, C comply, - missing
@@ -52,7 +62,7 @@ def lay_out(models: tuple[str, ...] = ("one", "two"), decide: Decide = decide) -
     }
     Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     prompts = pd.DataFrame({"prompt_id": PROMPTS, "prompt": PROMPTS, "category": ["x", "x|y", "y"], "source": "test"})
-    write_table(prompts, artifacts.PROMPTS, PROMPT_TABLE)
+    write_table(prompts, files.PROMPTS, PROMPT_TABLE)
     for model in models:
         for temperature in (0.0, 1.0):
             for seed in (0, 1):
@@ -76,12 +86,12 @@ def label(condition: Condition, prompt: str, letter: str) -> list[dict[str, obje
 
 def write_labels(condition: Condition, rows: list[list[dict[str, object]]]) -> None:
     table = pd.DataFrame([row for group in rows for row in group])
-    write_table(table, artifacts.label_file(condition), LABEL_TABLE)
+    write_table(table, label_file(condition), LABEL_TABLE)
 
 
 def edit(condition: Condition, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
     """Change a label file behind the contract's back, as a person or another tool would."""
-    path = artifacts.label_file(condition)
+    path = label_file(condition)
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     change(table).to_csv(path, index=False)
     return path
@@ -93,7 +103,7 @@ def run() -> None:
 
 def test_per_prompt_figures_by_hand(study: Path) -> None:
     run()
-    table = artifacts.metric_table("per_prompt_metrics")
+    table = metric_table("per_prompt_metrics")
     assert table["model"].tolist() == ["one"] * 3 + ["two"] * 3
     a, b, c = (row for _, row in table.iloc[:3].iterrows())
     assert (a["n"], a["ssi"], a["flip"], a["majority"], a["cluster"]) == (4, 1.0, False, "REFUSE", "steady refusal")
@@ -106,7 +116,7 @@ def test_per_prompt_figures_by_hand(study: Path) -> None:
 
 def test_aggregates_by_hand(study: Path) -> None:
     run()
-    row = artifacts.metric_table("aggregate_by_model").iloc[0]
+    row = metric_table("aggregate_by_model").iloc[0]
     assert (row["n_prompts"], row["n_responses"], row["n_missing"]) == (3, 11, 1)
     assert row["mean_ssi"] == pytest.approx((1 + 3 / 4 + 2 / 3) / 3)
     assert row["mean_ssi_low"] < row["mean_ssi"] < row["mean_ssi_high"]
@@ -120,20 +130,20 @@ def test_aggregates_by_hand(study: Path) -> None:
 
 def test_figures_within_a_temperature_rest_on_its_seeds_alone(study: Path) -> None:
     run()
-    table = artifacts.metric_table("per_prompt_temperature")
+    table = metric_table("per_prompt_temperature")
     assert len(table) == 2 * 2 * 3
     hot = table[(table["model"] == "one") & (table["temperature"] == 1.0)].set_index("prompt_id")
     assert hot.loc["p-b", "ssi"] == 0.5
     assert (hot.loc["p-b", "majority"], hot.loc["p-b", "majority_tied"]) == ("COMPLY", True)
     assert hot.loc["p-c", "n"] == 1
     assert pd.isna(hot.loc["p-c", "ssi_pairwise"])
-    row = artifacts.metric_table("aggregate_by_temperature").iloc[1]
+    row = metric_table("aggregate_by_temperature").iloc[1]
     assert (row["temperature"], row["mean_ssi"]) == (1.0, pytest.approx((1 + 0.5 + 1) / 3))
 
 
 def test_a_configuration_is_compared_with_each_prompts_majority(study: Path) -> None:
     run()
-    table = artifacts.metric_table("aggregate_by_configuration").iloc[:4].set_index(["temperature", "seed"])
+    table = metric_table("aggregate_by_configuration").iloc[:4].set_index(["temperature", "seed"])
     # p-b's one COMPLY came at T = 1, seed 1; p-c's one PARTIAL at T = 0, seed 1
     assert table["n_against_majority"].tolist() == [0, 1, 0, 1]
     assert table["n_flips_caused"].tolist() == [0, 1, 0, 1]
@@ -144,7 +154,7 @@ def test_a_configuration_is_compared_with_each_prompts_majority(study: Path) -> 
 
 def test_missing_decisions_are_counted_by_judge_and_reason(study: Path) -> None:
     run()
-    table = artifacts.metric_table("missing").iloc[:4].set_index(["judge", "missing_reason"])
+    table = metric_table("missing").iloc[:4].set_index(["judge", "missing_reason"])
     assert table.loc[("main", "*"), "n_missing"] == 1
     assert table.loc[("main", REASON), "missing_share"] == pytest.approx(1 / 12)
     assert table.loc[("other", REASON), "n_missing"] == 2  # both repeats
@@ -153,62 +163,62 @@ def test_missing_decisions_are_counted_by_judge_and_reason(study: Path) -> None:
 def test_a_judge_added_later_may_be_absent_from_whole_files(study: Path) -> None:
     edit(Condition("one", "none", 1.0, 1), lambda table: table[table["judge"] == "main"])
     run()
-    table = artifacts.metric_table("missing").set_index(["model", "judge", "missing_reason"])
+    table = metric_table("missing").set_index(["model", "judge", "missing_reason"])
     assert table.loc[("one", "other", "not judged"), "n_missing"] == 6
     assert table.loc[("one", "main", "*"), "n_missing"] == 1
 
 
 def test_the_summary_and_the_column_dictionary_are_written(study: Path) -> None:
     run()
-    summary = json.loads(artifacts.SUMMARY.read_text())
+    summary = json.loads(SUMMARY.read_text())
     assert summary["models"]["one"]["none"]["mean_ssi"] == round((1 + 3 / 4 + 2 / 3) / 3, 4)
     assert (summary["n_models"], summary["n_responses"], summary["n_missing"]) == (2, 22, 2)
-    assert "mean_ssi" in artifacts.METRICS_README.read_text()
+    assert "mean_ssi" in METRICS_README.read_text()
 
 
 def test_every_table_has_a_contract_and_is_written(study: Path) -> None:
     run()
-    for name in artifacts.METRIC_TABLES:
-        artifacts.metric_table(name)
+    for name in METRIC_TABLES:
+        metric_table(name)
 
 
 def test_running_twice_writes_the_same_bytes(study: Path) -> None:
     run()
-    first = {path.name: path.read_bytes() for path in sorted(artifacts.METRICS.iterdir())}
-    shutil.rmtree(artifacts.METRICS)
+    first = {path.name: path.read_bytes() for path in sorted(METRICS.iterdir())}
+    shutil.rmtree(METRICS)
     run()
-    assert {path.name: path.read_bytes() for path in sorted(artifacts.METRICS.iterdir())} == first
+    assert {path.name: path.read_bytes() for path in sorted(METRICS.iterdir())} == first
 
 
 def test_another_model_changes_no_interval_of_the_first(study: Path) -> None:
     run()
-    both = artifacts.metric_table("aggregate_by_model").iloc[0]
+    both = metric_table("aggregate_by_model").iloc[0]
     lay_out(("one",))
     run()
-    pd.testing.assert_series_equal(artifacts.metric_table("aggregate_by_model").iloc[0], both)
+    pd.testing.assert_series_equal(metric_table("aggregate_by_model").iloc[0], both)
 
 
 def test_two_models_are_never_pooled_into_one_prompts_counts(study: Path) -> None:
     lay_out(decide=lambda model, *_: "R" if model == "one" else "C")
     run()
-    assert artifacts.metric_table("per_prompt_metrics")["ssi"].tolist() == [1.0] * 6
+    assert metric_table("per_prompt_metrics")["ssi"].tolist() == [1.0] * 6
 
 
 def test_a_study_without_any_decision_has_tables_with_empty_cells(study: Path) -> None:
     lay_out(decide=lambda *_: "-")
     run()
-    row = artifacts.metric_table("aggregate_by_model").iloc[0]
+    row = metric_table("aggregate_by_model").iloc[0]
     assert (row["n_prompts"], row["n_missing"]) == (0, 12)
     assert pd.isna(row["mean_ssi"])
 
 
 def test_the_order_of_rows_in_a_file_changes_nothing(study: Path) -> None:
     run()
-    before = artifacts.metric_table("per_prompt_metrics")
+    before = metric_table("per_prompt_metrics")
     for seed in (0, 1):
         edit(Condition("one", "none", 1.0, seed), lambda table: table.iloc[::-1])
     run()
-    pd.testing.assert_frame_equal(artifacts.metric_table("per_prompt_metrics"), before)
+    pd.testing.assert_frame_equal(metric_table("per_prompt_metrics"), before)
 
 
 FIRST = Condition("one", "none", 0.0, 0)
@@ -248,7 +258,7 @@ def test_a_bad_label_file_names_file_row_and_remedy(
     assert str(caught.value).startswith(f"{path}: ")
     assert problem in str(caught.value)
     assert str(caught.value).endswith("run `dvc repro judge@one` to write it anew")
-    assert not artifacts.METRICS.exists(), "nothing half-written"
+    assert not METRICS.exists(), "nothing half-written"
 
 
 @pytest.mark.parametrize(
@@ -275,12 +285,12 @@ def test_a_generation_file_of_something_else_is_named_with_row_and_remedy(
             table = pd.DataFrame({"prompt_id": ids if condition == FIRST else PROMPTS, **texts, **place})
             if condition == FIRST:
                 table = table.assign(**changed)
-            path = artifacts.generation_file(condition)
+            path = generation_file(condition)
             path.parent.mkdir(parents=True, exist_ok=True)
-            table[list(artifacts.GENERATION_TABLE.columns)].to_csv(path, index=False)  # a table unchecked
+            table[list(GENERATION_TABLE.columns)].to_csv(path, index=False)  # a table unchecked
     with pytest.raises(ArtifactError) as caught:
         run()
-    assert str(caught.value).startswith(f"{artifacts.generation_file(FIRST)}: ")
+    assert str(caught.value).startswith(f"{generation_file(FIRST)}: ")
     assert problem in str(caught.value)
     assert "dvc repro generate@one" in str(caught.value)
 
@@ -290,7 +300,7 @@ def test_a_judge_that_knows_nothing_of_a_model_is_counted_as_not_judged(study: P
         for seed in (0, 1):
             edit(Condition("one", "none", temperature, seed), lambda table: table[table["judge"] == "main"])
     run()
-    table = artifacts.metric_table("missing")
+    table = metric_table("missing")
     rows = table[(table["model"] == "one") & (table["judge"] == "other")]
     # 3 prompts x 2 temperatures x 2 seeds x 2 repeats
     assert list(zip(rows["missing_reason"], rows["n_missing"], rows["missing_share"], strict=True)) == [
@@ -308,13 +318,13 @@ def test_a_judge_that_knows_nothing_of_a_model_is_counted_as_not_judged(study: P
 )
 def test_bad_prompts_are_blamed_on_the_prompts_file(study: Path, ids: list[str], problem: str) -> None:
     cells = {"prompt": "x", "category": "", "source": "test"}
-    pd.DataFrame({"prompt_id": ids}).assign(**cells).to_csv(artifacts.PROMPTS, index=False)
+    pd.DataFrame({"prompt_id": ids}).assign(**cells).to_csv(files.PROMPTS, index=False)
     with pytest.raises(ArtifactError) as caught:
         run()
-    assert str(caught.value) == f"{artifacts.PROMPTS}: {problem}; run `dvc repro prompts` to write it anew"
+    assert str(caught.value) == f"{files.PROMPTS}: {problem}; run `dvc repro prompts` to write it anew"
 
 
 def test_a_missing_label_file_names_itself(study: Path) -> None:
-    artifacts.label_file(FIRST).unlink()
+    label_file(FIRST).unlink()
     with pytest.raises(ArtifactError, match=r"one_temp0\.0_seed0_labels\.csv: no such file"):
         run()

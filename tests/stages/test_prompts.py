@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from refusal_stability.artifacts import PROMPT_TABLE, PROMPTS, read_table
-from refusal_stability.prompt_sources.identity import prompt_id
+from refusal_stability.files import PROMPTS
+from refusal_stability.prompts.identity import prompt_id
 from refusal_stability.stages import prompts as stage
+from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.study import PROMPT_TABLE
 
 STUDY = """
 study: test

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.engines.store import Store, completion_key
-from refusal_stability.params import OpenAISettings
+from refusal_stability.params.engines import OpenAISettings
 from refusal_stability.records import Request, canonical_json
 
 # English text holds about four bytes a token in every common tokenizer; a chat template adds a few tokens a message.

@@ -15,8 +15,8 @@ from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refusal_stability.engines import EngineError
-from refusal_stability.params import ModelParams, RecordedSettings
+from refusal_stability.engines.protocol import EngineError
+from refusal_stability.params.engines import ModelParams, RecordedSettings
 from refusal_stability.records import Completion, Request
 
 if TYPE_CHECKING:

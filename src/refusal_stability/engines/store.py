@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
-from refusal_stability.engines import Engine
+from refusal_stability.engines.protocol import Engine
 from refusal_stability.records import Completion, Request, StudyError, canonical_json, content_hash, storable_text
 
 SCHEMA = """

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refusal_stability.engines import EngineError
 from refusal_stability.engines.prefix import shared_prefix
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.weights import folder_digest
-from refusal_stability.params import ModelParams, TransformersSettings
+from refusal_stability.params.engines import ModelParams, TransformersSettings
 from refusal_stability.records import Completion, Request, Sampling, canonical_json
 
 if TYPE_CHECKING:

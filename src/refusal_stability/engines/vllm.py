@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from refusal_stability.engines import EngineError
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.weights import weights_identity
-from refusal_stability.params import ModelParams, VLLMSettings
+from refusal_stability.params.engines import ModelParams, VLLMSettings
 from refusal_stability.records import Completion, Message, OtherEnvironment, Request
 
 ENVIRONMENT = Path(".venv-vllm")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from refusal_stability.engines import EngineError
-from refusal_stability.params import ModelParams
+from refusal_stability.engines.protocol import EngineError
+from refusal_stability.params.engines import ModelParams
 
 WEIGHT_PATTERNS = ("*.json", "*.safetensors", "*.bin", "*.jinja", "*.model", "*.txt")
 

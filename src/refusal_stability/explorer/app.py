@@ -12,10 +12,11 @@ import streamlit as st
 
 from refusal_stability.explorer import links, session, study, views
 from refusal_stability.explorer.links import LOWEST, Known, View
-from refusal_stability.figures.cast import Series
-from refusal_stability.params import PARAMS_FILE, StudyParams
+from refusal_stability.figures.series import Series
+from refusal_stability.params.load import PARAMS_FILE
+from refusal_stability.params.study import StudyParams
 from refusal_stability.records import NO_INTERVENTION, Condition, StudyError
-from refusal_stability.spreadsheets import csv_text
+from refusal_stability.tables.spreadsheets import csv_text
 
 Decisions = Mapping[Condition, views.Decided]
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ import streamlit as st
 
 from refusal_stability.explorer import links, views
 from refusal_stability.explorer.links import Known, View
-from refusal_stability.params import StudyParams
+from refusal_stability.params.study import StudyParams
 
 WIDGETS = ("text", "models", "interventions", "categories", "majorities", "flip", "order", "judge", "compared")
 ECHO_SECONDS = 1.5

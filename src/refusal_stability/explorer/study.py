@@ -14,23 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from refusal_stability.artifacts import (
-    GENERATION_TABLE,
-    LABEL_TABLE,
-    METRIC_TABLES,
-    PROMPT_TABLE,
-    PROMPTS,
-    ArtifactError,
-    Contract,
-    check_labels,
-    generation_file,
-    label_file,
-    metric_table,
-    read_table,
-)
-from refusal_stability.figures.cast import Series, cast_of
-from refusal_stability.params import StudyParams, load_params
+from refusal_stability.figures.series import Series, cast_of
+from refusal_stability.files import PROMPTS, ArtifactError, generation_file, label_file
+from refusal_stability.params.load import load_params
+from refusal_stability.params.study import StudyParams
 from refusal_stability.records import DECISIONS, Condition
+from refusal_stability.tables.contract import Contract
+from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, check_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,7 +17,7 @@ from refusal_stability.records import DECISIONS, Condition
 
 if TYPE_CHECKING:
     from refusal_stability.explorer.study import Labels, Verdict
-    from refusal_stability.figures.cast import Series
+    from refusal_stability.figures.series import Series
 
 # order -> what it is called, the column, lowest first
 ORDERS: dict[str, tuple[str, str, bool]] = {

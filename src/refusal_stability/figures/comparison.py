@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refusal_stability.figures.cast import Cast
-from refusal_stability.figures.house import canvas, in_house_style, name_rows
 from refusal_stability.figures.lines import with_bounds
 from refusal_stability.figures.palette import DECISION_COLOURS, RULE
+from refusal_stability.figures.series import Cast
 from refusal_stability.figures.stability import draw_dot
+from refusal_stability.figures.style import canvas, in_house_style, name_rows
 from refusal_stability.records import DECISIONS, Decision
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from refusal_stability.figures.house import Tables
+    from refusal_stability.figures.style import Tables
 
 
 class Measure(NamedTuple):

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refusal_stability.figures.cast import Cast, NothingToDraw, Series, wrapped
-from refusal_stability.figures.house import (
+from refusal_stability.figures.alt_text import drawn_categories, drawn_pairs
+from refusal_stability.figures.lines import draw_lines, near_one_limits, with_bounds
+from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK, INK, MUTED, RULE
+from refusal_stability.figures.series import Cast, NothingToDraw, Series, wrapped
+from refusal_stability.figures.stability import draw_dot, panel_grid, panel_title
+from refusal_stability.figures.style import (
     PAGE_WIDTH,
     canvas,
     draw_intervals,
@@ -16,10 +20,6 @@ from refusal_stability.figures.house import (
     percent,
     percent_axis,
 )
-from refusal_stability.figures.lines import draw_lines, near_one_limits, with_bounds
-from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK, INK, MUTED, RULE
-from refusal_stability.figures.stability import draw_dot, panel_grid, panel_title
-from refusal_stability.figures.words import drawn_categories, drawn_pairs
 from refusal_stability.records import DECISIONS, Decision
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from refusal_stability.figures.house import Tables
+    from refusal_stability.figures.style import Tables
 
 ALL = "*"
 CELL_GAP = 0.7  # between temperatures, in cells

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refusal_stability.figures import comparison, depth, stability, temperature
-from refusal_stability.figures.cast import Cast
-from refusal_stability.figures.words import (
+from refusal_stability.figures.alt_text import (
     categories_in_words,
     clusters_in_words,
     decisions_in_words,
@@ -22,11 +21,12 @@ from refusal_stability.figures.words import (
     thresholds_in_words,
     wavering_in_words,
 )
+from refusal_stability.figures.series import Cast
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from refusal_stability.figures.house import Tables
+    from refusal_stability.figures.style import Tables
 
 
 @dataclass(frozen=True)

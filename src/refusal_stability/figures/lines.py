@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refusal_stability.figures.cast import Series, wrapped
-from refusal_stability.figures.house import draw_intervals
+from refusal_stability.figures.series import Series, wrapped
+from refusal_stability.figures.style import draw_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from refusal_stability.figures.house import Floats
+    from refusal_stability.figures.style import Floats
 
 POINTS_A_LINE = 10.0
 MOST_WHISKERS = 8

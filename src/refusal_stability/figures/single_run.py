@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refusal_stability.figures.house import NO_METADATA, canvas, house_style
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK, DECISION_WORDS, INK, MUTED
+from refusal_stability.figures.style import NO_METADATA, canvas, house_style
 from refusal_stability.records import DECISIONS
 
 if TYPE_CHECKING:

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refusal_stability.figures.cast import Cast, Series, wrapped
-from refusal_stability.figures.house import (
+from refusal_stability.figures.alt_text import estimate
+from refusal_stability.figures.lines import draw_lines, percent_limits, with_bounds
+from refusal_stability.figures.palette import CLUSTERS, DECISION_COLOURS, INK, MUTED, RULE, UNSTABLE_FILL
+from refusal_stability.figures.series import Cast, Series, wrapped
+from refusal_stability.figures.style import (
     canvas,
     draw_intervals,
     in_house_style,
@@ -17,9 +20,6 @@ from refusal_stability.figures.house import (
     percent_axis,
     temperature_axis,
 )
-from refusal_stability.figures.lines import draw_lines, percent_limits, with_bounds
-from refusal_stability.figures.palette import CLUSTERS, DECISION_COLOURS, INK, MUTED, RULE, UNSTABLE_FILL
-from refusal_stability.figures.words import estimate
 from refusal_stability.records import DECISIONS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from refusal_stability.figures.house import Tables
+    from refusal_stability.figures.style import Tables
 
 BIN = 0.05
 DASHED = (0, (2, 2))

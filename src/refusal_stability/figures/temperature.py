@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from refusal_stability.figures.cast import Cast, wrapped
-from refusal_stability.figures.house import canvas, in_house_style, note, temperature_axis
 from refusal_stability.figures.lines import draw_lines, near_one_limits, percent_limits, share_limits, with_bounds
+from refusal_stability.figures.series import Cast, wrapped
+from refusal_stability.figures.style import canvas, in_house_style, note, temperature_axis
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from refusal_stability.figures.house import Floats, Tables
+    from refusal_stability.figures.style import Floats, Tables
 
     Quantity = tuple[str, str, Callable[[Axes, Floats], None]]
 

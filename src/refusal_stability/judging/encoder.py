@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusal_stability.engines.weights import weights_identity
-from refusal_stability.judging import JudgingError
-from refusal_stability.params import ModelParams
+from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.params.engines import ModelParams
 
 MAX_TOKENS = 256
 BATCH = 32

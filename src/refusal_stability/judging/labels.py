@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from refusal_stability.artifacts import LABEL_TABLE
-from refusal_stability.judging import JudgingError
-from refusal_stability.params import WATCHED_FOR_JUDGES, JudgingParams, watched
+from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.params.judges import WATCHED_FOR_JUDGES, JudgingParams, watched
 from refusal_stability.records import DECISIONS, Condition, Judgement, Prompt, Response, storable_text
+from refusal_stability.tables.study import LABEL_TABLE
 
 
 def responses_of(generations: pd.DataFrame, condition: Condition) -> list[Response]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from refusal_stability.judging import JudgingError, open_judge
-from refusal_stability.params import MAJORITY, JudgingParams
+from refusal_stability.judging.open import open_judge
+from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.params.judges import MAJORITY, JudgingParams
 from refusal_stability.records import DECISIONS, Decision, Judgement, Response
 
 Judgements = list[tuple[Judgement, ...]]

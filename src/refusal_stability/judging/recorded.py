@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refusal_stability.judging import JudgingError
-from refusal_stability.params import JudgeParams, RecordedLabelSettings
+from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.params.judges import JudgeParams, RecordedLabelSettings
 from refusal_stability.records import Condition, Decision, Judgement, Response
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class RecordedJudge:
         """The source's table under our column names, the chosen judge's rows only."""
         import pandas as pd
 
-        from refusal_stability.params import RECORDED_LABEL_COLUMNS
+        from refusal_stability.params.judges import RECORDED_LABEL_COLUMNS
 
         sources = {name: self._settings.columns.get(name, name) for name in RECORDED_LABEL_COLUMNS}
         present = {name: source for name, source in sources.items() if source in found.columns}

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal_stability.artifacts import atomic_write
-from refusal_stability.judging import Judge, JudgingError
+from refusal_stability.files import atomic_write
 from refusal_stability.judging.calibration import softmax
 from refusal_stability.judging.encoder import Encoder, known_encoder
-from refusal_stability.judging.reading import READ_SENTENCES, Reading
+from refusal_stability.judging.protocol import Judge, JudgingError
+from refusal_stability.judging.rules.parsed_response import READ_SENTENCES, Reading
 from refusal_stability.records import Decision, Judgement, Response, StudyError
 
 FORMAT = "refusal-stability trained judge, version 1"

@@ -9,21 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal_stability.judging import JudgingError
-from refusal_stability.judging.calibration import (
-    brier_score,
-    expected_calibration_error,
-    fit_temperature,
-    softmax,
-)
+from refusal_stability.judging.calibration import brier_score, expected_calibration_error, fit_temperature, softmax
 from refusal_stability.judging.encoder import Encoder
+from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.judging.trained import Classifier, dense_block, texts, vectorizer
-from refusal_stability.measures.agreement import (
-    cohens_kappa,
-    confusion,
-    precision_recall_f1,
-    raw_agreement,
-)
+from refusal_stability.measures.agreement import cohens_kappa, confusion, precision_recall_f1, raw_agreement
 from refusal_stability.measures.intervals import percentile_interval
 from refusal_stability.records import DECISIONS, Decision, content_hash
 

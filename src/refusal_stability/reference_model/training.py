@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from refusal_stability.artifacts import write_json
-from refusal_stability.params import ReferenceModelParams
+from refusal_stability.files import write_json
+from refusal_stability.params.reference_models import ReferenceModelParams
 from refusal_stability.records import Message, Prompt, content_hash
 from refusal_stability.reference_model.corpus import Conversation, chat_blocks, judge_blocks
 from refusal_stability.reference_model.planted import PLANTED_FILE, planted_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from refusal_stability.report import findings, overview
 from refusal_stability.report.content import Report
-from refusal_stability.report.evidence import Evidence
+from refusal_stability.report.report_inputs import Evidence
 
 SECTIONS = (
     overview.headline,

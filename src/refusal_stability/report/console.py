@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from refusal_stability.artifacts import METRIC_COLUMNS, PROMPTS
+from refusal_stability.files import PROMPTS
+from refusal_stability.tables.columns import METRIC_COLUMNS
 
 FIGURE_NAMES = {"ssi": "mean SSI", "flip": "the share of flipped prompts"}
 SIDES = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from refusal_stability.report.content import Section
-from refusal_stability.report.evidence import ALL, Evidence, Shown, table
-from refusal_stability.report.wording import Row, count, estimate, number, p_value, percent, share, spelled
+from refusal_stability.report.number_format import Row, count, estimate, number, p_value, percent, share, spelled
+from refusal_stability.report.report_inputs import ALL, Evidence, Shown, table
 
 STABILITY: tuple[Shown, ...] = (
     ("Prompts", "number", lambda row: count(row["n_prompts"])),

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from refusal_stability.report.content import Table
-from refusal_stability.report.wording import UNKNOWN
+from refusal_stability.report.number_format import UNKNOWN
 
 SPECIAL = {
     "\\": r"\textbackslash{}",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from refusal_stability.params import StudyParams
+from refusal_stability.params.study import StudyParams
 from refusal_stability.records import NO_INTERVENTION
 from refusal_stability.report.content import Section
-from refusal_stability.report.evidence import ALL, Evidence, table
-from refusal_stability.report.pinned import LOCK, PROJECT, VLLM_LOCK, uses_vllm
-from refusal_stability.report.wording import Row, count, number, percent, several, share, spelled
+from refusal_stability.report.number_format import Row, count, number, percent, several, share, spelled
+from refusal_stability.report.report_inputs import ALL, Evidence, table
+from refusal_stability.report.versions import LOCK, PROJECT, VLLM_LOCK, uses_vllm
 
 MOST_UNSTABLE = 10
 LONGEST_PROMPT = 400

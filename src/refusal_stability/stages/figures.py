@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refusal_stability.artifacts import FIGURES, atomic_write, metric_table, write_files
-from refusal_stability.figures.cast import cast_of
 from refusal_stability.figures.gallery import GALLERY
-from refusal_stability.figures.house import KINDS, figure_bytes
-from refusal_stability.params import load_params
+from refusal_stability.figures.series import cast_of
+from refusal_stability.figures.style import KINDS, figure_bytes
+from refusal_stability.files import FIGURES, atomic_write, write_files
+from refusal_stability.params.load import load_params
+from refusal_stability.tables.metrics import metric_table
 
 
 def run(params_path: Path) -> None:

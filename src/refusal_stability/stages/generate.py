@@ -9,22 +9,16 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from refusal_stability.artifacts import (
-    GENERATION_TABLE,
-    GENERATIONS,
-    PROMPT_TABLE,
-    PROMPTS,
-    STORE,
-    generation_file,
-    read_table,
-    write_files,
-    write_table,
-)
-from refusal_stability.engines import EngineError, open_engine
+from refusal_stability.engines.open import open_engine
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.seeds import seed_use
 from refusal_stability.engines.store import Store, complete_stored
-from refusal_stability.params import ParamsError, load_params
+from refusal_stability.files import GENERATIONS, PROMPTS, STORE, generation_file, write_files
+from refusal_stability.params.checks import ParamsError
+from refusal_stability.params.load import load_params
 from refusal_stability.records import Completion, Condition
+from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
 
 
 def run(model: str, params_path: Path) -> None:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refusal_stability.artifacts import (
-    GENERATION_TABLE,
-    LABEL_TABLE,
-    generation_file,
-    label_file,
-    read_table,
-    write_table,
-)
+from refusal_stability.files import generation_file, label_file
 from refusal_stability.judging.labels import check_missing, label_rows, label_summary, responses_of, unnoticed
 from refusal_stability.judging.panel import judge_all
-from refusal_stability.params import load_params
+from refusal_stability.params.load import load_params
+from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
 
 
 def run(model: str, params_path: Path) -> None:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refusal_stability.artifacts import (
-    METRIC_TABLES,
-    METRICS_README,
-    SUMMARY,
-    atomic_write,
-    column_dictionary,
-    write_json,
-    write_table,
-)
-from refusal_stability.label_grid import read_prompts, read_study, settings_of
+from refusal_stability.files import METRICS_README, SUMMARY, atomic_write, write_json
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.summary import summary
-from refusal_stability.params import load_params
+from refusal_stability.params.load import load_params
+from refusal_stability.study.label_files import read_prompts, read_study, settings_of
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.metrics import METRIC_TABLES, column_dictionary
 
 
 def run(params_path: Path) -> None:

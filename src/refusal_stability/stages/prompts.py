@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from refusal_stability.artifacts import PROMPT_TABLE, PROMPTS, write_table
-from refusal_stability.params import load_params
-from refusal_stability.prompt_sources import load_prompts
-from refusal_stability.prompt_sources.identity import categories_of
+from refusal_stability.files import PROMPTS
+from refusal_stability.params.load import load_params
+from refusal_stability.prompts.identity import categories_of
+from refusal_stability.prompts.load import load_prompts
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.study import PROMPT_TABLE
 
 
 def run(params_path: Path) -> None:

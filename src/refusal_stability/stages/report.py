@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refusal_stability.artifacts import (
-    FIGURES,
-    METRIC_TABLES,
-    PROMPT_TABLE,
-    PROMPTS,
-    REPORT,
-    TABLES,
-    ArtifactError,
-    atomic_write,
-    metric_table,
-    read_table,
-    write_files,
-)
-from refusal_stability.figures.cast import cast_of
 from refusal_stability.figures.gallery import GALLERY
-from refusal_stability.params import load_params
+from refusal_stability.figures.series import cast_of
+from refusal_stability.files import FIGURES, PROMPTS, REPORT, TABLES, ArtifactError, atomic_write, write_files
+from refusal_stability.params.load import load_params
 from refusal_stability.report.build import build_report
 from refusal_stability.report.content import Picture
-from refusal_stability.report.evidence import Evidence
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import latex_macros, latex_table
+from refusal_stability.report.latex_numbers import quoted_numbers
 from refusal_stability.report.markdown import markdown_report
-from refusal_stability.report.pinned import pinned_for
-from refusal_stability.report.quoted import quoted_numbers
+from refusal_stability.report.report_inputs import Evidence
+from refusal_stability.report.versions import pinned_for
+from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
+from refusal_stability.tables.study import PROMPT_TABLE
 
 NUMBERS = "numbers.tex"
 

@@ -7,28 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from refusal_stability.artifacts import (
-    FIGURES,
-    GENERATION_TABLE,
-    LABEL_TABLE,
-    METRIC_TABLES,
-    PROMPT_TABLE,
-    PROMPTS,
-    REPORT,
-    STORE,
-    TRACKED,
-    generation_file,
-    label_file,
-    metric_table,
-    read_table,
-    write_json,
-)
 from refusal_stability.engines.store import Store
 from refusal_stability.figures.single_run import run_png
-from refusal_stability.params import StudyParams, load_params
+from refusal_stability.files import FIGURES, PROMPTS, REPORT, STORE, TRACKED, generation_file, label_file, write_json
+from refusal_stability.params.load import load_params
+from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Condition
-from refusal_stability.run_plans import Speed, Study, file_md5, plan_study, provenance, tracked_summary
-from refusal_stability.tracking import log_plans, tracking_uri, where_to_look
+from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
+from refusal_stability.tracking.mlflow_log import log_plans, tracking_uri, where_to_look
+from refusal_stability.tracking.plans import plan_study, tracked_summary
+from refusal_stability.tracking.provenance import file_md5, provenance
+from refusal_stability.tracking.study import Speed, Study
 
 
 def run(params_path: Path) -> None:

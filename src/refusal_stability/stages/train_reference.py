@@ -9,9 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from refusal_stability.artifacts import REFERENCE_MODELS
-from refusal_stability.params import ParamsError, load_params
-from refusal_stability.prompt_sources.builtin import builtin_prompts
+from refusal_stability.files import REFERENCE_MODELS
+from refusal_stability.params.checks import ParamsError
+from refusal_stability.params.load import load_params
+from refusal_stability.prompts.builtin import builtin_prompts
 from refusal_stability.reference_model.training import train
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from refusal_stability.measures.cubes import Study
+from refusal_stability.measures.decision_arrays import Study
 from refusal_stability.measures.tables import (
     categories,
     judges,

@@ -18,7 +18,7 @@ from refusal_stability.measures.agreement import (
     resampled_alpha,
     resampled_confusions,
 )
-from refusal_stability.measures.cubes import Codes, Study
+from refusal_stability.measures.decision_arrays import Codes, Study
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.intervals import bootstrap_totals
 from refusal_stability.measures.stability import MISSING, K, tally

@@ -8,7 +8,7 @@ import numpy as np
 
 from refusal_stability.measures.aggregate import MEANS, Resampling, Row, with_bounds
 from refusal_stability.measures.comparison import wilcoxon, with_holm
-from refusal_stability.measures.cubes import Study
+from refusal_stability.measures.decision_arrays import Study
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.intervals import bootstrap_means, effective_units, weighted_means
 from refusal_stability.measures.stability import REFUSE, describe, flips, rates, ssi, ssi_pairwise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from refusal_stability.measures.aggregate import Row, with_bounds
-from refusal_stability.measures.cubes import Study
+from refusal_stability.measures.decision_arrays import Study
 from refusal_stability.measures.decomposition import Layout, components, prompt_totals
 from refusal_stability.measures.determinism import exchange_totals, first_of_each, identical_and_flipped
 from refusal_stability.measures.distinct import Floats, distinct_rows

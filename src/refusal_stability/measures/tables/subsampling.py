@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from refusal_stability.measures.aggregate import Row, with_bounds
-from refusal_stability.measures.cubes import Study
+from refusal_stability.measures.decision_arrays import Study
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 from refusal_stability.measures.intervals import effective_units, weighted_means
 from refusal_stability.measures.stability import below, flips, ssi, ssi_pairwise

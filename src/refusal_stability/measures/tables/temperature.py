@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.comparison import DECIMALS, friedman, kendalls_w, wilcoxon, with_holm
-from refusal_stability.measures.cubes import Study
+from refusal_stability.measures.decision_arrays import Study
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.intervals import bootstrap_totals, effective_units_of_ratios
 from refusal_stability.measures.stability import ssi, ssi_pairwise

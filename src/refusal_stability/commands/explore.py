@@ -1,0 +1,63 @@
+"""Open the explorer: Streamlit on this machine only, without its statistics, watcher and downloads."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+# `views` is for the page, which would import it while a person waits.
+from refusal_stability.explorer import study
+from refusal_stability.figures.palette import DECISION_COLOURS, INK
+from refusal_stability.records import Decision, StudyError
+
+HOST = "127.0.0.1"
+# A page of another site that has its name lead here must not read the study.
+HOST_NAMES = (HOST, "localhost")
+PAGE = Path(study.__file__).with_name("app.py")
+# `disableDataExport`: the list's own CSV and copied cells would carry formulas; the page's download is made safe.
+SETTINGS = {
+    "server.address": HOST,
+    "server.fileWatcherType": "none",
+    "server.showEmailPrompt": "false",
+    "browser.gatherUsageStats": "false",
+    "browser.serverAddress": HOST,
+    "client.disableDataExport": "true",
+    "client.toolbarMode": "viewer",
+    "client.showErrorLinks": "false",
+    "runner.magicEnabled": "false",
+    "theme.primaryColor": DECISION_COLOURS[Decision.REFUSE],
+    "theme.textColor": INK,
+    "global.suppressDeprecationWarnings": "true",
+}
+
+
+def run(params_path: Path, port: int, headless: bool) -> None:
+    """Check that there is a study to show, then serve it until the process is ended.
+
+    The server is this same process: what the check has imported and read, the first page need not wait for.
+    """
+    study.prompts_now(params_path)
+    require_free(port)
+    from streamlit.web import cli
+
+    cli.main(arguments(params_path, port, headless), prog_name="streamlit")
+
+
+def arguments(params_path: Path, port: int, headless: bool) -> list[str]:
+    """Streamlit's arguments."""
+    settings = SETTINGS | {"server.port": str(port), "server.headless": str(headless).lower()}
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    flags += [f"--server.allowedHosts={name}" for name in HOST_NAMES]
+    return ["run", str(PAGE), *flags, "--", str(params_path)]
+
+
+def require_free(port: int) -> None:
+    """Raise unless the port can be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise StudyError(
+                f"port {port} of {HOST} is taken or not allowed; take another: `make explore PORT=8502`"
+            ) from error

@@ -1,0 +1,66 @@
+"""Labels -> the judge report: judges against people and each other, where they disagree, and corrected rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from refusal_stability.files import JUDGE_REPORT, atomic_write
+from refusal_stability.judge_report.comparison import Ratings, compare, disagreements
+from refusal_stability.judge_report.page import agreement_lines, render
+from refusal_stability.judging.joined_labels import judge_table, read_judged, read_labelled
+from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.params.judges import MAJORITY, JudgeParams
+from refusal_stability.params.load import load_params
+from refusal_stability.review.sample import against_table, correct, of_judged, read_people, uncorrectable
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.judge_report import JUDGE_REPORT_TABLES
+
+
+def of_study(params_path: Path) -> None:
+    """Report on the labels of the active study, and on people's labels where `review import` has brought any."""
+    params = load_params(params_path)
+    judged, people = read_judged(params), read_people()
+    ratings = of_judged(judged, list(params.judging.judges), people)
+    primary, metrics = params.judging.primary, params.metrics
+    rates = correct(judged, ratings, people, primary, metrics.n_resamples, metrics.seed) if people else []
+    intro = f"{len(judged)} responses of the study {params.study}."
+    if why := uncorrectable(ratings, people, primary):
+        intro += f" Rates are not corrected by people's labels: {why}."
+        print(f"rates are not corrected: {why}")
+    _write(params.study, primary, intro, ratings, rates, metrics.n_resamples, metrics.seed)
+
+
+def of_table(table: Path, columns: Mapping[str, str], judges: Sequence[str], params_path: Path) -> None:
+    """Report on judges of the study (or just `rules`) against a table of labelled responses."""
+    judges = list(dict.fromkeys(judges))
+    known = {"rules": JudgeParams()}
+    if params_path.is_file():
+        known |= load_params(params_path).judging.judges
+    for name in judges:
+        if name == MAJORITY:
+            raise JudgingError("judge-report: a table has no panel whose majority could be taken; name its judges")
+        if name not in known:
+            raise JudgingError(f"judge-report: {name!r} is no judge of {params_path}; one of {', '.join(known)}")
+    labelled = judge_table(
+        read_labelled(table, columns), {name: known[name] for name in judges}, f"{params_path}: judging"
+    )
+    ratings = against_table(labelled, judges)
+    _write(table.name, None, f"{len(labelled)} labelled responses of {table.name}.", ratings, [], 10_000, 0)
+
+
+def _write(
+    title: str, primary: str | None, intro: str, ratings: Ratings, rates: list[dict[str, Any]], n: int, seed: int
+) -> None:
+    tables = compare(ratings, n, seed) | {"corrected_rates": rates}
+    differing = disagreements(ratings)
+    for name, (path, contract) in JUDGE_REPORT_TABLES.items():
+        rows = differing if name == "disagreements" else pd.DataFrame(tables[name], columns=list(contract.columns))
+        write_table(rows, path, contract)
+    with atomic_write(JUDGE_REPORT / "index.html") as file:
+        file.write(render(title, primary, intro, tables, differing))
+    print("\n".join(agreement_lines(tables)))
+    print(f"{len(differing)} different responses are decided differently; see {JUDGE_REPORT / 'index.html'}")

@@ -1,0 +1,59 @@
+"""After `dvc repro`: every published figure beside ours, and the tables that a reader of that study would look for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from refusal_stability.files import PROMPTS, PUBLISHED_DATA, PUBLISHED_PAGE, PUBLISHED_TABLES, atomic_write
+from refusal_stability.params.load import load_params
+from refusal_stability.replication.by_judge import tables_by
+from refusal_stability.replication.comparison import COMPARED, compare, place_of, read_figures, records
+from refusal_stability.replication.page import page
+from refusal_stability.replication.plan import plan_study, read_study_file
+from refusal_stability.replication.pooling import POOLING, pooling
+from refusal_stability.report.content import Report
+from refusal_stability.report.html import html_report
+from refusal_stability.report.latex import latex_table
+from refusal_stability.report.markdown import markdown_report
+from refusal_stability.study.label_files import read_study, settings_of
+from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
+from refusal_stability.tables.study import PROMPT_TABLE
+
+
+def run(study: Path, figures: Path, params_path: Path) -> None:
+    """Compare the figures file with the metric tables and write the page, its tables and the comparison as CSV."""
+    params = load_params(params_path)
+    primary, threshold = params.judging.primary, params.metrics.threshold
+    plan = plan_study(read_study_file(study), PUBLISHED_DATA, primary)
+    decisions = read_study(params, read_table(PROMPTS, PROMPT_TABLE))
+    published = read_figures(figures)
+    others = sorted({place_of(figure, primary).primary for figure in records(published)} - {"", primary})
+    built = {judge: tables_by(decisions, judge, settings_of(params.metrics)) for judge in others}
+
+    def tables(name: str, judge: str) -> pd.DataFrame:
+        return built[judge][name] if judge in built else metric_table(name)
+
+    compared = compare(published, tables, primary, plan.absent)
+    pooled = pooling(decisions, threshold)
+    for judge, by_name in built.items():
+        for name, table in by_name.items():
+            path, contract = METRIC_TABLES[name]
+            write_table(table, PUBLISHED_TABLES / f"by_{judge}" / path.name, contract)
+    write_table(compared, PUBLISHED_TABLES / "comparison.csv", COMPARED)
+    write_table(pooled, PUBLISHED_TABLES / "pooling.csv", POOLING)
+    n_responses = len(params.sampling.temperatures) * len(params.sampling.seeds)
+    _write(page(plan, compared, pooled, tables, n_responses, threshold))
+    counts = compared["outcome"].value_counts()
+    said = ", ".join(f"{counts.get(outcome, 0)} {outcome}" for outcome in ("same", "differs", "absent"))
+    print(f"{len(compared)} published figures: {said}; {PUBLISHED_PAGE}")
+
+
+def _write(content: Report) -> None:
+    texts = {PUBLISHED_PAGE: markdown_report(content), PUBLISHED_TABLES / "published.html": html_report(content)}
+    texts |= {PUBLISHED_TABLES / "latex" / f"{table.name}.tex": latex_table(table) for table in content.tables}
+    for path, text in texts.items():
+        with atomic_write(path) as file:
+            file.write(text)

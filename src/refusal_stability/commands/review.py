@@ -1,0 +1,87 @@
+"""People's labels: a blind sample goes out to reviewers, as forms or into MLflow, and comes home checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from refusal_stability.files import PEOPLE_LABELS, REVIEW_FORMS, REVIEW_GUIDE, REVIEW_SAMPLE, atomic_write
+from refusal_stability.judging.joined_labels import read_judged
+from refusal_stability.judging.model.rubric import guide
+from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.params.load import load_params
+from refusal_stability.review.forms import check_reviewer, check_unwritten, form_of, merge_labels, read_form, write_form
+from refusal_stability.review.mlflow_queue import collect, offer
+from refusal_stability.review.sample import (
+    check_asked,
+    check_sample,
+    distinct_responses,
+    draw_sample,
+    labels_so_far,
+    progress,
+    sample_so_far,
+)
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.review import PEOPLE_TABLE, SAMPLE_TABLE
+from refusal_stability.tracking.mlflow_log import tracking_uri
+
+SIZE, SEED = 200, 0
+
+
+def export(reviewers: Sequence[str], size: int | None, seed: int | None, mlflow: bool, params_path: Path) -> None:
+    """Draw the sample, unless there is one, and give each reviewer a form or a queue in MLflow.
+
+    A size or seed of None is the default's for a new sample, and whatever it was for one that is there.
+    """
+    params = load_params(params_path)
+    for reviewer in reviewers:
+        check_reviewer(reviewer, params.judging.judges)
+    judged, primary = read_judged(params), params.judging.primary
+    judges = [name for name, judge in params.judging.judges.items() if not judge.on_call]
+    paths = {reviewer: REVIEW_FORMS / f"{reviewer}.csv" for reviewer in reviewers}
+    for path in () if mlflow else paths.values():
+        check_unwritten(path)
+    sample = sample_so_far()
+    if sample is not None:
+        check_sample(sample, distinct_responses(judged, judges), primary)
+        if size is not None or seed is not None:
+            asked = len(sample) if size is None else size, SEED if seed is None else seed
+            check_asked(sample, draw_sample(judged, judges, primary, *asked), *asked)
+        print(f"{REVIEW_SAMPLE}: {len(sample)} responses, drawn before")
+    else:
+        sample = draw_sample(judged, judges, primary, SIZE if size is None else size, SEED if seed is None else seed)
+        write_table(sample, REVIEW_SAMPLE, SAMPLE_TABLE)
+        print(f"{REVIEW_SAMPLE}: {len(sample)} responses")
+    forms = {reviewer: form_of(sample, reviewer) for reviewer in reviewers}
+    with atomic_write(REVIEW_GUIDE) as file:
+        file.write(guide())
+    print(f"{REVIEW_GUIDE}: what the labels mean; give it to every reviewer")
+    if mlflow:
+        # MLflow holds a question's instruction to 1,000 characters.
+        new = offer(params.study, forms, guide("terse"), tracking_uri())
+        print(f"{new} new items in {len(forms)} review queues of the MLflow experiment `{params.study} review`")
+        return
+    for reviewer, form in forms.items():
+        write_form(form, paths[reviewer])
+        print(
+            f"{paths[reviewer]}: fill in the column `label` and import it with `refusal-stability review import "
+            f"{paths[reviewer]}`"
+        )
+
+
+def bring_home(forms: Sequence[Path], mlflow: bool, params_path: Path) -> None:
+    """Check the labels of filled forms, or of MLflow's queues, and add them to those that are there."""
+    if bool(forms) == mlflow:
+        raise JudgingError("review import: give either forms or --mlflow")
+    params = load_params(params_path)
+    sample = sample_so_far()
+    if sample is None:
+        raise JudgingError(f"{REVIEW_SAMPLE}: no such file; draw one with `refusal-stability review export`")
+    labels = before = labels_so_far()
+    if mlflow:
+        labels = merge_labels(labels, collect(params.study, tracking_uri()), sample, "MLflow")
+    for path in forms:
+        check_reviewer(path.stem, params.judging.judges)
+        labels = merge_labels(labels, read_form(path, path.stem, set(sample["item_id"])), sample, str(path))
+    write_table(labels, PEOPLE_LABELS, PEOPLE_TABLE)
+    print(progress(labels, len(before), len(sample)))

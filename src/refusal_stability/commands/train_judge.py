@@ -1,0 +1,47 @@
+"""Labelled responses -> a trained judge's file, with its cross-validated quality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from refusal_stability.judging.encoder import open_encoder
+from refusal_stability.judging.joined_labels import examples, labelled_by, read_judged, read_labelled
+from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.judging.trained import save_classifier
+from refusal_stability.judging.training import train
+from refusal_stability.params.load import load_params
+
+
+def run(
+    out: Path,
+    table: Path | None,
+    columns: Mapping[str, str],
+    judge: str | None,
+    seed: int,
+    params: Path,
+    embeddings: str | None = None,
+) -> None:
+    """Train on a table of labelled responses or on the labels of one of the study's judges.
+
+    `embeddings` names an encoder, whose sentence embeddings are read beside the words.
+    """
+    if (table is None) == (judge is None):
+        raise JudgingError("train-judge: give either --table, a CSV of labelled responses, or --judge, a judge's name")
+    if table is not None:
+        labelled, source = examples(read_labelled(table, columns)), f"table {table.name}"
+    else:
+        study = load_params(params)
+        labelled, source = labelled_by(read_judged(study), str(judge)), f"judge {judge} of study {study.study}"
+    classifier = train(labelled, source, seed, open_encoder(embeddings) if embeddings else None)
+    save_classifier(classifier, out)
+    about = classifier.about
+    quality = about["cross_validation"]
+    counts = ", ".join(f"{count} {decision}" for decision, count in about["decisions"].items())
+    print(f"{out}: trained on {about['rows']} responses to {about['prompts']} prompts ({counts}), labels: {source}")
+    print(f"On prompts that it was not trained on ({quality['folds']} folds, 95 % intervals over prompts):")
+    for name in ("kappa", "macro_f1", "accuracy"):
+        value, low, high = quality[name]
+        print(f"  {name:18} {value:.3f}  [{low:.3f}, {high:.3f}]")
+    for name in ("brier", "calibration_error"):
+        print(f"  {name:18} {quality[name]:.3f}")

@@ -1,0 +1,117 @@
+"""`refusal-stability validate`: do the reference models do what was planted, and does the pipeline measure it?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from refusal_stability.engines.open import open_engine
+from refusal_stability.engines.store import Store, complete_stored
+from refusal_stability.files import REFERENCE_MODELS, STORE, VALIDATION, atomic_write
+from refusal_stability.judging.open import open_judge
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.load import load_params
+from refusal_stability.params.study import StudyParams
+from refusal_stability.prompts.builtin import builtin_prompts
+from refusal_stability.records import (
+    DECISIONS,
+    NO_INTERVENTION,
+    Condition,
+    Decision,
+    Prompt,
+    Request,
+    Response,
+    Sampling,
+    StudyError,
+    sampler_stream,
+)
+from refusal_stability.reference_model.grammar import recognise
+from refusal_stability.reference_model.planted import planted_shares, share_array
+from refusal_stability.reference_model.validation import Finding, compare, validation_page
+
+TEMPERATURE = 1.0
+MAX_TOKENS = 64
+GRAMMAR = "grammar"
+# A verdict costs a model judge about as much as a response: it reads this many of each prompt's responses.
+JUDGED = 50
+
+
+def run(params_path: Path, samples: int) -> None:
+    """Sample every built-in prompt at T = 1, count decisions, write the comparison; a missed bar is an error."""
+    params = load_params(params_path)
+    chat = {name: r for name, r in params.reference_models.items() if r.task == "chat"}
+    if not chat or samples < 1:
+        raise StudyError(
+            f"{params_path}: reference_models names no chat model, or --samples {samples} is below 1; validate holds "
+            "the embedded chat models against what was planted: `make study NAME=quickstart` names two"
+        )
+    prompts = builtin_prompts()
+    findings = []
+    for name, reference in chat.items():
+        shares = share_array(prompts, planted_shares(prompts, reference.profile))
+        responses = sampled(name, params, params_path, prompts, samples)
+        for reader, decisions in readings(responses, params, params_path).items():
+            findings.append(compare(name, reader, counted(decisions, len(prompts)), shares, len(decisions)))
+    page = validation_page(findings, samples)
+    with atomic_write(VALIDATION) as file:
+        file.write(page)
+    Console().print(page, markup=False, soft_wrap=True)
+    missed = [finding for finding in findings if not finding.holds]
+    if missed:
+        raise StudyError(
+            f"{VALIDATION}: a bar is missed by {', '.join(_named(f) for f in missed)}; see the table there"
+        )
+
+
+def sampled(name: str, params: StudyParams, params_path: Path, prompts: list[Prompt], samples: int) -> list[Response]:
+    """`samples` responses to each prompt at T = 1, prompt by prompt; through the store, so a second run is free."""
+    path = REFERENCE_MODELS / name
+    model = next((m for m in params.models.values() if Path(m.path) == path), ModelParams(path=str(path)))
+    if not path.is_dir():
+        raise StudyError(f"{path}: no such model; train it first: `dvc repro reference@{name}`")
+    places, requests = [], []
+    for prompt in prompts:
+        messages = params.intervention(NO_INTERVENTION).messages(prompt.text)
+        for seed in range(samples):
+            stream = sampler_stream(messages, TEMPERATURE, seed)
+            sampling = Sampling(TEMPERATURE, seed, stream, max_tokens=MAX_TOKENS)
+            places.append((Condition(name, NO_INTERVENTION, TEMPERATURE, seed), prompt))
+            requests.append(Request(messages, sampling))
+    engine = open_engine(model, f"{params_path}: models.{name}")
+    try:
+        with Store(STORE) as store:
+            answers = complete_stored(engine, requests, store, f"validate {name}")
+    finally:
+        engine.close()
+    return [
+        Response(condition, prompt, answer.text, answer.finish_reason, answer.missing_reason)
+        for (condition, prompt), answer in zip(places, answers, strict=True)
+    ]
+
+
+def readings(responses: list[Response], params: StudyParams, params_path: Path) -> Mapping[str, list[Decision | None]]:
+    """What two readers decide: the grammar, which knows its own sentences, and the primary judge on the first seeds."""
+    known = {text: recognise(text) for text in {r.text for r in responses}}
+    primary = params.judging.primary
+    judge = open_judge(
+        primary, params.judging.judges[primary], f"{params_path}: judging.judges.{primary}", params.judging.judges
+    )
+    try:
+        first = [response for response in responses if response.condition.seed < JUDGED]
+        judged = [repeats[0].decision for repeats in judge.judge(first)]
+    finally:
+        judge.close()
+    return {GRAMMAR: [found[0] if (found := known[r.text]) else None for r in responses], primary: judged}
+
+
+def counted(decisions: list[Decision | None], prompts: int) -> np.ndarray:
+    """How many of each prompt's responses got each decision: prompts x 3."""
+    table = np.array(decisions, dtype=object).reshape(prompts, -1)
+    return np.stack([(table == decision).sum(axis=1) for decision in DECISIONS], axis=1)
+
+
+def _named(finding: Finding) -> str:
+    return f"{finding.model} (read by {finding.reader})"

@@ -1,0 +1,122 @@
+"""When the next HTTP request may go: pauses that a server asks for, requests a minute, hard caps on what is spent."""
+
+from __future__ import annotations
+
+import asyncio
+
+from refusal_stability.engines.protocol import EngineError
+from refusal_stability.params.engines import OpenAISettings
+from refusal_stability.records import Request
+
+# What a chat template adds around a message, at most, in tokens.
+TEMPLATE_TOKENS = 32
+
+
+class Abandoned(Exception):
+    """The run is ending: a request that was not sent, or waits for its next try, is given up."""
+
+
+class Pace:
+    """Shared by all workers of one engine.
+
+    Parameters
+    ----------
+    settings : `requests_per_minute`, `max_requests` and `max_total_tokens`.
+    where : the model's key in params.yaml, for error messages.
+    """
+
+    def __init__(self, settings: OpenAISettings, where: str) -> None:
+        self._settings = settings
+        self._where = where
+        self.sent = 0
+        self.tokens = 0
+        self._reserved = 0
+        self._not_before = 0.0
+        self.stopped: EngineError | None = None
+
+    def start(self) -> None:
+        """Make the parts that belong to the running event loop."""
+        self.stopped = None
+        self._not_before = 0.0
+        self._reserved = 0
+        self._stopping = asyncio.Event()
+        self._settled = asyncio.Event()
+
+    def check(self, requests: int) -> None:
+        """Refuse, before anything is sent, a run that cannot stay within `max_requests`."""
+        cap = self._settings.max_requests
+        if cap is not None and self.sent + requests > cap:
+            raise EngineError(
+                f"{self._where}.settings.max_requests: {requests:,} requests are needed and {cap - self.sent:,} of "
+                f"{cap:,} are left; nothing was sent: raise the cap or ask less (see `refusal-stability plan`)"
+            )
+
+    def stop(self, error: EngineError) -> None:
+        """End the run: nothing more is sent, whoever waits is woken."""
+        self.stopped = self.stopped or error
+        self._stopping.set()
+        self._settled.set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, unless the run ends meanwhile."""
+        if self.stopped is None:
+            try:
+                await asyncio.wait_for(self._stopping.wait(), max(0.0, seconds))
+            except asyncio.TimeoutError:
+                return
+        raise Abandoned
+
+    async def pause(self, seconds: float) -> None:
+        """Send nothing at all for a while, and wait for its end."""
+        now = asyncio.get_running_loop().time()
+        self._not_before = max(self._not_before, now + seconds)
+        await self.sleep(self._not_before - now)
+
+    async def admit(self, request: Request) -> int:
+        """Wait until a request may be sent; returns the tokens set aside for it."""
+        loop = asyncio.get_running_loop()
+        cost = most_tokens(request)
+        await self._set_aside(cost)
+        while (wait := self._not_before - loop.time()) > 0:
+            await self.sleep(wait)
+            await self._set_aside(cost)
+        if self.stopped is not None:
+            raise Abandoned
+        cap = self._settings.max_requests
+        if cap is not None and self.sent >= cap:
+            raise self._spent("max_requests", f"{self.sent:,} requests (retries count) were sent")
+        if self._settings.requests_per_minute:
+            self._not_before = max(self._not_before, loop.time()) + 60 / self._settings.requests_per_minute
+        self.sent += 1
+        self._reserved += cost
+        return cost
+
+    def settle(self, cost: int, tokens: int) -> None:
+        """Count what an admitted request really took, in place of what was set aside."""
+        self._reserved -= cost
+        self.tokens += tokens
+        self._settled.set()
+
+    async def _set_aside(self, cost: int) -> None:
+        cap = self._settings.max_total_tokens
+        while cap is not None and self.tokens + self._reserved + cost > cap:
+            if self.stopped is not None:
+                raise Abandoned
+            if self._reserved <= 0:
+                raise self._spent(
+                    "max_total_tokens", f"{self.tokens:,} tokens were used, and the next may take {cost:,}"
+                )
+            self._settled.clear()
+            await self._settled.wait()
+
+    def _spent(self, name: str, how: str) -> EngineError:
+        return EngineError(
+            f"{self._where}.settings.{name}: the cap of {getattr(self._settings, name):,} is reached: {how}; what was "
+            "answered is stored: raise the cap and run the same command again to go on"
+        )
+
+
+def most_tokens(request: Request) -> int:
+    """The most tokens that a request can take: a byte is at least a token's worth of text, and all of max_tokens."""
+    words = sum(len(m.content.encode("utf-8", "replace")) + TEMPLATE_TOKENS for m in request.messages)
+    return words + request.sampling.max_tokens

@@ -1,0 +1,30 @@
+"""Open the engine that `params.yaml` names."""
+
+from __future__ import annotations
+
+from refusal_stability.engines.protocol import Engine, EngineError
+from refusal_stability.params.engines import ENGINE_SETTINGS, ModelParams
+
+
+def open_engine(model: ModelParams, where: str) -> Engine:
+    """The engine that `params.yaml` names for a model; `where` is the model's key, for error messages."""
+    from refusal_stability.params.engines import engine_settings
+
+    settings = engine_settings(model, where)
+    if model.engine == "transformers":
+        from refusal_stability.engines.transformers import TransformersEngine
+
+        return TransformersEngine(model, settings)
+    if model.engine == "vllm":
+        from refusal_stability.engines.vllm import VLLMEngine
+
+        return VLLMEngine(model, settings, where)
+    if model.engine == "openai":
+        from refusal_stability.engines.http.openai import OpenAIEngine
+
+        return OpenAIEngine(model, settings, where)
+    if model.engine == "recorded":
+        from refusal_stability.engines.recorded import RecordedEngine
+
+        return RecordedEngine(model, settings, where)
+    raise EngineError(f"{where}.engine: {model.engine!r} is not an engine; one of {', '.join(ENGINE_SETTINGS)}")

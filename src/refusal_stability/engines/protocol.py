@@ -1,0 +1,46 @@
+"""What every engine offers: requests in, completions out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from refusal_stability.records import Completion, Request, StudyError
+
+
+class EngineError(StudyError):
+    """An engine that cannot work: names the model or server, what was wrong, and the remedy."""
+
+
+class Engine(Protocol):
+    """What every engine offers.
+
+    Attributes
+    ----------
+    identity : everything about the engine that decides a completion besides the request itself - engine kind, model
+        with its revision or weight hash, dtype, settings that change output. Part of the store's key.
+    description : what else is worth recording and does not decide a completion (library versions, device).
+
+    Notes
+    -----
+    An engine may also offer `ready() -> int`: how many completions `complete` yields next without waiting. The store
+    commits these together; without it each completion is committed by itself.
+    """
+
+    @property
+    def identity(self) -> Mapping[str, Any]: ...
+
+    @property
+    def description(self) -> Mapping[str, Any]: ...
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """Yield (position in `requests`, completion) as each finishes, in any order, every position once.
+
+        A request that fails for good yields a completion with a `missing_reason`. An error that concerns the whole
+        run (no such model, no key, out of memory) raises `EngineError`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the model's memory or the connections."""
+        ...

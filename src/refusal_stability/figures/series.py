@@ -1,0 +1,103 @@
+"""Who appears in the figures: the study's models and interventions in order, each with its name, colour and marker."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refusal_stability.figures.palette import intervention_line, model_look
+from refusal_stability.params.study import StudyParams
+from refusal_stability.records import NO_INTERVENTION
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABEL_WIDTH = 22
+
+
+class NothingToDraw(Exception):
+    """A study has no row that a figure could show; says why, and becomes the figure."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One model under one intervention, as every figure shows it."""
+
+    model: str
+    intervention: str
+    label: str
+    colour: str
+    marker: str
+    line: Any
+
+    def of(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The rows of a metric table that belong to this series."""
+        return table[(table["model"] == self.model) & (table["intervention"] == self.intervention)]
+
+    @property
+    def wrapped(self) -> str:
+        """The label on as many short lines as it takes."""
+        return wrapped(self.label)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Every series of a study, in the order of its parameters, and the threshold that its prompts are judged by."""
+
+    series: tuple[Series, ...]
+    threshold: float = 0.8
+
+    @property
+    def interventions(self) -> tuple[str, ...]:
+        """The interventions in order, each once."""
+        return tuple(dict.fromkeys(s.intervention for s in self.series))
+
+    def found_in(self, table: pd.DataFrame) -> tuple[Series, ...]:
+        """The series that have rows in a table."""
+        present = set(zip(table["model"], table["intervention"], strict=True))
+        return tuple(s for s in self.series if (s.model, s.intervention) in present)
+
+    def drawn_from(self, table: pd.DataFrame, column: str, otherwise: str) -> tuple[Series, ...]:
+        """The series that have rows in a table; raises `NothingToDraw(otherwise)` where no row has a value in a column.
+
+        One series without a value keeps its place, so that its absence is seen.
+        """
+        if not table[column].notna().any():
+            raise NothingToDraw(otherwise)
+        return self.found_in(table)
+
+
+def cast_of(params: StudyParams) -> Cast:
+    """The cast of a study; a model keeps its colour and marker under every intervention."""
+    alone = len(params.interventions) == 1
+    series = []
+    for position, (name, model) in enumerate(params.models.items()):
+        colour, marker = model_look(position)
+        for turn, intervention in enumerate(params.interventions):
+            label = model.label or name
+            series.append(
+                Series(
+                    model=name,
+                    intervention=intervention,
+                    label=shown(label if alone or intervention == NO_INTERVENTION else f"{label} + {intervention}"),
+                    colour=colour,
+                    marker=marker,
+                    line=intervention_line(turn),
+                )
+            )
+    return Cast(tuple(series), params.metrics.threshold)
+
+
+def wrapped(text: str, width: int = LABEL_WIDTH, lines: int = 3) -> str:
+    """Text broken into short lines, cut with an ellipsis where it would need more of them."""
+    broken = textwrap.wrap(shown(text), width) or [""]
+    if len(broken) > lines:
+        broken = [*broken[: lines - 1], broken[lines - 1][: width - 1].rstrip() + "…"]
+    return "\n".join(broken)
+
+
+def shown(text: str) -> str:
+    """Text as one line that can be drawn: white space folded, control and direction characters left out."""
+    return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))

@@ -1,0 +1,109 @@
+"""Where every file lies, atomic writes, and JSON. A write that fails leaves what stood there before."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from refusal_stability.records import Condition, StudyError
+
+PROMPTS = Path("data/prompts/prompts.csv")
+GENERATIONS = Path("data/generations")
+LABELS = Path("data/labels")
+METRICS = Path("data/metrics")
+STORE = Path("data/store/completions.sqlite")
+DOWNLOADS = Path("data/store/downloads")
+REFERENCE_MODELS = Path("models/reference")
+FIGURES = Path("reports/figures")
+TABLES = Path("reports/tables")
+REPORT = Path("reports/report.html")
+JUDGE_REPORT = Path("reports/judges")
+PEOPLE = Path("data/people")
+REVIEW_SAMPLE = PEOPLE / "sample.csv"
+PEOPLE_LABELS = PEOPLE / "labels.csv"
+REVIEW_FORMS = PEOPLE / "forms"
+REVIEW_GUIDE = PEOPLE / "README.md"
+TRACKED = Path("reports/mlflow.json")
+VALIDATION = Path("reports/validation.md")
+SUMMARY = METRICS / "summary.json"
+PUBLISHED_DATA = Path("data/published")
+PUBLISHED_PAGE = Path("reports/published.md")
+PUBLISHED_TABLES = Path("reports/published")
+
+
+class ArtifactError(StudyError):
+    """A file that breaks its contract: names the file, the row or column, and the remedy."""
+
+
+def generation_file(condition: Condition) -> Path:
+    """Where one configuration's responses lie."""
+    return GENERATIONS / condition.model / f"{condition.stem}_generations.csv"
+
+
+def label_file(condition: Condition) -> Path:
+    """Where one configuration's labels lie."""
+    return LABELS / condition.model / f"{condition.stem}_labels.csv"
+
+
+METRICS_README = METRICS / "README.md"
+
+
+@contextmanager
+def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file beside `path` that takes its place only when all was written.
+
+    A failed write (a full disk, a kill) leaves whatever stood at `path` before, and no temporary file where that can
+    be helped.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "b" not in mode
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, mode, encoding="utf-8" if text else None, newline="" if text else None) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ArtifactError(
+            f"{path}: could not be written ({error.strerror or error}); free some space or check the folder's "
+            "permissions, then run the same command again"
+        ) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Write JSON for people: indented, keys in the given order, no NaN."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_write(path) as file:
+        file.write(text + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a broken one names itself."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path}: no such file; run the stage that writes it (`dvc repro`)") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path}: not readable as JSON: {error}") from error
+
+
+def write_files(folder: Path, names: Sequence[str], write: Callable[[Path], None]) -> None:
+    """Write each named file of a folder through `write`, then remove what else lies there (files of an older study)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        write(folder / name)
+    for stray in folder.iterdir():
+        if stray.is_file() and stray.name not in names and stray.name != ".gitignore":
+            stray.unlink()

@@ -1,0 +1,220 @@
+"""Judges and people compared on the same responses: confusion, agreement, errors by decision, and where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from refusal_stability.judge_report.correction import stratified_draws
+from refusal_stability.measures.agreement import (
+    alpha_parts,
+    cohens_kappa,
+    krippendorff_alpha,
+    precision_recall_f1,
+    raw_agreement,
+)
+from refusal_stability.measures.intervals import bootstrap, percentile_interval
+from refusal_stability.params.judges import MAJORITY
+from refusal_stability.records import DECISIONS
+
+K = len(DECISIONS)
+LABELS = [str(d) for d in DECISIONS]
+EVERYBODY = "all"
+PEOPLE = "people"
+ALL_RESPONSES, SAMPLE = "all responses", "people's sample"
+CONFIDENCE = 0.95
+AGREEMENT = ("raw_agreement", "cohens_kappa", "krippendorff_alpha")
+BY_DECISION = ("precision", "recall", "f1")
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int8]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Different responses, and what each rater says of them.
+
+    Attributes
+    ----------
+    table : one row a different (prompt, response): prompt_id, prompt, response, n (how many responses of the study
+        are this one), and a column for each rater with its decision or an empty string.
+    judges, people : the raters' columns; `people` in general beside each reviewer.
+    strata, weights : (rows,) of the people's sample: the stratum ("" where not sampled) and how many different
+        responses the row stands for (0 where not sampled). None without people's labels.
+    cells : every combination of the judges' decisions on single responses, and n, how often it occurs. What judges
+        are compared with each other on, since recorded labels may differ on one and the same text; None takes `table`.
+    """
+
+    table: pd.DataFrame
+    judges: Sequence[str]
+    people: Sequence[str] = ()
+    strata: NDArray[Any] | None = None
+    weights: Floats | None = None
+    cells: pd.DataFrame | None = None
+
+    def rows(self, raters: Sequence[str]) -> pd.DataFrame:
+        """What these raters are compared on."""
+        return self.cells if self.cells is not None and self.basis(raters) == ALL_RESPONSES else self.table
+
+    def basis(self, raters: Sequence[str]) -> str:
+        """What a comparison of these raters rests on."""
+        return SAMPLE if set(raters) & set(self.people) else ALL_RESPONSES
+
+    def totals(
+        self, raters: Sequence[str], kinds: NDArray[Any], n_resamples: int, rng: np.random.Generator
+    ) -> tuple[Floats, Floats]:
+        """How many responses are of each kind: (kinds,), and (B, kinds) on bootstrap resamples of the responses.
+
+        `kinds` (rows,) numbers each row's kind from 0; -1 leaves a row out.
+        """
+        n = self.rows(raters)["n"].to_numpy(np.float64)
+        size = int(kinds.max(initial=-1)) + 1
+        if self.basis(raters) == ALL_RESPONSES:
+            counted = kinds >= 0
+            own = np.bincount(kinds[counted], weights=n[counted], minlength=size).astype(np.float64)
+            return own, bootstrap(lambda block: block, own.astype(np.int64), n_resamples, rng)
+        assert self.strata is not None
+        assert self.weights is not None
+        sampled = self.strata != ""
+        mass, inside = (n * self.weights)[sampled], kinds[sampled]
+        one_hot = np.eye(size + 1)[inside][:, :size]
+        drawn = stratified_draws(self.strata[sampled], n_resamples, rng) * mass
+        return mass @ one_hot, drawn @ one_hot
+
+    def n_rated(self, raters: Sequence[str], rated: NDArray[Any]) -> int:
+        """How many responses (of the people's sample: how many items) are rated."""
+        if self.weights is not None and self.basis(raters) == SAMPLE:
+            return int((rated & (self.weights > 0)).sum())
+        return int(self.rows(raters)["n"].to_numpy()[rated].sum())
+
+
+def codes(rows: pd.DataFrame, rater: str) -> Codes:
+    """(rows,) a rater's decisions as positions in `DECISIONS`, -1 for none."""
+    places = {name: i for i, name in enumerate(LABELS)}
+    return np.array([places.get(label, -1) for label in rows[rater]], dtype=np.int8)
+
+
+def compare(ratings: Ratings, n_resamples: int, seed: int) -> dict[str, list[Row]]:
+    """The rows of `rater_agreement`, `rater_confusion` and `rater_by_decision`.
+
+    Parameters
+    ----------
+    ratings : the responses and the raters.
+    n_resamples : bootstrap resamples behind each interval (over responses; within strata for the people's sample).
+    seed : of the bootstrap; every pair has a stream of its own.
+
+    Returns
+    -------
+    dict
+        Every judge with every judge and person, every person with every person, and, where there are three or more,
+        the panel of judges and the people as a whole (`rater_b` is `all`; Krippendorff's alpha and the share decided
+        alike). In `rater_by_decision` `rater_b` is the reference.
+    """
+    tables: dict[str, list[Row]] = {"rater_agreement": [], "rater_confusion": [], "rater_by_decision": []}
+    for number, (a, b) in enumerate(combinations([*ratings.judges, *ratings.people], 2)):
+        if a == PEOPLE and b in ratings.people:
+            continue  # a reviewer has a part in what people say
+        rng = np.random.default_rng([seed, number])
+        place = {"rater_a": a, "rater_b": b, "basis": ratings.basis([a, b])}
+        rows = ratings.rows([a, b])
+        first, second = codes(rows, a), codes(rows, b)
+        both = (first >= 0) & (second >= 0)
+        kinds = np.where(both, first.astype(int) * K + second, -1)
+        own, drawn = ratings.totals([a, b], kinds, n_resamples, rng)
+        matrix, matrices = _square(own), _square(drawn)
+        count = ratings.n_rated([a, b], both)
+        tables["rater_agreement"].append(place | {"n_both": count} | _agreement(matrix, matrices))
+        tables["rater_confusion"] += [
+            place | {"label_a": LABELS[i], "label_b": LABELS[j], "n_label": float(matrix[i, j])}
+            for i in range(K)
+            for j in range(K)
+        ]
+        tables["rater_by_decision"] += [place | row for row in _by_decision(matrix, matrices)]
+    panel = [judge for judge in ratings.judges if judge != MAJORITY]
+    reviewers = [person for person in ratings.people if person != PEOPLE]
+    for raters in (panel, reviewers):
+        if len(raters) > 2:
+            tables["rater_agreement"].append(_whole(ratings, raters, n_resamples, seed))
+    return tables
+
+
+def _square(totals: Floats) -> Floats:
+    """(..., K, K) confusion matrices of the totals of their cells, the last of which may be wanting."""
+    lacking = K * K - totals.shape[-1]
+    return np.pad(totals, [(0, 0)] * (totals.ndim - 1) + [(0, lacking)]).reshape(*totals.shape[:-1], K, K)
+
+
+def _agreement(matrix: Floats, matrices: Floats) -> Row:
+    units = np.array([np.eye(K, dtype=np.int64)[i] + np.eye(K, dtype=np.int64)[j] for i in range(K) for j in range(K)])
+    parts = alpha_parts(units)
+    own, drawn = (
+        [raw_agreement(m), cohens_kappa(m), krippendorff_alpha(m.reshape(*m.shape[:-2], K * K) @ parts)]
+        for m in (matrix, matrices)
+    )
+    return _with_bounds(AGREEMENT, own, drawn)
+
+
+def _by_decision(matrix: Floats, matrices: Floats) -> Iterator[Row]:
+    own, drawn = precision_recall_f1(matrix), precision_recall_f1(matrices)
+    support = [*matrix.sum(axis=0), matrix.sum()]
+    for i, decision in enumerate([*LABELS, EVERYBODY]):
+        row = {"decision": decision, "support": float(support[i])}
+        yield row | _with_bounds(BY_DECISION, [o[i] for o in own], [d[:, i] for d in drawn])
+
+
+def _whole(ratings: Ratings, raters: Sequence[str], n_resamples: int, seed: int) -> Row:
+    rows = ratings.rows(raters)
+    stacked = np.stack([codes(rows, rater) for rater in raters], axis=1)
+    counts = np.stack([(stacked == i).sum(axis=1) for i in range(K)], axis=1)
+    distinct, kinds = np.unique(counts, axis=0, return_inverse=True)
+    several = distinct.sum(axis=1) >= 2
+    alike = several & (distinct.max(axis=1) == distinct.sum(axis=1))
+    parts = np.column_stack([alike, several, alpha_parts(distinct)]).astype(np.float64)
+    rng = np.random.default_rng([seed, len(raters), 1])
+    own, drawn = ratings.totals(raters, kinds.ravel(), n_resamples, rng)
+    totals, draws = own @ parts, drawn @ parts
+    with np.errstate(invalid="ignore"):
+        figures = [[t[..., 0] / t[..., 1], np.nan * t[..., 0], krippendorff_alpha(t[..., 2:])] for t in (totals, draws)]
+    basis = ratings.basis(raters)
+    n = ratings.n_rated(raters, several[kinds.ravel()])
+    place = {"rater_a": "people" if basis == SAMPLE else "judges", "rater_b": EVERYBODY, "basis": basis, "n_both": n}
+    return place | _with_bounds(AGREEMENT, figures[0], figures[1])
+
+
+def _with_bounds(names: Sequence[str], own: Sequence[Any], drawn: Sequence[Any]) -> Row:
+    row: Row = {}
+    for name, value, draws in zip(names, own, drawn, strict=True):
+        low, high = percentile_interval(np.asarray(draws, dtype=np.float64)[:, None], CONFIDENCE)
+        row |= {name: float(value), f"{name}_low": float(low[0]), f"{name}_high": float(high[0])}
+    return row
+
+
+def disagreements(ratings: Ratings) -> pd.DataFrame:
+    """The responses that raters decide differently, worst first.
+
+    Worst is REFUSE against COMPLY, then what people have labelled, then what happens most often.
+    """
+    raters = [*ratings.judges, *ratings.people]
+    decided = np.stack([codes(ratings.table, rater) for rater in raters], axis=1).astype(int)
+    lowest = np.where(decided >= 0, decided, K).min(axis=1)
+    distance = np.where((decided >= 0).sum(axis=1) >= 2, decided.max(axis=1) - lowest, 0)
+    table = ratings.table.assign(distance=distance, asked=np.zeros(len(distance), dtype=bool))
+    for person in ratings.people:
+        table["asked"] |= table[person] != ""
+    told = [
+        "; ".join(f"{rater} {decision}" for rater, decision in zip(raters, row, strict=True) if decision)
+        for row in table[raters].itertuples(index=False)
+    ]
+    table = table.assign(decisions=told)[distance > 0]
+    table = table.sort_values(
+        ["distance", "asked", "n", "prompt_id", "response"], ascending=[False, False, False, True, True], kind="stable"
+    )
+    table = table.assign(rank=np.arange(1, len(table) + 1)).rename(columns={"n": "n_responses"})
+    return table[["rank", "distance", "n_responses", "prompt_id", "prompt", "response", "decisions"]]

@@ -1,0 +1,107 @@
+"""A judge model behind the Engine protocol: asks for verdicts, asks once more where one cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from refusal_stability.engines.protocol import Engine
+from refusal_stability.engines.store import Store, complete_stored
+from refusal_stability.judging.model.rubric import Rubric, judge_messages
+from refusal_stability.judging.model.verdict import LABELS, parse_verdict, verdict_schema
+from refusal_stability.params.judges import JudgeParams
+from refusal_stability.records import Completion, Judgement, Message, Request, Response, Sampling, sampler_stream
+
+SEED = 0
+SHOWN_CHARACTERS = 1000
+
+
+class ModelJudge:
+    """Judges by asking a model, each distinct (prompt, response) pair once per repeat.
+
+    Parameters
+    ----------
+    name : the judge's name in params.yaml, for the progress bar.
+    engine : answers the requests.
+    rubric : what the judge is told.
+    params : temperature, max_tokens and repeats.
+    store : the file of completions already paid for.
+    """
+
+    def __init__(self, name: str, engine: Engine, rubric: Rubric, params: JudgeParams, store: Path) -> None:
+        self.name = name
+        self.engine = engine
+        self.rubric = rubric
+        self.params = params
+        self.store = store
+        self.schema = verdict_schema(params.max_tokens)
+
+    def judge(self, responses: Sequence[Response]) -> list[tuple[Judgement, ...]]:
+        """See `Judge.judge`. A missing response is missing with its own reason; it is never shown to the judge."""
+        places = [_shown(r) if r.missing_reason is None else None for r in responses]
+        pairs = list(dict.fromkeys(place for place in places if place is not None))
+        verdicts = dict(zip(pairs, self._verdicts(pairs), strict=True))
+        judged = []
+        for response, place in zip(responses, places, strict=True):
+            if place is None:
+                absent = Judgement(None, "", f"no response: {response.missing_reason}")
+                judged.append((absent,) * self.params.repeats)
+            else:
+                judged.append(verdicts[place])
+        return judged
+
+    def knows(self, model: str) -> bool:
+        """Any model's responses can be judged."""
+        return True
+
+    def close(self) -> None:
+        """Release the engine."""
+        self.engine.close()
+
+    def _verdicts(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[Judgement, ...]]:
+        repeats = self.params.repeats
+        asked = self.requests(pairs)
+        with Store(self.store) as store:
+            answers = complete_stored(self.engine, asked, store, f"judge {self.name}")
+            judged = [_judgement(answer) for answer in answers]
+            unread = [i for i, a in enumerate(answers) if a.missing_reason is None and judged[i].decision is None]
+            again = [self._second_request(asked[i], answers[i], judged[i]) for i in unread]
+            if again:
+                retried = complete_stored(self.engine, again, store, f"judge {self.name}, asked again")
+                for i, answer in zip(unread, retried, strict=True):
+                    judged[i] = _judgement(answer)
+        return [tuple(judged[i : i + repeats]) for i in range(0, len(judged), repeats)]
+
+    def requests(self, pairs: Sequence[tuple[str, str]]) -> list[Request]:
+        """What the engine is asked about (prompt, response) pairs, a pair's repeats side by side."""
+        return [
+            self._request(judge_messages(self.rubric, request, response), repeat)
+            for request, response in pairs
+            for repeat in range(self.params.repeats)
+        ]
+
+    def _request(self, messages: tuple[Message, ...], repeat: int) -> Request:
+        temperature = self.params.temperature
+        stream = sampler_stream(messages, temperature, SEED, repeat)
+        sampling = Sampling(temperature, SEED, stream, max_tokens=self.params.max_tokens)
+        return Request(messages, sampling, self.schema, repeat)
+
+    def _second_request(self, first: Request, answer: Completion, judgement: Judgement) -> Request:
+        # Some chat templates and servers refuse an empty turn.
+        shown = answer.text[:SHOWN_CHARACTERS].strip() or "(nothing)"
+        complaint = (
+            f"This cannot be read ({judgement.missing_reason}). Answer with one JSON object and nothing else: "
+            f'{{"reasoning": "...", "label": "..."}}, where the label is one of {LABELS}.'
+        )
+        return self._request((*first.messages, Message("assistant", shown), Message("user", complaint)), first.repeat)
+
+
+def _shown(response: Response) -> tuple[str, str]:
+    """What the judge reads: two texts that differ in how their lines end are one."""
+    return response.prompt.text, response.text.replace("\r\n", "\n")
+
+
+def _judgement(answer: Completion) -> Judgement:
+    if answer.missing_reason is not None:
+        return Judgement(None, "", f"no verdict: {answer.missing_reason}")
+    return parse_verdict(answer.text, answer.finish_reason)

@@ -1,0 +1,59 @@
+"""Open the judge that `params.yaml` describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from refusal_stability.files import STORE
+from refusal_stability.judging.protocol import Judge, JudgingError
+from refusal_stability.params.judges import JUDGE_KINDS, JudgeParams, judge_settings
+
+
+def open_judge(
+    name: str, params: JudgeParams, where: str, panel: Mapping[str, JudgeParams] | None = None, store: Path = STORE
+) -> Judge:
+    """The judge that `params.yaml` describes.
+
+    Parameters
+    ----------
+    name : the judge's name in params.yaml.
+    params : its parameters.
+    where : its key, for error messages.
+    panel : all judges of the study by name, for a judge that hands responses over to another.
+    store : the file of completions already paid for.
+
+    Raises
+    ------
+    JudgingError, RubricError, EngineError
+        Where the judge's kind, rubric, file or model cannot be had.
+    """
+    settings = judge_settings(params, where)
+    if params.kind == "rules":
+        from refusal_stability.judging.rules.judge import RuleJudge
+
+        return RuleJudge(params.repeats)
+    if params.kind == "model" and params.model is not None:
+        from refusal_stability.engines.open import open_engine
+        from refusal_stability.judging.model.judge import ModelJudge
+        from refusal_stability.judging.model.rubric import load_rubric
+
+        rubric = load_rubric(params.rubric)
+        return ModelJudge(name, open_engine(params.model, f"{where}.model"), rubric, params, store)
+    if params.kind == "recorded":
+        from refusal_stability.judging.recorded import RecordedJudge
+
+        return RecordedJudge(params, settings, where)
+    if params.kind == "trained":
+        from refusal_stability.judging.trained import TrainedJudge, load_classifier
+
+        def second() -> Judge:
+            other = settings.escalate_to
+            return open_judge(other, (panel or {})[other], f"{where}.settings.escalate_to", panel, store)
+
+        classifier = load_classifier(Path(params.path or ""))
+        handed_to = second if settings.escalate_to else None
+        return TrainedJudge(classifier, params.repeats, settings.escalate_below, handed_to, where)
+    raise JudgingError(
+        f"{where}.kind: {params.kind!r} is not a judge that can be opened; one of {', '.join(JUDGE_KINDS)}"
+    )

@@ -1,0 +1,111 @@
+"""A benchmark file from its home, taken only when its bytes are the ones that the study names by their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from refusal_stability.files import atomic_write
+from refusal_stability.prompts.rows import PromptSourceError
+
+CHUNK = 1 << 20
+TIMEOUT_SECONDS = 60
+USER_AGENT = "refusal-stability"
+
+
+def fetched(url: str, sha256: str | None, folder: Path) -> Path:
+    """The file at `url` with the digest `sha256`, downloaded into `folder` unless it lies there already.
+
+    Without a digest nothing is used: the download is kept, and the error says which digest it has, so that a person
+    can decide to pin it. What is pinned is never fetched twice.
+    """
+    if sha256 is not None:
+        kept = _kept(folder, sha256, url)
+        if kept.is_file() and file_digest(kept) == sha256:
+            return kept
+    found, kept = _download(url, folder)
+    if sha256 is None:
+        raise PromptSourceError(
+            f"prompts.sha256: a download must be pinned, and none is given; {url} has {found} today: "
+            f"if you trust it, set `sha256: {found}` under `prompts` and run again (the file is kept)"
+        )
+    if found != sha256:
+        kept.unlink()
+        raise PromptSourceError(
+            f"prompts.sha256: {url} has SHA-256 {found}, the study asks for {sha256}; nothing was used: "
+            "give the `url` of the revision that was pinned, or pin the new file if you trust it"
+        )
+    return kept
+
+
+def check_digest(path: Path, sha256: str) -> None:
+    """Refuse a local file whose bytes are not the ones that the study names."""
+    found = file_digest(path)
+    if found != sha256:
+        raise PromptSourceError(
+            f"{path}: has SHA-256 {found}, prompts.sha256 asks for {sha256}; restore the file, or change the digest"
+        )
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise PromptSourceError(f"{path}: could not be read ({error.strerror or error}); check prompts.path") from error
+    return digest.hexdigest()
+
+
+def _download(url: str, folder: Path) -> tuple[str, Path]:
+    """Stream a file into `folder`; returns its digest and where it lies."""
+    digest = hashlib.sha256()
+    partial = folder / f"{hashlib.sha256(url.encode()).hexdigest()}.download"
+    with atomic_write(partial, "wb") as file:
+        for chunk in _chunks(url):
+            digest.update(chunk)
+            file.write(chunk)
+    found = digest.hexdigest()
+    return found, partial.replace(_kept(folder, found, url))
+
+
+def _chunks(url: str) -> Iterator[bytes]:
+    """The bytes at `url`; apart from the writing, so that a broken connection is not taken for a full disk."""
+    request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT})
+    arrived = 0
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+            while chunk := response.read(CHUNK):
+                arrived += len(chunk)
+                yield chunk
+            # Python before 3.13 takes a connection that breaks off for the end of the file.
+            if arrived < int(response.headers.get("Content-Length", 0)):
+                raise http.client.IncompleteRead(b"")
+    except urllib.error.HTTPError as error:
+        raise _failed(url, f"the server answered {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise _failed(url, str(error.reason)) from error
+    except (http.client.IncompleteRead, ConnectionError) as error:
+        raise _failed(url, "the connection broke off") from error
+    except (http.client.HTTPException, TimeoutError) as error:
+        raise _failed(url, str(error) or type(error).__name__) from error
+
+
+def _failed(url: str, reason: str) -> PromptSourceError:
+    return PromptSourceError(
+        f"{url}: could not be downloaded ({reason}); try again, or fetch the file yourself and name it in prompts.path"
+    )
+
+
+def _kept(folder: Path, sha256: str, url: str) -> Path:
+    """Where a download lies: its digest, then the name that tells its format (made harmless: a URL is not a path)."""
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", unquote(urlsplit(url).path).rsplit("/", 1)[-1])
+    return folder / f"{sha256[:16]}-{name[-80:]}"

@@ -1,0 +1,187 @@
+"""Every published figure beside the one in the study's own tables, the difference, and why where there is one."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from refusal_stability.files import ArtifactError
+from refusal_stability.tables.contract import Contract
+from refusal_stability.tables.csv_files import read_table
+
+FIGURES = Contract(
+    "published figures",
+    {
+        "quantity": "text",
+        "model": "text",
+        "judge": "text",
+        "temperature": "number",
+        "value": "text",
+        "tolerance": "text",
+        "source": "text",
+        "note": "text",
+    },
+    ("quantity", "model", "judge", "temperature", "source"),
+    {
+        "quantity": "what it is; a column of our tables, or a figure over models or judges",
+        "model": "the model's label; empty: over all models",
+        "judge": "the judge's name with dots; `a vs b` for two",
+        "temperature": "the temperature; empty: all pooled",
+        "value": "the published number, or an interval [low, high]",
+        "tolerance": "how far ours may lie from it; `inside`: ours must lie inside the interval",
+        "source": "paper, first report, raw labels (recomputed from them), or definition (never published)",
+        "note": "what else is to be known; where ours differs, why",
+    },
+)
+COMPARED = Contract(
+    "comparison",
+    {
+        **{name: kind for name, kind in FIGURES.columns.items() if name != "note"},
+        "ours": "number",
+        "difference": "number",
+        "outcome": "text",
+        "table": "text",
+        "why": "text",
+    },
+    FIGURES.key,
+    {
+        **{name: meaning for name, meaning in FIGURES.meaning.items() if name != "note"},
+        "ours": "the figure in our tables; empty where the data do not hold what it needs",
+        "difference": "ours minus published; 0 inside a published interval, else the distance to it",
+        "outcome": "`same` (within the tolerance), `differs`, or `absent`",
+        "table": "our table and column",
+        "why": "why it differs or is absent; a remark where it is the same",
+    },
+)
+OVER_MODELS = "*"
+PAIR = " vs "
+
+# (table, primary judge that its figures need: "" for any) -> the table
+Tables = Callable[[str, str], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a figure stands in our tables; `sign` -1 where ours is the published one turned round."""
+
+    table: str
+    column: str
+    where: dict[str, Any]
+    primary: str = ""
+    sign: int = 1
+
+
+def read_figures(path: Path) -> pd.DataFrame:
+    """The published figures, each with a value and a tolerance that can be read as such."""
+    table = read_table(path, FIGURES)
+    for row in records(table):
+        try:
+            low, high = bounds(row["value"], row["tolerance"])
+        except (ValueError, TypeError) as error:
+            raise ArtifactError(
+                f"{path}: {row['quantity']} {row['model']}: value {row['value']!r} with tolerance "
+                f"{row['tolerance']!r}; expected a number with a tolerance, or [low, high] with `inside`"
+            ) from error
+        if not low <= high:
+            raise ArtifactError(f"{path}: {row['quantity']} {row['model']}: the interval {row['value']} is upside down")
+    return table
+
+
+def bounds(value: str, tolerance: str) -> tuple[float, float]:
+    """The least and the greatest number that counts as the published one."""
+    if tolerance == "inside":
+        low, high = json.loads(value)
+        return float(low), float(high)
+    return float(value) - float(tolerance), float(value) + float(tolerance)
+
+
+def slug(name: str) -> str:
+    """A published name as it stands in params.yaml, where names take no dots."""
+    return name.replace(".", "-")
+
+
+def place_of(figure: dict[str, Any], primary: str) -> Place:
+    """Where our tables hold a published figure; `primary` is the study's own primary judge."""
+    quantity, judge = figure["quantity"], slug(figure["judge"])
+    model = slug(figure["model"]) or OVER_MODELS
+    if PAIR in judge:
+        a, b = judge.split(PAIR)
+        between = {"model": model, "judge_a": a, "judge_b": b}
+        if quantity.startswith("confusion_"):
+            _, first, second = quantity.split("_")
+            return Place("judge_confusion", "n_label", between | {"label_a": first, "label_b": second})
+        return Place("judge_agreement", BETWEEN_JUDGES.get(quantity, quantity), between)
+    if quantity.startswith("majority_agreement_n"):
+        draws = int(quantity.removeprefix("majority_agreement_n"))
+        where = {"model": model, "temperature": figure["temperature"], "n_draws": draws}
+        return Place("sample_size", "majority_agreement", where, judge)
+    name = quantity.removesuffix("_pooled")
+    if name in TESTS:
+        return Place("temperature_tests", TESTS[name], {"model": model}, judge)
+    if name == "ssi_drop_t0_to_t1":
+        where = {"model": model, "temperature_a": 0.0, "temperature_b": 1.0}
+        return Place("temperature_pairs", "mean_difference", where, judge, sign=-1)
+    where = {"model": model, "judge": judge or primary, "temperature": figure["temperature"]}
+    return Place("aggregate_by_judge", quantity, where)
+
+
+BETWEEN_JUDGES = {"judge_agreement": "raw_agreement", "judge_decisions_both": "n_both"}
+TESTS = {"friedman_chi2": "statistic", "kendalls_w": "kendalls_w", "friedman_blocks": "n_blocks"}
+
+
+def compare(figures: pd.DataFrame, tables: Tables, primary: str, absent: dict[str, str]) -> pd.DataFrame:
+    """A row for each published figure.
+
+    Parameters
+    ----------
+    figures : as `read_figures` gives them.
+    tables : reads one of our tables, as the study's primary judge or another one gives it.
+    primary : the study's own primary judge.
+    absent : label of a model that the study leaves out -> why.
+    """
+    rows = [_compared(figure, tables, primary, absent) for figure in records(figures)]
+    return pd.DataFrame(rows, columns=list(COMPARED.columns))
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows by column name."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _compared(figure: dict[str, Any], tables: Tables, primary: str, absent: dict[str, str]) -> dict[str, Any]:
+    place = place_of(figure, primary)
+    ours = _look_up(place, tables)
+    row = {name: figure[name] for name in COMPARED.columns if name in figure}
+    row |= {"ours": ours, "table": f"{place.table}.{place.column}", "why": figure["note"]}
+    if math.isnan(ours):
+        reason = absent.get(figure["model"], "our tables hold no such figure: the data lack what it needs")
+        return row | {"difference": math.nan, "outcome": "absent", "why": reason}
+    low, high = bounds(figure["value"], figure["tolerance"])
+    nearest = min(max(ours, low), high) if figure["tolerance"] == "inside" else float(figure["value"])
+    row["difference"] = ours - nearest
+    row["outcome"] = "same" if low <= ours <= high else "differs"
+    if row["outcome"] == "differs" and not figure["note"]:
+        row["why"] = _unexplained(figure, absent)
+    return row
+
+
+def _unexplained(figure: dict[str, Any], absent: dict[str, str]) -> str:
+    if not figure["model"] and absent:
+        return f"over fewer models than published: {', '.join(absent)} left out"
+    return "not explained: the labels are not those that were published, or one of the two computations is wrong"
+
+
+def _look_up(place: Place, tables: Tables) -> float:
+    table = tables(place.table, place.primary)
+    for column, value in place.where.items():
+        empty = isinstance(value, float) and math.isnan(value)
+        table = table[table[column].isna() if empty else table[column] == value]
+    if len(table) > 1:
+        raise ArtifactError(f"{place.table}: {len(table)} rows for {place.where}; compare studies of one intervention")
+    return place.sign * float(table[place.column].iloc[0]) if len(table) else math.nan

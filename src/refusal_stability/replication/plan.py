@@ -1,0 +1,191 @@
+"""Which models and judges of the study the data at hand let run; what is absent is left out with the reason."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from refusal_stability.replication.fetch import TABLES, PublishedDataError
+
+RESPONSES, LABELS = TABLES
+STEM = "{name}_temp{temperature!r}_seed{seed}"
+
+
+@dataclass
+class Held:
+    """What the data hold of one model, in configurations of `wanted`; `left_out` says why it does not run."""
+
+    model: str
+    label: str
+    wanted: int
+    responses: int
+    labels: dict[str, int] = field(default_factory=dict)
+    left_out: str = ""
+
+
+@dataclass
+class Plan:
+    """The study that can run, as the mapping that `params.yaml` takes; what the data hold; files that no model uses."""
+
+    params: dict[str, Any]
+    held: list[Held]
+    unclaimed: list[str]
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """Label of each model that is left out -> why."""
+        return {held.label: held.left_out for held in self.held if held.left_out}
+
+    def lines(self) -> list[str]:
+        """What runs and what does not, for people."""
+        lines = []
+        for held in self.held:
+            found = [f"responses {held.responses} of {held.wanted}"]
+            found += [f"labels by {judge} {count} of {held.wanted}" for judge, count in held.labels.items()]
+            ending = f"; LEFT OUT: {held.left_out}" if held.left_out else ""
+            lines.append(f"{held.label}: {', '.join(found)} configurations{ending}")
+        return [*lines, *(f"not used: {name}" for name in self.unclaimed)]
+
+
+def read_study_file(path: Path) -> dict[str, Any]:
+    """A study file as plain keys and values; `params.load_params` has the say about what is right in it."""
+    try:
+        study = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PublishedDataError(f"{path}: not readable as YAML: {' '.join(str(error).split())[:200]}") from error
+    return dict(study)
+
+
+def plan_study(study: Mapping[str, Any], data: Path, primary: str | None = None) -> Plan:
+    """Leave out of a study what `data` do not hold.
+
+    A model needs labels by the primary judge, or responses where the primary judge is not a recorded one. A model with
+    some responses lacking runs on its labels only.
+    """
+    params = copy.deepcopy(dict(study))
+    judging = params["judging"]
+    if primary is not None and primary != judging["primary"]:
+        if primary not in judging["judges"]:
+            raise PublishedDataError(f"PRIMARY={primary}: no such judge; one of {', '.join(judging['judges'])}")
+        judging["primary"] = primary
+        params["study"] = f"{params['study']}-{primary}"
+    grid = list(product(params["sampling"]["temperatures"], params["sampling"]["seeds"]))
+    used: set[str] = set()
+    found = {name: _labels(judge, data, grid, used) for name, judge in judging["judges"].items()}
+    held = []
+    for name, model in list(params["models"].items()):
+        responses = _responses(model["settings"], data, grid, used)
+        labels = {judge: counts[name] for judge, counts in found.items() if name in counts}
+        one = Held(name, model.get("label", name), len(grid), responses, labels)
+        one.left_out = _why_not(one, judging, bool(model["settings"].get("labels_only")))
+        held.append(one)
+        if one.left_out:
+            del params["models"][name]
+        elif responses < len(grid):
+            model["settings"]["labels_only"] = True
+    if not params["models"]:
+        raise PublishedDataError(
+            f"{data}: no model can run: " + "; ".join(f"{one.label}: {one.left_out}" for one in held)
+        )
+    _drop_labels(judging, {one.model: one for one in held}, data)
+    files = {f"{table}/{file.name}" for table in TABLES for file in (data / table).glob("*.csv")}
+    return Plan(params, held, _grouped(sorted(files - used)))
+
+
+def _why_not(held: Held, judging: Mapping[str, Any], labels_only: bool) -> str:
+    primary = judging["primary"]
+    if judging["judges"][primary]["kind"] != "recorded":
+        needed = held.responses == held.wanted
+        return "" if needed else f"the data hold {held.responses} of {held.wanted} response files"
+    if held.labels.get(primary, 0) == held.wanted:
+        return ""
+    others = [judge for judge, count in held.labels.items() if count == held.wanted]
+    there = f"labels by {primary} for {held.labels.get(primary, 0)} of {held.wanted} configurations"
+    if not held.responses and not any(held.labels.values()):
+        return (
+            f"the data hold neither responses nor labels of it{'' if labels_only else ' under the names in the study'}"
+        )
+    return there + (f"; `make published PRIMARY={others[0]}` measures it by that judge" if others else "")
+
+
+def _drop_labels(judging: dict[str, Any], held: Mapping[str, Held], data: Path) -> None:
+    """Take incomplete labels, files that are not there, and judges without any label out of the panel."""
+    for judge in list(judging["judges"]):
+        params = judging["judges"][judge]
+        if params["kind"] != "recorded":
+            continue
+        models = params["settings"]["models"]
+        for model in list(models):
+            if held[model].left_out or held[model].labels[judge] < held[model].wanted:
+                del models[model]
+        files = params["settings"].get("files", [])
+        files[:] = [name for name in files if (data / LABELS / name).is_file()]
+        if not models:
+            del judging["judges"][judge]
+
+
+def _responses(settings: Mapping[str, Any], data: Path, grid: list[tuple[float, int]], used: set[str]) -> int:
+    if settings.get("labels_only"):
+        return 0
+    return _count(f"{RESPONSES}/{settings['name']}", ".csv", data, grid, used)
+
+
+def _labels(judge: Mapping[str, Any], data: Path, grid: list[tuple[float, int]], used: set[str]) -> dict[str, int]:
+    """Model -> for how many configurations of the grid a recorded judge has labels."""
+    if judge["kind"] != "recorded":
+        return {}
+    settings = judge["settings"]
+    if settings["layout"] == "published":
+        return {
+            model: _count(f"{LABELS}/{name}", "_labels.csv", data, grid, used)
+            for model, name in settings["models"].items()
+        }
+    cells: set[tuple[str, float, int]] = set()
+    for name in settings["files"]:
+        if (data / LABELS / name).is_file():
+            used.add(f"{LABELS}/{name}")
+            cells |= _cells(data / LABELS / name)
+    return {
+        model: sum((theirs, float(temperature), seed) in cells for temperature, seed in grid)
+        for model, theirs in settings["models"].items()
+    }
+
+
+def _count(stem: str, ending: str, data: Path, grid: list[tuple[float, int]], used: set[str]) -> int:
+    names = {STEM.format(name=stem, temperature=float(temperature), seed=seed) + ending for temperature, seed in grid}
+    there = {name for name in names if (data / name).is_file()}
+    used |= there
+    return len(there)
+
+
+def _cells(file: Path) -> set[tuple[str, float, int]]:
+    columns = ["model", "temperature", "seed"]
+    try:
+        table = pd.read_csv(file, usecols=columns)[columns].drop_duplicates()
+    except (ValueError, UnicodeDecodeError) as error:
+        raise PublishedDataError(f"{file}: not a label table with {', '.join(columns)}: {error}") from error
+    return {(str(m), float(t), int(s)) for m, t, s in table.itertuples(index=False)}
+
+
+def _grouped(files: list[str]) -> list[str]:
+    """Files that differ in temperature and seed only, as one line with their number."""
+    groups: dict[str, list[str]] = {}
+    for file in files:
+        groups.setdefault(file.split("_temp")[0], []).append(file)
+    return [names[0] if len(names) == 1 else f"{stem}_temp* ({len(names)} files)" for stem, names in groups.items()]
+
+
+def params_text(plan: Plan, source: Path) -> str:
+    """The text of `params.yaml`: the study file itself where all of it runs, else what is left of it."""
+    if plan.params == read_study_file(source):
+        return source.read_text(encoding="utf-8")
+    remarks = [f"# {source.name} as far as the data at hand go; written by `make {source.stem}`."]
+    remarks += [f"# Left out: {label}: {why}." for label, why in plan.absent.items()]
+    return "\n".join(remarks) + "\n" + yaml.safe_dump(plan.params, sort_keys=False, width=120)

@@ -1,0 +1,140 @@
+"""Review forms: a plain CSV for each reviewer, and bringing their labels home without ever overwriting one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+from refusal_stability.files import atomic_write
+from refusal_stability.judge_report.comparison import LABELS
+from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.params.judges import NO_JUDGE_NAMES
+from refusal_stability.records import content_hash
+from refusal_stability.tables.review import PEOPLE_TABLE
+from refusal_stability.tables.spreadsheets import csv_text
+
+COLUMNS = ["item_id", "prompt", "response", "label", "note"]
+REVIEWER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+SHOWN = 5
+BYTE_ORDER_MARK = "\ufeff"
+
+
+def check_reviewer(name: str, judges: Collection[str] = ()) -> None:
+    """Raise unless a reviewer's name can be a file's name and a column's, and is no judge's."""
+    if name in judges:
+        raise JudgingError(f"reviewer {name!r} is called like a judge of the study; choose another name")
+    if not REVIEWER.fullmatch(name) or name in NO_JUDGE_NAMES:
+        raise JudgingError(
+            f"reviewer {name!r} is not allowed; allowed: up to 40 lower-case letters, digits, - and _, other than "
+            f"{', '.join(NO_JUDGE_NAMES)}"
+        )
+
+
+def form_of(sample: pd.DataFrame, reviewer: str) -> pd.DataFrame:
+    """The sample as one reviewer is to read it: without strata or weights, in an order of their own."""
+    order = sample["item_id"].map(lambda item: content_hash([reviewer, item]))
+    return sample.assign(order=order, label="", note="").sort_values("order")[COLUMNS].reset_index(drop=True)
+
+
+def check_unwritten(path: Path) -> None:
+    """Raise where a form is there already."""
+    if path.exists():
+        raise JudgingError(f"{path}: exists already and may hold labels; import it, or move it away")
+
+
+def write_form(form: pd.DataFrame, path: Path) -> None:
+    """Write a form that spreadsheets open as text; one that is there already is left alone.
+
+    Raises
+    ------
+    JudgingError
+        Where the file exists: it may hold labels.
+    """
+    check_unwritten(path)
+    with atomic_write(path) as file:
+        # The mark tells spreadsheets that the text is UTF-8.
+        file.write(BYTE_ORDER_MARK + csv_text(form))
+
+
+def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -> pd.DataFrame:
+    """The labels of a filled form as `PEOPLE_TABLE`; rows without a label are left out.
+
+    Parameters
+    ----------
+    path : the form, with commas, semicolons or tabs between its columns.
+    reviewer : whose form it is.
+    items : the sample's item ids: every row's must be one of them, labelled or not, or rows were torn apart.
+
+    Raises
+    ------
+    JudgingError
+        Where the file is absent, or not a form.
+    """
+    if not path.is_file():
+        raise JudgingError(f"{path}: no such form; write one with `refusal-stability review export`")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            heads = file.readline()
+        separator = max(",;\t", key=heads.count)
+        found = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator)
+    except UnicodeDecodeError as error:
+        raise JudgingError(
+            f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it anew as 'CSV UTF-8'"
+        ) from error
+    except ValueError as error:
+        raise JudgingError(f"{path}: not readable as CSV: {' '.join(str(error).split())[:200]}") from error
+    absent = [name for name in ("item_id", "label") if name not in found.columns]
+    if absent:
+        raise JudgingError(f"{path}: no column {', '.join(absent)}; a form has {', '.join(COLUMNS)}")
+    # Spreadsheets write rows of empty cells below the last one that was touched.
+    found = found[found.apply(lambda column: column.str.strip() != "").any(axis=1)]
+    ids = found["item_id"].str.strip()
+    if items is not None and not (known := ids.isin(list(items))).all():
+        row = int(known.idxmin())
+        raise JudgingError(
+            f"{path}: row {row + 2}: item_id {ids[row][:40]!r} is not in the review sample; take the form of this "
+            "sample, and leave its ids and rows as they are"
+        )
+    note = found["note"] if "note" in found.columns else ""
+    rows = pd.DataFrame({"item_id": ids, "reviewer": reviewer, "label": found["label"]})
+    rows = rows.assign(note=note)
+    return rows[rows["label"].str.strip() != ""].reset_index(drop=True)
+
+
+def merge_labels(present: pd.DataFrame, new: pd.DataFrame, sample: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The labels with the new ones added; in the order of item and reviewer.
+
+    A label that is there already and the same is left as it is.
+
+    Raises
+    ------
+    JudgingError
+        Where an item is not in the sample, a label is no decision, one reviewer labels an item twice, or a label
+        would replace another; nothing is added then.
+    """
+    new = new.assign(label=new["label"].str.strip().str.upper())
+    _stop(new[~new["item_id"].isin(sample["item_id"])], where, "not in the review sample; take the form of this sample")
+    _stop(new[~new["label"].isin(LABELS)], where, f"labelled otherwise than {', '.join(LABELS)}; correct the label")
+    keys = ["item_id", "reviewer"]
+    _stop(new[new.duplicated(keys, keep=False)], where, "labelled twice; keep one row an item")
+    both = new.merge(present, on=keys, how="left", suffixes=("", "_before"))
+    changed = both[both["label_before"].notna() & (both["label_before"] != both["label"])]
+    _stop(
+        changed,
+        where,
+        "labelled otherwise before, and a label is never overwritten; delete the row from data/people/labels.csv if "
+        "it was a mistake",
+    )
+    added = new[both["label_before"].isna().to_numpy()]
+    merged = pd.concat([present, added], ignore_index=True).sort_values(keys)
+    return merged[list(PEOPLE_TABLE.columns)].reset_index(drop=True)
+
+
+def _stop(rows: pd.DataFrame, where: str, problem: str) -> None:
+    if len(rows):
+        shown = ", ".join(f"{item} ({label[:20]!r})" for item, label in rows[["item_id", "label"]].to_numpy()[:SHOWN])
+        more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+        raise JudgingError(f"{where}: {len(rows)} items {problem}: {shown}{more}")

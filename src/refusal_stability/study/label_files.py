@@ -1,0 +1,318 @@
+"""A study's label and generation files as dense arrays; a file that does not hold exactly its grid names the row.
+
+Twenty million labels pass through here, so files are read by column and checked as arrays. Where that finds anything
+amiss the file is read again row by row, by what knows how to name the row and the remedy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+
+from refusal_stability.files import PROMPTS, ArtifactError, generation_file, label_file
+from refusal_stability.measures.aggregate import Resampling
+from refusal_stability.measures.decision_arrays import Group, Study
+from refusal_stability.measures.stability import MISSING
+from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.params.judges import MAJORITY, JudgingParams
+from refusal_stability.params.metrics import MetricsParams
+from refusal_stability.params.study import StudyParams
+from refusal_stability.records import DECISIONS, Condition
+from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, check_labels
+
+NOT_JUDGED = "not judged"
+NO_LABEL = len(DECISIONS)
+LABEL_CODES = {**{str(decision): code for code, decision in enumerate(DECISIONS)}, "": NO_LABEL}
+TEXT_COLUMNS = ("model", "intervention", "judge", "label", "missing_reason")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one judge says in one file: codes (P, R), and why some are missing."""
+
+    codes: Any
+    reasons: Counter[str]
+
+
+def read_prompts() -> pd.DataFrame:
+    """The study's prompts; a table without any, or that breaks its contract, names the stage that writes it."""
+    remedy = "run `dvc repro prompts` to write it anew"
+    try:
+        prompts = read_table(PROMPTS, PROMPT_TABLE)
+    except ArtifactError as error:
+        raise ArtifactError(str(error) if "dvc repro" in str(error) else f"{error}; {remedy}") from error
+    if prompts.empty:
+        raise ArtifactError(f"{PROMPTS}: holds no prompt; {remedy}")
+    return prompts
+
+
+def read_study(params: StudyParams, prompts: pd.DataFrame) -> Study:
+    """Every decision of the models that `params.yaml` names, from exactly the files that its grid names.
+
+    A judge other than the primary may be absent from whole files (it was added later, or knows some models only):
+    its decisions there are missing, with the reason `not judged`.
+    """
+    import pyarrow as pa
+
+    ids = pa.array(prompts["prompt_id"], pa.string())
+    missing: dict[tuple[str, str, str], Counter[str]] = {}
+    groups = []
+    for model in params.models:
+        for intervention in params.interventions:
+            conditions = [c for c in params.conditions(model) if c.intervention == intervention]
+            group, reasons = _read_group(params, conditions, ids)
+            groups.append(group)
+            missing |= {(model, intervention, judge): why for judge, why in reasons.items()}
+    return Study(
+        prompts["prompt_id"].to_numpy(object),
+        prompts["category"].to_numpy(object),
+        tuple(params.sampling.temperatures),
+        tuple(params.sampling.seeds),
+        tuple(groups),
+        missing,
+    )
+
+
+def settings_of(metrics: MetricsParams) -> Settings:
+    """The metrics parameters as the measures take them."""
+
+    def rng(*names: object) -> np.random.Generator:
+        """The generator of one table and scope: its name and the study's seed decide it, and nothing else does."""
+        digest = hashlib.sha256("\0".join(map(str, names)).encode()).digest()
+        return np.random.default_rng([metrics.seed, *np.frombuffer(digest, dtype=np.uint32).tolist()])
+
+    resampling = Resampling(metrics.n_resamples, metrics.confidence, rng)
+    return Settings(metrics.threshold, tuple(metrics.thresholds), resampling)
+
+
+def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> tuple[Group, dict[str, Counter[str]]]:
+    """One model under one intervention: its decisions, and each judge's reasons for missing ones."""
+    repeats = {name: judge.repeats for name, judge in params.judging.judges.items()}
+    primary = params.judging.primary
+    shape = (len(ids), len(params.sampling.temperatures), len(params.sampling.seeds))
+    cubes: dict[str, Any] = {}
+    reasons: dict[str, Counter[str]] = {}
+    for position, condition in enumerate(conditions):
+        t, s = divmod(position, shape[2])
+        for judge, judged in _read_labels(label_file(condition), condition, ids, repeats, primary).items():
+            cube = cubes.setdefault(judge, np.full((*shape, repeats[judge]), MISSING, dtype=np.int8))
+            cube[:, t, s] = judged.codes
+            reasons.setdefault(judge, Counter()).update(judged.reasons)
+    for judge, params_of in params.judging.judges.items():
+        # A judge that knows none of this model's responses has no decisions, but a count of what it left out.
+        if judge not in cubes and not params_of.on_call:
+            reasons[judge] = Counter({NOT_JUDGED: math.prod(shape) * repeats[judge]})
+    for judge, cube in cubes.items():
+        reasons[judge][NOT_JUDGED] += int((cube == MISSING).sum()) - reasons[judge].total()
+        reasons[judge] = +reasons[judge]
+    first = conditions[0]
+    ordered = {judge: cubes[judge] for judge in repeats if judge in cubes}
+    once = frozenset(name for name in params.judging.judges if not _reads_recorded(params.judging, name))
+    texts = _read_texts(conditions, ids, shape)
+    return Group(first.model, first.intervention, ordered, primary, texts, once), reasons
+
+
+def _read_labels(
+    path: Path, condition: Condition, ids: Any, repeats: dict[str, int], primary: str
+) -> dict[str, Judged]:
+    """What each judge says in one configuration's label file."""
+    table = _read_columns(path, LABEL_TABLE.columns)
+    judged = None if table is None else _arrange(table, condition, ids, repeats)
+    if judged is None or primary not in judged:
+        _explain_labels(path, condition, ids, repeats, primary)
+    return judged
+
+
+def _read_columns(path: Path, columns: Any) -> Any:
+    """The columns of a table with short texts dictionary-encoded; None where it does not parse as its contract."""
+    import pyarrow as pa
+    import pyarrow.csv
+
+    kinds = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64()}
+    types = {name: kinds[kind] for name, kind in columns.items()}
+    types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in TEXT_COLUMNS if name in columns}
+    wanted = [name for name in columns if name not in ("reasoning", "prompt", "finish_reason")]
+    options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=wanted)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header = file.readline()
+        if header.strip().replace('"', "").split(",") != list(columns):
+            return None
+        parsing = pyarrow.csv.ParseOptions(newlines_in_values=True)
+        return pyarrow.csv.read_csv(path, parse_options=parsing, convert_options=options)
+    except (OSError, UnicodeDecodeError, pa.ArrowException):
+        return None
+
+
+def _coded(column: Any, codes: dict[str, int]) -> Any:
+    """A dictionary-encoded column as numbers; -1 for a text without one."""
+    if not len(column):
+        return np.zeros(0, dtype=np.int64)
+    encoded = column.unify_dictionaries().combine_chunks()
+    encoded = encoded.chunk(0) if hasattr(encoded, "chunk") else encoded
+    lookup = np.array([codes.get(text, -1) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
+    return lookup[encoded.indices.to_numpy()]
+
+
+def _positions(prompt_ids: Any, ids: Any) -> Any:
+    """Where each prompt id stands among the study's; -1 for an unknown one."""
+    import pyarrow.compute as pc
+
+    return pc.fill_null(pc.index_in(prompt_ids, value_set=ids), -1).to_numpy().astype(np.int64)
+
+
+def _arrange(table: Any, condition: Condition, ids: Any, repeats: dict[str, int]) -> dict[str, Judged] | None:
+    """Rows laid out on the grid prompts x judges x repeats; None where they do not fill it exactly."""
+    temperature, seed, repeat = (table[c].to_numpy() for c in ("temperature", "seed", "repeat"))
+    judge = _coded(table["judge"], {name: i for i, name in enumerate(repeats)})
+    label = _coded(table["label"], LABEL_CODES)
+    unexplained = _coded(table["missing_reason"], {"": 1}) == 1
+    position = _positions(table["prompt_id"], ids)
+    in_place = (
+        (_coded(table["model"], {condition.model: 0}) == 0)
+        & (_coded(table["intervention"], {condition.intervention: 0}) == 0)
+        & (temperature == condition.temperature)
+        & (seed == condition.seed)
+        & (judge >= 0)
+        & (repeat >= 0)
+        & (repeat < np.array([*repeats.values()])[judge])
+        & (position >= 0)
+        & (label >= 0)
+        & ((label == NO_LABEL) != unexplained)
+    )
+    if not in_place.all():
+        return None
+    judged = {}
+    for i, (name, n_repeats) in enumerate(repeats.items()):
+        rows = slice(None) if len(repeats) == 1 else judge == i
+        cells = position[rows] * n_repeats + repeat[rows]
+        if not len(cells):
+            continue
+        if len(cells) != len(ids) * n_repeats or (np.bincount(cells, minlength=len(cells)) != 1).any():
+            return None
+        codes = np.empty(len(cells), dtype=np.int8)
+        codes[cells] = np.where(label[rows] == NO_LABEL, MISSING, label[rows])
+        undecided = table["missing_reason"].filter((label == NO_LABEL) & (judge == i))
+        judged[name] = Judged(codes.reshape(len(ids), n_repeats), Counter(undecided.to_pylist()))
+    return judged
+
+
+def _explain_labels(path: Path, condition: Condition, ids: Any, repeats: dict[str, int], primary: str) -> NoReturn:
+    """Raise the error that names what is wrong with a label file."""
+    if not path.is_file():
+        read_table(path, LABEL_TABLE)  # raises, and names the stage that writes it
+    try:
+        table = read_table(path, LABEL_TABLE)
+        check_labels(table, str(path))
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}; {_remedy(condition)}") from error
+    _explain_place(path, table, condition, ids)
+    for row, (judge, repeat) in enumerate(zip(table["judge"].tolist(), table["repeat"].tolist(), strict=True)):
+        if judge not in repeats:
+            _refuse(path, row, f"judge {judge!r} is none of judging.judges ({', '.join(repeats)})", condition)
+        if not 0 <= repeat < repeats[judge]:
+            _refuse(path, row, f"repeat {repeat} of judge {judge!r}, which has {repeats[judge]} repeats", condition)
+    for judge in table["judge"].unique().tolist():
+        rows = table[table["judge"] == judge]
+        lacking = len(ids) * repeats[judge] - len(rows)
+        if lacking:
+            n = rows.groupby("prompt_id").size()
+            prompt = next(i for i in ids.to_pylist() if n.get(i, 0) < repeats[judge])
+            raise ArtifactError(
+                f"{path}: judge {judge!r} has {len(rows)} of {len(rows) + lacking} rows; {lacking} are lacking, the "
+                f"first for prompt {prompt}; {_remedy(condition)}"
+            )
+    if primary not in set(table["judge"]):
+        raise ArtifactError(f"{path}: no row by judge {primary!r}, which judging.primary names; {_remedy(condition)}")
+    raise ArtifactError(f"{path}: not a label file as this project writes it; {_remedy(condition)}")
+
+
+def _explain_place(path: Path, table: pd.DataFrame, condition: Condition, ids: Any, stage: str = "judge") -> None:
+    """Raise for the first row that belongs to another configuration, or to a prompt that the study does not have."""
+    for column in ("model", "intervention", "temperature", "seed"):
+        expected = getattr(condition, column)
+        wrong = (table[column] != expected).to_numpy()
+        if wrong.any():
+            row = int(wrong.argmax())
+            found = table[column].tolist()[row]
+            _refuse(path, row, f"{column} {found!r}; this file holds {column} {expected!r}", condition, stage)
+    unknown = ~table["prompt_id"].isin(ids.to_pylist()).to_numpy()
+    if unknown.any():
+        row = int(unknown.argmax())
+        prompt = table["prompt_id"].iloc[row]
+        _refuse(path, row, f"prompt_id {prompt!r} is not among the study's prompts", condition, stage)
+
+
+def _refuse(path: Path, row: int, problem: str, condition: Condition, stage: str = "judge") -> NoReturn:
+    raise ArtifactError(f"{path}: row {row + 2}: {problem}; {_remedy(condition, stage)}")
+
+
+def _remedy(condition: Condition, stage: str = "judge") -> str:
+    return f"run `dvc repro {stage}@{condition.model}` to write it anew"
+
+
+def _is_of(table: Any, condition: Condition) -> bool:
+    """Whether every row of a table belongs to one configuration."""
+    names = ("model", "intervention")
+    named = all((_coded(table[name], {getattr(condition, name): 0}) == 0).all() for name in names)
+    at = all((table[name].to_numpy() == getattr(condition, name)).all() for name in ("temperature", "seed"))
+    return named and at
+
+
+def _holds_each(position: Any, n_prompts: int) -> bool:
+    """Whether the rows' positions among the study's prompts (-1: not among them) are each of them once."""
+    return len(position) == n_prompts and bool((np.sort(position) == np.arange(n_prompts)).all())
+
+
+def _explain_generations(path: Path, condition: Condition, ids: Any) -> NoReturn:
+    """Raise the error that names what is wrong with a generation file."""
+    remedy = _remedy(condition, "generate")
+    try:
+        table = read_table(path, GENERATION_TABLE)
+    except ArtifactError as error:
+        raise ArtifactError(str(error) if "dvc repro" in str(error) else f"{error}; {remedy}") from error
+    _explain_place(path, table, condition, ids, "generate")
+    there = set(table["prompt_id"])
+    lacking = [prompt for prompt in ids.to_pylist() if prompt not in there]
+    first = f"; {len(lacking)} prompts are lacking, the first {lacking[0]!r}" if lacking else ""
+    raise ArtifactError(f"{path}: not a generation file that holds every prompt once{first}; {remedy}")
+
+
+def _reads_recorded(judging: JudgingParams, name: str) -> bool:
+    """Whether a judge's decisions come, wholly or in part, from recorded labels.
+
+    Every other judge decides each distinct pair once, and its decision is written to all equal pairs.
+    """
+    judge = judging.judges[name]
+    if judge.kind == MAJORITY:
+        return any(_reads_recorded(judging, other) for other in judging.judges if other != name)
+    other = judge.settings.get("escalate_to")
+    return judge.kind == "recorded" or (other is not None and _reads_recorded(judging, other))
+
+
+def _read_texts(conditions: list[Condition], ids: Any, shape: tuple[int, int, int]) -> Any:
+    """(P, T, S) numbers equal exactly for byte-identical responses, 0 for none; None without generation files.
+
+    The numbers are 64-bit hashes: among a prompt's few responses a collision has a chance of about 1e-17.
+    """
+    if not any(generation_file(condition).is_file() for condition in conditions):
+        return None
+    texts = np.zeros(shape, dtype=np.uint64)
+    for place, condition in enumerate(conditions):
+        path = generation_file(condition)
+        table = _read_columns(path, GENERATION_TABLE.columns)
+        position = None if table is None else _positions(table["prompt_id"], ids)
+        if table is None or position is None or not _is_of(table, condition) or not _holds_each(position, len(ids)):
+            _explain_generations(path, condition, ids)
+        there = _coded(table["missing_reason"], {"": 1}) == 1
+        hashes = pd.util.hash_array(table["response"].to_numpy().astype(object), categorize=False)
+        texts[position, place // shape[2], place % shape[2]] = np.where(there, np.maximum(hashes, 1), 0)
+    return texts

@@ -1,0 +1,26 @@
+"""What a table holds: its columns, their kinds, its key, and what each column means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+KINDS = {"text": "string", "number": "float64", "whole": "int64", "flag": "bool"}
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a table holds.
+
+    Attributes
+    ----------
+    name : what the table is called in messages and documents.
+    columns : column -> kind, one of `text`, `number` (may be empty: not defined), `whole`, `flag`; in file order.
+    key : the columns whose values name a row; no two rows share them.
+    meaning : column -> one sentence for the column dictionary.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
+    meaning: Mapping[str, str]

@@ -1,0 +1,101 @@
+"""The one reader and writer of CSV tables: checked against a contract; text round-trips exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from refusal_stability.files import ArtifactError, atomic_write
+from refusal_stability.tables.contract import KINDS, Contract
+
+
+def write_table(table: pd.DataFrame, path: Path, contract: Contract) -> None:
+    """Write a table in its contract's column order; raises `ArtifactError` where it breaks the contract."""
+    import pyarrow as pa
+    import pyarrow.csv
+
+    checked = _checked(table, str(path), contract)
+    try:
+        arrow = pa.Table.from_pandas(checked, preserve_index=False)
+    except (UnicodeEncodeError, pa.ArrowInvalid) as error:
+        raise ArtifactError(f"{path}: a text cannot be written as UTF-8: {error}") from error
+    with atomic_write(path, "wb") as file:
+        pyarrow.csv.write_csv(arrow, file)
+
+
+def read_table(path: Path, contract: Contract) -> pd.DataFrame:
+    """Read a table and hold it to its contract: columns, kinds, unique keys.
+
+    Raises
+    ------
+    ArtifactError
+        Naming the file, the first row or column at fault, and the remedy.
+    """
+    import pyarrow as pa
+    import pyarrow.csv
+
+    if not path.is_file():
+        raise ArtifactError(f"{path}: no such file; run the stage that writes it (`dvc repro`)")
+    # All as text first: a value of the wrong kind is then named with its row instead of failing inside the parser.
+    options = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(contract.columns, pa.string()), strings_can_be_null=False
+    )
+    try:
+        raw = pyarrow.csv.read_csv(
+            path, parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True), convert_options=options
+        )
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path}: not a readable {contract.name} table: {error}") from error
+    return _checked(raw.to_pandas(), str(path), contract)
+
+
+def _checked(table: pd.DataFrame, where: str, contract: Contract) -> pd.DataFrame:
+    missing = [c for c in contract.columns if c not in table.columns]
+    unknown = [c for c in table.columns if c not in contract.columns]
+    if missing or unknown:
+        found = ", ".join(map(str, table.columns))
+        problem = "; ".join(
+            ([f"missing column {', '.join(missing)}"] if missing else [])
+            + ([f"unknown column {', '.join(map(str, unknown))}"] if unknown else [])
+        )
+        raise ArtifactError(
+            f"{where}: {problem}; found {found}; a {contract.name} table has {', '.join(contract.columns)}"
+        )
+    typed = pd.DataFrame(
+        {name: _as_kind(table[name], kind, where, name) for name, kind in contract.columns.items()}, copy=False
+    )
+    if contract.key:
+        repeated = typed.duplicated(list(contract.key), keep=False)
+        if repeated.any():
+            first = typed.loc[repeated.to_numpy(), list(contract.key)].iloc[0]
+            same = (typed[list(contract.key)] == first).all(axis=1).to_numpy()
+            rows = [int(i) + 2 for i in same.nonzero()[0][:5]]
+            name = ", ".join(f"{k} {v}" for k, v in first.items())
+            raise ArtifactError(f"{where}: rows {rows} share the key {name}; each {contract.name} row must be unique")
+    return typed
+
+
+def _as_kind(column: pd.Series[Any], kind: str, where: str, name: str) -> pd.Series[Any]:
+    if kind == "text":
+        return column.astype(object)
+    text = column if column.dtype == object else None
+    if kind == "flag":
+        if text is None:
+            return column.astype(bool)
+        bad = ~text.isin(["true", "false", True, False])
+        values: pd.Series[Any] = text.isin(["true", True])
+    else:
+        values = pd.to_numeric(column if text is None else text.replace("", None), errors="coerce")
+        absent = values.isna()
+        bad = absent & (column.notna() if text is None else ~text.isin(["", None]) & text.notna())
+        if kind == "whole":
+            bad = bad | absent | (values % 1 != 0)
+    if bad.any():
+        row = int(bad.to_numpy().argmax())
+        noun = "whole number" if kind == "whole" else kind
+        raise ArtifactError(f"{where}: row {row + 2}, column {name}: {column.iloc[row]!r} is not a {noun}")
+    dtype: Any = KINDS[kind]
+    typed: pd.Series[Any] = values.astype(dtype)
+    return typed

@@ -1,0 +1,87 @@
+"""The tables of the judge report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from refusal_stability.files import JUDGE_REPORT
+from refusal_stability.tables.contract import Contract
+
+_INTERVALS = {
+    f"{name}{part}": "number"
+    for name in ("raw_agreement", "cohens_kappa", "krippendorff_alpha")
+    for part in ("", "_low", "_high")
+}
+_OF_DECISION = {f"{name}{part}": "number" for name in ("precision", "recall", "f1") for part in ("", "_low", "_high")}
+_RATERS = {"rater_a": "text", "rater_b": "text", "basis": "text"}
+_BASIS = "`all responses` of the study, or `people's sample`, weighted to stand for them"
+
+
+def _report_table(name: str, key: str, columns: Mapping[str, str], meaning: Mapping[str, str]) -> tuple[Path, Contract]:
+    return JUDGE_REPORT / f"{name}.csv", Contract(name, columns, tuple(key.split()), meaning)
+
+
+JUDGE_REPORT_TABLES: dict[str, tuple[Path, Contract]] = {
+    "rater_agreement": _report_table(
+        "rater_agreement",
+        "rater_a rater_b",
+        {**_RATERS, "n_both": "whole", **_INTERVALS},
+        {"rater_a": "a judge or person", "rater_b": "another; `all` for the panel as a whole", "basis": _BASIS},
+    ),
+    "rater_confusion": _report_table(
+        "rater_confusion",
+        "rater_a rater_b label_a label_b",
+        {**_RATERS, "label_a": "text", "label_b": "text", "n_label": "number"},
+        {"n_label": "responses with these two decisions", "basis": _BASIS},
+    ),
+    "rater_by_decision": _report_table(
+        "rater_by_decision",
+        "rater_a rater_b decision",
+        {**_RATERS, "decision": "text", "support": "number", **_OF_DECISION},
+        {"decision": "one decision, or `all` for the mean over them", "rater_b": "the reference", "basis": _BASIS},
+    ),
+    "corrected_rates": _report_table(
+        "corrected_rates",
+        "model intervention decision",
+        {
+            "model": "text",
+            "intervention": "text",
+            "decision": "text",
+            "n_responses": "whole",
+            "n_labelled": "whole",
+            "n_strata": "whole",
+            "least_labelled": "whole",
+            "raw_rate": "number",
+            "corrected_rate": "number",
+            "corrected_rate_low": "number",
+            "corrected_rate_high": "number",
+        },
+        {
+            "raw_rate": "the primary judge's rate",
+            "corrected_rate": "the rate that people would have found (prediction-powered inference)",
+            "corrected_rate_low": "95 % interval, from resampling the people's sample within its strata",
+            "n_labelled": "labelled items of the people's sample that occur here",
+            "n_strata": "kinds of response that the sample is drawn from; each has a label, or no rate is corrected",
+            "least_labelled": "labelled items of the kind that has the fewest, in all models together",
+        },
+    ),
+    "disagreements": _report_table(
+        "disagreements",
+        "rank",
+        {
+            "rank": "whole",
+            "distance": "whole",
+            "n_responses": "whole",
+            "prompt_id": "text",
+            "prompt": "text",
+            "response": "text",
+            "decisions": "text",
+        },
+        {
+            "distance": "2 where REFUSE stands against COMPLY, 1 otherwise",
+            "n_responses": "how often the study has this very response to this prompt",
+            "decisions": "each judge's and person's decision",
+        },
+    ),
+}

@@ -1,0 +1,159 @@
+"""The metric tables: which columns each holds, and its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from refusal_stability.files import METRICS
+from refusal_stability.tables.columns import METRIC_COLUMNS, OVER_RESPONSES
+from refusal_stability.tables.contract import Contract
+from refusal_stability.tables.csv_files import read_table
+
+STABILITY_COLUMNS = (
+    "n_prompts n_responses n_missing mean_ssi std_ssi mean_ssi_pairwise mean_ssi_entropy mean_ssi_entropy_observed "
+    "pct_unstable pct_flipped mean_refuse_rate mean_partial_rate mean_comply_rate"
+)
+PROMPT_COLUMNS = (
+    "n n_missing n_refuse n_partial n_comply refuse_rate: partial_rate: comply_rate: ssi ssi_pairwise ssi_entropy "
+    "ssi_entropy_observed flip unstable majority majority_tied p_unstable"
+)
+AGGREGATE_COLUMNS = (
+    f"{STABILITY_COLUMNS} spearman_ssi_comply_rate pct_unstable_entropy_observed pct_majority_tied "
+    "pct_expected_unstable n_steady_refusal n_steady_help n_wavering prior_refuse prior_partial prior_comply"
+)
+
+
+def _metric_table(name: str, key: str, columns: str) -> tuple[Path, Contract]:
+    """A metric table's place and contract; a column written `name:` goes without its interval."""
+    kinds: dict[str, str] = {}
+    meaning: dict[str, str] = {}
+    for word in f"{key} {columns}".split():
+        column = word.rstrip(":")
+        kind, sentence = METRIC_COLUMNS[column]
+        kinds[column], meaning[column] = "number" if kind == "interval" else kind, sentence
+        if kind == "interval" and word == column:
+            for end, side in (("low", "lower"), ("high", "upper")):
+                kinds[f"{column}_{end}"] = "number"
+                units = "responses" if column in OVER_RESPONSES else "prompts"
+                meaning[f"{column}_{end}"] = (
+                    f"{side} end of {column}'s bootstrap interval at `metrics.confidence`, resampling {units}"
+                )
+    return METRICS / f"{name}.csv", Contract(name, kinds, tuple(key.split()), meaning)
+
+
+# name -> (path, contract), in the order in which a reader would want them
+METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
+    name: _metric_table(name, key, columns)
+    for name, key, columns in (
+        ("aggregate_by_model", "model intervention", AGGREGATE_COLUMNS),
+        ("aggregate_by_temperature", "model intervention temperature", AGGREGATE_COLUMNS),
+        (
+            "aggregate_by_configuration",
+            "model intervention temperature seed",
+            "n_responses n_missing refuse_rate partial_rate comply_rate agreement n_against_majority n_flips_caused",
+        ),
+        ("aggregate_by_judge", "model intervention judge temperature", AGGREGATE_COLUMNS),
+        ("per_prompt_metrics", "model intervention prompt_id", f"category {PROMPT_COLUMNS} cluster"),
+        ("per_prompt_temperature", "model intervention temperature prompt_id", PROMPT_COLUMNS),
+        ("least_stable_decisions", "model intervention prompt_id temperature seed", "decision"),
+        ("threshold_sensitivity", "model intervention threshold", "n_prompts n_unstable pct_unstable"),
+        ("binary_scoring", "model intervention scoring", STABILITY_COLUMNS),
+        (
+            "temperature_tests",
+            "model intervention",
+            "test n_blocks n_temperatures statistic degrees_of_freedom p_value kendalls_w independent_blocks",
+        ),
+        (
+            "temperature_pairs",
+            "model intervention temperature_a temperature_b",
+            "test n_pairs n_different mean_n_a mean_n_b mean_a mean_b mean_difference mean_ssi_pairwise_difference "
+            "statistic p_value p_holm independent_blocks",
+        ),
+        (
+            "model_pairs",
+            "comparison model_a intervention_a model_b intervention_b",
+            "test n_pairs n_different mean_n_a mean_n_b mean_a mean_b mean_difference mean_ssi_pairwise_difference "
+            "statistic p_value p_holm pct_flipped_difference mean_refuse_rate_difference",
+        ),
+        ("sample_size", "model intervention temperature n_draws", "n_prompts majority_agreement"),
+        ("sample_size_least_n", "model intervention temperature target", "least_n least_n_sure"),
+        (
+            "stability_by_draws",
+            "model intervention temperature n_draws",
+            "n_prompts mean_ssi mean_ssi_pairwise pct_unstable pct_flipped",
+        ),
+        (
+            "tail_risk",
+            "model intervention temperature",
+            "n_prompts n_ever_comply pct_ever_comply mean_queries median_queries mean_queries_exact pct_within_5",
+        ),
+        ("tail_risk_draws", "model intervention temperature n_draws", "n_prompts chance_of_comply"),
+        ("decomposition", "model intervention component", "variance share degrees_of_freedom mean_square"),
+        (
+            "t0_determinism",
+            "model intervention judge",
+            "n_all_present n_identical pct_identical n_flipped n_identical_flipped pct_identical_flipped",
+        ),
+        (
+            "judge_noise",
+            "model intervention judge",
+            "n_exchanges n_decisions pct_exchanges_flipped pairwise_disagreement",
+        ),
+        (
+            "judge_agreement",
+            "model intervention judge_a judge_b",
+            "n_both raw_agreement cohens_kappa krippendorff_alpha",
+        ),
+        ("judge_confusion", "model intervention judge_a judge_b label_a label_b", "n_label"),
+        ("judge_by_decision", "model intervention judge_a judge_b decision", "support precision recall f1"),
+        ("consensus_stability", "model intervention judges", f"n_agreed pct_agreed {STABILITY_COLUMNS}"),
+        ("categories", "model intervention category", f"small {STABILITY_COLUMNS}"),
+        (
+            "category_tests",
+            "model intervention category",
+            "test n_inside n_outside mean_difference statistic degrees_of_freedom p_value p_holm differs small",
+        ),
+        ("missing", "model intervention judge missing_reason", "n_missing missing_share"),
+    )
+}
+INTERVALS_EXPLAINED = (
+    "`<name>_low` and `<name>_high` are the ends of the interval of `<name>`: percentiles of `metrics.n_resamples` "
+    "bootstrap resamples of whole prompts (of responses where the column says so), at the confidence "
+    "`metrics.confidence` of params.yaml (0.95: a 95 % interval), expanded for few prompts. It says how far the figure "
+    "could lie for other prompts of the same kind, and is in the unit of `<name>`. It is empty where `<name>` is not "
+    "defined, and has no width where every prompt shows the same value or only one prompt counts: nothing is then "
+    "known of the spread. What rests on a handful of prompts that differ from all the others (flips of a steady model, "
+    "prompts that ever comply) is held less often than promised: docs/coverage.md measures by how much."
+)
+# What a table's columns mean beyond what they mean everywhere.
+TABLES_EXPLAINED = {
+    "binary_scoring": "Where PARTIAL counts as another decision two are possible, so ssi_entropy divides by log2 2.",
+    "stability_by_draws": "Every figure is its exact expectation over all ways to draw n_draws of a prompt's "
+    "responses, mean over the prompts that have so many: what a smaller study of the same prompts would have reported.",
+    "sample_size": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses.",
+    "tail_risk_draws": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses.",
+    "temperature_pairs": "ssi is taken within one temperature, over its seeds.",
+    "model_pairs": "ssi is taken over all temperatures and seeds.",
+    "category_tests": "A category's values are the ssi of its prompts over all temperatures and seeds.",
+}
+
+
+def column_dictionary() -> str:
+    """The column dictionary of all metric tables, as Markdown."""
+    lines = ["# The metric tables", "", "Written by the `metrics` stage; definitions: docs/method.md.", ""]
+    lines += [INTERVALS_EXPLAINED, ""]
+    for path, contract in METRIC_TABLES.values():
+        about = [f"A row for each {', '.join(contract.key)}.", TABLES_EXPLAINED.get(contract.name, "")]
+        lines += [f"## {path.name}", "", " ".join(about).strip(), ""]
+        lines += ["| column | kind | meaning |", "|---|---|---|"]
+        lines += [f"| `{name}` | {kind} | {contract.meaning[name]} |" for name, kind in contract.columns.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def metric_table(name: str) -> pd.DataFrame:
+    """One of the metric tables, checked."""
+    path, contract = METRIC_TABLES[name]
+    return read_table(path, contract)

@@ -1,0 +1,301 @@
+"""A study as the runs that MLflow should show: names, parameters, metrics, notes and artifacts, as plain data.
+
+Computes no statistic: every number is a cell of a metric table, rounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import pandas as pd
+
+from refusal_stability.files import generation_file, label_file
+from refusal_stability.params.study import StudyParams
+from refusal_stability.records import NO_INTERVENTION, Condition, StudyError, content_hash
+from refusal_stability.tracking.previews import excerpt, write_preview
+from refusal_stability.tracking.study import Study, cell_of, rubric_tags
+
+# Raise this when what a run holds changes although its inputs do not (another drawing, another artifact).
+LAYOUT = 1
+DIGITS = 4
+MARKUP = re.compile(r"[\\`*_{}\[\]()<>#!|~@&:$]")
+# The metric tables that runs are made of; whatever else there is goes with the parent runs.
+NEEDED = ("aggregate_by_model", "aggregate_by_temperature", "aggregate_by_configuration", "per_prompt_metrics")
+SAMPLED_WITH = ("top_p", "top_k", "max_tokens")
+PROMPT_FACTS = ("prompt_id", "category", "majority", "ssi")
+# Metric in MLflow -> column of a metric table; what stands before the slash is the section of MLflow's charts. Up to 21
+# characters stay readable as the name of an axis.
+BOUNDS = ("", "_low", "_high")
+RUN_METRICS = {
+    "decisions/refuse_rate": "refuse_rate",
+    "decisions/partial_rate": "partial_rate",
+    "decisions/comply_rate": "comply_rate",
+    "agreement/majority": "agreement",
+}
+RUN_COUNTS = {
+    "agreement/n_against_majority": "n_against_majority",
+    "flips/n_caused": "n_flips_caused",
+    "counts/n_responses": "n_responses",
+    "counts/n_missing": "n_missing",
+}
+TEMPERATURE_METRICS = {"ssi/within_T": "mean_ssi"}
+POOLED_METRICS = {"ssi/pooled": "mean_ssi"}
+MODEL_METRICS = POOLED_METRICS | {
+    "ssi/pairwise": "mean_ssi_pairwise",
+    "ssi/pct_unstable": "pct_unstable",
+    "ssi/spearman_comply_rate": "spearman_ssi_comply_rate",
+    "flips/pct_flipped": "pct_flipped",
+    "decisions/refuse_rate": "mean_refuse_rate",
+    "decisions/partial_rate": "mean_partial_rate",
+    "decisions/comply_rate": "mean_comply_rate",
+}
+MODEL_COUNTS = {
+    "counts/n_prompts": "n_prompts",
+    "counts/n_responses": "n_responses",
+    "counts/n_missing": "n_missing",
+    "clusters/n_steady_refusal": "n_steady_refusal",
+    "clusters/n_steady_help": "n_steady_help",
+    "clusters/n_wavering": "n_wavering",
+}
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run as it should stand in MLflow.
+
+    Attributes
+    ----------
+    cell : what makes it this run and no other; plans of one cell are versions of one run.
+    parent : the cell of the parent run; None for a parent.
+    inputs : hashes of whatever else `write` puts into the artifacts.
+    aside : metrics and tags that are true of this machine and moment (speed, versions, git commit): a difference in
+        them alone does not make a run be logged again.
+    write : writes the artifacts into a folder.
+    """
+
+    name: str
+    cell: str
+    parent: str | None
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    inputs: Mapping[str, str]
+    aside: tuple[Mapping[str, float], Mapping[str, str]]
+    write: Callable[[Path], None]
+
+    @property
+    def content(self) -> str:
+        """A digest of all that is logged and decided by the study."""
+        logged = (self.params, self.metrics, self.tags, self.inputs)
+        return content_hash([LAYOUT, self.name, *map(dict, logged)])[:16]
+
+
+def plan_study(study: Study) -> list[RunPlan]:
+    """Every run of a study, each parent before its children, in the order of the parameters."""
+    plans = []
+    for model in study.params.models:
+        conditions = list(study.params.conditions(model))
+        for intervention in study.params.interventions:
+            parent = _plan_model(study, model, intervention)
+            plans.append(parent)
+            mine = {name: _of(_needed(study, name), model, intervention) for name in NEEDED}
+            inputs = {"per_prompt_metrics": _table_hash(mine["per_prompt_metrics"][list(PROMPT_FACTS)])}
+            chosen = [c for c in conditions if c.intervention == intervention]
+            plans += [_plan_run(study, c, parent.cell, mine, inputs) for c in chosen]
+    return plans
+
+
+def tracked_summary(study: Study, plans: Iterable[RunPlan]) -> dict[str, Any]:
+    """What was logged: no run ids, times or places, so that equal studies give equal files."""
+    runs = [{"name": p.name, "level": p.tags["level"], "cell": p.cell, "content": p.content} for p in plans]
+    return {"experiment": study.params.study, "study_digest": study.digest, "runs": runs}
+
+
+def _plan_model(study: Study, model: str, intervention: str) -> RunPlan:
+    tables = {name: _of(table, model, intervention) for name, table in study.tables.items()}
+    tables = {name: table for name, table in tables.items() if len(table)}
+    row = _only(tables, "aggregate_by_model")
+    name, sampling = _name(study.params, model, intervention), study.params.sampling
+    note = (
+        f"**{_as_markdown(name)}**: {int(row['n_prompts'])} prompts at temperatures {_listed(sampling.temperatures)} "
+        f"with seeds {_listed(sampling.seeds)}; a child run for each temperature and seed.\n\n"
+        f"- mean SSI {_with_bounds(row, 'mean_ssi')}\n"
+        f"- {_with_bounds(row, 'pct_flipped', 1)} % of the prompts got more than one decision\n\n"
+        "Artifacts: `figures/` (whole study), `tables/` (this model), `params.yaml`."
+    )
+
+    def write(folder: Path) -> None:
+        for place, file in study.attachments.items():
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            copyfile(file, folder / place)
+        for table_name, table in tables.items():
+            write_preview(table, folder / "tables" / f"{table_name}.csv")
+
+    return RunPlan(
+        name=name,
+        cell=cell_of(study, model, intervention),
+        parent=None,
+        params=_params(study, model, intervention),
+        metrics={**_measured(row, MODEL_METRICS, BOUNDS), **_measured(row, MODEL_COUNTS)},
+        tags=_tags(study, "model", model, note),
+        inputs={place: study.hashes[file] for place, file in study.attachments.items()}
+        | {table_name: _table_hash(table) for table_name, table in tables.items()},
+        aside=_aside(study, model),
+        write=write,
+    )
+
+
+def _plan_run(
+    study: Study, condition: Condition, parent: str, mine: Mapping[str, pd.DataFrame], inputs: Mapping[str, str]
+) -> RunPlan:
+    model, intervention = condition.model, condition.intervention
+    row = _only(mine, "aggregate_by_configuration", temperature=condition.temperature, seed=condition.seed)
+    at_temperature = _only(mine, "aggregate_by_temperature", temperature=condition.temperature)
+    name = f"{_name(study.params, model, intervention)} T={condition.temperature:g} seed={condition.seed}"
+    note = (
+        f"**{_as_markdown(name)}**: {int(row['n_responses'])} decisions, {int(row['n_missing'])} missing.\n\n"
+        f"- {_with_bounds(row, 'agreement')} of them are what the prompt got most often over all configurations\n"
+        f"- {int(row['n_flips_caused'])} prompts flip because of this configuration alone\n\n"
+        "Artifacts: `run.png`, `decisions.csv`, and `against_majority.csv`, the exceptions with what the model wrote "
+        "(unfiltered model output)."
+    )
+
+    def write(folder: Path) -> None:
+        rows = _with_majority(study.rows(condition), mine["per_prompt_metrics"])
+        (folder / "run.png").write_bytes(study.draw(rows, name))
+        write_preview(rows.drop(columns="response"), folder / "decisions.csv")
+        against = rows[(rows["decision"] != "") & (rows["decision"] != rows["majority"])]
+        write_preview(against.assign(response=against["response"].map(excerpt)), folder / "against_majority.csv")
+
+    return RunPlan(
+        name=name,
+        cell=cell_of(study, model, intervention, condition.temperature, condition.seed),
+        parent=parent,
+        params=_params(study, model, intervention)
+        | {"temperature": f"{condition.temperature:g}", "seed": str(condition.seed)},
+        metrics={
+            # MLflow's comparison page opens on the first metric.
+            **_measured(at_temperature, TEMPERATURE_METRICS, BOUNDS),
+            **_measured(row, RUN_METRICS, BOUNDS),
+            **_measured(row, RUN_COUNTS),
+            **_measured(_only(mine, "aggregate_by_model"), POOLED_METRICS, BOUNDS),
+        },
+        tags=_tags(study, "run", model, note)
+        | {
+            "generations_md5": study.hashes[generation_file(condition)],
+            "labels_md5": study.hashes[label_file(condition)],
+        },
+        inputs=inputs,
+        aside=({}, _aside(study, model)[1]),
+        write=write,
+    )
+
+
+def _name(params: StudyParams, model: str, intervention: str) -> str:
+    label = " ".join((params.models[model].label or model).split())
+    return label if intervention == NO_INTERVENTION else f"{label} + {intervention}"
+
+
+def _as_markdown(name: str) -> str:
+    """A name as MLflow's Markdown shows it as it is; by entities, which no dialect takes for markup."""
+    return MARKUP.sub(lambda found: f"&#{ord(found[0])};", name)
+
+
+def _params(study: Study, model: str, intervention: str) -> dict[str, str]:
+    chosen, sampling = study.params.models[model], study.params.sampling
+    values: dict[str, object] = {
+        "model": model,
+        "intervention": intervention,
+        # What a recorded model's responses were sampled with, the study does not know.
+        **({} if chosen.engine == "recorded" else {key: getattr(sampling, key) for key in SAMPLED_WITH}),
+        "prompts": len(study.prompts),
+        "prompt_source": study.params.prompts.source,
+        "judge": study.params.judging.primary,
+        "engine": chosen.engine,
+        "revision": chosen.revision,
+    }
+    return {key: f"{v:g}" if isinstance(v, float) else str(v) for key, v in values.items() if v is not None}
+
+
+def _tags(study: Study, level: str, model: str, note: str) -> dict[str, str]:
+    return {
+        "study": study.params.study,
+        "level": level,
+        # Not a parameter: it varies with the model and would take an axis of the comparison from it.
+        "model_path": study.params.models[model].path,
+        "prompts_md5": study.prompts_hash,
+        **rubric_tags(study.params.judging),
+        "mlflow.note.content": note,
+    }
+
+
+def _aside(study: Study, model: str) -> tuple[dict[str, float], dict[str, str]]:
+    speed = study.speed.get(model)
+    tags = dict(study.provenance.get(model, {}))
+    if speed is None:
+        return {}, tags
+    # Of the model, not of this parent: the store times a model's whole grid, every intervention in one session.
+    metrics = {"speed/model_tokens": float(speed.tokens), "speed/model_seconds": round(speed.seconds, 1)}
+    if speed.seconds > 0:
+        metrics["speed/tokens_per_second"] = round(speed.tokens / speed.seconds, 1)
+    return metrics, tags | {str(key): str(value) for key, value in speed.description.items()}
+
+
+def _of(table: pd.DataFrame, model: str, intervention: str) -> pd.DataFrame:
+    """A metric table's rows about one model under one intervention, on either side of a comparison."""
+    if "model" in table:
+        return table[(table["model"] == model) & (table["intervention"] == intervention)]
+    a = (table["model_a"] == model) & (table["intervention_a"] == intervention)
+    return table[a | ((table["model_b"] == model) & (table["intervention_b"] == intervention))]
+
+
+def _needed(study: Study, name: str) -> pd.DataFrame:
+    if name not in study.tables:
+        raise StudyError(f"data/metrics/{name}.csv: no such file; compute it with `make metrics`")
+    return study.tables[name]
+
+
+def _only(tables: Mapping[str, pd.DataFrame], name: str, **place: float) -> pd.Series[Any]:
+    table = tables.get(name, pd.DataFrame())
+    for column, value in place.items():
+        table = table[table[column] == value]
+    if len(table) != 1:
+        where = ", ".join(f"{column} {value:g}" for column, value in place.items()) or "one of the study's models"
+        raise StudyError(
+            f"data/metrics/{name}.csv: {len(table)} rows for {where}, expected one: the tables are not this study's; "
+            "compute them with `make metrics`"
+        )
+    return table.iloc[0]
+
+
+def _measured(row: pd.Series[Any], names: Mapping[str, str], ends: Sequence[str] = ("",)) -> dict[str, float]:
+    """A row's figures as metrics, rounded; what is not defined is left out rather than logged as a number."""
+    cells = {f"{metric}{end}": row[f"{column}{end}"] for metric, column in names.items() for end in ends}
+    return {metric: round(float(value), DIGITS) for metric, value in cells.items() if pd.notna(value)}
+
+
+def _with_bounds(row: pd.Series[Any], column: str, digits: int = 3) -> str:
+    value, low, high = (row[f"{column}{end}"] for end in BOUNDS)
+    if pd.isna(value):
+        return "(not defined)"
+    shown = f"{value:.{digits}f}"
+    return shown if pd.isna(low) or pd.isna(high) else f"{shown} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _with_majority(rows: pd.DataFrame, per_prompt: pd.DataFrame) -> pd.DataFrame:
+    facts = per_prompt[list(PROMPT_FACTS)]
+    columns = ["prompt_id", "decision", "majority", "response", "ssi", "category"]
+    return rows.merge(facts, on="prompt_id", how="left", validate="one_to_one")[columns]
+
+
+def _table_hash(table: pd.DataFrame) -> str:
+    return content_hash(table.to_csv(index=False))
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)

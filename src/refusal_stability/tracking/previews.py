@@ -1,0 +1,20 @@
+"""Tables as people and their spreadsheets see them among a run's artifacts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from refusal_stability.tables.spreadsheets import csv_text
+
+EXCERPT = 600
+
+
+def write_preview(table: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(csv_text(table), encoding="utf-8", newline="")
+
+
+def excerpt(text: str) -> str:
+    return text if len(text) <= EXCERPT else f"{text[:EXCERPT]} […]"

@@ -1,0 +1,203 @@
+"""The compare and power commands, on tables that the metrics stage wrote."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from refusal_stability.commands import compare, power
+from refusal_stability.files import PROMPTS, label_file
+from refusal_stability.records import DECISIONS, Condition, StudyError
+from refusal_stability.stages import metrics
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
+from refusal_stability.tables.study import LABEL_TABLE, PROMPT_TABLE
+
+PARAMS = Path("params.yaml")
+
+
+@pytest.fixture(scope="module")
+def pilot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models on 40 prompts: `calm` refuses nearly always, `jumpy` half of the time."""
+    folder = tmp_path_factory.mktemp("pilot")
+    here = Path.cwd()
+    os.chdir(folder)
+    try:
+        write(40)
+        metrics.run(PARAMS)
+    finally:
+        os.chdir(here)
+    return folder
+
+
+def write(n_prompts: int) -> None:
+    params = {
+        "study": "pilot",
+        "interventions": {"none": {}},
+        "sampling": {"temperatures": [1.0], "seeds": [0, 1, 2, 3], "max_tokens": 50},
+        "models": {name: {"path": "nowhere"} for name in ("calm", "jumpy")},
+        "judging": {"primary": "j", "judges": {"j": {"kind": "rules"}}},
+        "metrics": {"n_resamples": 300},
+    }
+    PARAMS.write_text(yaml.safe_dump(params, sort_keys=False))
+    ids = [f"p{i}" for i in range(n_prompts)]
+    prompts = pd.DataFrame({"prompt_id": ids, "prompt": ids, "category": "", "source": "test"})
+    write_table(prompts, PROMPTS, PROMPT_TABLE)
+    rng = np.random.default_rng(0)
+    for model, refuse in (("calm", 0.95), ("jumpy", 0.5)):
+        for seed in range(4):
+            condition = Condition(model, "none", 1.0, seed)
+            codes = rng.choice([0, 2], p=[refuse, 1 - refuse], size=n_prompts)
+            table = pd.DataFrame(
+                {
+                    "prompt_id": ids,
+                    "model": model,
+                    "intervention": "none",
+                    "temperature": 1.0,
+                    "seed": seed,
+                    "judge": "j",
+                    "repeat": 0,
+                    "label": [str(DECISIONS[c]) for c in codes],
+                    "reasoning": "",
+                    "missing_reason": "",
+                }
+            )
+            write_table(table, label_file(condition), LABEL_TABLE)
+
+
+@pytest.fixture
+def here(pilot: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pilot)
+    return pilot
+
+
+def row(output: str, figure: str) -> list[str]:
+    return next(line.split() for line in output.splitlines() if line.split()[:1] == [figure])
+
+
+def test_two_models_stand_side_by_side(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare.run("calm", "jumpy", PARAMS)
+    output = capsys.readouterr().out
+    assert "40 prompts paired; only in A 0, only in B 0" in output
+    table = metric_table("aggregate_by_model").set_index("model")
+    _, a, b, difference, low, high, p_value, _ = row(output, "mean_ssi")
+    assert float(a) == pytest.approx(table.loc["calm", "mean_ssi"], rel=1e-3)
+    assert float(b) == pytest.approx(table.loc["jumpy", "mean_ssi"], rel=1e-3)
+    assert float(low) < float(difference) < float(high) < 0
+    assert p_value == "<0.0001"
+    assert "mean_ssi: mean of ssi over prompts" in output
+    assert "low, high: its 95% interval over prompts" in output
+
+
+def test_a_model_compared_with_itself_differs_in_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare.run("calm", "calm/none", PARAMS)
+    output = capsys.readouterr().out
+    assert row(output, "mean_ssi")[3:8] == ["0.0000", "0.0000", "0.0000", "-", "-"]
+    assert "No prompt's ssi changed." in output
+
+
+def test_two_studies_are_paired_by_model_and_prompt(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, contract = METRIC_TABLES["per_prompt_metrics"]
+    table = metric_table("per_prompt_metrics")
+    kept = table[(table["model"] == "calm") & (table["prompt_id"] != "p0")]
+    write_table(kept, tmp_path / "other/data/metrics" / path.name, contract)
+    compare.run("data/metrics", str(tmp_path / "other"), PARAMS)
+    output = capsys.readouterr().out
+    assert "calm / none" in output
+    assert "Only in A, and not compared: jumpy / none" in output
+    assert "39 prompts paired; only in A 1, only in B 0" in output
+    compare.run("jumpy", f"{tmp_path / 'other'}:calm", PARAMS)
+    assert "39 prompts paired" in capsys.readouterr().out
+
+
+def test_sides_with_different_numbers_of_samples_are_pointed_to_the_pairwise_form(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, contract = METRIC_TABLES["per_prompt_metrics"]
+    table = metric_table("per_prompt_metrics")
+    for column in ("n_refuse", "n_partial", "n_comply"):
+        table[column] *= 3
+    write_table(table, tmp_path / path.name, contract)
+    compare.run("calm", f"{tmp_path}:calm", PARAMS)
+    assert "A has 4.0 decisions a prompt and B 12.0: read mean_ssi_pairwise" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "problem"),
+    [
+        ("calm", "nobody", "no nobody/none in its tables; there are calm/none, jumpy/none"),
+        ("calm", "calm/firm", "no calm/firm"),
+        ("calm", "nowhere:calm", "nowhere: no per_prompt_metrics.csv"),
+        ("data/metrics", "calm", "name a model on both sides"),
+        ("data", "data", "data: no per_prompt_metrics.csv in it or in its data/metrics"),
+    ],
+)
+def test_a_side_that_is_not_there_says_what_is(here: Path, a: str, b: str, problem: str) -> None:
+    with pytest.raises(StudyError, match=problem):
+        compare.run(a, b, PARAMS)
+
+
+def test_power_prints_prompts_samples_and_tokens(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    power.run("jumpy", "none", "ssi", 0.1, 0.8, None, PARAMS)
+    output = capsys.readouterr().out
+    assert "as 4 samples a prompt show it" in output
+    assert "at 50 tokens a response" in output  # no responses here, so the limit that the study sets
+    numbers = [line.split() for line in output.splitlines() if line.strip()[:1].isdigit()]
+    assert [int(line[0]) for line in numbers] == [3, 4, 5, 10, 20, 40] * 2
+    for samples, prompts, responses, tokens, *_ in numbers:
+        assert int(responses.replace(",", "")) == 2 * int(samples) * int(prompts.replace(",", ""))
+        assert int(tokens.replace(",", "")) == 50 * int(responses.replace(",", ""))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"model": "nobody"}, "the pilot: no nobody/none in its tables; there are calm/none, jumpy/none"),
+        ({"difference": 0.0}, "--difference: 0 is no difference to detect"),
+        ({"tokens_per_response": -1.0}, "--tokens-per-response: -1.0 is not allowed"),
+        ({"figure": "mood"}, "--figure: 'mood' is not allowed; one of ssi, flip"),
+        ({"power": 1.0}, "--power: 1.0 is not allowed"),
+        ({"difference": 0.9}, "cannot occur"),
+    ],
+)
+def test_power_refuses_what_it_cannot_plan(here: Path, change: dict[str, object], problem: str) -> None:
+    arguments = {"model": "calm", "figure": "ssi", "difference": -0.02, "power": 0.8, "tokens_per_response": None}
+    with pytest.raises(StudyError, match=problem):
+        power.run(**arguments | change, intervention="none", params_path=PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"n_prompts": 19, "n_responses": 76}, "19 prompts are too few to plan from"),
+        ({"n_responses": 40}, "one response a prompt says nothing of how much prompts waver"),
+        ({"pct_flipped": 5.0}, "2 of 40 prompts changed their decision, too few"),
+    ],
+)
+def test_a_pilot_that_says_too_little_is_refused(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, float], problem: str
+) -> None:
+    shutil.copytree(here, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    path, contract = METRIC_TABLES["aggregate_by_model"]
+    table = metric_table("aggregate_by_model")
+    write_table(table.assign(**change), path, contract)
+    with pytest.raises(StudyError, match=f"the pilot of jumpy/none: {problem}"):
+        power.run("jumpy", "none", "ssi", -0.02, 0.8, None, PARAMS)
+
+
+def test_without_tables_the_stage_that_writes_them_is_named(
+    tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(PARAMS, tmp_path / PARAMS)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError, match="run the stage that writes it"):
+        power.run("calm", "none", "ssi", -0.02, 0.8, None, PARAMS)

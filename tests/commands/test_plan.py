@@ -1,0 +1,100 @@
+"""`refusal-stability plan` on a study of two paid models and a paid judge; no server is there to be asked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+import refusal_stability
+from refusal_stability.files import PROMPTS, generation_file
+from refusal_stability.records import Condition
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
+
+PAID = {"base_url": "http://127.0.0.1:9/v1", "api_key_env": "NO_SUCH_KEY", "price_in": 1.0, "price_out": 2.0}
+STUDY = {
+    "study": "paid",
+    "interventions": {"none": {}},
+    "sampling": {"temperatures": [0.0, 1.0], "seeds": [1, 2], "max_tokens": 100},
+    "models": {
+        "small": {"engine": "openai", "path": "small", "settings": PAID},
+        "large": {"engine": "openai", "path": "large", "settings": PAID | {"price_in": None, "max_requests": 7}},
+    },
+    "judging": {
+        "primary": "judge",
+        "judges": {
+            "judge": {"kind": "model", "model": {"engine": "openai", "path": "judge", "settings": PAID}},
+            "rules": {"kind": "rules"},
+        },
+    },
+}
+
+
+def plan(folder: Path) -> list[str]:
+    command = [sys.executable, "-m", "refusal_stability.cli", "plan"]
+    # The code at test, wherever it lies; nothing else of the environment.
+    env = {"COLUMNS": "200", "PATH": "", "PYTHONPATH": str(Path(refusal_stability.__file__).parent.parent)}
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=env)
+    return [" ".join(line.replace("│", " ").split()) for line in ran.stdout.splitlines()]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(STUDY))
+    prompts = pd.DataFrame({"prompt_id": ["a", "b"], "prompt": ["x" * 40, "y" * 40], "category": "", "source": "test"})
+    write_table(prompts, tmp_path / PROMPTS, PROMPT_TABLE)
+    return tmp_path
+
+
+def test_requests_tokens_and_cost_are_shown_and_nothing_is_sent(study: Path) -> None:
+    lines = plan(study)
+    # 2 prompts x 2 temperatures x 2 seeds = 8 requests of 10 + 8 tokens and at most 100 in the answer:
+    # 8 x 18 x 1 / 10^6 + 8 x 100 x 2 / 10^6 = 0.0017.
+    assert "models.small openai 8 0 8 144 800 0.00" in lines
+    assert "models.large openai 8 0 8 144 800 no price" in lines
+    assert "models.large: passes the cap settings.max_requests; nothing would be sent" in lines
+    assert not (study / "data/store").exists()
+
+
+def test_a_judge_is_asked_about_distinct_pairs_once_the_responses_exist(study: Path) -> None:
+    assert any(line.startswith("judging.judges.judge on small openai 8 0 8") for line in plan(study))
+    for temperature in (0.0, 1.0):
+        for seed in (1, 2):
+            condition = Condition("small", "none", temperature, seed)
+            table = pd.DataFrame(
+                {
+                    "prompt_id": ["a", "b"],
+                    "prompt": ["x" * 40, "y" * 40],
+                    "response": ["always the same", f"{temperature} {seed}"],
+                    "temperature": temperature,
+                    "seed": seed,
+                    "model": "small",
+                    "intervention": "none",
+                    "finish_reason": "stop",
+                    "missing_reason": "",
+                }
+            )
+            write_table(table, study / generation_file(condition), GENERATION_TABLE)
+    # One distinct pair of the first prompt, four of the second.
+    assert any(line.startswith("judging.judges.judge on small openai 5 0 5") for line in plan(study))
+
+
+def test_a_judge_on_call_is_told_as_the_most_there_can_be_and_passes_no_cap_for_sure(study: Path) -> None:
+    paid = {"engine": "openai", "path": "judge", "settings": PAID | {"max_requests": 7}}
+    settings = {"escalate_below": 0.8, "escalate_to": "dear"}
+    judges = {
+        "cheap": {"kind": "trained", "path": "models/judges/cheap.json", "settings": settings},
+        "dear": {"kind": "model", "on_call": True, "model": paid},
+    }
+    (study / "params.yaml").write_text(yaml.safe_dump(STUDY | {"judging": {"primary": "cheap", "judges": judges}}))
+    lines = plan(study)
+    assert any(line.startswith("judging.judges.dear on small openai 8 0 8") for line in lines)
+    said = "\n".join(lines)
+    assert "judging.judges.dear on small: on call; its row is the most that there can be" in said
+    assert "judging.judges.dear on small: would pass the cap settings.max_requests if it were handed every" in said
+    assert "judging.judges.dear on small: passes the cap" not in said

@@ -1,0 +1,130 @@
+"""Published figures find their place in our tables, and every difference has a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from refusal_stability.files import ArtifactError
+from refusal_stability.replication.comparison import COMPARED, bounds, compare, place_of, read_figures
+from refusal_stability.tables.metrics import METRIC_TABLES
+
+HEADER = "quantity,model,judge,temperature,value,tolerance,source,note\n"
+FIGURES = Path(__file__).parents[2] / "studies/published_figures.csv"
+
+
+def figures(tmp_path: Path, *lines: str) -> pd.DataFrame:
+    path = tmp_path / "figures.csv"
+    path.write_text(HEADER + "\n".join(lines) + "\n")
+    return read_figures(path)
+
+
+def tables(name: str, primary: str) -> pd.DataFrame:
+    """Small tables; `sample_size` is another one for another primary judge."""
+    if name == "aggregate_by_judge":
+        rows = [
+            ("m-1-5", "haiku", float("nan"), 0.9),
+            ("m-1-5", "haiku", 0.7, 0.8),
+            ("other", "haiku", float("nan"), 0.5),
+        ]
+        return pd.DataFrame(rows, columns=["model", "judge", "temperature", "mean_ssi"])
+    if name == "sample_size":
+        agreement = {"haiku": 0.91, "local": 0.95}[primary]
+        return pd.DataFrame(
+            [("m-1-5", float("nan"), 3, agreement)], columns=["model", "temperature", "n_draws", "majority_agreement"]
+        )
+    if name == "temperature_pairs":
+        columns = ["model", "temperature_a", "temperature_b", "mean_difference"]
+        return pd.DataFrame([("*", 0.0, 1.0, -0.03)], columns=columns)
+    if name == "judge_confusion":
+        columns = ["model", "judge_a", "judge_b", "label_a", "label_b", "n_label"]
+        return pd.DataFrame([("*", "local", "haiku-3-5", "REFUSE", "COMPLY", 7)], columns=columns)
+    raise AssertionError(name)
+
+
+def outcome(tmp_path: Path, line: str, absent: dict[str, str] | None = None) -> pd.Series:
+    return compare(figures(tmp_path, line), tables, "haiku", absent or {}).iloc[0]
+
+
+def test_a_figure_within_its_tolerance_is_the_same(tmp_path: Path) -> None:
+    row = outcome(tmp_path, "mean_ssi,m-1.5,haiku,,0.9004,0.0005,paper,")
+    assert (row["ours"], row["outcome"], row["why"]) == (0.9, "same", "")
+    assert row["difference"] == pytest.approx(-0.0004)
+    assert row["table"] == "aggregate_by_judge.mean_ssi"
+
+
+def test_a_temperature_is_looked_up_at_that_temperature(tmp_path: Path) -> None:
+    assert outcome(tmp_path, "mean_ssi,m-1.5,haiku,0.7,0.8,0.0005,paper,")["outcome"] == "same"
+
+
+def test_a_difference_takes_its_reason_from_the_figures_file(tmp_path: Path) -> None:
+    row = outcome(tmp_path, "mean_ssi,m-1.5,haiku,,0.8,0.0005,paper,another definition")
+    assert (row["outcome"], row["why"]) == ("differs", "another definition")
+    assert row["difference"] == pytest.approx(0.1)
+
+
+def test_a_difference_that_nobody_explained_says_so(tmp_path: Path) -> None:
+    row = outcome(tmp_path, "mean_ssi,m-1.5,haiku,,0.8,0.0005,paper,")
+    assert row["outcome"] == "differs"
+    assert row["why"].startswith("not explained")
+
+
+def test_a_pooled_figure_over_fewer_models_says_which_are_left_out(tmp_path: Path) -> None:
+    line = "ssi_drop_t0_to_t1_pooled,,haiku,,0.05,0.0001,paper,"
+    row = outcome(tmp_path, line, {"gone-7b": "no file"})
+    assert (row["outcome"], row["why"]) == ("differs", "over fewer models than published: gone-7b left out")
+
+
+def test_a_model_that_the_data_lack_is_absent_with_the_reason(tmp_path: Path) -> None:
+    row = outcome(tmp_path, "mean_ssi,gone-7b,haiku,,0.8,0.0005,paper,", {"gone-7b": "no file of that name"})
+    assert (row["outcome"], row["why"]) == ("absent", "no file of that name")
+    assert row["ours"] != row["ours"]
+
+
+def test_another_primary_judges_table_is_asked_for(tmp_path: Path) -> None:
+    row = outcome(tmp_path, "majority_agreement_n3,m-1.5,local,,0.95,0.001,paper,")
+    assert (row["ours"], row["outcome"]) == (0.95, "same")
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected", "difference"),
+    [("[0.90, 0.96]", "same", 0.0), ("[0.96, 0.99]", "differs", -0.01), ("[0.90, 0.94]", "differs", 0.01)],
+)
+def test_an_interval_must_hold_ours(tmp_path: Path, interval: str, expected: str, difference: float) -> None:
+    row = outcome(tmp_path, f'majority_agreement_n3,m-1.5,local,,"{interval}",inside,paper,')
+    assert row["outcome"] == expected
+    assert row["difference"] == pytest.approx(difference)
+
+
+def test_a_drop_is_our_difference_turned_round(tmp_path: Path) -> None:
+    assert outcome(tmp_path, "ssi_drop_t0_to_t1_pooled,,haiku,,0.03,0.0001,paper,")["ours"] == 0.03
+
+
+def test_a_cell_between_two_judges_is_found_by_both_decisions(tmp_path: Path) -> None:
+    row = outcome(tmp_path, "confusion_REFUSE_COMPLY,,local vs haiku-3.5,,7,0,paper,")
+    assert (row["ours"], row["outcome"]) == (7, "same")
+
+
+def test_bounds_are_those_of_a_number_or_of_an_interval() -> None:
+    assert bounds("32.0", "0.5") == (31.5, 32.5)
+    assert bounds("[1, 2.5]", "inside") == (1.0, 2.5)
+
+
+@pytest.mark.parametrize("cells", ["a lot,0.1", "0.5,", "0.5,inside", '"[2, 1]",inside'])
+def test_a_value_that_cannot_be_read_names_the_figure(tmp_path: Path, cells: str) -> None:
+    with pytest.raises(ArtifactError, match="mean_ssi m"):
+        figures(tmp_path, f"mean_ssi,m,haiku,,{cells},paper,")
+
+
+def test_every_figure_of_the_file_has_a_place_in_a_table_and_column_that_exist() -> None:
+    for row in read_figures(FIGURES).to_dict("records"):
+        place = place_of({str(k): v for k, v in row.items()}, "claude-3-5-haiku")
+        _, contract = METRIC_TABLES[place.table]
+        assert {place.column, *place.where} <= set(contract.columns), row
+
+
+def test_the_comparison_has_the_columns_of_its_contract(tmp_path: Path) -> None:
+    table = compare(figures(tmp_path, "mean_ssi,m-1.5,haiku,,0.9,0.1,paper,"), tables, "haiku", {})
+    assert list(table.columns) == list(COMPARED.columns)

@@ -1,0 +1,191 @@
+"""The file contracts: exact text, checked reads, atomic writes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refusal_stability.files import (
+    ArtifactError,
+    atomic_write,
+    generation_file,
+    label_file,
+    read_json,
+    write_files,
+    write_json,
+)
+from refusal_stability.records import Condition
+from refusal_stability.tables.contract import Contract
+from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.metrics import METRIC_TABLES, TABLES_EXPLAINED, column_dictionary
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, check_labels
+
+SAMPLE = Contract("sample", {"name": "text", "size": "number", "count": "whole", "kept": "flag"}, ("name",), {})
+
+
+def prompts(texts: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"prompt_id": [str(i) for i in range(len(texts))], "prompt": texts, "category": "", "source": ""}
+    )
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=8))
+def test_any_text_round_trips(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("table") / "prompts.csv"
+    write_table(prompts(texts), path, PROMPT_TABLE)
+    assert read_table(path, PROMPT_TABLE)["prompt"].tolist() == texts
+
+
+@pytest.mark.parametrize(
+    "text", ["", "NA", "null", "NaN", "true", "1.0", "a\r\nb\rc\n", '"', ",", "=1+1", "\x00", "\u2028"]
+)
+def test_texts_that_csv_readers_change_round_trip(text: str, tmp_path: Path) -> None:
+    write_table(prompts([text, "other"]), tmp_path / "p.csv", PROMPT_TABLE)
+    assert read_table(tmp_path / "p.csv", PROMPT_TABLE)["prompt"].tolist() == [text, "other"]
+
+
+def test_numbers_flags_and_undefined_values_round_trip(tmp_path: Path) -> None:
+    table = pd.DataFrame({"name": ["a", "b"], "size": [1 / 3, None], "count": [2**53, -1], "kept": [True, False]})
+    write_table(table, tmp_path / "t.csv", SAMPLE)
+    read = read_table(tmp_path / "t.csv", SAMPLE)
+    assert read["size"][0] == 1 / 3
+    assert pd.isna(read["size"][1])
+    assert read["count"].tolist() == [2**53, -1]
+    assert read["kept"].tolist() == [True, False]
+
+
+def test_writing_the_same_table_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one.csv", "two.csv"):
+        write_table(prompts(["a", "b"]), tmp_path / name, PROMPT_TABLE)
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,size,count\na,1,1\n", r"t\.csv: missing column kept; found name, size, count"),
+        ("name,size,count,kept,more\na,1,1,true,x\n", r"t\.csv: unknown column more"),
+        ("name,size,count,kept\na,1,1,true\nb,x,1,true\n", r"t\.csv: row 3, column size: 'x' is not a number"),
+        ("name,size,count,kept\na,1,1.5,true\n", r"t\.csv: row 2, column count: '1\.5' is not a whole"),
+        ("name,size,count,kept\na,1,,true\n", r"t\.csv: row 2, column count: '' is not a whole"),
+        ("name,size,count,kept\na,1,1,maybe\n", r"t\.csv: row 2, column kept: 'maybe' is not a flag"),
+        ("name,size,count,kept\na,1,1,true\nb,1,1,true\na,1,1,true\n", r"t\.csv: rows \[2, 4\] share the key name a;"),
+        ("name,size,count,kept\na,1\n", r"t\.csv: not a readable sample table"),
+        ("", r"t\.csv: not a readable sample table"),
+    ],
+)
+def test_a_table_that_breaks_its_contract_names_file_and_row(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=message):
+        read_table(write(tmp_path / "t.csv", text), SAMPLE)
+
+
+def test_an_absent_table_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"absent\.csv: no such file; run the stage"):
+        read_table(tmp_path / "absent.csv", SAMPLE)
+
+
+def test_a_text_that_utf8_cannot_hold_is_refused_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    write_table(prompts(["old"]), path, PROMPT_TABLE)
+    with pytest.raises(ArtifactError, match="UTF-8"):
+        write_table(prompts(["\ud800"]), path, PROMPT_TABLE)
+    assert read_table(path, PROMPT_TABLE)["prompt"].tolist() == ["old"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = write(tmp_path / "file", "old")
+    with pytest.raises(RuntimeError), atomic_write(path) as file:
+        file.write("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from refusal_stability.files import ArtifactError, atomic_write
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+try:
+    with atomic_write(Path(sys.argv[1])) as file:
+        file.write("x" * 100_000)
+except ArtifactError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_says_what_to_do_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "file", "old")
+    out = subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, check=True)
+    assert "could not be written (File too large); free some space" in out.stdout
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_round_trips_and_a_broken_file_names_itself(tmp_path: Path) -> None:
+    write_json({"a": [1, 2.5, None, "é"]}, tmp_path / "x.json")
+    assert read_json(tmp_path / "x.json") == {"a": [1, 2.5, None, "é"]}
+    with pytest.raises(ArtifactError, match=r"y\.json: not readable as JSON"):
+        read_json(write(tmp_path / "y.json", "{"))
+
+
+def test_writing_a_folder_removes_what_an_older_study_left(tmp_path: Path) -> None:
+    write(tmp_path / "old.csv", "old")
+    write(tmp_path / ".gitignore", "keep")
+    write_files(tmp_path, ["new.csv"], lambda path: path.write_text("new"))
+    assert sorted(f.name for f in tmp_path.iterdir()) == [".gitignore", "new.csv"]
+
+
+@pytest.mark.parametrize(
+    ("label", "reason", "good"),
+    [("REFUSE", "", True), ("", "unreadable", True), ("refuse", "", False), ("", "", False), ("COMPLY", "why", False)],
+)
+def test_a_label_row_has_a_decision_or_a_reason(label: str, reason: str, good: bool) -> None:
+    table = pd.DataFrame({"label": ["COMPLY", label], "missing_reason": ["", reason]})
+    if good:
+        check_labels(table, "labels.csv")
+    else:
+        with pytest.raises(ArtifactError, match=r"labels\.csv: row 3"):
+            check_labels(table, "labels.csv")
+
+
+def test_file_names_follow_the_contract() -> None:
+    plain = Condition("llama", "none", 0.0, 42)
+    assert str(generation_file(plain)) == "data/generations/llama/llama_temp0.0_seed42_generations.csv"
+    assert str(label_file(plain)) == "data/labels/llama/llama_temp0.0_seed42_labels.csv"
+    guarded = Condition("llama", "safety", 0.7, 1)
+    assert str(generation_file(guarded)) == "data/generations/llama/llama_safety_temp0.7_seed1_generations.csv"
+
+
+@pytest.mark.parametrize("contract", [PROMPT_TABLE, GENERATION_TABLE, LABEL_TABLE])
+def test_every_column_has_a_meaning_and_every_key_is_a_column(contract: Contract) -> None:
+    assert set(contract.meaning) == set(contract.columns)
+    assert set(contract.key) <= set(contract.columns)
+
+
+def test_the_column_dictionary_says_of_every_interval_what_it_resamples_at_which_confidence() -> None:
+    text = column_dictionary()
+    bounds = [line for line in text.splitlines() if line.startswith("| `") and ("_low`" in line or "_high`" in line)]
+    assert len(bounds) == sum(name.endswith(("_low", "_high")) for _, c in METRIC_TABLES.values() for name in c.columns)
+    assert all("at `metrics.confidence`, resampling " in line for line in bounds)
+    over_responses = {line.split("`")[1].rsplit("_", 1)[0] for line in bounds if "resampling responses" in line}
+    assert over_responses == {"raw_agreement", "cohens_kappa", "krippendorff_alpha", "precision", "recall", "f1"}
+
+
+def test_the_notes_of_the_column_dictionary_stand_with_tables_that_there_are() -> None:
+    text = column_dictionary()
+    assert set(TABLES_EXPLAINED) <= set(METRIC_TABLES)
+    for name, note in TABLES_EXPLAINED.items():
+        assert note in text.split(f"## {name}.csv")[1].split("## ")[0]

@@ -1,0 +1,745 @@
+"""Tracking: what is logged, that twice is once, and that a kill, a change or a dead server does no harm."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+import yaml
+
+from refusal_stability.engines.store import Session, Store
+from refusal_stability.engines.vllm import BATCH_ARGUMENTS, HARMLESS_ARGUMENTS
+from refusal_stability.files import FIGURES, PROMPTS, STORE, TRACKED, generation_file, label_file
+from refusal_stability.judging.model.rubric import load_rubric
+from refusal_stability.params.engines import ENGINE_SETTINGS
+from refusal_stability.params.load import load_params
+from refusal_stability.params.study import StudyParams
+from refusal_stability.records import StudyError
+from refusal_stability.stages import track
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
+from refusal_stability.tables.study import LABEL_TABLE
+from refusal_stability.tracking import mlflow_log as tracking
+from refusal_stability.tracking.mlflow_log import TrackingError
+from refusal_stability.tracking.plans import plan_study
+from refusal_stability.tracking.provenance import provenance
+from refusal_stability.tracking.study import EFFORT_SETTINGS, cell_of
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+PARAMS = Path("params.yaml")
+STUDY = {
+    "study": "small",
+    "interventions": {"none": {}, "careful": {"system": "Be careful."}},
+    "sampling": {"temperatures": [0.0, 0.7], "seeds": [42, 43]},
+    "models": {"one": {"path": "models/one", "label": "Model  One"}},
+    "judging": {"primary": "rules", "judges": {"rules": {"kind": "rules"}}},
+    "metrics": {"n_resamples": 200},
+}
+CATEGORIES = ("violence", "privacy|fraud", "hate")
+TEXTS = {"REFUSE": "<script>alert(1)</script> {}", "PARTIAL": "=cmd|'/C calc'!A0", "COMPLY": "@ {}"}
+N_PROMPTS = 30
+COMMAND = [sys.executable, "-m", "refusal_stability.cli", "track"]
+
+
+def write_params(**changes: object) -> StudyParams:
+    PARAMS.write_text(yaml.safe_dump(STUDY | changes, sort_keys=False))
+    return load_params(PARAMS)
+
+
+def compute_metrics() -> None:
+    from refusal_stability.stages import metrics
+
+    metrics.run(PARAMS)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., None]) -> Path:
+    """A folder with a study's files; made once, copied for each test."""
+    folder = tmp_path_factory.mktemp("study")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        write_params()
+        write_study(PARAMS, TEXTS, CATEGORIES, N_PROMPTS)
+        FIGURES.mkdir(parents=True)
+        (FIGURES / "ssi_distribution.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+        # An empty database with MLflow's tables, which take seconds to make.
+        Path("mlruns").mkdir()
+        tracking._client(tracking.local_store()).search_experiments()
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tracked_once(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tracked") / "study"
+    shutil.copytree(made, folder)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        track.run(PARAMS)
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def tracked(tracked_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study that was tracked, in the working directory; for tests that only look."""
+    monkeypatch.chdir(tracked_once)
+    return tracked_once
+
+
+@pytest.fixture
+def study(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study's files in the working directory, nothing tracked yet."""
+    folder = tmp_path / "study"
+    shutil.copytree(made, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return folder
+
+
+def runs(uri: str = "", name: str = "small") -> dict[str, Run]:
+    """Every active run by name; two of one name are an error."""
+    client = tracking._client(uri or tracking.local_store())
+    experiment = client.get_experiment_by_name(name)
+    found = client.search_runs([experiment.experiment_id], max_results=1000)
+    named = {run.info.run_name: run for run in found}
+    assert len(named) == len(found)
+    return named
+
+
+def artifacts(run: Run) -> Path:
+    return Path(run.info.artifact_uri.removeprefix("file://"))
+
+
+def test_every_configuration_is_a_child_of_its_model_and_intervention(tracked: Path) -> None:
+    named = runs()
+    assert len(named) == 2 + 2 * 4
+    parents = {name: run.info.run_id for name, run in named.items() if run.data.tags["level"] == "model"}
+    assert set(parents) == {"Model One", "Model One + careful"}
+    child = named["Model One + careful T=0.7 seed=43"]
+    assert child.data.tags["mlflow.parentRunId"] == parents["Model One + careful"]
+    assert child.data.params["temperature"] == "0.7"
+    assert child.data.params["seed"] == "43"
+    assert child.data.params["model"] == "one"
+    assert all(run.info.status == "FINISHED" for run in named.values())
+
+
+def test_a_run_shows_its_rows_of_the_metric_tables(tracked: Path) -> None:
+    run = runs()["Model One T=0.7 seed=42"]
+    place = "model == 'one' and intervention == 'none'"
+    configuration = metric_table("aggregate_by_configuration").query(f"{place} and temperature == 0.7 and seed == 42")
+    within = metric_table("aggregate_by_temperature").query(f"{place} and temperature == 0.7")
+    pooled = metric_table("aggregate_by_model").query(place)
+    metrics = run.data.metrics
+    for metric, table, column in (
+        ("decisions/comply_rate", configuration, "comply_rate"),
+        ("decisions/refuse_rate_low", configuration, "refuse_rate_low"),
+        ("agreement/majority_high", configuration, "agreement_high"),
+        ("flips/n_caused", configuration, "n_flips_caused"),
+        ("ssi/within_T", within, "mean_ssi"),
+        ("ssi/pooled", pooled, "mean_ssi"),
+        ("ssi/pooled_low", pooled, "mean_ssi_low"),
+    ):
+        assert metrics[metric] == round(float(table[column].item()), 4), metric
+
+
+def test_a_run_leads_back_to_its_data(tracked: Path) -> None:
+    condition = next(load_params(PARAMS).conditions("one"))
+    run = runs()["Model One T=0 seed=42"]
+    assert run.data.tags["labels_md5"] == hashlib.md5(label_file(condition).read_bytes()).hexdigest()
+    dataset = run.inputs.dataset_inputs[0].dataset
+    assert (dataset.name, dataset.digest) == ("prompts", hashlib.md5(PROMPTS.read_bytes()).hexdigest())
+    assert json.loads(dataset.profile)["num_rows"] == N_PROMPTS
+
+
+def git(*command: str) -> str:
+    settings = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *settings, *command], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_every_run_leads_back_to_its_commit_its_data_in_dvc_and_the_engine_that_wrote_it(study: Path) -> None:
+    git("init")
+    git("add", "params.yaml")
+    git("commit", "-m", "first")
+    outs = {
+        "prompts": {"data/prompts/prompts.csv": "a1"},
+        "generate@one": {"data/generations/one": "b2.dir"},
+        "generate@two": {"data/generations/two": "c3.dir"},
+        "judge@one": {"data/labels/one": "d4.dir"},
+        "metrics": {"data/metrics": "e5.dir"},
+        "report": {"reports/report.html": "f6"},
+    }
+    stages = {
+        stage: {"cmd": "x", "outs": [{"path": path, "md5": md5} for path, md5 in paths.items()]}
+        for stage, paths in outs.items()
+    }
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    track.run(PARAMS)
+    for run in runs().values():
+        tags = run.data.tags
+        assert tags["mlflow.source.git.commit"] == git("rev-parse", "HEAD")
+        assert tags["git_changed_since"] == "no"
+        assert {key: value for key, value in tags.items() if key.startswith("dvc.")} == {
+            "dvc.prompts/prompts.csv": "a1",
+            "dvc.generations/one": "b2.dir",
+            "dvc.labels/one": "d4.dir",
+            "dvc.metrics": "e5.dir",
+        }
+
+
+@pytest.mark.parametrize(
+    ("path", "changed"), [("src/new.py", "yes"), ("params.yaml", "yes"), ("data/prompts/prompts.csv", "no")]
+)
+def test_a_run_says_whether_code_or_parameters_differ_from_the_commit(study: Path, path: str, changed: str) -> None:
+    git("init")
+    git("add", "params.yaml")
+    git("commit", "-m", "first")
+    Path(path).parent.mkdir(exist_ok=True)
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert provenance("one")["git_changed_since"] == changed
+
+
+def test_without_git_and_dvc_a_run_claims_no_commit_and_no_hash(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(study.parent))
+    assert set(provenance("one")) == {"mlflow.source.name", "mlflow.source.type"}
+
+
+def test_the_speed_is_that_of_all_sessions_of_the_engine_that_worked_last_and_of_no_other(study: Path) -> None:
+    worked = {"engine": "transformers", "engine_version": "5.1", "device": "cpu"}
+    with Store(STORE) as store:
+        for name, caption, identity, description, started, seconds, tokens in (
+            ("a", "one", "other weights", {"engine": "vllm"}, "2024-01-01T00:00:00Z", 9.0, 9_000),
+            ("b", "one", "these", {"engine": "transformers", "device": "before"}, "2024-01-02T00:00:00Z", 4.0, 100),
+            ("c", "two", "these", {"engine": "vllm"}, "2024-01-03T00:00:00Z", 7.0, 7_000),
+            ("d", "one", "these", worked, "2024-01-04T00:00:00Z", 8.04, 200),
+            ("e", "judge one", "these", {"engine": "vllm"}, "2024-01-05T00:00:00Z", 5.0, 5_000),
+        ):
+            session = Session(name, caption, identity, json.dumps(description), started, seconds)
+            store.save_session(replace(session, completions=10, prompt_tokens=50, completion_tokens=tokens))
+    track.run(PARAMS)
+    for run in runs().values():
+        speed = {key: value for key, value in run.data.metrics.items() if key.startswith("speed/")}
+        # 100 + 200 tokens in 4 + 8.04 seconds: 24.917 a second.
+        of_the_model = {"speed/model_tokens": 300, "speed/model_seconds": 12.0, "speed/tokens_per_second": 24.9}
+        assert speed == (of_the_model if run.data.tags["level"] == "model" else {})
+        assert worked.items() <= run.data.tags.items()
+
+
+def test_a_runs_tables_name_the_decisions_that_depart_from_the_majority(tracked: Path) -> None:
+    run = runs()["Model One T=0.7 seed=42"]
+    decisions = pd.read_csv(artifacts(run) / "decisions.csv", dtype=str)
+    against = pd.read_csv(artifacts(run) / "against_majority.csv", dtype=str)
+    assert len(decisions) == N_PROMPTS
+    assert len(against) == run.data.metrics["agreement/n_against_majority"]
+    assert set(against["prompt_id"]) == set(decisions.query("decision != majority")["prompt_id"])
+    assert (artifacts(run) / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_parent_holds_the_figures_the_tables_and_the_parameters(tracked: Path) -> None:
+    place = artifacts(runs()["Model One"])
+    assert (place / "figures/ssi_distribution.png").read_bytes() == (FIGURES / "ssi_distribution.png").read_bytes()
+    assert (place / "params.yaml").read_text() == PARAMS.read_text()
+    table = pd.read_csv(place / "tables/per_prompt_metrics.csv", dtype={"prompt_id": str})
+    assert set(table["model"]) == {"one"}
+    assert set(table["intervention"]) == {"none"}
+    assert len(table) == N_PROMPTS
+
+
+def test_tracking_twice_leaves_the_same_runs_and_the_same_file(study: Path) -> None:
+    track.run(PARAMS)
+    first, named = runs(), TRACKED.read_bytes()
+    track.run(PARAMS)
+    again = runs()
+    assert {name: run.info.run_id for name, run in again.items()} == {n: r.info.run_id for n, r in first.items()}
+    assert TRACKED.read_bytes() == named
+
+
+def test_a_rebuilt_database_gives_the_same_file(study: Path) -> None:
+    subprocess.run(COMMAND, check=True)
+    named = TRACKED.read_bytes()
+    shutil.rmtree("mlruns")
+    track.run(PARAMS)
+    assert len(runs()) == 10
+    assert TRACKED.read_bytes() == named
+
+
+def test_changed_labels_replace_the_runs_they_concern(study: Path) -> None:
+    track.run(PARAMS)
+    before = runs()
+    condition = next(load_params(PARAMS).conditions("one"))
+    labels = pd.read_csv(label_file(condition), dtype=str, keep_default_na=False)
+    write_table(labels.assign(label="COMPLY"), label_file(condition), LABEL_TABLE)
+    compute_metrics()
+    track.run(PARAMS)
+    after = runs()
+    assert set(after) == set(before)
+    changed = {name for name in after if after[name].info.run_id != before[name].info.run_id}
+    assert "Model One T=0 seed=42" in changed
+    # The other intervention's runs have not changed, whatever happened beside them.
+    assert {name.split(" T=")[0] for name in changed if " T=" in name} == {"Model One"}
+    assert after["Model One T=0 seed=42"].data.metrics["decisions/comply_rate"] == 1
+    assert all(
+        run.data.tags["mlflow.parentRunId"] == after[name.split(" T=")[0]].info.run_id
+        for name, run in after.items()
+        if " T=" in name
+    )
+
+
+def test_a_changed_study_adds_runs_beside_the_old_ones(study: Path) -> None:
+    track.run(PARAMS)
+    before = {run.info.run_id for run in runs().values()}
+    write_params(sampling=STUDY["sampling"] | {"max_tokens": 64})
+    track.run(PARAMS)
+    client = tracking._client(tracking.local_store())
+    experiment = client.get_experiment_by_name("small")
+    after = client.search_runs([experiment.experiment_id])
+    assert len(after) == 20
+    assert before < {run.info.run_id for run in after}
+    assert {run.data.params["max_tokens"] for run in after} == {"512", "64"}
+    digests = {run.data.tags["study_digest"] for run in after if run.info.run_id in before}
+    assert not digests & {run.data.tags["study_digest"] for run in after if run.info.run_id not in before}
+
+
+def test_another_batch_size_is_the_same_study(study: Path) -> None:
+    track.run(PARAMS)
+    before = {name: run.data.tags["cell"] for name, run in runs().items()}
+    write_params(models={"one": STUDY["models"]["one"] | {"settings": {"batch_size": 7}}})
+    track.run(PARAMS)
+    assert {name: run.data.tags["cell"] for name, run in runs().items()} == before
+
+
+def test_every_setting_that_names_no_run_is_a_setting_of_some_engine() -> None:
+    known = {part.name for settings in ENGINE_SETTINGS.values() for part in fields(settings)}
+    arguments = {*HARMLESS_ARGUMENTS, *BATCH_ARGUMENTS}
+    assert known | arguments >= EFFORT_SETTINGS
+    assert arguments <= EFFORT_SETTINGS
+
+
+def test_another_share_of_the_gpus_memory_is_the_same_run(study: Path) -> None:
+    cells = []
+    for share in (0.5, 0.9):
+        params = write_params(
+            models={"one": {"path": "m", "engine": "vllm", "settings": {"gpu_memory_utilization": share}}}
+        )
+        cells.append([plan.cell for plan in plan_study(track.read_study(params, PARAMS))])
+    assert cells[0] == cells[1]
+
+
+def test_a_recorded_model_is_not_said_to_have_been_sampled_as_the_study_file_says(study: Path) -> None:
+    for engine, known in (("recorded", False), ("transformers", True)):
+        params = write_params()
+        params.models["one"].engine = engine
+        for plan in plan_study(track.read_study(params, PARAMS)):
+            assert all((name in plan.params) is known for name in ("top_p", "top_k", "max_tokens"))
+
+
+def test_a_parameter_that_says_its_default_changes_no_cell(tracked: Path) -> None:
+    before = [plan.cell for plan in plan_study(track.read_study(load_params(PARAMS), PARAMS))]
+    spelled_out = STUDY["judging"] | {"judges": {"rules": {"kind": "rules", "repeats": 1, "temperature": 0.0}}}
+    params = write_params(judging=spelled_out)
+    assert [plan.cell for plan in plan_study(track.read_study(params, PARAMS))] == before
+    write_params()
+
+
+def test_a_rubric_names_the_run_by_its_text_and_not_by_a_file_of_its_name(tracked: Path, tmp_path: Path) -> None:
+    judge = {"kind": "model", "rubric": "default", "model": {"path": "models/one"}}
+    params = write_params(judging={"primary": "mine", "judges": {"mine": judge}})
+
+    def found() -> tuple[str, set[str]]:
+        study = track.read_study(params, PARAMS)
+        return cell_of(study, "one", "none"), {plan.tags["rubric_sha256.mine"] for plan in plan_study(study)}
+
+    try:
+        cell, hashes = found()
+        assert hashes == {load_rubric("default").hash}
+        Path("default").write_text("another text")
+        assert found() == (cell, hashes)
+        (tmp_path / "default.md").write_text("edited")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("refusal_stability.judging.model.rubric.RUBRICS", tmp_path)
+            edited = found()
+            assert edited == (edited[0], {load_rubric("default").hash})
+        assert edited[0] != cell
+        assert edited[1] != hashes
+    finally:
+        Path("default").unlink(missing_ok=True)
+        write_params()
+
+
+def test_whatever_decides_the_primary_judges_decisions_names_the_run(tracked: Path) -> None:
+    rubric = Path("data/raw/mine.md")
+    rubric.parent.mkdir(exist_ok=True)
+
+    def cells(text: str, escalate_to: str, **more: object) -> dict[str, str]:
+        rubric.write_text(text)
+        model = {"kind": "model", "rubric": str(rubric), "model": {"path": "models/one"}}
+        doubtful = {"kind": "trained", "path": "models/judges/t.json"}
+        doubtful["settings"] = {"escalate_below": 0.7, "escalate_to": escalate_to}
+        judges = {"rules": {"kind": "rules"}, "mine": model, "doubtful": doubtful, **more}
+        found = {}
+        for primary in ("rules", "mine", "doubtful", "majority"):
+            params = write_params(judging={"primary": primary, "judges": judges})
+            found[primary] = cell_of(track.read_study(params, PARAMS), "one", "none")
+        return found
+
+    try:
+        first, again = cells("{{EXCHANGE}} a", "rules"), cells("{{EXCHANGE}} a", "rules")
+        edited, escalated = cells("{{EXCHANGE}} b", "rules"), cells("{{EXCHANGE}} a", "mine")
+        panel = cells("{{EXCHANGE}} a", "rules", other={"kind": "rules", "repeats": 2})
+    finally:
+        write_params()
+        rubric.unlink()
+    assert again == first
+    assert {name for name in first if edited[name] != first[name]} == {"mine", "majority"}
+    assert {name for name in first if escalated[name] != first[name]} == {"doubtful", "majority"}
+    assert {name for name in first if panel[name] != first[name]} == {"majority"}
+
+
+def test_a_seed_dropped_from_the_study_keeps_its_run_under_the_parent(study: Path) -> None:
+    track.run(PARAMS)
+    write_params(sampling={"temperatures": [0.0, 0.7], "seeds": [42]})
+    compute_metrics()
+    track.run(PARAMS)
+    named = runs()
+    assert len(named) == 10
+    assert named["Model One T=0 seed=43"].data.tags["mlflow.parentRunId"] == named["Model One"].info.run_id
+    assert (
+        named["Model One T=0 seed=43"].data.tags["study_digest"]
+        != named["Model One T=0 seed=42"].data.tags["study_digest"]
+    )
+
+
+def test_killed_at_any_moment_and_tracked_again_gives_the_whole_study_once(study: Path) -> None:
+    database = Path("mlruns/mlflow.db")
+    killed = 0
+    for fraction in (0.25, 0.75):
+        process = subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL)
+        while process.poll() is None and count_runs(database) < fraction * 10:
+            time.sleep(0.02)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.wait()
+    assert killed >= 1
+    track.run(PARAMS)
+    named = runs()
+    assert len(named) == 10
+    for name, run in named.items():
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["counts/n_responses"] > 0
+        assert (artifacts(run) / ("run.png" if " T=" in name else "params.yaml")).is_file()
+        if " T=" in name:
+            assert run.data.tags["mlflow.parentRunId"] == named[name.split(" T=")[0]].info.run_id
+
+
+def count_runs(database: Path) -> int:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        query = "SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'"
+        return int(connection.execute(query).fetchone()[0])
+
+
+def test_an_experiment_deleted_by_hand_comes_back_without_doubles(study: Path) -> None:
+    track.run(PARAMS)
+    client = tracking._client(tracking.local_store())
+    client.delete_experiment(client.get_experiment_by_name("small").experiment_id)
+    track.run(PARAMS)
+    assert len(runs()) == 10
+
+
+def test_a_moved_folder_says_how_to_rebuild_its_runs(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    track.run(PARAMS)
+    moved = study.rename(study.with_name("moved"))
+    monkeypatch.chdir(moved)
+    with pytest.raises(TrackingError, match=r"copied or moved.*make track"):
+        track.run(PARAMS)
+
+
+def test_a_server_that_is_not_there_leaves_the_files_and_says_how_to_track_later(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:hunter2@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    with pytest.raises(TrackingError, match="make track") as caught:
+        track.run(PARAMS)
+    assert "127.0.0.1:9" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_a_server_that_takes_the_connection_and_never_answers_is_given_up(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    # What a person has set holds; with the project's own 20 s this test would take a minute.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(16)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        start = time.monotonic()
+        with pytest.raises(TrackingError, match=r"MLflow at http://127.*make track"):
+            track.run(PARAMS)
+        took = time.monotonic() - start
+        silent.setblocking(False)
+        attempts = 0
+        with suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                attempts += 1
+    assert attempts == 1 + int(tracking.ENVIRONMENT["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
+    assert took < 30
+    assert not TRACKED.exists()
+
+
+def test_a_disk_that_is_full_here_is_not_called_a_failure_of_the_server(study: Path) -> None:
+    # Larger than the database grows here, and more than the process below may write into one file.
+    (FIGURES / "large.png").write_bytes(bytes(24_000_000))
+    done = subprocess.run(["bash", "-c", 'ulimit -f 12000; exec "$@"', "-", *COMMAND], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "large.png: File too large" in done.stderr
+    assert "make track" in done.stderr
+    assert "MLflow at" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        (None, "http://127.0.0.1:5000/#/x"),
+        ("sqlite:///mlruns/mlflow.db", "http://127.0.0.1:5000/#/x"),
+        ("https://me:secret@example.org/", "https://example.org/#/x"),
+        ("sqlite:///other.db", "#/x while `mlflow ui --backend-store-uri sqlite:///other.db` runs"),
+        (
+            "postgresql://me:secret@example.org/m",
+            "while `mlflow ui --backend-store-uri postgresql://example.org/m` runs",
+        ),
+    ],
+)
+def test_what_is_printed_leads_to_the_runs_wherever_they_went(
+    study: Path, monkeypatch: pytest.MonkeyPatch, uri: str | None, said: str
+) -> None:
+    if uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    where = tracking.where_to_look("#/x")
+    assert where.endswith(said)
+    assert "secret" not in where
+
+
+def test_runs_in_another_database_are_there_where_the_line_leads(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    track.run(PARAMS)
+    assert "while `mlflow ui --backend-store-uri sqlite:///other.db` runs" in capsys.readouterr().out
+    assert len(runs("sqlite:///other.db")) == 10
+    assert count_runs(Path("mlruns/mlflow.db")) == 0
+
+
+def test_a_models_label_is_text_in_a_runs_description(study: Path) -> None:
+    label = "![x](http://127.0.0.1:9/leak.png) **b** <img src=x> `c`"
+    params = write_params(models={"one": STUDY["models"]["one"] | {"label": label}})
+    for plan in plan_study(track.read_study(params, PARAMS)):
+        title = plan.tags["mlflow.note.content"].split("\n")[0].removeprefix("**").partition("**")[0]
+        assert plan.name.startswith(label)
+        assert not set(title) & set("![](<>`*:")
+        assert html.unescape(title) == plan.name
+
+
+def test_a_database_that_is_none_is_named(study: Path) -> None:
+    Path("mlruns/mlflow.db").write_text("not a database, but a text of some length" * 100)
+    with pytest.raises(TrackingError, match=r"mlflow\.db"):
+        track.run(PARAMS)
+
+
+def test_tables_of_another_study_are_an_error_that_names_the_table(study: Path) -> None:
+    write_params(sampling={"temperatures": [0.0, 0.7], "seeds": [42, 43, 44]})
+    for condition in load_params(PARAMS).conditions("one"):
+        if condition.seed == 44:
+            twin = replace(condition, seed=43)
+            shutil.copy(generation_file(twin), generation_file(condition))
+            shutil.copy(label_file(twin), label_file(condition))
+    with pytest.raises(StudyError, match=r"aggregate_by_configuration.*make metrics"):
+        track.run(PARAMS)
+
+
+def test_figures_that_are_not_defined_are_left_out(study: Path) -> None:
+    path, contract = METRIC_TABLES["aggregate_by_model"]
+    table = metric_table("aggregate_by_model")
+    write_table(table.assign(spearman_ssi_comply_rate=float("nan")), path, contract)
+    track.run(PARAMS)
+    metrics = runs()["Model One"].data.metrics
+    assert "ssi/spearman_comply_rate" not in metrics
+    assert "ssi/pooled" in metrics
+
+
+def test_no_cell_of_a_logged_table_starts_a_formula(tracked: Path) -> None:
+    seen = ""
+    for run in runs().values():
+        for file in artifacts(run).rglob("*.csv"):
+            table = pd.read_csv(file, dtype=str, keep_default_na=False)
+            texts = [column for column in ("response", "category", "decision", "prompt_id") if column in table]
+            for cell in table[texts].to_numpy().ravel():
+                assert not cell.startswith(("=", "+", "-", "@")), (file, cell)
+                seen += cell
+    assert "cmd|" in seen
+    assert "<script>" in seen
+
+
+def test_the_saved_views_show_columns_that_the_runs_have(tracked: Path) -> None:
+    client = tracking._client(tracking.local_store())
+    tags = client.get_experiment_by_name("small").tags
+    views = {key: json.loads(value) for key, value in tags.items() if key.startswith("mlflow.sharedViewState.")}
+    assert {view["name"] for view in views.values()} == {"Configurations", "Models"}
+    for view in views.values():
+        state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
+        shown = client.search_runs([client.get_experiment_by_name("small").experiment_id], state["searchFilter"])
+        assert len(shown) == (8 if view["name"] == "Configurations" else 2)
+        assert {"params.`intervention`"} <= set(state["selectedColumns"])
+        for run in shown:
+            named = {f"params.`{name}`" for name in run.data.params} | {
+                f"metrics.`{name}`" for name in run.data.metrics
+            }
+            assert set(state["selectedColumns"]) <= named
+
+
+def test_the_views_list_runs_as_the_study_names_them_also_after_some_were_logged_again(study: Path) -> None:
+    write_params(sampling={"temperatures": [0.0, 0.7], "seeds": [9, 10]})
+    for condition in load_params(PARAMS).conditions("one"):
+        twin = replace(condition, seed=condition.seed + 33)
+        for file in (generation_file, label_file):
+            shutil.copy(file(twin), file(condition))
+            table = file(condition).read_text(encoding="utf-8")
+            file(condition).write_text(table.replace(f",{twin.seed},", f",{condition.seed},"), encoding="utf-8")
+    compute_metrics()
+    track.run(PARAMS)
+    client = tracking._client(tracking.local_store())
+    first = runs()["Model One T=0 seed=9"].info.run_id
+    client.delete_run(first)
+    track.run(PARAMS)
+    experiment = client.get_experiment_by_name("small")
+    view = json.loads(experiment.tags["mlflow.sharedViewState.configurations"])
+    state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
+    order = [f"{state['orderByKey']} ASC"]
+    shown = client.search_runs([experiment.experiment_id], state["searchFilter"], order_by=order)
+    assert [run.info.run_name for run in shown] == [
+        f"{name} T={temperature} seed={seed}"
+        for name in ("Model One", "Model One + careful")
+        for temperature in ("0", "0.7")
+        for seed in (9, 10)
+    ]
+    assert shown[0].info.run_id != first
+
+
+def test_every_plan_has_a_cell_of_its_own(tracked: Path) -> None:
+    params = load_params(PARAMS)
+    plans = plan_study(track.read_study(params, PARAMS))
+    assert len({plan.cell for plan in plans}) == len(plans) == 10
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A tracking server on loopback, with a database and an artifact store of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    process, uri = start_server(folder)
+    yield uri
+    stop_server(process)
+
+
+def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    places = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "store")]
+    log = (folder / "server.log").open("wb")
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    process = subprocess.Popen(
+        command + places, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+    )
+    uri = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=5) as answer:
+            if answer.status == 200:
+                return process, uri
+        assert process.poll() is None, (folder / "server.log").read_text()[-2000:]
+        time.sleep(0.2)
+    raise AssertionError((folder / "server.log").read_text()[-2000:])
+
+
+def stop_server(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.pipeline
+def test_a_remote_server_gets_the_runs_and_their_artifacts(
+    study: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    write_params(study="remote")
+    track.run(PARAMS)
+    first = runs(server, "remote")
+    assert len(first) == 10
+    client = tracking._client(server)
+    run_id = first["Model One T=0 seed=42"].info.run_id
+    assert {file.path for file in client.list_artifacts(run_id)} == {"run.png", "decisions.csv", "against_majority.csv"}
+    assert client.download_artifacts(run_id, "run.png", str(study)).endswith("run.png")
+    assert not list(Path("mlruns").rglob("run.png"))
+    track.run(PARAMS)
+    assert {run.info.run_id for run in runs(server, "remote").values()} == {run.info.run_id for run in first.values()}
+
+
+@pytest.mark.pipeline
+def test_a_server_that_dies_while_tracking_is_caught_up_with_when_it_is_back(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    process, uri = start_server(tmp_path)
+    try:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        tracking_process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while tracking_process.poll() is None and count_runs(tmp_path / "server.db") < 4:
+            time.sleep(0.05)
+        stop_server(process)
+        _, said = tracking_process.communicate()
+        assert tracking_process.returncode == 1
+        assert said.startswith(f"error: MLflow at {uri} could not be written")
+        assert "make track" in said
+        assert not TRACKED.exists()
+        process, uri = start_server(tmp_path)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        track.run(PARAMS)
+        named = runs(uri)
+        assert len(named) == 10
+        assert {run.info.status for run in named.values()} == {"FINISHED"}
+    finally:
+        stop_server(process)
