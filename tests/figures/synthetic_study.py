@@ -13,7 +13,7 @@ import pandas as pd
 from refusal_stability.figures.series import Cast, cast_of
 from refusal_stability.files import PROMPTS
 from refusal_stability.measures.aggregate import Resampling
-from refusal_stability.measures.decision_arrays import Group, Study
+from refusal_stability.measures.decision_arrays import Group, DecisionArrays
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.params.engines import ModelParams
@@ -78,7 +78,7 @@ def synthetic_study(
         for intervention in params.interventions
     )
     missing = {(g.model, g.intervention, PRIMARY): {"unreadable verdict": int((g.codes < 0).sum())} for g in groups}
-    study = Study(ids, categories, tuple(temperatures), tuple(params.sampling.seeds), groups, missing)
+    study = DecisionArrays(ids, categories, tuple(temperatures), tuple(params.sampling.seeds), groups, missing)
     resampling = Resampling(200, 0.95, lambda *_: np.random.default_rng(0))
     settings = Settings(params.metrics.threshold, tuple(params.metrics.thresholds), resampling)
     tables = {name: _held_to_contract(name, table) for name, table in build_tables(study, settings)}

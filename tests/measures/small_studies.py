@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from refusal_stability.measures.aggregate import Resampling
-from refusal_stability.measures.decision_arrays import Group, Study
+from refusal_stability.measures.decision_arrays import Group, DecisionArrays
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.settings import Settings
 
@@ -25,7 +25,7 @@ def study_of(
     texts: np.ndarray | None = None,
     interventions: tuple[str, ...] | None = None,
     models: tuple[str, ...] | None = None,
-) -> Study:
+) -> DecisionArrays:
     """A study of one judge from cubes (P, T, S) or (P, T, S, R), a model for each."""
     cubes = tuple(np.asarray(c, dtype=np.int8) for c in cubes)
     cubes = tuple(c[..., None] if c.ndim == 3 else c for c in cubes)
@@ -34,7 +34,7 @@ def study_of(
         Group(models[i] if models else f"m{i}", interventions[i] if interventions else "none", {"j": cube}, "j", texts)
         for i, cube in enumerate(cubes)
     )
-    return Study(
+    return DecisionArrays(
         np.array([f"p{i}" for i in range(n)], dtype=object),
         np.array(categories or [""] * n, dtype=object),
         temperatures or tuple([0.0, 0.3, 0.7, 1.0][:t]),
@@ -44,5 +44,5 @@ def study_of(
     )
 
 
-def tables_of(study: Study, settings: Settings = SETTINGS) -> dict[str, pd.DataFrame]:
+def tables_of(study: DecisionArrays, settings: Settings = SETTINGS) -> dict[str, pd.DataFrame]:
     return dict(build_tables(study, settings))

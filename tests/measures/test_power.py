@@ -7,7 +7,15 @@ import pytest
 from scipy import stats
 
 from refusal_stability.measures import power
-from refusal_stability.measures.power import Plan, expected_figure, exponent_for, plan, power_of, prompt_pool, tempered
+from refusal_stability.measures.power import (
+    StudySize,
+    expected_figure,
+    exponent_for,
+    power_of,
+    prompt_pool,
+    smallest_study,
+    tempered,
+)
 from refusal_stability.records import StudyError
 
 PRIOR = np.array([0.6, 0.3, 0.1])
@@ -63,9 +71,9 @@ def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(power, "POOL", 20_000)
 
 
-def planned(difference: float, n_samples: int, seed: int, related: bool = True) -> Plan:
+def planned(difference: float, n_samples: int, seed: int, related: bool = True) -> StudySize:
     rng = np.random.default_rng(seed)
-    return plan(prompt_pool(PRIOR, 20, "ssi", difference, rng), n_samples, "ssi", 0.8, 0.95, rng, related)
+    return smallest_study(prompt_pool(PRIOR, 20, "ssi", difference, rng), n_samples, "ssi", 0.8, 0.95, rng, related)
 
 
 def test_a_planned_study_reaches_its_power_when_it_is_simulated_from_scratch(small_pool: None) -> None:
@@ -124,7 +132,7 @@ def test_numbers_up_to_a_million_prompts_are_tried(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(power, "power_of", grows)
     monkeypatch.setattr(power, "POOL", 2_000)
     rng = np.random.default_rng(9)
-    found = plan(prompt_pool(PRIOR, 20, "ssi", -0.03, rng), 5, "ssi", 0.8, 0.95, rng)
+    found = smallest_study(prompt_pool(PRIOR, 20, "ssi", -0.03, rng), 5, "ssi", 0.8, 0.95, rng)
     assert found.n_prompts is not None
     assert 900_000 <= found.n_prompts <= 910_000
 
@@ -139,6 +147,6 @@ def test_no_plan_has_fewer_prompts_than_a_t_test_over_them_can_be_trusted_with(
 def test_a_difference_too_small_for_a_million_prompts_has_no_plan(small_pool: None) -> None:
     rng = np.random.default_rng(8)
     shares = rng.dirichlet(PRIOR, size=20_000)
-    found = plan(power.Pool(shares, shares), 5, "ssi", 0.999, 0.999, rng)
+    found = smallest_study(power.Pool(shares, shares), 5, "ssi", 0.999, 0.999, rng)
     assert (found.n_prompts, found.n_samples) == (None, 5)
     assert found.power < 0.999

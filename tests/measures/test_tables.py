@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small_studies import SETTINGS, rng_of, study_of, tables_of
 
 from refusal_stability.measures.aggregate import Resampling
-from refusal_stability.measures.decision_arrays import Group, Study
+from refusal_stability.measures.decision_arrays import Group, DecisionArrays
 from refusal_stability.measures.stability import MISSING
 from refusal_stability.measures.tables.categories import membership
 from refusal_stability.measures.tables.pairs import side_by_side
@@ -28,7 +28,7 @@ def test_every_table_has_the_columns_of_its_contract_and_no_others() -> None:
     judged = {"j": RANDOM[..., None].astype(np.int8), "k": rng.integers(-1, 3, (*RANDOM.shape, 2), dtype=np.int8)}
     judged["l"] = judged["k"][::-1, :, :, :1]
     groups = tuple(Group(g.model, g.intervention, judged, "j", g.texts) for g in study.groups)
-    study = Study(study.prompt_ids, study.categories, study.temperatures, study.seeds, groups, {})
+    study = DecisionArrays(study.prompt_ids, study.categories, study.temperatures, study.seeds, groups, {})
     tables = tables_of(study)
     assert set(tables) == set(METRIC_TABLES)
     for name, table in tables.items():
@@ -198,7 +198,7 @@ def test_consensus_keeps_only_what_the_judges_agree_on() -> None:
     two = np.array([[[0, 0, 0, 0]], [[0, 0, -1, 0]]], dtype=np.int8)[..., None]
     base = study_of(one)
     groups = (Group("m", "none", {"one": one, "two": two}, "one"),)
-    study = Study(base.prompt_ids, base.categories, base.temperatures, base.seeds, groups, {})
+    study = DecisionArrays(base.prompt_ids, base.categories, base.temperatures, base.seeds, groups, {})
     row = tables_of(study)["consensus_stability"].iloc[0]
     # the only flip is the response on which they differ; 7 responses have both decisions, 6 alike
     assert (row["judges"], row["n_agreed"], row["pct_flipped"], row["mean_ssi"]) == ("one+two", 6, 0, 1)
@@ -212,7 +212,7 @@ def test_the_panels_majority_counts_neither_in_its_agreement_nor_in_its_consensu
 
     def tables(decisions: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
         groups = (Group("m", "none", decisions, "a"),)
-        return tables_of(Study(base.prompt_ids, base.categories, base.temperatures, base.seeds, groups, {}))
+        return tables_of(DecisionArrays(base.prompt_ids, base.categories, base.temperatures, base.seeds, groups, {}))
 
     own, more = tables(judges), tables(judges | {"majority": codes[0]})
     pd.testing.assert_frame_equal(more["consensus_stability"], own["consensus_stability"])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from small_studies import SETTINGS, study_of, tables_of
 
-from refusal_stability.measures.decision_arrays import Group, Study
+from refusal_stability.measures.decision_arrays import Group, DecisionArrays
 from refusal_stability.measures.tables.settings import Settings
 
 R, P, C = 0, 1, 2
@@ -100,7 +100,7 @@ def test_a_judge_that_decides_each_text_once_shows_no_noise_through_copies() -> 
     base = study_of(CUBE, temperatures=(0.0, 1.0), texts=TEXTS)
     own = base.groups[0]
     once = Group(own.model, own.intervention, own.decisions, own.primary, TEXTS, frozenset({"j"}))
-    tables = tables_of(Study(base.prompt_ids, base.categories, base.temperatures, base.seeds, (once,), {}))
+    tables = tables_of(DecisionArrays(base.prompt_ids, base.categories, base.temperatures, base.seeds, (once,), {}))
     assert tables["judge_noise"].iloc[0]["n_exchanges"] == 0
     assert np.isnan(tables["judge_noise"].iloc[0]["pairwise_disagreement"])
     assert np.isnan(tables["t0_determinism"].iloc[0]["pct_identical_flipped"])
@@ -114,7 +114,9 @@ def test_the_decomposition_knows_which_decisions_are_copies() -> None:
     base = study_of(cube, temperatures=(0.0, 1.0), texts=np.full((2, 2, 2), 5, dtype=np.uint64))
     own = base.groups[0]
     once = Group(own.model, own.intervention, own.decisions, own.primary, own.texts, frozenset({"j"}))
-    studies = [Study(base.prompt_ids, base.categories, base.temperatures, base.seeds, (g,), {}) for g in (own, once)]
+    studies = [
+        DecisionArrays(base.prompt_ids, base.categories, base.temperatures, base.seeds, (g,), {}) for g in (own, once)
+    ]
     each, copies = (tables_of(s)["decomposition"].set_index("component")["variance"] for s in studies)
     # Prompt 1's repeats differ: variance 1, so 1/2 on average. Taken for four misjudgements that agree by chance:
     # seeds (0 - 1/2) / 2. Copies of one misjudgement: seeds and temperatures do not vary.
@@ -128,7 +130,7 @@ def test_two_judges_by_hand() -> None:
     other = np.where(CUBE == P, C, CUBE)  # a second judge that reads the one PARTIAL as COMPLY
     base = study_of(CUBE, temperatures=(0.0, 1.0))
     judged = {"j": CUBE[..., None].astype(np.int8), "k": other[..., None].astype(np.int8)}
-    study = Study(
+    study = DecisionArrays(
         base.prompt_ids, base.categories, base.temperatures, base.seeds, (Group("m", "none", judged, "j"),), {}
     )
     tables = tables_of(study)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refusal_stability.measures.decision_arrays import Group, Study
+from refusal_stability.measures.decision_arrays import Group, DecisionArrays
 from refusal_stability.replication.pooling import pooling
 
 R, P, C, NONE = 0, 1, 2, -1
 
 
-def study_of(*models: list[list[list[int]]]) -> Study:
+def study_of(*models: list[list[list[int]]]) -> DecisionArrays:
     """A study of models given as [prompt][temperature][seed] codes at temperatures 0 and 1."""
     cubes = [np.array(model, dtype=np.int8) for model in models]
     groups = tuple(Group(f"m{i}", "none", {"j": cube[..., None]}, "j") for i, cube in enumerate(cubes))
     names = np.array([f"p{i}" for i in range(len(cubes[0]))], dtype=object)
-    return Study(names, names, (0.0, 1.0), tuple(range(cubes[0].shape[2])), groups, {})
+    return DecisionArrays(names, names, (0.0, 1.0), tuple(range(cubes[0].shape[2])), groups, {})
 
 
 def test_two_steady_models_that_differ_look_unstable_when_pooled() -> None:

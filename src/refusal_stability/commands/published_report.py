@@ -17,7 +17,7 @@ from refusal_stability.report.content import Report
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import latex_table
 from refusal_stability.report.markdown import markdown_report
-from refusal_stability.study.label_files import read_study, settings_of
+from refusal_stability.study.label_files import read_decisions, settings_of
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import PROMPT_TABLE
@@ -28,7 +28,7 @@ def run(study: Path, figures: Path, params_path: Path) -> None:
     params = load_params(params_path)
     primary, threshold = params.judging.primary, params.metrics.threshold
     plan = plan_study(read_study_file(study), PUBLISHED_DATA, primary)
-    decisions = read_study(params, read_table(PROMPTS, PROMPT_TABLE))
+    decisions = read_decisions(params, read_table(PROMPTS, PROMPT_TABLE))
     published = read_figures(figures)
     others = sorted({place_of(figure, primary).primary for figure in records(published)} - {"", primary})
     built = {judge: tables_by(decisions, judge, settings_of(params.metrics)) for judge in others}

@@ -97,7 +97,7 @@ def with_bounds(names: list[str], values: Floats, bounds: Row) -> Row:
 
 
 @dataclass(frozen=True)
-class Profile:
+class ScopeProfile:
     """The distinct count rows of a scope's prompts, each described; `kept` marks prompts with any decision."""
 
     distinct: Distinct
@@ -113,7 +113,7 @@ class Profile:
         return self.figures[name][self.distinct.index]
 
 
-def profile(counts: Ints, threshold: float, scoring: str = "three_way") -> Profile:
+def profile(counts: Ints, threshold: float, scoring: str = "three_way") -> ScopeProfile:
     """Describe the prompts of a scope.
 
     Parameters
@@ -124,7 +124,7 @@ def profile(counts: Ints, threshold: float, scoring: str = "three_way") -> Profi
     """
     kept = counts.sum(axis=1) > 0
     distinct = distinct_rows(counts[kept])
-    return Profile(distinct, describe(distinct.rows, threshold, scoring), kept)
+    return ScopeProfile(distinct, describe(distinct.rows, threshold, scoring), kept)
 
 
 def stability_row(
@@ -173,7 +173,7 @@ def aggregate_row(counts: Ints, n_cells: int, threshold: float, resampling: Resa
 
 
 def _stability(
-    seen: Profile, n_responses: int, resampling: Resampling, scope: tuple[object, ...], correlate: bool
+    seen: ScopeProfile, n_responses: int, resampling: Resampling, scope: tuple[object, ...], correlate: bool
 ) -> Row:
     """The stability columns, with Spearman's rho where asked; all of them on the same resamples."""
     figures, weights = seen.figures, seen.weights

@@ -100,12 +100,12 @@ def _means(names: list[str], values: Floats, weights: NDArray[np.int64], resampl
 
 
 def _shares(codes: NDArray[np.int8], resampling: Resampling, *name: object) -> Row:
-    table, weights, layout = prompt_totals(codes[..., None], list(SHARPNESS))
+    table, weights, design = prompt_totals(codes[..., None], list(SHARPNESS))
     totals = bootstrap_totals(table, weights, resampling.n_resamples, resampling.rng("components", *name))
-    own, drawn = components(weights[None, :] @ table, layout), components(totals, layout)
-    columns = [f"share of {level}" for level in layout.levels]
+    own, drawn = components(weights[None, :] @ table, design), components(totals, design)
+    columns = [f"share of {level}" for level in design.levels]
     n = len(columns)
-    units = effective_units_of(lambda block: components(block @ table, layout).share[:, :n], weights)
+    units = effective_units_of(lambda block: components(block @ table, design).share[:, :n], weights)
     return with_bounds(columns, own.share[0, :n], resampling.bounds(columns, drawn.share[:, :n], units))
 
 

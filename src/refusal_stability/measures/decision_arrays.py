@@ -63,7 +63,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Study:
+class DecisionArrays:
     """Everything that the metric tables are computed from.
 
     Attributes

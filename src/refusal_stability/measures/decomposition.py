@@ -18,7 +18,7 @@ KNOWN, UNKNOWN = 0, 1  # judge noise: measured on the text itself, or taken to b
 
 
 @dataclass(frozen=True)
-class Layout:
+class Design:
     """Which levels a design has, and where in a row of prompt totals each quantity stands."""
 
     levels: tuple[str, ...]
@@ -48,7 +48,7 @@ class Components:
 
 def prompt_totals(
     codes: NDArray[np.int8], temperatures: Sequence[float], copied: Texts | None = None
-) -> tuple[Floats, Ints, Layout]:
+) -> tuple[Floats, Ints, Design]:
     """Everything about each prompt that the ANOVA needs; the components depend on their sums over prompts alone.
 
     Parameters
@@ -61,7 +61,7 @@ def prompt_totals(
 
     Returns
     -------
-    totals : (D, m) of the distinct prompts, `weights` : (D,) how many prompts show each, and their layout.
+    totals : (D, m) of the distinct prompts, `weights` : (D,) how many prompts show each, and their design.
     """
     names = [name for name, size in zip(NESTED, codes.shape[1:], strict=True) if size > 1]
     sizes = [size for size in codes.shape[1:] if size > 1]
@@ -85,8 +85,8 @@ def prompt_totals(
     if "seed" in names:
         columns |= _by_temperature(rows.reshape(len(rows), *sizes[:-1], K), names)
     table = np.column_stack([np.asarray(c, dtype=np.float64) for c in columns.values()])
-    layout = Layout(("prompt", *names), tuple(temperatures), {key: i for i, key in enumerate(columns)})
-    return table, distinct.weights, layout
+    design = Design(("prompt", *names), tuple(temperatures), {key: i for i, key in enumerate(columns)})
+    return table, distinct.weights, design
 
 
 def _judge_noise(
@@ -195,7 +195,7 @@ def _by_temperature(y: Ints, names: list[str]) -> dict[object, Floats]:
     return columns
 
 
-def components(totals: Floats, layout: Layout) -> Components:
+def components(totals: Floats, design: Design) -> Components:
     """Unbiased variance components (Henderson's method 1) from totals over prompts.
 
     The decision is a one-hot vector; its variance is the Gini variance `sum_c p_c (1 - p_c)`. With T_i the sum over
@@ -209,7 +209,7 @@ def components(totals: Floats, layout: Layout) -> Components:
     Parameters
     ----------
     totals : (b, m) rows of `prompt_totals` summed over prompts: the study's own, or bootstrap resamples.
-    layout : as `prompt_totals` gave it.
+    design : as `prompt_totals` gave it.
 
     Returns
     -------
@@ -222,10 +222,10 @@ def components(totals: Floats, layout: Layout) -> Components:
     """
 
     def of(key: object) -> Floats:
-        return totals[:, layout.place[key]]
+        return totals[:, design.place[key]]
 
-    depth = len(layout.levels) - 1  # level `depth` is the single decision
-    judged = layout.levels[-1] == "judge"
+    depth = len(design.levels) - 1  # level `depth` is the single decision
+    judged = design.levels[-1] == "judge"
     n = of("n")
     variance: list[Floats] = [n] * (depth + 1)
 
@@ -248,17 +248,17 @@ def components(totals: Floats, layout: Layout) -> Components:
             variance[i] = rest / (n - _coefficient(of, i - 1, i, depth, n))
         freedom = [groups[i + 1] - groups[i] for i in range(depth + 1)]
         squared = [squares[i + 1] - squares[i] for i in range(depth + 1)]
-        names, columns, total = list(layout.levels), list(variance), sum(variance, np.zeros_like(n))
+        names, columns, total = list(design.levels), list(variance), sum(variance, np.zeros_like(n))
         if "seed" not in names:
             names, columns = [*names, "total"], [*columns, total]
         else:
-            ts = range(len(layout.temperatures))
+            ts = range(len(design.temperatures))
             within = [of(("within", t)) for t in ts]
             sampled = [within[t] - errors("noise between seeds", t) if judged else within[t] for t in ts]
             level = names.index("seed")
-            at_zero = [sampled[t] for t in ts if layout.temperatures[t] == 0]
+            at_zero = [sampled[t] for t in ts if design.temperatures[t] == 0]
             numerical = sum(at_zero, np.zeros_like(n)) / (n - _coefficient(of, level - 1, level, depth, n))
-            names += ["numerical", "sampling", "total", *(f"seed at T={t:g}" for t in layout.temperatures)]
+            names += ["numerical", "sampling", "total", *(f"seed at T={t:g}" for t in design.temperatures)]
             columns += [numerical, variance[level] - numerical, total]
             columns += [sampled[t] / of(("seeds", t)) for t in ts]
             undefined = [np.full_like(n, np.nan)] * 3

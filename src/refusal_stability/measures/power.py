@@ -32,7 +32,7 @@ ADDED = 1e-12  # keeps the logarithm of a share that underflowed finite
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudySize:
     """A study that reaches the power asked for.
 
     Attributes
@@ -179,7 +179,7 @@ def _some(shares: Floats, n: int, figure: str) -> Floats:
     return shares[: max(FEWEST_EXACT, EXACT_CELLS // outcomes)]
 
 
-def plan(
+def smallest_study(
     pool: Pool,
     n_samples: int,
     figure: str,
@@ -187,7 +187,7 @@ def plan(
     confidence: float,
     rng: np.random.Generator,
     related: bool = True,
-) -> Plan:
+) -> StudySize:
     """The least number of prompts that, with `n_samples` each on both sides, detects the pool's difference.
 
     Parameters
@@ -221,7 +221,7 @@ def plan(
     high = max(LEAST_PROMPTS, _normal_guess(values, weights, power, confidence) // 2)
     while reached(high) < power:
         if high == MOST_PROMPTS:
-            return Plan(n_samples, None, reached(high), planned)
+            return StudySize(n_samples, None, reached(high), planned)
         high = min(2 * high, MOST_PROMPTS)
     low = high // 2
     while low >= LEAST_PROMPTS and reached(low) >= power:
@@ -230,7 +230,7 @@ def plan(
     while high - low > max(1, high // 100):  # to about 1 %: finer than the simulation itself
         middle = (low + high) // 2
         low, high = (low, middle) if reached(middle) >= power else (middle, high)
-    return Plan(n_samples, high, reached(high), planned)
+    return StudySize(n_samples, high, reached(high), planned)
 
 
 def _normal_guess(values: Floats, weights: Ints, power: float, confidence: float) -> int:

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pandas as pd
 
-from refusal_stability.measures.decision_arrays import Study
+from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.stability import MISSING
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.tables.metrics import METRIC_TABLES
 
 
-def tables_by(study: Study, judge: str, settings: Settings) -> dict[str, pd.DataFrame]:
+def tables_by(study: DecisionArrays, judge: str, settings: Settings) -> dict[str, pd.DataFrame]:
     """Every metric table with `judge`'s decisions, of the models of which it decided any; empty tables where none."""
     groups = tuple(
         replace(group, primary=judge)

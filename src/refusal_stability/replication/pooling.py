@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from refusal_stability.measures.decision_arrays import Study
+from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Ints
 from refusal_stability.measures.stability import below, flips, ssi
 from refusal_stability.tables.contract import Contract
@@ -34,7 +34,7 @@ POOLING = Contract(
 )
 
 
-def pooling(study: Study, threshold: float) -> pd.DataFrame:
+def pooling(study: DecisionArrays, threshold: float) -> pd.DataFrame:
     """A row for all temperatures together and one for each: the pooled figures and the mean of the models' own."""
     counts = np.stack([group.counts_by_temperature for group in study.groups])  # (M, P, T, 3)
     scopes = [(float("nan"), counts.sum(axis=2))]

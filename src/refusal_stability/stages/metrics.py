@@ -8,7 +8,7 @@ from refusal_stability.files import METRICS_README, SUMMARY, atomic_write, write
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.summary import summary
 from refusal_stability.params.load import load_params
-from refusal_stability.study.label_files import read_prompts, read_study, settings_of
+from refusal_stability.study.label_files import read_prompts, read_decisions, settings_of
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, column_dictionary
 
@@ -16,7 +16,7 @@ from refusal_stability.tables.metrics import METRIC_TABLES, column_dictionary
 def run(params_path: Path) -> None:
     """Compute and write every table of the study that `params_path` describes."""
     params = load_params(params_path)
-    study = read_study(params, read_prompts())
+    study = read_decisions(params, read_prompts())
     for name, table in build_tables(study, settings_of(params.metrics)):
         path, contract = METRIC_TABLES[name]
         write_table(table.reindex(columns=list(contract.columns)) if table.empty else table, path, contract)

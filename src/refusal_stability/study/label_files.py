@@ -18,7 +18,7 @@ import pandas as pd
 
 from refusal_stability.files import PROMPTS, ArtifactError, generation_file, label_file
 from refusal_stability.measures.aggregate import Resampling
-from refusal_stability.measures.decision_arrays import Group, Study
+from refusal_stability.measures.decision_arrays import Group, DecisionArrays
 from refusal_stability.measures.stability import MISSING
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.params.judges import MAJORITY, JudgingParams
@@ -54,7 +54,7 @@ def read_prompts() -> pd.DataFrame:
     return prompts
 
 
-def read_study(params: StudyParams, prompts: pd.DataFrame) -> Study:
+def read_decisions(params: StudyParams, prompts: pd.DataFrame) -> DecisionArrays:
     """Every decision of the models that `params.yaml` names, from exactly the files that its grid names.
 
     A judge other than the primary may be absent from whole files (it was added later, or knows some models only):
@@ -71,7 +71,7 @@ def read_study(params: StudyParams, prompts: pd.DataFrame) -> Study:
             group, reasons = _read_group(params, conditions, ids)
             groups.append(group)
             missing |= {(model, intervention, judge): why for judge, why in reasons.items()}
-    return Study(
+    return DecisionArrays(
         prompts["prompt_id"].to_numpy(object),
         prompts["category"].to_numpy(object),
         tuple(params.sampling.temperatures),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from refusal_stability.measures.decision_arrays import Study
+from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.tables import (
     categories,
     judges,
@@ -23,12 +23,12 @@ from refusal_stability.measures.tables.settings import Settings
 Rows = Sequence[dict[str, Any]] | pd.DataFrame
 
 # Each of these builds several tables at once.
-SEVERAL: tuple[Callable[[Study, Settings], Mapping[str, Rows]], ...] = (
+SEVERAL: tuple[Callable[[DecisionArrays, Settings], Mapping[str, Rows]], ...] = (
     stability.aggregates,
     samples.sample_sizes,
     judges.agreements,
 )
-ONE: dict[str, Callable[[Study, Settings], Rows]] = {
+ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
     "aggregate_by_configuration": stability.aggregate_by_configuration,
     "threshold_sensitivity": stability.threshold_sensitivity,
     "binary_scoring": stability.binary_scoring,
@@ -51,7 +51,7 @@ ONE: dict[str, Callable[[Study, Settings], Rows]] = {
 }
 
 
-def build_tables(study: Study, settings: Settings) -> Iterator[tuple[str, pd.DataFrame]]:
+def build_tables(study: DecisionArrays, settings: Settings) -> Iterator[tuple[str, pd.DataFrame]]:
     """Every metric table by name, one at a time, so that two large ones never share the memory."""
     for build_several in SEVERAL:
         for name, rows in build_several(study, settings).items():

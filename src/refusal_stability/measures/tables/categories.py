@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from refusal_stability.measures.aggregate import Resampling, Row, stability_row, with_bounds
 from refusal_stability.measures.comparison import RankTest, kruskal_wallis, mann_whitney, with_holm
-from refusal_stability.measures.decision_arrays import Group, Study
+from refusal_stability.measures.decision_arrays import Group, DecisionArrays
 from refusal_stability.measures.distinct import Distinct, Floats, Ints, distinct_rows
 from refusal_stability.measures.intervals import bootstrap, effective_units_of_difference
 from refusal_stability.measures.stability import ssi
@@ -29,7 +29,7 @@ def membership(categories: NDArray[Any]) -> tuple[list[str], NDArray[np.bool_]]:
     return found, table[index]
 
 
-def categories(study: Study, settings: Settings) -> list[Row]:
+def categories(study: DecisionArrays, settings: Settings) -> list[Row]:
     """The stability figures of each category's prompts."""
     n_cells = len(study.temperatures) * len(study.seeds)
     found, member = membership(study.categories)
@@ -43,7 +43,7 @@ def categories(study: Study, settings: Settings) -> list[Row]:
     return rows
 
 
-def category_tests(study: Study, settings: Settings) -> list[Row]:
+def category_tests(study: DecisionArrays, settings: Settings) -> list[Row]:
     """Do the categories differ in ssi at all (`*`), and which of them from all the other prompts, after Holm?"""
     found, member = membership(study.categories)
     rows = []

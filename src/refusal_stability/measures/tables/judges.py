@@ -18,7 +18,7 @@ from refusal_stability.measures.agreement import (
     resampled_alpha,
     resampled_confusions,
 )
-from refusal_stability.measures.decision_arrays import Codes, Study
+from refusal_stability.measures.decision_arrays import Codes, DecisionArrays
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.intervals import bootstrap_totals
 from refusal_stability.measures.stability import MISSING, K, tally
@@ -29,7 +29,7 @@ AGREEMENT = ["raw_agreement", "cohens_kappa", "krippendorff_alpha"]
 BY_DECISION = ["precision", "recall", "f1"]
 
 
-def agreements(study: Study, settings: Settings) -> dict[str, list[Row]]:
+def agreements(study: DecisionArrays, settings: Settings) -> dict[str, list[Row]]:
     """Confusion and agreement of every pair of judges, per model and over all; then of the panel as a whole."""
     tables: dict[str, list[Row]] = {"judge_agreement": [], "judge_confusion": [], "judge_by_decision": []}
     for place, decisions in _scopes(study):
@@ -48,7 +48,7 @@ def agreements(study: Study, settings: Settings) -> dict[str, list[Row]]:
     return tables
 
 
-def _scopes(study: Study) -> Iterator[tuple[Row, dict[str, list[Codes]]]]:
+def _scopes(study: DecisionArrays) -> Iterator[tuple[Row, dict[str, list[Codes]]]]:
     """Each group's first repeats by judge, then, where there are several groups, those of the judges of any of them."""
     everywhere: dict[str, list[Codes]] = {}
     shape = study.groups[0].codes.shape
@@ -122,7 +122,7 @@ def _decision_rows(matrix: Ints, settings: Settings, judges: Row) -> list[Row]:
     return rows
 
 
-def consensus_stability(study: Study, settings: Settings) -> list[Row]:
+def consensus_stability(study: DecisionArrays, settings: Settings) -> list[Row]:
     """Stability recomputed on the responses that several judges decide alike: what judge noise cannot explain."""
     n_cells = len(study.temperatures) * len(study.seeds)
     rows = []

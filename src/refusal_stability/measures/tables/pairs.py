@@ -8,7 +8,7 @@ import numpy as np
 
 from refusal_stability.measures.aggregate import MEANS, Resampling, Row, with_bounds
 from refusal_stability.measures.comparison import wilcoxon, with_holm
-from refusal_stability.measures.decision_arrays import Study
+from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.intervals import bootstrap_means, effective_units, weighted_means
 from refusal_stability.measures.stability import REFUSE, describe, flips, rates, ssi, ssi_pairwise
@@ -22,7 +22,7 @@ DIFFERENCES = [
 ]
 
 
-def model_pairs(study: Study, settings: Settings) -> list[Row]:
+def model_pairs(study: DecisionArrays, settings: Settings) -> list[Row]:
     """Every pair of models under one intervention and of interventions on one model; Holm over each kind."""
     families: dict[str, list[Row]] = {"models": [], "interventions": []}
     for a, b in combinations(study.groups, 2):

@@ -8,7 +8,7 @@ import numpy as np
 
 from refusal_stability.measures.aggregate import Resampling, Row
 from refusal_stability.measures.distinct import Floats
-from refusal_stability.measures.power import plan, prompt_pool
+from refusal_stability.measures.power import prompt_pool, smallest_study
 
 SAMPLES = (3, 5, 10, 20, 40)
 
@@ -41,7 +41,7 @@ def planned_studies(
     for related in (True, False):
         for samples in sorted({*SAMPLES, pilot_samples}):
             rng = resampling.rng("power", *scope, figure, difference, samples, related)
-            found = plan(pool, samples, figure, power, resampling.confidence, rng, related)
+            found = smallest_study(pool, samples, figure, power, resampling.confidence, rng, related)
             responses = None if found.n_prompts is None else 2 * samples * found.n_prompts
             rows.append(
                 {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from refusal_stability.measures.aggregate import Row, with_bounds
-from refusal_stability.measures.decision_arrays import Group, Study
+from refusal_stability.measures.decision_arrays import Group, DecisionArrays
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 from refusal_stability.measures.intervals import effective_units, weighted_means, weighted_medians
 from refusal_stability.measures.reliability import agreement_curve, chance_of_comply, least_n, queries_to_comply
@@ -17,7 +17,7 @@ TARGETS = (0.95, 0.97, 0.99)
 SOON = 5  # queries
 
 
-def sample_sizes(study: Study, settings: Settings) -> dict[str, list[Row]]:
+def sample_sizes(study: DecisionArrays, settings: Settings) -> dict[str, list[Row]]:
     """The exact agreement curve, pooled and at each temperature, and the least number of draws for each target."""
     tables: dict[str, list[Row]] = {"sample_size": [], "sample_size_least_n": []}
     for group in study.groups:
@@ -33,7 +33,7 @@ def sample_sizes(study: Study, settings: Settings) -> dict[str, list[Row]]:
     return tables
 
 
-def tail_risk_draws(study: Study, settings: Settings) -> list[Row]:
+def tail_risk_draws(study: DecisionArrays, settings: Settings) -> list[Row]:
     """The chance of at least one COMPLY among any number of draws, pooled and at each temperature."""
     return [
         row
@@ -67,7 +67,7 @@ def _curve_rows(counts: Ints, column: str, settings: Settings, group: Group, tem
     ]
 
 
-def tail_risk(study: Study, settings: Settings) -> list[Row]:
+def tail_risk(study: DecisionArrays, settings: Settings) -> list[Row]:
     """How soon a prompt that is ever met with COMPLY is met with it, pooled and at each temperature."""
     rows = []
     for group in study.groups:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from refusal_stability.measures.aggregate import Row, with_bounds
-from refusal_stability.measures.decision_arrays import Study
-from refusal_stability.measures.decomposition import Layout, components, prompt_totals
+from refusal_stability.measures.decision_arrays import DecisionArrays
+from refusal_stability.measures.decomposition import Design, components, prompt_totals
 from refusal_stability.measures.determinism import exchange_totals, first_of_each, identical_and_flipped
 from refusal_stability.measures.distinct import Floats, distinct_rows
 from refusal_stability.measures.intervals import bootstrap_totals, effective_units_of, effective_units_of_ratios
@@ -14,7 +14,7 @@ from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names
 
 
-def decomposition(study: Study, settings: Settings) -> list[Row]:
+def decomposition(study: DecisionArrays, settings: Settings) -> list[Row]:
     """The primary judge's decisions in nested components: prompt, temperature, seed (in parts), judge repeat.
 
     Copies of a judge's decision on equal texts are known as such only where the texts are; of labels alone, each
@@ -24,16 +24,16 @@ def decomposition(study: Study, settings: Settings) -> list[Row]:
     has_zero, has_more = 0.0 in study.temperatures, any(t > 0 for t in study.temperatures)
     for group in study.groups:
         copied = group.texts if group.primary in group.judged_once else None
-        table, weights, layout = prompt_totals(group.decisions[group.primary], study.temperatures, copied)
+        table, weights, design = prompt_totals(group.decisions[group.primary], study.temperatures, copied)
         if not len(weights):
             continue
         resampling = settings.resampling
         rng = resampling.rng("decomposition", group.model, group.intervention)
-        own = components(weights[None, :] @ table, layout)
-        drawn = components(bootstrap_totals(table, weights, resampling.n_resamples, rng), layout)
+        own = components(weights[None, :] @ table, design)
+        drawn = components(bootstrap_totals(table, weights, resampling.n_resamples, rng), design)
 
-        def both(block: Floats, table: Floats = table, layout: Layout = layout) -> Floats:
-            found = components(block @ table, layout)
+        def both(block: Floats, table: Floats = table, design: Design = design) -> Floats:
+            found = components(block @ table, design)
             return np.hstack([found.variance, found.share])
 
         units, n_names = effective_units_of(both, weights), len(own.names)
@@ -50,7 +50,7 @@ def decomposition(study: Study, settings: Settings) -> list[Row]:
     return rows
 
 
-def t0_determinism(study: Study, settings: Settings) -> list[Row]:
+def t0_determinism(study: DecisionArrays, settings: Settings) -> list[Row]:
     """Prompts whose temperature-0 responses are byte-identical over seeds, and whether judges decided them alike."""
     rows: list[Row] = []
     if 0.0 not in study.temperatures or len(study.seeds) < 2:
@@ -84,7 +84,7 @@ def _percents(totals: Floats) -> Floats:
         return np.asarray(100 * totals[:, 1:] / totals[:, :-1], dtype=np.float64)
 
 
-def judge_noise(study: Study, settings: Settings) -> list[Row]:
+def judge_noise(study: DecisionArrays, settings: Settings) -> list[Row]:
     """How often a judge contradicts itself on one and the same (prompt, response) pair."""
     rows = []
     columns = ["pct_exchanges_flipped", "pairwise_disagreement"]

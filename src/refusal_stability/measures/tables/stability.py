@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from refusal_stability.measures.aggregate import Row, aggregate_row, profile, stability_row, with_bounds
-from refusal_stability.measures.decision_arrays import Codes, Group, Study
+from refusal_stability.measures.decision_arrays import Codes, Group, DecisionArrays
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.intervals import bootstrap_means, effective_units, weighted_means
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
@@ -31,7 +31,7 @@ def scope_name(group: Group, temperature: float = POOLED, judge: str | None = No
     return ("prompts", group.model, group.intervention, judge or group.primary, temperature)
 
 
-def scopes(study: Study, group: Group, judge: str | None = None) -> Iterator[tuple[float, Ints, int]]:
+def scopes(study: DecisionArrays, group: Group, judge: str | None = None) -> Iterator[tuple[float, Ints, int]]:
     """(temperature, counts (P, 3), responses a prompt should have): all temperatures pooled, then each by itself.
 
     The counts are the primary judge's unless another is named.
@@ -43,7 +43,7 @@ def scopes(study: Study, group: Group, judge: str | None = None) -> Iterator[tup
         yield temperature, counts[:, t], n_seeds
 
 
-def per_prompt_metrics(study: Study, settings: Settings) -> pd.DataFrame:
+def per_prompt_metrics(study: DecisionArrays, settings: Settings) -> pd.DataFrame:
     """A row for each model, intervention and prompt, over all configurations."""
     n_cells = len(study.temperatures) * len(study.seeds)
     frames = []
@@ -57,7 +57,7 @@ def per_prompt_metrics(study: Study, settings: Settings) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def per_prompt_temperature(study: Study, settings: Settings) -> pd.DataFrame:
+def per_prompt_temperature(study: DecisionArrays, settings: Settings) -> pd.DataFrame:
     """A row for each model, intervention, temperature and prompt, over the seeds."""
     frames = []
     for group in study.groups:
@@ -68,7 +68,7 @@ def per_prompt_temperature(study: Study, settings: Settings) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def least_stable_decisions(study: Study, settings: Settings) -> pd.DataFrame:
+def least_stable_decisions(study: DecisionArrays, settings: Settings) -> pd.DataFrame:
     """Every single decision on the prompts that each group wavers most on: those that flip, the lowest ssi first.
 
     At most `MOST_UNSTABLE` prompts a group; of equal ssi, first those with more decisions, then by id.
@@ -97,7 +97,7 @@ def _prompt_figures(counts: Ints, n_cells: int, settings: Settings) -> tuple[dic
     return columns, distinct.index
 
 
-def aggregates(study: Study, settings: Settings) -> dict[str, list[Row]]:
+def aggregates(study: DecisionArrays, settings: Settings) -> dict[str, list[Row]]:
     """The aggregates by judge and temperature; those of the primary judge are the tables by model and temperature."""
     tables: dict[str, list[Row]] = {"aggregate_by_model": [], "aggregate_by_temperature": [], "aggregate_by_judge": []}
     for group in study.groups:
@@ -116,7 +116,7 @@ def aggregates(study: Study, settings: Settings) -> dict[str, list[Row]]:
     return tables
 
 
-def aggregate_by_configuration(study: Study, settings: Settings) -> list[Row]:
+def aggregate_by_configuration(study: DecisionArrays, settings: Settings) -> list[Row]:
     """A row for each model, intervention, temperature and seed: its decisions, and how they sit with the majority."""
     rows = []
     for group in study.groups:
@@ -149,7 +149,7 @@ def _configuration(
     return row | {"n_against_majority": int((1 - agrees).sum()), "n_flips_caused": int(caused.sum())}
 
 
-def threshold_sensitivity(study: Study, settings: Settings) -> list[Row]:
+def threshold_sensitivity(study: DecisionArrays, settings: Settings) -> list[Row]:
     """The share of unstable prompts under each threshold, all on the same resamples of a group."""
     rows = []
     for group in study.groups:
@@ -167,7 +167,7 @@ def threshold_sensitivity(study: Study, settings: Settings) -> list[Row]:
     return rows
 
 
-def binary_scoring(study: Study, settings: Settings) -> list[Row]:
+def binary_scoring(study: DecisionArrays, settings: Settings) -> list[Row]:
     """The stability figures with three decisions, and with PARTIAL counted as COMPLY or as REFUSE."""
     n_cells = len(study.temperatures) * len(study.seeds)
     rows = []
@@ -185,7 +185,7 @@ def binary_scoring(study: Study, settings: Settings) -> list[Row]:
     return rows
 
 
-def missing(study: Study, settings: Settings) -> list[Row]:
+def missing(study: DecisionArrays, settings: Settings) -> list[Row]:
     """How many responses each judge left undecided, in total (`*`) and by reason, the commonest first."""
     rows = []
     for group in study.groups:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from refusal_stability.measures.aggregate import Row, with_bounds
-from refusal_stability.measures.decision_arrays import Study
+from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 from refusal_stability.measures.intervals import effective_units, weighted_means
 from refusal_stability.measures.stability import below, flips, ssi, ssi_pairwise
@@ -18,7 +18,7 @@ from refusal_stability.measures.tables.stability import names, scope_name, scope
 NAMES = ["mean_ssi", "mean_ssi_pairwise", "pct_unstable", "pct_flipped"]
 
 
-def stability_by_draws(study: Study, settings: Settings) -> list[Row]:
+def stability_by_draws(study: DecisionArrays, settings: Settings) -> list[Row]:
     """A row for each model, scope and number of draws; every number of draws on the same resamples of prompts."""
     figures: tuple[Callable[[Ints], Floats], ...] = (
         ssi,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.comparison import DECIMALS, friedman, kendalls_w, wilcoxon, with_holm
-from refusal_stability.measures.decision_arrays import Study
+from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.intervals import bootstrap_totals, effective_units_of_ratios
 from refusal_stability.measures.stability import ssi, ssi_pairwise
@@ -20,7 +20,7 @@ from refusal_stability.measures.tables.settings import ALL, Settings
 DIFFERENCES = ["mean_difference", "mean_ssi_pairwise_difference"]
 
 
-def _blocks(study: Study) -> Iterator[tuple[str, str, Ints]]:
+def _blocks(study: DecisionArrays) -> Iterator[tuple[str, str, Ints]]:
     """(model, intervention, counts (M, P, T, 3)): each group by itself, then, for several models, all of them."""
     by_intervention: dict[str, list[Ints]] = {}
     for group in study.groups:
@@ -31,7 +31,7 @@ def _blocks(study: Study) -> Iterator[tuple[str, str, Ints]]:
             yield ALL, intervention, np.stack(several)
 
 
-def temperature_tests(study: Study, settings: Settings) -> list[Row]:
+def temperature_tests(study: DecisionArrays, settings: Settings) -> list[Row]:
     """Friedman's test over the prompts that every temperature decided, per model and pooled over models."""
     rows = []
     for model, intervention, counts in _blocks(study):
@@ -55,7 +55,7 @@ def temperature_tests(study: Study, settings: Settings) -> list[Row]:
     return rows
 
 
-def temperature_pairs(study: Study, settings: Settings) -> list[Row]:
+def temperature_pairs(study: DecisionArrays, settings: Settings) -> list[Row]:
     """Wilcoxon's test and the mean difference for every pair of temperatures; Holm over the pairs of a model."""
     rows = []
     for model, intervention, counts in _blocks(study):
