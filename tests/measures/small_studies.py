@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from refusal_stability.measures.aggregate import Resampling
-from refusal_stability.measures.decision_arrays import Group, DecisionArrays
+from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.settings import Settings
 

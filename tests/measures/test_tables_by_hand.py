@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from small_studies import SETTINGS, study_of, tables_of
 
-from refusal_stability.measures.decision_arrays import Group, DecisionArrays
+from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.tables.settings import Settings
 
 R, P, C = 0, 1, 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refusal_stability.measures.decision_arrays import Group, DecisionArrays
+from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.replication.pooling import pooling
 
 R, P, C, NONE = 0, 1, 2, -1

@@ -8,7 +8,7 @@ from refusal_stability.files import METRICS_README, SUMMARY, atomic_write, write
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.summary import summary
 from refusal_stability.params.load import load_params
-from refusal_stability.study.label_files import read_prompts, read_decisions, settings_of
+from refusal_stability.study.label_files import read_decisions, read_prompts, settings_of
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, column_dictionary
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from refusal_stability.measures.aggregate import Resampling, Row, stability_row, with_bounds
 from refusal_stability.measures.comparison import RankTest, kruskal_wallis, mann_whitney, with_holm
-from refusal_stability.measures.decision_arrays import Group, DecisionArrays
+from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.distinct import Distinct, Floats, Ints, distinct_rows
 from refusal_stability.measures.intervals import bootstrap, effective_units_of_difference
 from refusal_stability.measures.stability import ssi

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from refusal_stability.measures.aggregate import Row, aggregate_row, profile, stability_row, with_bounds
-from refusal_stability.measures.decision_arrays import Codes, Group, DecisionArrays
+from refusal_stability.measures.decision_arrays import Codes, DecisionArrays, Group
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.intervals import bootstrap_means, effective_units, weighted_means
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
