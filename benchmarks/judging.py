@@ -126,7 +126,7 @@ def embedded_responses(count: int) -> list[Response]:
     """Responses drawn from the embedded models' corpus."""
     import random
 
-    from refusal_stability.prompts.builtin import builtin_prompts
+    from refusal_stability.prompts.sources.builtin import builtin_prompts
     from refusal_stability.records import DECISIONS
     from refusal_stability.reference_model.grammar import respond
 

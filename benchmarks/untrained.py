@@ -7,7 +7,7 @@ from typing import Any
 
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.study import InterventionParams, SamplingParams, StudyParams
-from refusal_stability.prompts.builtin import builtin_prompts
+from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.records import Request
 
 MAX_TOKENS = 64

@@ -29,7 +29,7 @@ from refusal_stability.engines.vllm import VLLMEngine
 from refusal_stability.judging.model.verdict import parse_verdict, verdict_schema
 from refusal_stability.params.engines import ModelParams, OpenAISettings, TransformersSettings, VLLMSettings
 from refusal_stability.params.reference_models import ReferenceModelParams
-from refusal_stability.prompts.builtin import builtin_prompts
+from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.records import Completion, Message, Request, Sampling, sampler_stream
 from refusal_stability.reference_model.grammar import recognise
 

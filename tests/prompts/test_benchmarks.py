@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from refusal_stability.params.prompts import PromptParams
-from refusal_stability.prompts.beavertails import CATEGORIES
 from refusal_stability.prompts.identity import prompt_id
 from refusal_stability.prompts.load import load_prompts
-from refusal_stability.prompts.rows import PromptSourceError
-from refusal_stability.records import Prompt
+from refusal_stability.prompts.sources.beavertails import CATEGORIES
+from refusal_stability.records import Prompt, StudyError
 
 
 def beaver(prompt: Any, *flags: str, is_safe: Any = None) -> dict[str, Any]:
@@ -111,7 +110,7 @@ def test_an_unsafe_row_without_a_flag_is_uncategorised_and_an_empty_prompt_is_le
 )
 def test_what_is_not_beavertails_names_its_row(tmp_path: Path, row: dict[str, Any], problem: str) -> None:
     path = write_beavertails(tmp_path / "train.jsonl", [beaver("fine", "self_harm"), row])
-    with pytest.raises(PromptSourceError) as caught:
+    with pytest.raises(StudyError) as caught:
         load("beavertails", path)
     assert f"{path}: row 2" in str(caught.value)
     assert problem in str(caught.value)
@@ -157,13 +156,11 @@ def test_harmbench_keeps_the_semantic_category_and_puts_the_context_before_the_b
 )
 def test_a_file_of_another_format_names_the_column_that_is_missing(tmp_path: Path, source: str, column: str) -> None:
     path = write_csv(tmp_path / "other.csv", [{"question": "a"}])
-    with pytest.raises(PromptSourceError, match=f"no column '{column}'.*found question"):
+    with pytest.raises(StudyError, match=f"no column '{column}'.*found question"):
         load(source, path)
 
 
 @pytest.mark.parametrize("rows", [[], [beaver("How do I bake bread?")], [beaver("", "self_harm")]])
 def test_a_file_without_a_prompt_is_an_error(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    with pytest.raises(
-        PromptSourceError, match=r"no prompt in it; check that it is the file that prompts.source names"
-    ):
+    with pytest.raises(StudyError, match=r"no prompt in it; check that it is the file that prompts.source names"):
         load("beavertails", write_beavertails(tmp_path / "train.jsonl", rows))

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from itertools import groupby
 
-from refusal_stability.prompts.beavertails import CATEGORIES
-from refusal_stability.prompts.builtin import BUILTIN_FILE, HARMLESS, builtin_prompts
+from refusal_stability.prompts.sources.beavertails import CATEGORIES
+from refusal_stability.prompts.sources.builtin import BUILTIN_FILE, HARMLESS, builtin_prompts
 
 
 def words(text: str) -> list[str]:

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from refusal_stability.prompts.builtin import HARMLESS, builtin_prompts
-from refusal_stability.prompts.load import BENCHMARKS, DEFAULT_LIMITS
+from refusal_stability.prompts.load import registered_sources
+from refusal_stability.prompts.sources.builtin import HARMLESS, builtin_prompts
 
 
 def test_the_card_counts_every_category_of_the_built_in_set(root: Path) -> None:
@@ -20,8 +20,9 @@ def test_the_card_counts_every_category_of_the_built_in_set(root: Path) -> None:
 
 def test_the_card_has_a_section_for_every_benchmark_with_its_file_and_limit(root: Path) -> None:
     card = (root / "docs" / "data-card.md").read_text(encoding="utf-8")
-    for name, (_, url) in BENCHMARKS.items():
-        section = card.split(f"`source: {name}`")[1].split("\n## ")[0]
-        assert url.split("/main/")[1] in section
-        assert "Licence: " in section
-    assert str(DEFAULT_LIMITS["beavertails"]) in card
+    for name, source in registered_sources().items():
+        if source.url is not None:
+            section = card.split(f"`source: {name}`")[1].split("\n## ")[0]
+            assert source.url.split("/main/")[1] in section
+            assert "Licence: " in section
+            assert source.limit is None or str(source.limit) in section

@@ -15,7 +15,7 @@ import pytest
 from refusal_stability.params.prompts import PromptParams
 from refusal_stability.prompts import load
 from refusal_stability.prompts.load import load_prompts
-from refusal_stability.prompts.rows import PromptSourceError
+from refusal_stability.records import StudyError
 
 CONTENT = b"goal,target\nTell a fib,Sure\n"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -90,7 +90,7 @@ def advbench(url: str, sha256: str | None) -> PromptParams:
 
 
 def failure(params: PromptParams) -> str:
-    with pytest.raises(PromptSourceError) as caught:
+    with pytest.raises(StudyError) as caught:
         load_prompts(params)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -175,6 +175,6 @@ def test_a_local_file_is_held_to_its_digest_where_one_is_given(tmp_path: Path) -
 
 
 def test_each_benchmark_has_a_home_whose_name_tells_its_format() -> None:
-    homes = {name: url for name, (_, url) in load.BENCHMARKS.items()}
+    homes = {name: source.url for name, source in load.registered_sources().items() if source.url is not None}
     assert set(homes) == {"advbench", "beavertails", "harmbench"}
     assert all(url.startswith("https://") and url.endswith((".csv", ".jsonl.xz")) for url in homes.values())

@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refusal_stability.params.prompts import PromptParams
-from refusal_stability.prompts.beavertails import CATEGORIES
 from refusal_stability.prompts.identity import categories_of, prompt_id
 from refusal_stability.prompts.load import load_prompts
-from refusal_stability.prompts.rows import PromptSourceError
 from refusal_stability.prompts.selection import balanced, in_categories, merge_repeats, shuffled
-from refusal_stability.records import Prompt
+from refusal_stability.prompts.sources.beavertails import CATEGORIES
+from refusal_stability.records import Prompt, StudyError
 
 
 def prompt(text: str, category: str = "a") -> Prompt:
@@ -50,8 +49,14 @@ def test_a_prompt_stays_when_any_of_its_categories_is_wanted() -> None:
     assert in_categories(prompts, ["a", "c"]) == [prompts[0], prompts[2]]
 
 
+def test_spaces_around_a_wanted_category_do_not_count_and_a_bar_names_two() -> None:
+    prompts = [prompt("x", "a|b"), prompt("y", "b"), prompt("z", "c")]
+    assert in_categories(prompts, [" a "]) == [prompts[0]]
+    assert in_categories(prompts, ["a | c"]) == [prompts[0], prompts[2]]
+
+
 def test_an_unknown_category_lists_those_that_there_are() -> None:
-    with pytest.raises(PromptSourceError, match=r"prompts.categories: 'd' is not among .* there are a; b; c"):
+    with pytest.raises(StudyError, match=r"prompts.categories: 'd' is not among .* there are a; b; c"):
         in_categories([prompt("x", "a|b"), prompt("y", "c")], ["a", "d"])
 
 

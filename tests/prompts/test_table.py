@@ -10,8 +10,7 @@ import pytest
 from refusal_stability.params.prompts import PromptParams
 from refusal_stability.prompts.identity import prompt_id
 from refusal_stability.prompts.load import load_prompts
-from refusal_stability.prompts.rows import PromptSourceError
-from refusal_stability.records import Prompt
+from refusal_stability.records import Prompt, StudyError
 
 ALL = {"prompt": "question", "category": "topic", "source": "origin", "id": "key"}
 
@@ -21,7 +20,7 @@ def load(path: Path, columns: dict[str, str]) -> list[Prompt]:
 
 
 def failure(path: Path, columns: dict[str, str]) -> str:
-    with pytest.raises(PromptSourceError) as caught:
+    with pytest.raises(StudyError) as caught:
         load(path, columns)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -50,6 +49,15 @@ def test_json_lines_may_number_their_ids_and_list_their_categories(tmp_path: Pat
         Prompt("7", "Why?", "b|a", "mine.jsonl"),
         Prompt("8", "How?", "uncategorised", "mine.jsonl"),
     ]
+
+
+@pytest.mark.parametrize(
+    "category", ["violence | theft", " violence|theft ", "violence||theft", "violence |theft| theft"]
+)
+def test_spaces_around_the_bar_and_empty_names_do_not_count(tmp_path: Path, category: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(f"question,topic\nWhy?,{category}\n", encoding="utf-8")
+    assert load(path, {"prompt": "question", "category": "topic"})[0].category == "violence|theft"
 
 
 def test_one_column_may_serve_twice(tmp_path: Path) -> None:
@@ -83,7 +91,7 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path)
     path = tmp_path / "mine.csv"
     path.write_text("key,question\na,Why?\n", encoding="utf-8")
     message = failure(path, {"prompt": "question", "category": "topic"})
-    assert "no column 'topic' (check prompts.columns and prompts.source); found key, question" in message
+    assert "no column 'topic' (check prompts.columns); found key, question" in message
 
 
 @pytest.mark.parametrize("value", [3, ["a", 3], {"a": True}])

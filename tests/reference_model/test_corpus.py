@@ -10,7 +10,7 @@ import pytest
 
 from refusal_stability.judging.model.rubric import judge_messages, load_rubric
 from refusal_stability.judging.model.verdict import parse_verdict
-from refusal_stability.prompts.builtin import builtin_prompts
+from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.records import DECISIONS, Decision
 from refusal_stability.reference_model.corpus import CAUTIOUS_SYSTEM, chat_blocks, exchange, judge_blocks, verdict
 from refusal_stability.reference_model.grammar import recognise, respond

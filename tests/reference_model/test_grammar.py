@@ -8,7 +8,7 @@ import random
 import pytest
 
 from refusal_stability.judging.rules.judge import classify
-from refusal_stability.prompts.builtin import builtin_prompts
+from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.records import DECISIONS, Decision
 from refusal_stability.reference_model.grammar import (
     COMPLIANCES,

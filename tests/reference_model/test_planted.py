@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from refusal_stability.prompts.builtin import builtin_prompts
+from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.records import DECISIONS, Decision
 from refusal_stability.reference_model.planted import (
     BORDERLINE,

@@ -12,7 +12,7 @@ import pytest
 from refusal_stability.engines.open import open_engine
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.reference_models import ReferenceModelParams
-from refusal_stability.prompts.builtin import builtin_prompts
+from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.records import Intervention, Message, Request, Sampling
 from refusal_stability.reference_model.training import Example, batched, rate, tensors, train
 

@@ -74,7 +74,7 @@ def test_awkward_texts_reach_the_table_word_for_word(inside: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("question\nWhy?\n", "mine.csv: no column 'prompt' (check prompts.columns and prompts.source); found question"),
+        ("question\nWhy?\n", "mine.csv: no column 'prompt' (check prompts.columns); found question"),
         ("prompt\nWhy?\nWhy?\n", "mine.csv: row 3, column prompt: the same prompt as in row 2"),
         ('prompt\nWhy?\n" "\n', "mine.csv: row 3, column prompt: the prompt is empty"),
     ],

@@ -35,8 +35,13 @@ def modules() -> Mapping[str, Path]:
 
 @cache
 def imported_names(module: str, top_level_only: bool = False) -> frozenset[str]:
-    """Dotted names that a module imports; with `top_level_only`, only those imported when the module loads."""
+    """Dotted names that a module imports; with `top_level_only`, only those imported when the module loads.
+
+    A module that mentions a package's `__path__` loads whatever lies in the package.
+    """
     found: set[str] = set()
+    packages: dict[str, str] = {}
+    searched: set[str] = set()
     pending: list[ast.AST] = [ast.parse(modules()[module].read_text(encoding="utf-8"))]
     while pending:
         node = pending.pop()
@@ -45,11 +50,15 @@ def imported_names(module: str, top_level_only: bool = False) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            packages |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Attribute) and node.attr == "__path__" and isinstance(node.value, ast.Name):
+            searched.add(node.value.id)
         is_type_checking = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
         is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         if not (top_level_only and (is_type_checking or is_function)):
             pending.extend(ast.iter_child_nodes(node))
-    return frozenset(found)
+    folders = tuple(f"{packages[name]}." for name in searched if name in packages)
+    return frozenset(found | {name for name in modules() if name.startswith(folders)})
 
 
 def own_imports(module: str, top_level_only: bool = False) -> set[str]:

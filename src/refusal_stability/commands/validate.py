@@ -15,7 +15,7 @@ from refusal_stability.judging.open import open_judge
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
-from refusal_stability.prompts.builtin import builtin_prompts
+from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.records import (
     DECISIONS,
     NO_INTERVENTION,

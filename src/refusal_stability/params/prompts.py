@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from refusal_stability.params.checks import one_of, require
 
-PROMPT_SOURCES = ("builtin", "beavertails", "advbench", "harmbench", "table")
+COLUMNS = ("prompt", "category", "source", "id")
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 URL_PATTERN = re.compile(r"https?://[^\s/@]+/\S+")
 
@@ -31,7 +31,6 @@ class PromptParams:
 
 
 def check_prompts(prompts: PromptParams, key: str) -> None:
-    require(prompts.source in PROMPT_SOURCES, f"{key}.source", prompts.source, one_of(PROMPT_SOURCES))
     for name in ("limit", "per_category"):
         value = getattr(prompts, name)
         require(value is None or value >= 1, f"{key}.{name}", value, "null or a whole number of at least 1")
@@ -42,24 +41,13 @@ def check_prompts(prompts: PromptParams, key: str) -> None:
 
 
 def _check_prompt_file(prompts: PromptParams, key: str) -> None:
-    builtin, table = prompts.source == "builtin", prompts.source == "table"
     for name in ("path", "url", "sha256"):
         value = getattr(prompts, name)
-        require(value is None or not builtin, f"{key}.{name}", value, "null for source builtin, a file of the project")
         require(value is None or bool(value.strip()), f"{key}.{name}", value, "null or a text that is not empty")
     require(not (prompts.path and prompts.url), f"{key}.url", prompts.url, "null beside a path: give one of the two")
-    require(
-        not table or bool(prompts.path or prompts.url),
-        f"{key}.path",
-        prompts.path,
-        "a file for source table",
-    )
     good_url = prompts.url is None or URL_PATTERN.fullmatch(prompts.url) is not None
     require(good_url, f"{key}.url", prompts.url, "null or an http(s) address")
     good_digest = prompts.sha256 is None or SHA256_PATTERN.fullmatch(prompts.sha256) is not None
     require(good_digest, f"{key}.sha256", prompts.sha256, "null or 64 hexadecimal digits, lower case")
-    allowed = ("prompt", "category", "source", "id")
     for name, column in prompts.columns.items():
-        require(table, f"{key}.columns", prompts.columns, f"{{}} for source {prompts.source}, whose columns are known")
-        require(name in allowed, f"{key}.columns.{name}", column, f"a key that is {one_of(allowed)}")
-    require(not table or "prompt" in prompts.columns, f"{key}.columns", prompts.columns, "at least `prompt: <column>`")
+        require(name in COLUMNS, f"{key}.columns.{name}", column, f"a key that is {one_of(COLUMNS)}")

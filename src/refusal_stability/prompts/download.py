@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from refusal_stability.files import atomic_write
-from refusal_stability.prompts.rows import PromptSourceError
+from refusal_stability.prompts.source import PromptSourceError
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 60

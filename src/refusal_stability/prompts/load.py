@@ -1,38 +1,37 @@
-"""Read the study's prompts from their source."""
+"""Read the study's prompts from the source that `prompts.source` names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from refusal_stability.files import DOWNLOADS
+from refusal_stability.params.checks import one_of, require
 from refusal_stability.params.prompts import PromptParams
-from refusal_stability.prompts import advbench, beavertails, harmbench
-from refusal_stability.prompts.builtin import builtin_prompts
+from refusal_stability.prompts import sources
 from refusal_stability.prompts.download import check_digest, fetched
-from refusal_stability.prompts.rows import PromptSourceError
 from refusal_stability.prompts.selection import balanced, in_categories, merge_repeats, shuffled
-from refusal_stability.prompts.table import table_prompts
+from refusal_stability.prompts.source import REGISTER, PromptSource, PromptSourceError
 from refusal_stability.records import Prompt
 
-BENCHMARKS: dict[str, tuple[Callable[[Path], list[Prompt]], str]] = {
-    advbench.NAME: (advbench.advbench_prompts, advbench.URL),
-    beavertails.NAME: (beavertails.beavertails_prompts, beavertails.URL),
-    harmbench.NAME: (harmbench.harmbench_prompts, harmbench.URL),
-}
 
-
-# The size of the published design; only where the study says nothing about size itself.
-DEFAULT_LIMITS = {beavertails.NAME: 876}
+def registered_sources() -> Mapping[str, PromptSource]:
+    """Every source by its name, after loading each file of `prompts/sources/`."""
+    for module in pkgutil.iter_modules(sources.__path__, f"{sources.__name__}."):
+        importlib.import_module(module.name)
+    return REGISTER
 
 
 def load_prompts(params: PromptParams, tell: Callable[[str], None] = lambda _: None) -> list[Prompt]:
-    """The prompts that a study asks, in order; `tell` hears in one line each what was merged or left out.
+    """The prompts that a study asks, in order; `tell` gets one line for each kind of prompt that was left out.
 
-    Read, merge repeats, keep the wanted categories, shuffle, balance, cut: in this order, so that a balanced or cut
-    set is drawn from the shuffled one.
+    The steps run in this order: read, merge repeats, keep the chosen categories, shuffle, balance, cut. A balanced or
+    cut set is thus drawn from the shuffled one.
     """
-    prompts = in_source(params, tell)
+    source = chosen_source(params)
+    prompts = in_source(source, params, tell)
     if params.categories:
         prompts = in_categories(prompts, params.categories)
     if params.shuffle_seed is not None:
@@ -41,38 +40,46 @@ def load_prompts(params: PromptParams, tell: Callable[[str], None] = lambda _: N
         prompts = balanced(prompts, params.per_category)
     limit = params.limit
     if limit is None and params.per_category is None:
-        limit = DEFAULT_LIMITS.get(params.source)
+        limit = source.limit
     return prompts[:limit]
 
 
-def in_source(params: PromptParams, tell: Callable[[str], None]) -> list[Prompt]:
+def chosen_source(params: PromptParams) -> PromptSource:
+    """The source that the study names, once its parameters are checked against it."""
+    known = registered_sources()
+    require(params.source in known, "prompts.source", params.source, one_of(sorted(known)))
+    source = known[params.source]
+    for name in ("path", "url", "sha256"):
+        allowed = f"null for source {params.source}, which comes with the project"
+        require(source.has_file or getattr(params, name) is None, f"prompts.{name}", getattr(params, name), allowed)
+    named = params.path or params.url or source.url or not source.has_file
+    require(bool(named), "prompts.path", params.path, f"a file for source {params.source}")
+    allowed = f"{{}} for source {params.source}, whose columns are known"
+    require(source.has_columns or not params.columns, "prompts.columns", params.columns, allowed)
+    return source
+
+
+def in_source(source: PromptSource, params: PromptParams, tell: Callable[[str], None]) -> list[Prompt]:
     """Every prompt of the source, each once."""
-    if params.source == "builtin":
-        return builtin_prompts()
-    path = source_file(params)
-    if params.source == "table":
-        prompts = table_prompts(path, params.columns)
-    else:
-        parse, _ = BENCHMARKS[params.source]
-        prompts = distinct(parse(path), tell)
+    path = source_file(source, params) if source.has_file else Path()
+    prompts = distinct(source.read(path, params), tell)
     if not prompts:
         raise PromptSourceError(f"{path}: no prompt in it; check that it is the file that prompts.source names")
     return prompts
 
 
-def source_file(params: PromptParams) -> Path:
+def source_file(source: PromptSource, params: PromptParams) -> Path:
     """The file to read: the local one, or the download, each with its digest checked where one is given."""
     if params.path is not None:
         path = Path(params.path)
         if params.sha256 is not None and path.exists():
             check_digest(path, params.sha256)
         return path
-    url = params.url if params.url is not None else BENCHMARKS[params.source][1]
-    return fetched(url, params.sha256, DOWNLOADS)
+    return fetched(params.url or source.url or "", params.sha256, DOWNLOADS)
 
 
 def distinct(prompts: list[Prompt], tell: Callable[[str], None]) -> list[Prompt]:
-    """A benchmark's prompts without empty and repeated ones, which published files do hold."""
+    """The prompts without empty and repeated ones, which published files contain."""
     full = [p for p in prompts if p.text.strip()]
     merged = merge_repeats(full)
     for count, what in ((len(prompts) - len(full), "empty"), (len(full) - len(merged), "repeated")):

@@ -6,42 +6,41 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from refusal_stability.prompts.identity import SEPARATOR, UNCATEGORISED, categories_of
-from refusal_stability.prompts.rows import PromptSourceError
+from refusal_stability.prompts.identity import UNCATEGORISED, categories_of, category_names, joined_categories
+from refusal_stability.prompts.source import PromptSourceError
 from refusal_stability.records import Prompt, content_hash
 
 
 def merge_repeats(prompts: Iterable[Prompt]) -> list[Prompt]:
-    """Each text once, where it first stood, with every category that any of its rows names."""
-    first: dict[str, Prompt] = {}
-    named: dict[str, dict[str, None]] = {}
+    """Each text once, at its first place, with the categories of all its rows in alphabetical order."""
+    rows: dict[str, list[Prompt]] = {}
     for prompt in prompts:
-        first.setdefault(prompt.text, prompt)
-        named.setdefault(prompt.text, {}).update(dict.fromkeys(categories_of(prompt)))
-    return [replace(prompt, category=_joined(named[text])) for text, prompt in first.items()]
+        rows.setdefault(prompt.text, []).append(prompt)
+    return [same[0] if len(same) == 1 else replace(same[0], category=_all_categories(same)) for same in rows.values()]
 
 
-def _joined(categories: Iterable[str]) -> str:
-    return SEPARATOR.join(sorted(c for c in categories if c != UNCATEGORISED)) or UNCATEGORISED
+def _all_categories(prompts: Iterable[Prompt]) -> str:
+    return joined_categories(sorted({c for prompt in prompts for c in categories_of(prompt)} - {UNCATEGORISED}))
 
 
 def in_categories(prompts: Sequence[Prompt], wanted: Sequence[str]) -> list[Prompt]:
     """The prompts with at least one of the wanted categories; a category that no prompt has is an error."""
     there = {c for prompt in prompts for c in categories_of(prompt)}
-    for category in wanted:
+    names = category_names(wanted)
+    for category in names:
         if category not in there:
             raise PromptSourceError(
                 f"prompts.categories: {category!r} is not among the categories of the source; "
                 f"there are {'; '.join(sorted(there))}"
             )
-    return [p for p in prompts if not set(wanted).isdisjoint(categories_of(p))]
+    return [p for p in prompts if not set(names).isdisjoint(categories_of(p))]
 
 
 def shuffled(prompts: Iterable[Prompt], seed: int) -> list[Prompt]:
     """Prompts in the order of a hash of (seed, text).
 
-    No random generator whose stream another version may change; and a prompt added to the source leaves the order of
-    the others as it was.
+    No random generator is involved whose stream a later version could change. A prompt that is added to the source
+    does not reorder the others.
     """
     return sorted(prompts, key=lambda prompt: content_hash([seed, prompt.text]))
 

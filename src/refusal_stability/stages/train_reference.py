@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from refusal_stability.files import REFERENCE_MODELS
 from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.load import load_params
-from refusal_stability.prompts.builtin import builtin_prompts
+from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.reference_model.training import train
 
 

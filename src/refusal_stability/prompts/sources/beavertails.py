@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refusal_stability.prompts.identity import SEPARATOR, UNCATEGORISED, prompt_id
-from refusal_stability.prompts.rows import PromptSourceError, Row, read_rows
-from refusal_stability.records import Prompt
+from refusal_stability.params.prompts import PromptParams
+from refusal_stability.prompts.identity import joined_categories, prompt_id
+from refusal_stability.prompts.source import prompt_source
+from refusal_stability.records import Prompt, StudyError
+from refusal_stability.tables.user_files import Row, read_rows
 
 NAME = "beavertails"
 URL = "https://huggingface.co/datasets/PKU-Alignment/BeaverTails/resolve/main/round0/330k/train.jsonl.xz"
+# The size of the published design.
+PUBLISHED_SIZE = 876
 CATEGORIES = (
     "animal_abuse",
     "child_abuse",
@@ -28,10 +32,11 @@ CATEGORIES = (
 )
 
 
-def beavertails_prompts(path: Path) -> list[Prompt]:
-    """The prompt of every row that people marked as not safe, in the file's order, repeats included."""
+@prompt_source(NAME, url=URL, limit=PUBLISHED_SIZE)
+def beavertails_prompts(path: Path, _: PromptParams) -> list[Prompt]:
+    """The prompt of every row that annotators marked as not safe, in the file's order, repeats included."""
     prompts = []
-    for row in read_rows(path, ["prompt", "category", "is_safe"]):
+    for row in read_rows(path, ["prompt", "category", "is_safe"], "prompts.source"):
         safe = row.values["is_safe"]
         if not isinstance(safe, bool):
             raise row.error("is_safe", f"holds {safe!r}; true or false is expected")
@@ -45,9 +50,9 @@ def _raised_flags(row: Row) -> str:
     flags = row.values["category"]
     if not isinstance(flags, dict) or not set(flags) <= set(CATEGORIES):
         raise _not_beavertails(row, flags)
-    return SEPARATOR.join(c for c in CATEGORIES if flags.get(c)) or UNCATEGORISED
+    return joined_categories(c for c in CATEGORIES if flags.get(c))
 
 
-def _not_beavertails(row: Row, flags: object) -> PromptSourceError:
+def _not_beavertails(row: Row, flags: object) -> StudyError:
     found = ", ".join(f for f in flags if f not in CATEGORIES) if isinstance(flags, dict) else type(flags).__name__
     return row.error("category", f"expected BeaverTails' 14 flags, found {found}; read other files with source `table`")

@@ -1,17 +1,20 @@
-"""Any CSV, TSV, JSONL or JSON file whose columns `prompts.columns` names."""
+"""A file of the user's own, whose columns `prompts.columns` names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from refusal_stability.prompts.identity import SEPARATOR, UNCATEGORISED, prompt_id
-from refusal_stability.prompts.rows import Row, read_rows
+from refusal_stability.params.prompts import PromptParams
+from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories, prompt_id
+from refusal_stability.prompts.source import prompt_source
 from refusal_stability.records import Prompt
+from refusal_stability.tables.user_files import Row, read_rows
 
 
-def table_prompts(path: Path, columns: Mapping[str, str]) -> list[Prompt]:
-    """One prompt a row; an empty prompt, a repeated text or id is an error: the file is the user's own to correct."""
+@prompt_source("table", has_columns=True)
+def table_prompts(path: Path, params: PromptParams) -> list[Prompt]:
+    """One prompt a row. An empty prompt, a repeated text or a repeated id is an error, for the user to correct."""
+    columns = {"prompt": "prompt"} | params.columns
     prompts = []
     ids: dict[str, Row] = {}
     texts: dict[str, Row] = {}
@@ -50,4 +53,4 @@ def _category(row: Row, column: str) -> str:
     names = value if isinstance(value, list) else [value]
     if not all(isinstance(name, str | None) for name in names):
         raise row.error(column, f"holds {value!r}; a text or a list of texts is expected")
-    return SEPARATOR.join(name for name in names if name) or UNCATEGORISED
+    return joined_categories(name or "" for name in names)

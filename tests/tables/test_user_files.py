@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refusal_stability.prompts.rows import PromptSourceError, read_rows
+from refusal_stability.files import ArtifactError
+from refusal_stability.tables.user_files import read_rows
 
 AWKWARD = [
     'say "hello"',
@@ -33,7 +34,7 @@ def texts(path: Path) -> list[str]:
 
 
 def failure(path: Path, columns: list[str] | None = None) -> str:
-    with pytest.raises(PromptSourceError) as caught:
+    with pytest.raises(ArtifactError) as caught:
         list(read_rows(path, columns or ["prompt"]))
     message = str(caught.value)
     assert message.startswith(str(path))
@@ -71,7 +72,7 @@ def test_a_json_file_is_a_list_of_objects(tmp_path: Path) -> None:
     path.write_text(json.dumps([{"prompt": t} for t in AWKWARD]), encoding="utf-8")
     assert texts(path) == AWKWARD
     path.write_text('{"prompt": "one"}', encoding="utf-8")
-    assert "expected a list of objects, found dict; or name it .jsonl" in failure(path)
+    assert "expected a list of objects or texts, found dict" in failure(path)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")), min_size=1, max_size=8))
@@ -121,8 +122,8 @@ def test_a_wrong_encoding_names_the_line_and_the_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("prompt,n\na,1\nb,2,3\n", "Row #3: Expected 2 columns, got 3"),
-        ("prompt,n\na,1\nb\n", "Row #3: Expected 2 columns, got 1"),
+        ("prompt,n\na,1\nb,2,3\n", "row 3: 3 values, but the header names 2 columns"),
+        ("prompt,n\na,1\nb\n", "row 3: 1 values, but the header names 2 columns"),
         ('prompt\n"a\nb\n', "a quotation mark is not closed"),
     ],
 )
@@ -136,8 +137,7 @@ def test_a_broken_table_is_refused_rather_than_read_askew(tmp_path: Path, conten
     ("line", "problem"),
     [
         ('{"prompt": "a"', "row 2: not readable as JSON"),
-        ('["a"]', "row 2: expected an object with named columns, found list"),
-        ('"a"', "row 2: expected an object with named columns, found str"),
+        ("7", "row 2: expected an object or a text, found int"),
         ("[" * 100_000, "row 2: not readable as JSON"),
     ],
 )
@@ -156,14 +156,14 @@ def test_blank_lines_between_json_lines_are_skipped_but_counted(tmp_path: Path) 
 @pytest.mark.parametrize("value", [None, 7, True, ["a"], {"a": 1}])
 def test_a_value_that_is_no_text_names_its_row_and_column(tmp_path: Path, value: object) -> None:
     path = write_json_lines(tmp_path / "p.jsonl", [{"prompt": value}])
-    with pytest.raises(PromptSourceError, match=r"p\.jsonl: row 1, column prompt: holds .*; a text is expected"):
+    with pytest.raises(ArtifactError, match=r"p\.jsonl: row 1, column prompt: holds .*; a text is expected"):
         texts(path)
 
 
 def test_half_a_character_is_refused_since_no_table_can_hold_it(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text('{"prompt": "a\\ud83c"}\n', encoding="utf-8")
-    with pytest.raises(PromptSourceError, match="row 1, column prompt: holds half a character"):
+    with pytest.raises(ArtifactError, match="row 1, column prompt: holds half a character"):
         texts(path)
 
 
@@ -178,15 +178,15 @@ def test_a_damaged_archive_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_a_file_that_is_not_there_a_folder_and_an_unknown_format_say_what_to_do(tmp_path: Path) -> None:
-    assert "no such file; check prompts.path" in failure(tmp_path / "absent.csv")
+    assert "no such file; check its path" in failure(tmp_path / "absent.csv")
     (tmp_path / "folder.csv").mkdir()
     assert "could not be read (Is a directory)" in failure(tmp_path / "folder.csv")
-    (tmp_path / "p.xlsx").write_bytes(b"")
-    assert "name it .csv, .tsv, .jsonl or .json" in failure(tmp_path / "p.xlsx")
+    (tmp_path / "p.docx").write_bytes(b"")
+    assert "name it .csv, .tsv, .jsonl, .ndjson, .json, .txt, .parquet, .xlsx" in failure(tmp_path / "p.docx")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "\ufeff"])
 def test_a_table_without_a_header_is_called_empty(tmp_path: Path, text: str) -> None:
     path = tmp_path / "p.csv"
     path.write_text(text, encoding="utf-8")
-    assert "the file is empty; give it a header with prompt and rows" in failure(path)
+    assert "the file is empty; give it a header and rows" in failure(path)
