@@ -21,7 +21,8 @@ from typing import Any
 from harness import Finding, in_turn, main, ratios
 from untrained import grid, save_model
 
-from refusal_stability.engines.transformers import RowSampler, TransformersEngine
+from refusal_stability.engines.row_sampler import RowSampler
+from refusal_stability.engines.transformers import TransformersEngine
 from refusal_stability.params.engines import ModelParams, TransformersSettings
 from refusal_stability.records import Request, Sampling
 

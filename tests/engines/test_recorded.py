@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.recorded import RecordedEngine
-from refusal_stability.engines.store import Store, complete_stored
+from refusal_stability.engines.store import Store
 from refusal_stability.files import generation_file
 from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.engines import ModelParams, RecordedSettings

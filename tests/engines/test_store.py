@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.protocol import EngineError
-from refusal_stability.engines.store import Store, StoreError, complete_stored, completion_key
+from refusal_stability.engines.store import Store, StoreError, completion_key
 from refusal_stability.records import Completion, Message, Request, Sampling, storable_text
 
 

@@ -14,7 +14,8 @@ import torch
 from scipy import stats
 
 from refusal_stability.engines.protocol import EngineError
-from refusal_stability.engines.transformers import BLOCK, RowSampler, TransformersEngine, inverse_cdf, uniforms
+from refusal_stability.engines.row_sampler import BLOCK, RowSampler, inverse_cdf, uniforms
+from refusal_stability.engines.transformers import TransformersEngine
 from refusal_stability.params.engines import ModelParams, TransformersSettings
 from refusal_stability.records import Completion, Message, Request, Sampling, sampler_stream
 

@@ -21,9 +21,10 @@ from typing import Any
 
 import pytest
 
+from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.http.openai import OpenAIEngine
 from refusal_stability.engines.protocol import Engine, EngineError
-from refusal_stability.engines.store import Store, complete_stored
+from refusal_stability.engines.store import Store
 from refusal_stability.engines.transformers import TransformersEngine
 from refusal_stability.engines.vllm import VLLMEngine
 from refusal_stability.judging.model.verdict import parse_verdict, verdict_schema

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.open import open_engine
-from refusal_stability.engines.store import Store, complete_stored
+from refusal_stability.engines.store import Store
 from refusal_stability.files import REFERENCE_MODELS, STORE, VALIDATION, atomic_write
 from refusal_stability.judging.open import open_judge
 from refusal_stability.params.engines import ModelParams

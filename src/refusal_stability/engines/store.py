@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
-from refusal_stability.engines.protocol import Engine
 from refusal_stability.records import Completion, Request, StudyError, canonical_json, content_hash, storable_text
 
 SCHEMA = """
@@ -251,137 +248,6 @@ def _opened(path: Path) -> sqlite3.Connection:
 def completion_key(identity: str, request: Request) -> str:
     """The store's key of a request: a hash of the engine's identity and of the whole request."""
     return content_hash([identity, request.identity()])
-
-
-def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, caption: str) -> list[Completion]:
-    """Complete every request, sending the engine only what the store lacks.
-
-    Parameters
-    ----------
-    engine : sends and draws; its `identity` is part of every key.
-    requests : any length; equal requests are sent once and share their completion.
-    store : where each completion is kept as soon as the engine yields it.
-    caption : what the progress bar and the session record call this work.
-
-    Returns
-    -------
-    list[Completion]
-        One a request, in the order of `requests`. Those with a `missing_reason` are not stored: a rerun asks again.
-    """
-    identity = canonical_json(dict(engine.identity))
-    keys = [completion_key(identity, request) for request in requests]
-    by_key = dict(zip(keys, requests, strict=True))
-    done = store.find(by_key)
-    with _progress(caption, len(by_key), len(done)) as advance:
-        session = Session(
-            uuid.uuid4().hex,
-            caption,
-            identity,
-            canonical_json(dict(engine.description)),
-            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        )
-        while missing := [key for key in by_key if key not in done]:
-            mine = store.claim(missing)
-            for key, completion in _send(engine, by_key, mine, store, session):
-                done[key] = completion
-                advance(1, completion.completion_tokens)
-            if not mine:
-                time.sleep(POLL_SECONDS)
-            others = store.find(key for key in missing if key not in done)
-            done.update(others)
-            advance(len(others), 0)
-        if session.completions:
-            store.save_session(session)
-    return [done[key] for key in keys]
-
-
-def _send(
-    engine: Engine, by_key: Mapping[str, Request], keys: Sequence[str], store: Store, session: Session
-) -> Iterator[tuple[str, Completion]]:
-    """Yield (key, completion) of each answer once it is stored."""
-    if not keys:
-        return
-    start = saved = time.monotonic()
-    seconds_before = session.seconds
-    answered: set[int] = set()
-    for arrived in _arriving_together(engine, [by_key[key] for key in keys]):
-        if not answered.isdisjoint(position for position, _ in arrived):
-            raise RuntimeError("the engine answered a request twice")
-        answered.update(position for position, _ in arrived)
-        completions = [(keys[position], completion) for position, completion in arrived]
-        session.completions += len(completions)
-        session.prompt_tokens += sum(completion.prompt_tokens for _, completion in completions)
-        session.completion_tokens += sum(completion.completion_tokens for _, completion in completions)
-        now = time.monotonic()
-        session.seconds = seconds_before + now - start
-        due = now - saved > SESSION_SECONDS
-        store.put_all(completions, session if due else None)
-        saved = now if due else saved
-        yield from completions
-    if len(answered) != len(keys):
-        raise RuntimeError(f"the engine answered {len(answered)} of {len(keys)} requests")
-
-
-def _arriving_together(engine: Engine, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
-    """What the engine yields, cut where it would wait: it is asked for more only when all before is stored."""
-    ready: Callable[[], int] = getattr(engine, "ready", lambda: 0)
-    arrived: list[tuple[int, Completion]] = []
-    try:
-        for position, answer in engine.complete(requests):
-            text = storable_text(answer.text)
-            arrived.append((position, answer if text == answer.text else replace(answer, text=text)))
-            if ready() == 0 or len(arrived) >= COMMIT_SIZE:
-                yield arrived
-                arrived = []
-        if arrived:
-            yield arrived
-    except StudyError:
-        # The engine gave up in the middle of a handful: what it had yielded is paid for.
-        if arrived:
-            yield arrived
-        raise
-
-
-@contextmanager
-def _progress(caption: str, total: int, stored: int) -> Iterator[Any]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    start = shown = time.monotonic()
-    tokens = waiting = 0
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as bar:
-        task = bar.add_task(caption, total=total, completed=stored, speed=f"{stored} stored" if stored else "")
-
-        def show() -> None:
-            nonlocal waiting
-            speed = f"{tokens / max(time.monotonic() - start, 1e-9):,.0f} tokens/s" if tokens else ""
-            bar.update(task, advance=waiting, speed=speed)
-            waiting = 0
-
-        def advance(completions: int, new_tokens: int) -> None:
-            nonlocal tokens, waiting, shown
-            tokens += new_tokens
-            waiting += completions
-            if time.monotonic() - shown > PROGRESS_SECONDS:
-                show()
-                shown = time.monotonic()
-
-        yield advance
-        show()
 
 
 def _parts(values: list[str], size: int) -> Iterator[list[str]]:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.seeds import seed_use
-from refusal_stability.engines.store import Store, complete_stored
+from refusal_stability.engines.store import Store
 from refusal_stability.files import GENERATIONS, PROMPTS, STORE, generation_file, write_files
 from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.load import load_params

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.protocol import Engine
-from refusal_stability.engines.store import Store, complete_stored
+from refusal_stability.engines.store import Store
 from refusal_stability.judging.model.rubric import Rubric, judge_messages
 from refusal_stability.judging.model.verdict import LABELS, parse_verdict, verdict_schema
 from refusal_stability.params.judges import JudgeParams
