@@ -1,0 +1,106 @@
+"""Complete requests through the store: what is stored is looked up, the rest is sent and kept as it arrives."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from refusal_stability.engines.progress import progress
+from refusal_stability.engines.protocol import Engine
+from refusal_stability.engines.store import Session, Store, completion_key
+from refusal_stability.records import Completion, Request, StudyError, canonical_json, storable_text
+
+POLL_SECONDS = 0.2
+SESSION_SECONDS = 1.0
+COMMIT_SIZE = 256
+
+
+def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, caption: str) -> list[Completion]:
+    """Complete every request, sending the engine only what the store lacks.
+
+    Parameters
+    ----------
+    engine : sends and draws; its `identity` is part of every key.
+    requests : any length; equal requests are sent once and share their completion.
+    store : where each completion is kept as soon as the engine yields it.
+    caption : what the progress bar and the session record call this work.
+
+    Returns
+    -------
+    list[Completion]
+        One a request, in the order of `requests`. Those with a `missing_reason` are not stored: a rerun asks again.
+    """
+    identity = canonical_json(dict(engine.identity))
+    keys = [completion_key(identity, request) for request in requests]
+    by_key = dict(zip(keys, requests, strict=True))
+    done = store.find(by_key)
+    with progress(caption, len(by_key), len(done)) as advance:
+        session = Session(
+            uuid.uuid4().hex,
+            caption,
+            identity,
+            canonical_json(dict(engine.description)),
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
+        while missing := [key for key in by_key if key not in done]:
+            mine = store.claim(missing)
+            for key, completion in _send(engine, by_key, mine, store, session):
+                done[key] = completion
+                advance(1, completion.completion_tokens)
+            if not mine:
+                time.sleep(POLL_SECONDS)
+            others = store.find(key for key in missing if key not in done)
+            done.update(others)
+            advance(len(others), 0)
+        if session.completions:
+            store.save_session(session)
+    return [done[key] for key in keys]
+
+
+def _send(
+    engine: Engine, by_key: Mapping[str, Request], keys: Sequence[str], store: Store, session: Session
+) -> Iterator[tuple[str, Completion]]:
+    """Yield (key, completion) of each answer once it is stored."""
+    if not keys:
+        return
+    start = saved = time.monotonic()
+    seconds_before = session.seconds
+    answered: set[int] = set()
+    for arrived in _arriving_together(engine, [by_key[key] for key in keys]):
+        if not answered.isdisjoint(position for position, _ in arrived):
+            raise RuntimeError("the engine answered a request twice")
+        answered.update(position for position, _ in arrived)
+        completions = [(keys[position], completion) for position, completion in arrived]
+        session.completions += len(completions)
+        session.prompt_tokens += sum(completion.prompt_tokens for _, completion in completions)
+        session.completion_tokens += sum(completion.completion_tokens for _, completion in completions)
+        now = time.monotonic()
+        session.seconds = seconds_before + now - start
+        due = now - saved > SESSION_SECONDS
+        store.put_all(completions, session if due else None)
+        saved = now if due else saved
+        yield from completions
+    if len(answered) != len(keys):
+        raise RuntimeError(f"the engine answered {len(answered)} of {len(keys)} requests")
+
+
+def _arriving_together(engine: Engine, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+    """What the engine yields, cut where it would wait: it is asked for more only when all before is stored."""
+    ready: Callable[[], int] = getattr(engine, "ready", lambda: 0)
+    arrived: list[tuple[int, Completion]] = []
+    try:
+        for position, answer in engine.complete(requests):
+            text = storable_text(answer.text)
+            arrived.append((position, answer if text == answer.text else replace(answer, text=text)))
+            if ready() == 0 or len(arrived) >= COMMIT_SIZE:
+                yield arrived
+                arrived = []
+        if arrived:
+            yield arrived
+    except StudyError:
+        # The engine gave up in the middle of a handful: what it had yielded is paid for.
+        if arrived:
+            yield arrived
+        raise
