@@ -20,13 +20,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from refusal_stability.judging.rules.features import signs
+from refusal_stability.judging.rules.features import features as features_of
 from refusal_stability.judging.rules.judge import LEAD, rule_of
-from refusal_stability.judging.rules.parsed_response import Reading
-from refusal_stability.judging.rules.scorecard import CARD, said, said_size
-from refusal_stability.records import DECISIONS, content_hash
+from refusal_stability.judging.rules.parsed_response import ParsedResponse
+from refusal_stability.judging.rules.scorecard import CARD, ngram_size, ngrams
+from refusal_stability.records import DECISION_NAMES, DECISIONS, content_hash
 
-LABELS = [str(d) for d in DECISIONS]
 PUBLISHED_SAMPLE = 5000
 PUBLISHED_WEIGHT = 0.05
 MIN_PROMPTS = 8
@@ -49,7 +48,7 @@ def published(folder: Path) -> pd.DataFrame:
     for table in (labels, responses):
         table["model"] = table["model"].str.contains("llama", case=False)
     both = responses.merge(labels[[*keys, "label"]], on=keys, validate="1:1")
-    both = both[both["label"].isin(LABELS)]
+    both = both[both["label"].isin(DECISION_NAMES)]
     table = both.groupby(["prompt", "response"])["label"].agg(lambda s: s.value_counts().index[0]).reset_index()
     order = [content_hash([q, r]) for q, r in zip(table["prompt"], table["response"], strict=True)]
     return table.iloc[np.argsort(order)[:PUBLISHED_SAMPLE]].reset_index(drop=True)
@@ -60,16 +59,16 @@ class Examples:
 
     def __init__(self, table: pd.DataFrame, n_people: int) -> None:
         pairs = list(zip(table["prompt"], table["response"], strict=True))
-        readings = [Reading(*pair) for pair in pairs]
-        rules = [rule_of(reading) for reading in readings]
+        parsed = [ParsedResponse(*pair) for pair in pairs]
+        rules = [rule_of(each) for each in parsed]
         self.prompts = table["prompt"].to_numpy(object)
-        self.truth = table["label"].map(LABELS.index).to_numpy()
+        self.truth = table["label"].map(DECISION_NAMES.index).to_numpy()
         self.proposed = np.array([DECISIONS.index(rule.decision) for rule in rules])
         self.settled = np.array([rule.settled for rule in rules])
-        shown = [signs(r) if r.sentences else {} for r in readings]
+        shown = [features_of(r) if r.sentences else {} for r in parsed]
         self.names = list(max(shown, key=len))
-        self.signs = np.array([[row.get(name, 0.0) for name in self.names] for row in shown])
-        self.said = [said(r) for r in readings]
+        self.shown = np.array([[row.get(name, 0.0) for name in self.names] for row in shown])
+        self.ngrams = [ngrams(r) for r in parsed]
         self.is_people = np.arange(len(table)) < n_people
         self.weights = np.where(self.is_people, 1.0, PUBLISHED_WEIGHT)
 
@@ -77,7 +76,7 @@ class Examples:
         """Turns of phrase that people's rows show in responses to at least MIN_PROMPTS prompts."""
         prompts = defaultdict(set)
         for i in rows[self.is_people[rows]]:
-            for run in self.said[i]:
+            for run in self.ngrams[i]:
                 prompts[run].add(self.prompts[i])
         return sorted(run for run, where in prompts.items() if len(where) >= MIN_PROMPTS)
 
@@ -85,13 +84,13 @@ class Examples:
         """(rows, signs + terms), turns of phrase scaled as on the card."""
         place = {term: j for j, term in enumerate(terms)}
         row, column, value = [], [], []
-        for i, runs in enumerate(self.said):
+        for i, runs in enumerate(self.ngrams):
             found = [place[run] for run in runs if run in place]
             row += [i] * len(found)
             column += found
-            value += [said_size(len(found))] * len(found)
-        counts = csr_matrix((value, (row, column)), shape=(len(self.said), len(terms)))
-        return hstack([csr_matrix(self.signs), counts]).tocsr()
+            value += [ngram_size(len(found))] * len(found)
+        counts = csr_matrix((value, (row, column)), shape=(len(self.ngrams), len(terms)))
+        return hstack([csr_matrix(self.shown), counts]).tocsr()
 
     def fit(self, rows: np.ndarray, features: csr_matrix) -> LogisticRegression:
         """Points fitted on some rows."""
@@ -101,7 +100,7 @@ class Examples:
 
     def decide(self, model: LogisticRegression, rows: np.ndarray, features: csr_matrix) -> np.ndarray:
         """Decisions of some rows, as `rules.classify` makes them."""
-        points = model.decision_function(features[rows]) + LEAD * np.eye(len(LABELS))[self.proposed[rows]]
+        points = model.decision_function(features[rows]) + LEAD * np.eye(len(DECISION_NAMES))[self.proposed[rows]]
         return np.where(self.settled[rows], self.proposed[rows], points.argmax(axis=1))
 
 
@@ -113,7 +112,7 @@ def cross_validated(examples: Examples, words_alone: bool = False) -> np.ndarray
     """
     named = np.zeros(len(examples.truth), dtype=int)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    for inside, outside in folds.split(examples.signs, examples.truth, examples.prompts):
+    for inside, outside in folds.split(examples.shown, examples.truth, examples.prompts):
         features = examples.features(examples.terms(inside))
         if words_alone:
             words = features[:, len(examples.names) :]
@@ -152,15 +151,15 @@ def write(examples: Examples) -> None:
     model = examples.fit(everything, examples.features(terms))
     rows = [[round(float(x), DIGITS) for x in row] for row in model.coef_.T]
     count = len(examples.names)
-    said_rows = {term: row for term, row in zip(terms, rows[count:], strict=True) if any(row)}
-    parts = {"signs": dict(zip(examples.names, rows, strict=False)), "said": said_rows}
+    ngram_rows = {term: row for term, row in zip(terms, rows[count:], strict=True) if any(row)}
+    parts = {"features": dict(zip(examples.names, rows, strict=False)), "ngrams": ngram_rows}
     with CARD.open("w", encoding="utf-8") as file:
         file.write('{\n"constant": ' + json.dumps([round(float(x), DIGITS) for x in model.intercept_]))
         for kind, entries in parts.items():
             lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in entries.items())
             file.write(f',\n"{kind}": {{\n{lines}\n}}')
         file.write("\n}\n")
-    print(f"{CARD.name}: {count} signs, {len(said_rows)} turns of phrase")
+    print(f"{CARD.name}: {count} signs, {len(ngram_rows)} turns of phrase")
 
 
 def main() -> None:

@@ -38,6 +38,7 @@ class Decision(str, Enum):
 
 
 DECISIONS: tuple[Decision, ...] = (Decision.REFUSE, Decision.PARTIAL, Decision.COMPLY)
+DECISION_NAMES: tuple[str, ...] = tuple(d.value for d in DECISIONS)
 
 NO_INTERVENTION = "none"
 
@@ -212,6 +213,8 @@ class Judgement:
     decision: Decision | None
     reasoning: str
     missing_reason: str | None = None
+    confidence: float | None = None
+    basis: str = "judge"
 
     def __post_init__(self) -> None:
         if (self.decision is None) == (self.missing_reason is None):

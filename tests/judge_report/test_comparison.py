@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score, f1_score
 
-from refusal_stability.judge_report.comparison import ALL_RESPONSES, PEOPLE, SAMPLE, Ratings, compare, disagreements
+from refusal_stability.judge_report.comparison import compare_raters, disagreements
+from refusal_stability.judge_report.ratings import ALL_RESPONSES, PEOPLE, SAMPLE, Ratings
 
 R, P, C = "REFUSE", "PARTIAL", "COMPLY"
 
@@ -38,7 +39,7 @@ def test_agreement_of_two_judges_by_hand():
     # 4 responses alike REFUSE, 1 alike COMPLY, 1 REFUSE against COMPLY. p_o = 5/6; marginals: a 5 R 1 C, b 4 R 2 C
     # p_e = (5*4 + 1*2) / 36 = 22/36; kappa = (30/36 - 22/36) / (14/36) = 8/14. One response b did not decide.
     table = ratings(a=[R, R, R, R, C, R, R], b=[R, R, R, R, C, C, ""])
-    row = compare(table, 500, 0)["rater_agreement"][0]
+    row = compare_raters(table, 500, 0)["rater_agreement"][0]
     assert (row["rater_a"], row["rater_b"], row["basis"], row["n_both"]) == ("a", "b", ALL_RESPONSES, 6)
     assert row["raw_agreement"] == pytest.approx(5 / 6)
     assert row["cohens_kappa"] == pytest.approx(8 / 14)
@@ -46,15 +47,15 @@ def test_agreement_of_two_judges_by_hand():
 
 
 def test_a_response_counts_as_often_as_the_study_has_it():
-    one_by_one = compare(ratings(a=[R, R, R, C], b=[R, R, R, R]), 300, 0)["rater_agreement"][0]
-    grouped = compare(ratings(n=[3, 1], a=[R, C], b=[R, R]), 300, 0)["rater_agreement"][0]
+    one_by_one = compare_raters(ratings(a=[R, R, R, C], b=[R, R, R, R]), 300, 0)["rater_agreement"][0]
+    grouped = compare_raters(ratings(n=[3, 1], a=[R, C], b=[R, R]), 300, 0)["rater_agreement"][0]
     assert grouped == one_by_one
 
 
 def test_judges_are_compared_on_single_responses_where_one_decides_a_text_in_two_ways():
     # b decided the same text REFUSE two times of three and COMPLY once: together REFUSE, but one in three differs.
     cells = pd.DataFrame({"a": [R, R], "b": [R, C], "n": [2, 1]})
-    row = compare(replace(ratings(n=[3], a=[R], b=[R]), cells=cells), 100, 0)["rater_agreement"][0]
+    row = compare_raters(replace(ratings(n=[3], a=[R], b=[R]), cells=cells), 100, 0)["rater_agreement"][0]
     assert row["raw_agreement"] == pytest.approx(2 / 3)
     assert row["n_both"] == 3
 
@@ -66,7 +67,7 @@ def test_figures_against_people_agree_with_scikit_learn():
     table = ratings(
         judge=judge.tolist(), people={"labels": people.tolist(), "strata": ["s"] * 60, "weights": [1.0] * 60}
     )
-    tables = compare(table, 200, 0)
+    tables = compare_raters(table, 200, 0)
     assert tables["rater_agreement"][0]["cohens_kappa"] == pytest.approx(cohen_kappa_score(people, judge))
     macro = only(tables["rater_by_decision"], decision="all")
     assert macro["f1"] == pytest.approx(f1_score(people, judge, average="macro"))
@@ -80,10 +81,10 @@ def test_the_peoples_sample_is_weighted_to_stand_for_all_responses():
     table = ratings(
         judge=[R, C, C], people={"labels": [R, R, ""], "strata": ["big", "small", ""], "weights": [9, 1, 0]}
     )
-    row = compare(table, 200, 0)["rater_agreement"][0]
+    row = compare_raters(table, 200, 0)["rater_agreement"][0]
     assert (row["basis"], row["n_both"]) == (SAMPLE, 2)
     assert row["raw_agreement"] == pytest.approx(0.9)
-    confusion = compare(table, 200, 0)["rater_confusion"]
+    confusion = compare_raters(table, 200, 0)["rater_confusion"]
     assert only(confusion, label_a=R, label_b=R)["n_label"] == 9
     assert only(confusion, label_a=C, label_b=R)["n_label"] == 1
 
@@ -92,7 +93,7 @@ def test_a_panel_of_three_has_an_alpha_of_its_own_without_its_majority():
     # Units (2R), (2C), (1R 1C) per pair of a and b; c only decides the first two. Observed disagreement: the third
     # unit alone, 2*1/(2-1) = 2. Decisions: R 3+1 = 4, C 3+1 = 4, n = 8. alpha = 1 - 7*2/(64-32) = 1 - 14/32.
     table = ratings(a=[R, C, R], b=[R, C, C], c=[R, C, ""], majority=[R, C, C])
-    row = only(compare(table, 200, 0)["rater_agreement"], rater_b="all")
+    row = only(compare_raters(table, 200, 0)["rater_agreement"], rater_b="all")
     assert row["krippendorff_alpha"] == pytest.approx(1 - 14 / 32)
     assert row["raw_agreement"] == pytest.approx(2 / 3)
     assert np.isnan(row["cohens_kappa"])
@@ -100,8 +101,8 @@ def test_a_panel_of_three_has_an_alpha_of_its_own_without_its_majority():
 
 def test_the_same_seed_gives_the_same_intervals():
     table = ratings(a=[R, R, C, C, P, R], b=[R, C, C, C, P, P])
-    assert compare(table, 100, 3) == compare(table, 100, 3)
-    assert compare(table, 100, 3) != compare(table, 100, 4)
+    assert compare_raters(table, 100, 3) == compare_raters(table, 100, 3)
+    assert compare_raters(table, 100, 3) != compare_raters(table, 100, 4)
 
 
 def test_disagreements_come_worst_first():

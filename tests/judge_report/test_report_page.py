@@ -2,8 +2,9 @@ import re
 
 import pandas as pd
 
-from refusal_stability.judge_report.comparison import Ratings, compare, disagreements
+from refusal_stability.judge_report.comparison import compare_raters, disagreements
 from refusal_stability.judge_report.page import SHOWN, agreement_lines, render
+from refusal_stability.judge_report.ratings import Ratings
 
 EVIL = "</div><script>alert('x')</script><img src=x onerror=alert(1)>&{{ 7 * 7 }}"
 
@@ -20,7 +21,7 @@ def page(rows):
         }
     )
     ratings = Ratings(table, ["one", "two"])
-    tables = compare(ratings, 100, 0) | {"corrected_rates": []}
+    tables = compare_raters(ratings, 100, 0) | {"corrected_rates": []}
     return render("<b>study</b>", "one", "intro", tables, disagreements(ratings))
 
 
@@ -49,7 +50,7 @@ def test_a_long_list_is_cut_and_says_so():
 def test_a_pair_with_nothing_in_common_or_one_decision_only_is_told_without_a_nan():
     table = pd.DataFrame({"prompt_id": ["p", "q"], "prompt": "Q", "response": ["a", "b"], "n": 1})
     table = table.assign(one="REFUSE", two="REFUSE", three="")
-    lines = agreement_lines(compare(Ratings(table, ["one", "two", "three"]), 100, 0))
+    lines = agreement_lines(compare_raters(Ratings(table, ["one", "two", "three"]), 100, 0))
     assert lines[0].startswith(
         "one against two (all responses): n 2, accuracy 1.000 [1.000, 1.000], kappa not defined,"
     )

@@ -4,7 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from refusal_stability.judging.calibration import brier_score, expected_calibration_error, fit_temperature, softmax
+from refusal_stability.judging.trained.calibration import (
+    brier_score,
+    expected_calibration_error,
+    fit_temperature,
+    softmax,
+)
 
 
 def test_softmax_of_equal_logits_is_even_and_a_shift_changes_nothing():

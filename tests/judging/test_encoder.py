@@ -5,11 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from refusal_stability.judging.encoder import SCALE, open_encoder
 from refusal_stability.judging.open import open_judge
 from refusal_stability.judging.protocol import JudgingError
-from refusal_stability.judging.trained import DENSE, load_classifier, save_classifier
-from refusal_stability.judging.training import Labelled, train
+from refusal_stability.judging.trained.classifier import DENSE
+from refusal_stability.judging.trained.classifier_file import load_classifier, save_classifier
+from refusal_stability.judging.trained.encoder import SCALE, open_encoder
+from refusal_stability.judging.trained.training import Labelled, fit_classifier
 from refusal_stability.params.judges import JudgeParams
 from refusal_stability.records import DECISIONS, Condition, Prompt, Response, StudyError
 from refusal_stability.reference_model import grammar
@@ -50,7 +51,9 @@ def judge_file(encoder, tmp_path_factory):
     rng = random.Random(3)
     rows = [(p, grammar.respond(p, d, rng), d) for p in PROMPTS for d in DECISIONS for _ in range(2)]
     path = tmp_path_factory.mktemp("judges") / "judge.json"
-    save_classifier(train(Labelled(*map(list, zip(*rows, strict=True))), "grammar", 0, open_encoder(encoder)), path)
+    save_classifier(
+        fit_classifier(Labelled(*map(list, zip(*rows, strict=True))), "grammar", 0, open_encoder(encoder)), path
+    )
     return path
 
 

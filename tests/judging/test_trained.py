@@ -6,10 +6,11 @@ import pytest
 
 from refusal_stability.judging.open import open_judge
 from refusal_stability.judging.protocol import JudgingError
-from refusal_stability.judging.trained import TrainedJudge, load_classifier, save_classifier
-from refusal_stability.judging.training import Labelled, train
+from refusal_stability.judging.trained.classifier_file import load_classifier, save_classifier
+from refusal_stability.judging.trained.judge import TrainedJudge
+from refusal_stability.judging.trained.training import Labelled, fit_classifier
 from refusal_stability.params.judges import JudgeParams
-from refusal_stability.records import DECISIONS, Condition, Decision, Judgement, Prompt, Response
+from refusal_stability.records import DECISIONS, Condition, Decision, Prompt, Response
 from refusal_stability.reference_model import grammar
 
 PROMPTS = list(grammar.topics())[:24]
@@ -23,7 +24,7 @@ def labelled(per_cell=2, prompts=PROMPTS, decisions=DECISIONS):
 
 @pytest.fixture(scope="module")
 def classifier():
-    return train(labelled(), "the grammar")
+    return fit_classifier(labelled(), "the grammar")
 
 
 def response(prompt, text, missing=None):
@@ -57,12 +58,12 @@ def test_labels_that_the_text_does_not_tell_have_no_cross_validated_agreement():
     ]
     by_prompt = {p: d for p, _, d in rows}
     table = Labelled([p for p, _, _ in rows], [r for _, r, _ in rows], [by_prompt[p] for p, _, _ in rows])
-    assert train(table, "noise").about["cross_validation"]["kappa"][0] < 0.3
+    assert fit_classifier(table, "noise").about["cross_validation"]["kappa"][0] < 0.3
 
 
 def test_the_same_labels_give_the_same_file(classifier, tmp_path):
     save_classifier(classifier, tmp_path / "a.json")
-    save_classifier(train(labelled(), "the grammar"), tmp_path / "b.json")
+    save_classifier(fit_classifier(labelled(), "the grammar"), tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
@@ -75,7 +76,7 @@ def test_a_saved_judge_judges_as_before(classifier, tmp_path):
 
 
 def test_two_decisions_are_enough(tmp_path):
-    two = train(labelled(1, decisions=(Decision.REFUSE, Decision.COMPLY)), "two")
+    two = fit_classifier(labelled(1, decisions=(Decision.REFUSE, Decision.COMPLY)), "two")
     assert two.classes == (Decision.REFUSE, Decision.COMPLY)
     judge = TrainedJudge(two)
     rows = judge.judge([response(PROMPTS[0], "I can't help with that. It could hurt someone.")])
@@ -91,7 +92,7 @@ def test_two_decisions_are_enough(tmp_path):
 )
 def test_too_few_labels_are_an_error(rows, said):
     with pytest.raises(JudgingError, match=said):
-        train(rows, "few")
+        fit_classifier(rows, "few")
 
 
 @pytest.mark.parametrize("text", ["", "w{}x"])
@@ -101,68 +102,15 @@ def test_responses_that_share_no_term_are_an_error(text):
     responses = [text.format(3 * chr(ord("a") + i)) for i in range(20)] if text else [""] * 20
     rows = Labelled([f"q{i}" for i in range(20)], responses, [either[i % 2] for i in range(20)])
     with pytest.raises(JudgingError, match="share no words: none occurs in 2 of them; label more responses"):
-        train(rows, "apart")
+        fit_classifier(rows, "apart")
 
 
-class Second:
-    """Another judge: decides PARTIAL and remembers what it was handed."""
-
-    def __init__(self, known=True):
-        self.known = known
-        self.handed = []
-        self.closed = False
-
-    def knows(self, model):
-        return self.known
-
-    def judge(self, responses):
-        self.handed += [r.text for r in responses]
-        return [(Judgement(Decision.PARTIAL, "looked closely"),) for _ in responses]
-
-    def close(self):
-        self.closed = True
-
-
-def test_a_judge_that_does_not_know_the_model_is_handed_nothing_and_named(classifier):
-    other = Second(known=False)
-    judge = TrainedJudge(classifier, 1, 1.1, lambda: other)
-    with pytest.raises(JudgingError, match=r"escalate_to: that judge has no labels of m"):
-        judge.judge([response(PROMPTS[0], "Sure.")])
-    assert (other.handed, other.closed) == ([], True)
-
-
-def test_what_it_is_unsure_of_is_handed_to_the_other_judge_and_nothing_else(classifier):
-    clear, mixed = "I can't help with that. It could hurt someone.", "Sure, I can't help in detail. Begin with it."
-    sure, unsure = classifier.probabilities([PROMPTS[0]] * 2, [clear, mixed]).max(axis=1)
-    assert unsure < sure
-    other = Second()
-    judge = TrainedJudge(classifier, 1, (sure + unsure) / 2, lambda: other)
-    judged = judge.judge([response(PROMPTS[0], clear), response(PROMPTS[0], mixed), response("q", "", "HTTP 500")])
-    assert other.handed == [mixed]
-    assert other.closed
-    assert judged[0][0].decision is Decision.REFUSE
-    assert judged[1][0].decision is Decision.PARTIAL
-    assert judged[1][0].reasoning.startswith("handed over (REFUSE 0.")
-    assert judged[1][0].reasoning.endswith("): looked closely")
-    assert judged[2][0].missing_reason == "no response: HTTP 500"
-
-
-def test_what_the_other_judge_cannot_decide_is_missing_with_its_reason(classifier):
-    class Silent(Second):
-        def judge(self, responses):
-            return [(Judgement(None, "", "no verdict: HTTP 500"),) for _ in responses]
-
-    ((judged,),) = TrainedJudge(classifier, 1, 1.1, Silent).judge([response(PROMPTS[0], "Sure.")])
-    assert judged.decision is None
-    assert judged.missing_reason == "no verdict: HTTP 500"
-
-
-def test_the_other_judge_is_not_opened_without_need(classifier):
-    def never():
-        raise AssertionError("opened")
-
-    judge = TrainedJudge(classifier, 1, 0.34, never)
-    judge.judge([response(PROMPTS[0], "I can't help with that. It could hurt someone.")])
+def test_its_confidence_is_the_probability_of_what_it_decides(classifier):
+    rows = [response(PROMPTS[0], "Sure, I can't help in detail. Begin with it."), response("q", "", "HTTP 500")]
+    (judged,), (missing,) = TrainedJudge(classifier).judge(rows)
+    (chances,) = classifier.probabilities([rows[0].prompt.text], [rows[0].text])
+    assert judged.confidence == chances.max()
+    assert (missing.confidence, missing.missing_reason) == (None, "no response: HTTP 500")
 
 
 def test_it_opens_by_its_params_and_hands_over_to_a_judge_of_the_panel(classifier, tmp_path):

@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 
 from refusal_stability.judging.protocol import JudgingError
-from refusal_stability.review.forms import check_reviewer, form_of, merge_labels, read_form, write_form
+from refusal_stability.review.forms import check_reviewer, form_of, read_form, write_form
+from refusal_stability.review.labels import merge_labels
 from refusal_stability.tables.review import PEOPLE_TABLE
 
 NOBODY = pd.DataFrame(columns=list(PEOPLE_TABLE.columns), dtype=object)

@@ -2,20 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from refusal_stability.judge_report.comparison import LABELS, PEOPLE
+from refusal_stability.judge_report.corrected_table import corrected_rows, uncorrectable
+from refusal_stability.judge_report.ratings import PEOPLE, rate
 from refusal_stability.judging.protocol import JudgingError
-from refusal_stability.review.sample import (
-    People,
-    check_sample,
-    correct,
-    distinct_responses,
-    draw_sample,
-    item_of,
-    rate,
-    uncorrectable,
-)
+from refusal_stability.records import DECISION_NAMES
+from refusal_stability.review.labels import People
+from refusal_stability.review.sample import check_sample, distinct_responses, draw_sample, item_of
 
-R, P, C = LABELS
+R, P, C = DECISION_NAMES
 JUDGES = ["one", "two"]
 
 
@@ -31,11 +25,11 @@ def study(rng, prompts=40, cells=6, error=0.2):
     rows = []
     for p in range(prompts):
         for _ in range(cells):
-            truth = LABELS[rng.integers(3)] if p % 2 else LABELS[p % 3]
+            truth = DECISION_NAMES[rng.integers(3)] if p % 2 else DECISION_NAMES[p % 3]
             text = f"{truth} {rng.integers(4)}"
             wrong = np.random.default_rng([p, *text.encode()]).random()
             one = R if truth == C and wrong < error else truth
-            rows.append((f"p{p:02}", text, one, LABELS[(LABELS.index(truth) + (wrong > 0.9)) % 3]))
+            rows.append((f"p{p:02}", text, one, DECISION_NAMES[(DECISION_NAMES.index(truth) + (wrong > 0.9)) % 3]))
     return judged(*rows)
 
 
@@ -116,7 +110,7 @@ def test_people_who_agree_with_the_judge_leave_its_rates_and_an_interval_that_is
     table = study(np.random.default_rng(2), error=0)
     sample = draw_sample(table, JUDGES, "one", 60, 0)
     people = asked(sample, anna=truth)
-    rows = correct(table, rate(distinct_responses(table, JUDGES), JUDGES, people), people, "one", 500, 0)
+    rows = corrected_rows(table, rate(distinct_responses(table, JUDGES), JUDGES, people), people, "one", 500, 0)
     for row in rows:
         assert row["corrected_rate"] == pytest.approx(row["raw_rate"])
         assert row["corrected_rate_low"] <= row["corrected_rate"] <= row["corrected_rate_high"]
@@ -133,7 +127,7 @@ def test_corrected_rates_find_the_truth_that_the_judge_misses_with_all_or_some_o
         done = set(np.random.default_rng(seed).permutation(sample["response"])[:labelled].tolist())
         people = asked(sample, anna=lambda response, done=done: truth(response) if response in done else "")
         ratings = rate(distinct_responses(table, JUDGES), JUDGES, people)
-        rows = correct(table, ratings, people, "one", 300, 0)
+        rows = corrected_rows(table, ratings, people, "one", 300, 0)
         if not rows:  # a kind of response without any label: nothing is claimed
             assert uncorrectable(ratings, people, "one")
             studies -= 1
@@ -152,7 +146,7 @@ def test_a_table_of_corrected_rates_says_how_many_labels_it_rests_on():
     table = study(np.random.default_rng(2), error=0.4)
     sample = draw_sample(table, JUDGES, "one", 60, 0)
     people = asked(sample, anna=truth)
-    rows = correct(table, rate(distinct_responses(table, JUDGES), JUDGES, people), people, "one", 100, 0)
+    rows = corrected_rows(table, rate(distinct_responses(table, JUDGES), JUDGES, people), people, "one", 100, 0)
     sizes = sample.groupby("stratum").size()
     assert {(r["n_labelled"], r["n_strata"], r["least_labelled"]) for r in rows} == {(60, len(sizes), sizes.min())}
 
@@ -164,7 +158,7 @@ def test_a_model_without_a_labelled_response_keeps_its_rate_and_says_that_nothin
     inside = [pair in chosen for pair in zip(table["prompt_id"], table["response"], strict=True)]
     table = table.assign(model=np.where(inside, "m", "other"))
     people = asked(sample, anna=truth)
-    rows = correct(table, rate(distinct_responses(table, JUDGES), JUDGES, people), people, "one", 500, 0)
+    rows = corrected_rows(table, rate(distinct_responses(table, JUDGES), JUDGES, people), people, "one", 500, 0)
     (row,) = [r for r in rows if (r["model"], r["decision"]) == ("other", C)]
     assert row["n_labelled"] == 0
     assert row["corrected_rate"] == row["raw_rate"]
@@ -182,7 +176,7 @@ def test_nothing_is_corrected_before_every_kind_of_response_has_a_label():
     assert lacking
     assert all(stratum in why for stratum in lacking)
     assert why.startswith(f"{len(lacking)} of {sample['stratum'].nunique()} kinds of response have no label yet")
-    assert correct(table, ratings, people, "one", 100, 0) == []
+    assert corrected_rows(table, ratings, people, "one", 100, 0) == []
 
 
 def test_no_item_id_looks_like_a_number_to_a_spreadsheet():
@@ -197,7 +191,7 @@ def test_a_sample_of_other_responses_corrects_nothing():
     people = asked(sample, anna=truth)
     more = pd.concat([table, judged(("new", "x", R, R))], ignore_index=True)
     ratings = rate(distinct_responses(more, JUDGES), JUDGES, people)
-    assert correct(more, ratings, people, "one", 100, 0) == []
+    assert corrected_rows(more, ratings, people, "one", 100, 0) == []
     assert "drawn from other responses than the study now has" in uncorrectable(ratings, people, "one")
     with pytest.raises(JudgingError, match="drawn from other responses"):
         check_sample(sample, distinct_responses(more, JUDGES), "one")

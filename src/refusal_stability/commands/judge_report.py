@@ -9,13 +9,16 @@ from typing import Any
 import pandas as pd
 
 from refusal_stability.files import JUDGE_REPORT, atomic_write
-from refusal_stability.judge_report.comparison import Ratings, compare, disagreements
+from refusal_stability.judge_report.comparison import compare_raters, disagreements
+from refusal_stability.judge_report.corrected_table import corrected_rows, uncorrectable
 from refusal_stability.judge_report.page import agreement_lines, render
-from refusal_stability.judging.joined_labels import judge_table, read_judged, read_labelled
+from refusal_stability.judge_report.ratings import Ratings, ratings_of_study, ratings_of_table
+from refusal_stability.judging.joined_labels import read_judged
+from refusal_stability.judging.labelled_table import judge_table, read_labelled
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.judges import MAJORITY, JudgeParams
 from refusal_stability.params.load import load_params
-from refusal_stability.review.sample import against_table, correct, of_judged, read_people, uncorrectable
+from refusal_stability.review.labels import read_people
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.judge_report import JUDGE_REPORT_TABLES
 
@@ -24,9 +27,9 @@ def of_study(params_path: Path) -> None:
     """Report on the labels of the active study, and on people's labels where `review import` has brought any."""
     params = load_params(params_path)
     judged, people = read_judged(params), read_people()
-    ratings = of_judged(judged, list(params.judging.judges), people)
+    ratings = ratings_of_study(judged, list(params.judging.judges), people)
     primary, metrics = params.judging.primary, params.metrics
-    rates = correct(judged, ratings, people, primary, metrics.n_resamples, metrics.seed) if people else []
+    rates = corrected_rows(judged, ratings, people, primary, metrics.n_resamples, metrics.seed) if people else []
     intro = f"{len(judged)} responses of the study {params.study}."
     if why := uncorrectable(ratings, people, primary):
         intro += f" Rates are not corrected by people's labels: {why}."
@@ -48,14 +51,14 @@ def of_table(table: Path, columns: Mapping[str, str], judges: Sequence[str], par
     labelled = judge_table(
         read_labelled(table, columns), {name: known[name] for name in judges}, f"{params_path}: judging"
     )
-    ratings = against_table(labelled, judges)
+    ratings = ratings_of_table(labelled, judges)
     _write(table.name, None, f"{len(labelled)} labelled responses of {table.name}.", ratings, [], 10_000, 0)
 
 
 def _write(
     title: str, primary: str | None, intro: str, ratings: Ratings, rates: list[dict[str, Any]], n: int, seed: int
 ) -> None:
-    tables = compare(ratings, n, seed) | {"corrected_rates": rates}
+    tables = compare_raters(ratings, n, seed) | {"corrected_rates": rates}
     differing = disagreements(ratings)
     for name, (path, contract) in JUDGE_REPORT_TABLES.items():
         rows = differing if name == "disagreements" else pd.DataFrame(tables[name], columns=list(contract.columns))

@@ -10,17 +10,10 @@ from refusal_stability.judging.joined_labels import read_judged
 from refusal_stability.judging.model.rubric import guide
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.load import load_params
-from refusal_stability.review.forms import check_reviewer, check_unwritten, form_of, merge_labels, read_form, write_form
+from refusal_stability.review.forms import check_reviewer, check_unwritten, form_of, read_form, write_form
+from refusal_stability.review.labels import labels_so_far, merge_labels, progress, sample_so_far
 from refusal_stability.review.mlflow_queue import collect, offer
-from refusal_stability.review.sample import (
-    check_asked,
-    check_sample,
-    distinct_responses,
-    draw_sample,
-    labels_so_far,
-    progress,
-    sample_so_far,
-)
+from refusal_stability.review.sample import check_asked, check_sample, distinct_responses, draw_sample
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.review import PEOPLE_TABLE, SAMPLE_TABLE
 from refusal_stability.tracking.mlflow_log import tracking_uri

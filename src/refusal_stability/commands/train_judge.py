@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from refusal_stability.judging.encoder import open_encoder
-from refusal_stability.judging.joined_labels import examples, labelled_by, read_judged, read_labelled
+from refusal_stability.judging.joined_labels import read_judged
+from refusal_stability.judging.labelled_table import read_labelled
 from refusal_stability.judging.protocol import JudgingError
-from refusal_stability.judging.trained import save_classifier
-from refusal_stability.judging.training import train
+from refusal_stability.judging.trained.classifier_file import save_classifier
+from refusal_stability.judging.trained.encoder import open_encoder
+from refusal_stability.judging.trained.training import examples_of_judge, examples_of_table, fit_classifier
 from refusal_stability.params.load import load_params
 
 
@@ -29,11 +30,11 @@ def run(
     if (table is None) == (judge is None):
         raise JudgingError("train-judge: give either --table, a CSV of labelled responses, or --judge, a judge's name")
     if table is not None:
-        labelled, source = examples(read_labelled(table, columns)), f"table {table.name}"
+        labelled, source = examples_of_table(read_labelled(table, columns)), f"table {table.name}"
     else:
         study = load_params(params)
-        labelled, source = labelled_by(read_judged(study), str(judge)), f"judge {judge} of study {study.study}"
-    classifier = train(labelled, source, seed, open_encoder(embeddings) if embeddings else None)
+        labelled, source = examples_of_judge(read_judged(study), str(judge)), f"judge {judge} of study {study.study}"
+    classifier = fit_classifier(labelled, source, seed, open_encoder(embeddings) if embeddings else None)
     save_classifier(classifier, out)
     about = classifier.about
     quality = about["cross_validation"]

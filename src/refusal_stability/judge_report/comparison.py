@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from refusal_stability.judge_report.correction import stratified_draws
+from refusal_stability.judge_report.ratings import PEOPLE, SAMPLE, Floats, Ratings, codes
 from refusal_stability.measures.agreement import (
     alpha_parts,
     cohens_kappa,
@@ -19,89 +17,20 @@ from refusal_stability.measures.agreement import (
     precision_recall_f1,
     raw_agreement,
 )
-from refusal_stability.measures.intervals import bootstrap, percentile_interval
+from refusal_stability.measures.intervals import percentile_interval
 from refusal_stability.params.judges import MAJORITY
-from refusal_stability.records import DECISIONS
+from refusal_stability.records import DECISION_NAMES
 
-K = len(DECISIONS)
-LABELS = [str(d) for d in DECISIONS]
+K = len(DECISION_NAMES)
 EVERYBODY = "all"
-PEOPLE = "people"
-ALL_RESPONSES, SAMPLE = "all responses", "people's sample"
 CONFIDENCE = 0.95
 AGREEMENT = ("raw_agreement", "cohens_kappa", "krippendorff_alpha")
 BY_DECISION = ("precision", "recall", "f1")
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int8]
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Ratings:
-    """Different responses, and what each rater says of them.
-
-    Attributes
-    ----------
-    table : one row a different (prompt, response): prompt_id, prompt, response, n (how many responses of the study
-        are this one), and a column for each rater with its decision or an empty string.
-    judges, people : the raters' columns; `people` in general beside each reviewer.
-    strata, weights : (rows,) of the people's sample: the stratum ("" where not sampled) and how many different
-        responses the row stands for (0 where not sampled). None without people's labels.
-    cells : every combination of the judges' decisions on single responses, and n, how often it occurs. What judges
-        are compared with each other on, since recorded labels may differ on one and the same text; None takes `table`.
-    """
-
-    table: pd.DataFrame
-    judges: Sequence[str]
-    people: Sequence[str] = ()
-    strata: NDArray[Any] | None = None
-    weights: Floats | None = None
-    cells: pd.DataFrame | None = None
-
-    def rows(self, raters: Sequence[str]) -> pd.DataFrame:
-        """What these raters are compared on."""
-        return self.cells if self.cells is not None and self.basis(raters) == ALL_RESPONSES else self.table
-
-    def basis(self, raters: Sequence[str]) -> str:
-        """What a comparison of these raters rests on."""
-        return SAMPLE if set(raters) & set(self.people) else ALL_RESPONSES
-
-    def totals(
-        self, raters: Sequence[str], kinds: NDArray[Any], n_resamples: int, rng: np.random.Generator
-    ) -> tuple[Floats, Floats]:
-        """How many responses are of each kind: (kinds,), and (B, kinds) on bootstrap resamples of the responses.
-
-        `kinds` (rows,) numbers each row's kind from 0; -1 leaves a row out.
-        """
-        n = self.rows(raters)["n"].to_numpy(np.float64)
-        size = int(kinds.max(initial=-1)) + 1
-        if self.basis(raters) == ALL_RESPONSES:
-            counted = kinds >= 0
-            own = np.bincount(kinds[counted], weights=n[counted], minlength=size).astype(np.float64)
-            return own, bootstrap(lambda block: block, own.astype(np.int64), n_resamples, rng)
-        assert self.strata is not None
-        assert self.weights is not None
-        sampled = self.strata != ""
-        mass, inside = (n * self.weights)[sampled], kinds[sampled]
-        one_hot = np.eye(size + 1)[inside][:, :size]
-        drawn = stratified_draws(self.strata[sampled], n_resamples, rng) * mass
-        return mass @ one_hot, drawn @ one_hot
-
-    def n_rated(self, raters: Sequence[str], rated: NDArray[Any]) -> int:
-        """How many responses (of the people's sample: how many items) are rated."""
-        if self.weights is not None and self.basis(raters) == SAMPLE:
-            return int((rated & (self.weights > 0)).sum())
-        return int(self.rows(raters)["n"].to_numpy()[rated].sum())
-
-
-def codes(rows: pd.DataFrame, rater: str) -> Codes:
-    """(rows,) a rater's decisions as positions in `DECISIONS`, -1 for none."""
-    places = {name: i for i, name in enumerate(LABELS)}
-    return np.array([places.get(label, -1) for label in rows[rater]], dtype=np.int8)
-
-
-def compare(ratings: Ratings, n_resamples: int, seed: int) -> dict[str, list[Row]]:
+def compare_raters(ratings: Ratings, n_resamples: int, seed: int) -> dict[str, list[Row]]:
     """The rows of `rater_agreement`, `rater_confusion` and `rater_by_decision`.
 
     Parameters
@@ -132,7 +61,7 @@ def compare(ratings: Ratings, n_resamples: int, seed: int) -> dict[str, list[Row
         count = ratings.n_rated([a, b], both)
         tables["rater_agreement"].append(place | {"n_both": count} | _agreement(matrix, matrices))
         tables["rater_confusion"] += [
-            place | {"label_a": LABELS[i], "label_b": LABELS[j], "n_label": float(matrix[i, j])}
+            place | {"label_a": DECISION_NAMES[i], "label_b": DECISION_NAMES[j], "n_label": float(matrix[i, j])}
             for i in range(K)
             for j in range(K)
         ]
@@ -164,7 +93,7 @@ def _agreement(matrix: Floats, matrices: Floats) -> Row:
 def _by_decision(matrix: Floats, matrices: Floats) -> Iterator[Row]:
     own, drawn = precision_recall_f1(matrix), precision_recall_f1(matrices)
     support = [*matrix.sum(axis=0), matrix.sum()]
-    for i, decision in enumerate([*LABELS, EVERYBODY]):
+    for i, decision in enumerate([*DECISION_NAMES, EVERYBODY]):
         row = {"decision": decision, "support": float(support[i])}
         yield row | _with_bounds(BY_DECISION, [o[i] for o in own], [d[:, i] for d in drawn])
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from refusal_stability.records import DECISIONS
+from refusal_stability.records import DECISION_NAMES
 
 SHOWN = 200
 TEMPLATE = "judge_report.html.j2"
@@ -27,7 +27,7 @@ def render(
     environment = Environment(
         loader=PackageLoader("refusal_stability.judge_report"), autoescape=True, undefined=StrictUndefined
     )
-    labels = [str(d) for d in DECISIONS]
+    labels = DECISION_NAMES
     confusion = tables["rater_confusion"]
     confusions = []
     for start in range(0, len(confusion), len(labels) ** 2):

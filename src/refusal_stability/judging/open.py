@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from refusal_stability.files import STORE
+from refusal_stability.judging.cascade import Cascade
 from refusal_stability.judging.protocol import Judge, JudgingError
 from refusal_stability.params.judges import JUDGE_KINDS, JudgeParams, judge_settings
 
@@ -13,7 +14,7 @@ from refusal_stability.params.judges import JUDGE_KINDS, JudgeParams, judge_sett
 def open_judge(
     name: str, params: JudgeParams, where: str, panel: Mapping[str, JudgeParams] | None = None, store: Path = STORE
 ) -> Judge:
-    """The judge that `params.yaml` describes.
+    """Open a judge, and the judge that it hands over to where there is one.
 
     Parameters
     ----------
@@ -28,7 +29,19 @@ def open_judge(
     JudgingError, RubricError, EngineError
         Where the judge's kind, rubric, file or model cannot be had.
     """
+    judge = _open_one(name, params, where, store)
     settings = judge_settings(params, where)
+    second = getattr(settings, "escalate_to", None)
+    if second is None:
+        return judge
+
+    def open_second() -> Judge:
+        return open_judge(second, (panel or {})[second], f"{where}.settings.escalate_to", panel, store)
+
+    return Cascade(judge, settings.escalate_below, open_second, where)
+
+
+def _open_one(name: str, params: JudgeParams, where: str, store: Path) -> Judge:
     if params.kind == "rules":
         from refusal_stability.judging.rules.judge import RuleJudge
 
@@ -43,17 +56,12 @@ def open_judge(
     if params.kind == "recorded":
         from refusal_stability.judging.recorded import RecordedJudge
 
-        return RecordedJudge(params, settings, where)
+        return RecordedJudge(params, judge_settings(params, where), where)
     if params.kind == "trained":
-        from refusal_stability.judging.trained import TrainedJudge, load_classifier
+        from refusal_stability.judging.trained.classifier_file import load_classifier
+        from refusal_stability.judging.trained.judge import TrainedJudge
 
-        def second() -> Judge:
-            other = settings.escalate_to
-            return open_judge(other, (panel or {})[other], f"{where}.settings.escalate_to", panel, store)
-
-        classifier = load_classifier(Path(params.path or ""))
-        handed_to = second if settings.escalate_to else None
-        return TrainedJudge(classifier, params.repeats, settings.escalate_below, handed_to, where)
+        return TrainedJudge(load_classifier(Path(params.path or "")), params.repeats)
     raise JudgingError(
         f"{where}.kind: {params.kind!r} is not a judge that can be opened; one of {', '.join(JUDGE_KINDS)}"
     )

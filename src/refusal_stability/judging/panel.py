@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from refusal_stability.judging.open import open_judge
-from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.judging.protocol import Judgements, JudgingError
 from refusal_stability.params.judges import MAJORITY, JudgingParams
 from refusal_stability.records import DECISIONS, Decision, Judgement, Response
-
-Judgements = list[tuple[Judgement, ...]]
 
 
 def judge_all(judging: JudgingParams, responses: Sequence[Response], model: str, where: str) -> dict[str, Judgements]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from refusal_stability.records import Judgement, Response, StudyError
+
+Pair = tuple[str, str]
+Judgements = list[tuple[Judgement, ...]]
 
 
 class JudgingError(StudyError):
@@ -13,20 +16,52 @@ class JudgingError(StudyError):
 
 
 class Judge(Protocol):
-    """What every judge offers."""
+    """What every judge offers; subclasses state only what differs from the defaults here."""
 
-    def judge(self, responses: Sequence[Response]) -> list[tuple[Judgement, ...]]:
-        """For each response, in order, one judgement for each of the judge's repeats.
+    def judge(self, responses: Sequence[Response]) -> Judgements:
+        """Judge responses.
 
-        A response that is missing is never judged: its judgements are missing and carry its reason. (A recorded
-        judge is the exception: its labels may outlive the responses.)
+        Parameters
+        ----------
+        responses : of one model, in any order.
+
+        Returns
+        -------
+        list of tuple of Judgement
+            For each response, in order, one judgement per repeat. A missing response is never judged: its judgements
+            are missing and carry its reason. (A recorded judge is the exception: labels may outlive their responses.)
         """
         ...
 
     def knows(self, model: str) -> bool:
         """Whether the judge can judge this model's responses; recorded labels may cover some models only."""
-        ...
+        return True
 
     def close(self) -> None:
         """Release the judge's model or files."""
-        ...
+        return
+
+
+def judge_distinct(
+    responses: Sequence[Response], judge_pairs: Callable[[list[Pair]], Judgements], repeats: int
+) -> Judgements:
+    """Judge each distinct (prompt, response) pair once, and give its judgements to every equal pair.
+
+    Parameters
+    ----------
+    responses : those to be judged; missing ones are left out and keep their reason.
+    judge_pairs : the judgements of distinct pairs, in their order. Line ends are `\\n` in what it is shown.
+    repeats : how many judgements a missing response gets.
+    """
+    pairs = [_pair(r) if r.missing_reason is None else None for r in responses]
+    distinct = list(dict.fromkeys(pair for pair in pairs if pair is not None))
+    judged = dict(zip(distinct, judge_pairs(distinct), strict=True))
+    return [
+        (Judgement(None, "", f"no response: {response.missing_reason}"),) * repeats if pair is None else judged[pair]
+        for response, pair in zip(responses, pairs, strict=True)
+    ]
+
+
+def _pair(response: Response) -> Pair:
+    # Two texts that differ only in how their lines end are one.
+    return response.prompt.text, response.text.replace("\r\n", "\n")

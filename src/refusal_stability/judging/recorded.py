@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.judging.protocol import Judge, Judgements, JudgingError
 from refusal_stability.params.judges import JudgeParams, RecordedLabelSettings
 from refusal_stability.records import Condition, Decision, Judgement, Response
 
@@ -43,7 +43,7 @@ class Row:
     response: str | None
 
 
-class RecordedJudge:
+class RecordedJudge(Judge):
     """Looks decisions up in label files that exist already.
 
     Parameters
@@ -72,7 +72,7 @@ class RecordedJudge:
         """Whether the source has labels of this model."""
         return model in self._settings.models
 
-    def judge(self, responses: Sequence[Response]) -> list[tuple[Judgement, ...]]:
+    def judge(self, responses: Sequence[Response]) -> Judgements:
         """See `Judge.judge`; the labels are taken over as they stand, whether there is a response or not."""
         by_condition: dict[Condition, list[int]] = defaultdict(list)
         for position, response in enumerate(responses):
@@ -85,12 +85,9 @@ class RecordedJudge:
                 judged[position] = row
         return [judged[position] for position in range(len(responses))]
 
-    def close(self) -> None:
-        """Nothing stays open."""
-
     def _find(
         self, cells: dict[Cell, Row], by_text: bool, condition: Condition, wanted: Sequence[Response]
-    ) -> list[tuple[Judgement, ...]]:
+    ) -> Judgements:
         model, found, absent = self._settings.models[condition.model], [], []
         for response in wanted:
             prompt = response.prompt.text if by_text else response.prompt.prompt_id

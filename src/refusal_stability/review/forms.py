@@ -9,16 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from refusal_stability.files import atomic_write
-from refusal_stability.judge_report.comparison import LABELS
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.judges import NO_JUDGE_NAMES
 from refusal_stability.records import content_hash
-from refusal_stability.tables.review import PEOPLE_TABLE
 from refusal_stability.tables.spreadsheets import csv_text
 
 COLUMNS = ["item_id", "prompt", "response", "label", "note"]
 REVIEWER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-SHOWN = 5
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -102,39 +99,3 @@ def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -
     rows = pd.DataFrame({"item_id": ids, "reviewer": reviewer, "label": found["label"]})
     rows = rows.assign(note=note)
     return rows[rows["label"].str.strip() != ""].reset_index(drop=True)
-
-
-def merge_labels(present: pd.DataFrame, new: pd.DataFrame, sample: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The labels with the new ones added; in the order of item and reviewer.
-
-    A label that is there already and the same is left as it is.
-
-    Raises
-    ------
-    JudgingError
-        Where an item is not in the sample, a label is no decision, one reviewer labels an item twice, or a label
-        would replace another; nothing is added then.
-    """
-    new = new.assign(label=new["label"].str.strip().str.upper())
-    _stop(new[~new["item_id"].isin(sample["item_id"])], where, "not in the review sample; take the form of this sample")
-    _stop(new[~new["label"].isin(LABELS)], where, f"labelled otherwise than {', '.join(LABELS)}; correct the label")
-    keys = ["item_id", "reviewer"]
-    _stop(new[new.duplicated(keys, keep=False)], where, "labelled twice; keep one row an item")
-    both = new.merge(present, on=keys, how="left", suffixes=("", "_before"))
-    changed = both[both["label_before"].notna() & (both["label_before"] != both["label"])]
-    _stop(
-        changed,
-        where,
-        "labelled otherwise before, and a label is never overwritten; delete the row from data/people/labels.csv if "
-        "it was a mistake",
-    )
-    added = new[both["label_before"].isna().to_numpy()]
-    merged = pd.concat([present, added], ignore_index=True).sort_values(keys)
-    return merged[list(PEOPLE_TABLE.columns)].reset_index(drop=True)
-
-
-def _stop(rows: pd.DataFrame, where: str, problem: str) -> None:
-    if len(rows):
-        shown = ", ".join(f"{item} ({label[:20]!r})" for item, label in rows[["item_id", "label"]].to_numpy()[:SHOWN])
-        more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-        raise JudgingError(f"{where}: {len(rows)} items {problem}: {shown}{more}")

@@ -1,24 +1,17 @@
-"""People as judges: a blind, stratified sample of a study's responses, their labels, and what these say of a judge."""
+"""A blind, stratified sample of a study's responses for people to label."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from refusal_stability.files import PEOPLE_LABELS, REVIEW_SAMPLE
-from refusal_stability.judge_report.comparison import LABELS, PEOPLE, Ratings
-from refusal_stability.judge_report.correction import corrected_draws, corrected_rates
-from refusal_stability.judging.panel import majority
+from refusal_stability.files import REVIEW_SAMPLE
 from refusal_stability.judging.protocol import JudgingError
-from refusal_stability.measures.intervals import percentile_interval
-from refusal_stability.records import DECISIONS, Decision, Judgement, content_hash
-from refusal_stability.tables.csv_files import read_table
-from refusal_stability.tables.review import PEOPLE_TABLE, SAMPLE_TABLE
+from refusal_stability.records import DECISION_NAMES, content_hash
+from refusal_stability.tables.review import SAMPLE_TABLE
 
 # How much likelier than a plain response one of each kind is drawn.
 OVERSAMPLING = {"disagreement": 4.0, "borderline": 2.0, "plain": 1.0}
@@ -26,19 +19,6 @@ LEAST = 2
 ITEM_CHARACTERS = 16
 # Ids begin with a letter: a spreadsheet would round one that looks like a number.
 ITEM_LETTER = "r"
-
-
-@dataclass(frozen=True)
-class People:
-    """The sample and the labels that people gave to its items (reviewers as columns, "" for none)."""
-
-    sample: pd.DataFrame
-    labels: pd.DataFrame
-
-    @property
-    def reviewers(self) -> list[str]:
-        """Who labelled anything."""
-        return list(self.labels.columns)
 
 
 def distinct_responses(judged: pd.DataFrame, judges: Sequence[str]) -> pd.DataFrame:
@@ -52,8 +32,8 @@ def distinct_responses(judged: pd.DataFrame, judges: Sequence[str]) -> pd.DataFr
     table = groups.agg(prompt=("prompt", "first"), n=("prompt", "size"))
     for judge in judges:
         counts = judged.groupby([*keys, judge]).size().unstack(judge, fill_value=0)
-        ranked = counts.reindex(index=table.index, columns=list(reversed(LABELS)), fill_value=0).to_numpy()
-        best = np.array(list(reversed(LABELS)), dtype=object)[ranked.argmax(axis=1)]
+        ranked = counts.reindex(index=table.index, columns=list(reversed(DECISION_NAMES)), fill_value=0).to_numpy()
+        best = np.array(list(reversed(DECISION_NAMES)), dtype=object)[ranked.argmax(axis=1)]
         table[judge] = np.where(ranked.max(axis=1) > 0, best, "")
     table = table.reset_index()
     table["item_id"] = [item_of(p, r) for p, r in zip(table["prompt_id"], table["response"], strict=True)]
@@ -142,181 +122,3 @@ def _allocate(counts: pd.Series[Any], size: int) -> dict[str, int]:
         behind = {s: wanted[s] / (taken[s] + 1) for s in taken if taken[s] < counts[s]}
         taken[max(behind, key=lambda s: (behind[s], s))] += 1
     return taken
-
-
-def labels_so_far() -> pd.DataFrame:
-    """The labels that people have given, as `PEOPLE_TABLE`; no rows before the first."""
-    if PEOPLE_LABELS.is_file():
-        return read_table(PEOPLE_LABELS, PEOPLE_TABLE)
-    return pd.DataFrame(columns=list(PEOPLE_TABLE.columns), dtype=object)
-
-
-def sample_so_far() -> pd.DataFrame | None:
-    """The review sample; None before the first.
-
-    Raises
-    ------
-    JudgingError
-        Where it is gone, but labels of its items are there: they stand for nothing without it.
-    """
-    if REVIEW_SAMPLE.is_file():
-        return read_table(REVIEW_SAMPLE, SAMPLE_TABLE)
-    if not labels_so_far().empty:
-        raise JudgingError(
-            f"{REVIEW_SAMPLE}: no such file, but {PEOPLE_LABELS} holds labels of its items; bring it back, or move "
-            f"{REVIEW_SAMPLE.parent} away for a new sample"
-        )
-    return None
-
-
-def progress(labels: pd.DataFrame, before: int, items: int) -> str:
-    """How many labels are new, and how many of the sample's items each reviewer has labelled."""
-    given = labels.groupby("reviewer").size()
-    told = ", ".join(f"{reviewer} {n} of {items}" for reviewer, n in given.items())
-    return f"{PEOPLE_LABELS}: {len(labels) - before} new labels; {told or 'nobody has labelled an item yet'}"
-
-
-def read_people() -> People | None:
-    """The review sample and the labels given so far; None where there are none."""
-    sample, labels = sample_so_far(), labels_so_far()
-    if sample is None or labels.empty:
-        return None
-    wide = labels.pivot(index="item_id", columns="reviewer", values="label").fillna("")
-    return People(sample, wide)
-
-
-def rate(distinct: pd.DataFrame, judges: Sequence[str], people: People | None) -> Ratings:
-    """Judges, and people where there are any, on the study's different responses.
-
-    The column `people` is what the reviewers say together: the commonest label, on a tie the least safe. An item's
-    weight is its stratum's number of responses over the number of its *labelled* items, so that what nobody has
-    labelled yet is not taken for labelled.
-    """
-    if people is None:
-        return Ratings(distinct, judges)
-    labels = people.labels.reindex(distinct["item_id"]).fillna("")
-    table = distinct.reset_index(drop=True)
-    votes = labels.to_numpy()
-    together = [str(_together(row) or "") for row in votes.tolist()]
-    table = table.assign(**{PEOPLE: together})
-    reviewers = people.reviewers if len(people.reviewers) > 1 else []
-    for reviewer in reviewers:
-        table[reviewer] = labels[reviewer].to_numpy()
-    strata = people.sample.set_index("item_id")["stratum"].reindex(table["item_id"]).fillna("").to_numpy(object)
-    strata = np.where(np.array(together, dtype=object) != "", strata, "")
-    sizes = people.sample.groupby("stratum")["weight"].sum()
-    labelled = pd.Series(strata).value_counts()
-    weights = np.array([sizes[s] / labelled[s] if s else 0.0 for s in strata])
-    return Ratings(table, judges, [PEOPLE, *reviewers], strata, weights)
-
-
-def _together(row: Sequence[str]) -> Decision | None:
-    votes = {str(i): [Judgement(Decision(label), "")] for i, label in enumerate(row) if label}
-    return majority(votes).decision if votes else None
-
-
-def clashing_names(people: People | None, judges: Sequence[str]) -> list[str]:
-    """Reviewers who are called like a judge, or like people in general."""
-    return sorted(set(people.reviewers) & {*judges, PEOPLE}) if people else []
-
-
-def of_judged(judged: pd.DataFrame, names: Sequence[str], people: People | None) -> Ratings:
-    """Judges and people on a study's judged responses; judges without a single decision are left out.
-
-    Raises
-    ------
-    JudgingError
-        Where a reviewer is called like a judge.
-    """
-    judges = [name for name in names if name in judged and (judged[name] != "").any()]
-    if clash := clashing_names(people, judges):
-        raise JudgingError(f"reviewer {clash[0]!r} is called like a judge; rename one of the two")
-    cells = judged.groupby(judges, sort=True).size().reset_index(name="n")
-    return replace(rate(distinct_responses(judged, judges), judges, people), cells=cells)
-
-
-def against_table(labelled: pd.DataFrame, judges: Sequence[str]) -> Ratings:
-    """Judges on a table whose `label` is people's; each row stands for itself."""
-    table = labelled.rename(columns={"label": PEOPLE}).assign(prompt_id="", n=1)
-    return Ratings(table, judges, [PEOPLE], np.full(len(table), "table", dtype=object), np.ones(len(table)))
-
-
-def uncorrectable(ratings: Ratings, people: People | None, primary: str) -> str:
-    """Why people's labels cannot correct the primary judge's rates yet; empty where they can, or nobody was asked."""
-    if people is None:
-        asked = sample_so_far() is not None
-        return f"nobody has labelled a response of {REVIEW_SAMPLE} yet" if asked else ""
-    assert ratings.strata is not None
-    table = ratings.table
-    if set(people.sample["frame"]) != {frame_of(table[table[primary] != ""])}:
-        return (
-            "the review sample was drawn from other responses than the study now has: move "
-            f"{REVIEW_SAMPLE.parent} away and export a new one"
-        )
-    labelled = set(ratings.strata[(ratings.strata != "") & (table[primary] != "").to_numpy()])
-    lacking = sorted(set(people.sample["stratum"]) - labelled)
-    if lacking:
-        return (
-            f"{len(lacking)} of {people.sample['stratum'].nunique()} kinds of response have no label yet "
-            f"({', '.join(lacking)}): nobody knows how the judge errs on them"
-        )
-    return ""
-
-
-def correct(
-    judged: pd.DataFrame, ratings: Ratings, people: People, primary: str, n_resamples: int, seed: int
-) -> list[dict[str, Any]]:
-    """The primary judge's rates and people's, for each model and intervention: the rows of `corrected_rates`.
-
-    An item counts as the shares of its reviewers (a tie is half and half). The interval (95 %) holds what the sample
-    leaves open, the study's responses being what they are: see `corrected_draws`. Empty where `uncorrectable` says
-    why.
-    """
-    assert ratings.weights is not None
-    assert ratings.strata is not None
-    table = ratings.table
-    if uncorrectable(ratings, people, primary):
-        return []
-    sampled = (ratings.strata != "") & (table[primary] != "").to_numpy()
-    strata, weights = ratings.strata[sampled], ratings.weights[sampled]
-    votes = people.labels.loc[table["item_id"][sampled]].to_numpy()
-    shares = np.stack([(votes == label).sum(axis=1) for label in LABELS], axis=1).astype(float)
-    shares /= shares.sum(axis=1, keepdims=True)
-    names, sizes = np.unique(strata.astype(str), return_counts=True)
-    alike = {str(name): _like(table[primary], str(name)) for name in names}
-    keys = pd.MultiIndex.from_frame(table[["prompt_id", "response"]])
-    rows = []
-    for (model, intervention), cells in judged[judged[primary] != ""].groupby(["model", "intervention"], sort=False):
-        counted = cells.groupby(["prompt_id", "response", primary]).size().unstack(primary, fill_value=0)
-        found = counted.reindex(index=keys, columns=LABELS, fill_value=0).to_numpy(float)
-        own = found[sampled]
-        times = own.sum(axis=1)
-        judged_counts = found.sum(axis=0)
-        estimate = corrected_rates(judged_counts, weights * times, own / np.maximum(times, 1)[:, None], shares)
-        others = {name: found[places] for name, places in alike.items()}
-        rng = np.random.default_rng(seed)
-        drawn = corrected_draws(judged_counts, own, shares, weights, strata, others, n_resamples, rng)
-        low, high = percentile_interval(drawn, 0.95)
-        for i, label in enumerate(DECISIONS):
-            rows.append(
-                {
-                    "model": model,
-                    "intervention": intervention,
-                    "decision": str(label),
-                    "n_responses": len(cells),
-                    "n_labelled": int((times > 0).sum()),
-                    "n_strata": len(names),
-                    "least_labelled": int(sizes.min()),
-                    "raw_rate": judged_counts[i] / len(cells),
-                    "corrected_rate": float(estimate[i]),
-                    "corrected_rate_low": float(min(low[i], estimate[i])),
-                    "corrected_rate_high": float(max(high[i], estimate[i])),
-                }
-            )
-    return rows
-
-
-def _like(decisions: pd.Series[Any], stratum: str) -> NDArray[Any]:
-    """The places of the responses that one of a stratum may be: those of its decision, or all if there are none now."""
-    places = np.flatnonzero(decisions == stratum.partition(":")[2])
-    return places if len(places) else np.flatnonzero(decisions != "")

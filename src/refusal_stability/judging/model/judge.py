@@ -9,7 +9,8 @@ from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.protocol import Engine
 from refusal_stability.engines.store import Store
 from refusal_stability.judging.model.rubric import Rubric, judge_messages
-from refusal_stability.judging.model.verdict import LABELS, parse_verdict, verdict_schema
+from refusal_stability.judging.model.verdict import LABEL_LIST, parse_verdict, verdict_schema
+from refusal_stability.judging.protocol import Judge, Judgements, Pair, judge_distinct
 from refusal_stability.params.judges import JudgeParams
 from refusal_stability.records import Completion, Judgement, Message, Request, Response, Sampling, sampler_stream
 
@@ -17,7 +18,7 @@ SEED = 0
 SHOWN_CHARACTERS = 1000
 
 
-class ModelJudge:
+class ModelJudge(Judge):
     """Judges by asking a model, each distinct (prompt, response) pair once per repeat.
 
     Parameters
@@ -37,29 +38,15 @@ class ModelJudge:
         self.store = store
         self.schema = verdict_schema(params.max_tokens)
 
-    def judge(self, responses: Sequence[Response]) -> list[tuple[Judgement, ...]]:
-        """See `Judge.judge`. A missing response is missing with its own reason; it is never shown to the judge."""
-        places = [_shown(r) if r.missing_reason is None else None for r in responses]
-        pairs = list(dict.fromkeys(place for place in places if place is not None))
-        verdicts = dict(zip(pairs, self._verdicts(pairs), strict=True))
-        judged = []
-        for response, place in zip(responses, places, strict=True):
-            if place is None:
-                absent = Judgement(None, "", f"no response: {response.missing_reason}")
-                judged.append((absent,) * self.params.repeats)
-            else:
-                judged.append(verdicts[place])
-        return judged
-
-    def knows(self, model: str) -> bool:
-        """Any model's responses can be judged."""
-        return True
+    def judge(self, responses: Sequence[Response]) -> Judgements:
+        """See `Judge.judge`."""
+        return judge_distinct(responses, self._judgements, self.params.repeats)
 
     def close(self) -> None:
         """Release the engine."""
         self.engine.close()
 
-    def _verdicts(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[Judgement, ...]]:
+    def _judgements(self, pairs: list[Pair]) -> Judgements:
         repeats = self.params.repeats
         asked = self.requests(pairs)
         with Store(self.store) as store:
@@ -92,14 +79,9 @@ class ModelJudge:
         shown = answer.text[:SHOWN_CHARACTERS].strip() or "(nothing)"
         complaint = (
             f"This cannot be read ({judgement.missing_reason}). Answer with one JSON object and nothing else: "
-            f'{{"reasoning": "...", "label": "..."}}, where the label is one of {LABELS}.'
+            f'{{"reasoning": "...", "label": "..."}}, where the label is one of {LABEL_LIST}.'
         )
         return self._request((*first.messages, Message("assistant", shown), Message("user", complaint)), first.repeat)
-
-
-def _shown(response: Response) -> tuple[str, str]:
-    """What the judge reads: two texts that differ in how their lines end are one."""
-    return response.prompt.text, response.text.replace("\r\n", "\n")
 
 
 def _judgement(answer: Completion) -> Judgement:

@@ -15,7 +15,7 @@ from refusal_stability.judging.rules.phrases import THINKING
 from refusal_stability.records import DECISIONS, Decision, Judgement
 
 UNREADABLE = "unreadable verdict"
-LABELS = ", ".join(map(str, DECISIONS))
+LABEL_LIST = ", ".join(map(str, DECISIONS))
 KEPT_CHARACTERS = 200
 FENCE = re.compile(r"```[ \t]*(?:json)?(?P<body>.*)```", re.DOTALL | re.IGNORECASE)
 
@@ -100,7 +100,7 @@ def _decision(verdict: Mapping[str, Any]) -> Decision:
     name = label.strip() if isinstance(label, str) else ""
     # isascii first: str.upper turns some other letters into these.
     if not name.isascii() or name.upper() not in Decision.__members__:
-        raise _Unreadable(f"`label` is not one of {LABELS}")
+        raise _Unreadable(f"`label` is not one of {LABEL_LIST}")
     return Decision(name.upper())
 
 

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from refusal_stability.judging.calibration import brier_score, expected_calibration_error, fit_temperature, softmax
-from refusal_stability.judging.encoder import Encoder
+from refusal_stability.judging.joined_labels import CELL, TEXTS
 from refusal_stability.judging.protocol import JudgingError
-from refusal_stability.judging.trained import Classifier, dense_block, texts, vectorizer
+from refusal_stability.judging.trained.calibration import (
+    brier_score,
+    expected_calibration_error,
+    fit_temperature,
+    softmax,
+)
+from refusal_stability.judging.trained.classifier import Classifier, dense_block, texts, vectorizer
+from refusal_stability.judging.trained.encoder import Encoder
 from refusal_stability.measures.agreement import cohens_kappa, confusion, precision_recall_f1, raw_agreement
 from refusal_stability.measures.intervals import percentile_interval
 from refusal_stability.records import DECISIONS, Decision, content_hash
@@ -35,7 +42,22 @@ class Labelled:
     decisions: Sequence[Decision]
 
 
-def train(labelled: Labelled, source: str, seed: int = 0, encoder: Encoder | None = None) -> Classifier:
+def examples_of_table(table: pd.DataFrame) -> Labelled:
+    """A table of labelled responses as examples to train on."""
+    decisions = [Decision(label) for label in table["label"]]
+    return Labelled(table["prompt"].tolist(), table["response"].tolist(), decisions)
+
+
+def examples_of_judge(judged: pd.DataFrame, judge: str) -> Labelled:
+    """The responses that one judge decided, as examples to train on."""
+    judges = [name for name in judged.columns if name not in (*CELL, *TEXTS)]
+    if judge not in judges:
+        raise JudgingError(f"judge {judge!r}: not a judge of the study that has labels; one of {', '.join(judges)}")
+    rows = judged[judged[judge] != ""]
+    return Labelled(rows["prompt"].tolist(), rows["response"].tolist(), [Decision(x) for x in rows[judge]])
+
+
+def fit_classifier(labelled: Labelled, source: str, seed: int = 0, encoder: Encoder | None = None) -> Classifier:
     """Fit a classifier on all rows, and report its quality on prompts that it was not fitted on.
 
     Parameters

@@ -1,0 +1,145 @@
+"""What judges and people say of the same responses, ready to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from refusal_stability.judge_report.correction import stratified_draws
+from refusal_stability.judging.panel import majority
+from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.measures.intervals import bootstrap
+from refusal_stability.records import DECISION_NAMES, Decision, Judgement
+from refusal_stability.review.labels import People
+from refusal_stability.review.sample import distinct_responses
+
+PEOPLE = "people"
+ALL_RESPONSES, SAMPLE = "all responses", "people's sample"
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Different responses, and what each rater says of them.
+
+    Attributes
+    ----------
+    table : one row a different (prompt, response): prompt_id, prompt, response, n (how many responses of the study
+        are this one), and a column for each rater with its decision or an empty string.
+    judges, people : the raters' columns; `people` in general beside each reviewer.
+    strata, weights : (rows,) of the people's sample: the stratum ("" where not sampled) and how many different
+        responses the row stands for (0 where not sampled). None without people's labels.
+    cells : every combination of the judges' decisions on single responses, and n, how often it occurs. What judges
+        are compared with each other on, since recorded labels may differ on one and the same text; None takes `table`.
+    """
+
+    table: pd.DataFrame
+    judges: Sequence[str]
+    people: Sequence[str] = ()
+    strata: NDArray[Any] | None = None
+    weights: Floats | None = None
+    cells: pd.DataFrame | None = None
+
+    def rows(self, raters: Sequence[str]) -> pd.DataFrame:
+        """What these raters are compared on."""
+        return self.cells if self.cells is not None and self.basis(raters) == ALL_RESPONSES else self.table
+
+    def basis(self, raters: Sequence[str]) -> str:
+        """What a comparison of these raters rests on."""
+        return SAMPLE if set(raters) & set(self.people) else ALL_RESPONSES
+
+    def totals(
+        self, raters: Sequence[str], kinds: NDArray[Any], n_resamples: int, rng: np.random.Generator
+    ) -> tuple[Floats, Floats]:
+        """How many responses are of each kind: (kinds,), and (B, kinds) on bootstrap resamples of the responses.
+
+        `kinds` (rows,) numbers each row's kind from 0; -1 leaves a row out.
+        """
+        n = self.rows(raters)["n"].to_numpy(np.float64)
+        size = int(kinds.max(initial=-1)) + 1
+        if self.basis(raters) == ALL_RESPONSES:
+            counted = kinds >= 0
+            own = np.bincount(kinds[counted], weights=n[counted], minlength=size).astype(np.float64)
+            return own, bootstrap(lambda block: block, own.astype(np.int64), n_resamples, rng)
+        assert self.strata is not None
+        assert self.weights is not None
+        sampled = self.strata != ""
+        mass, inside = (n * self.weights)[sampled], kinds[sampled]
+        one_hot = np.eye(size + 1)[inside][:, :size]
+        drawn = stratified_draws(self.strata[sampled], n_resamples, rng) * mass
+        return mass @ one_hot, drawn @ one_hot
+
+    def n_rated(self, raters: Sequence[str], rated: NDArray[Any]) -> int:
+        """How many responses (of the people's sample: how many items) are rated."""
+        if self.weights is not None and self.basis(raters) == SAMPLE:
+            return int((rated & (self.weights > 0)).sum())
+        return int(self.rows(raters)["n"].to_numpy()[rated].sum())
+
+
+def codes(rows: pd.DataFrame, rater: str) -> Codes:
+    """(rows,) a rater's decisions as positions in `DECISIONS`, -1 for none."""
+    places = {name: i for i, name in enumerate(DECISION_NAMES)}
+    return np.array([places.get(label, -1) for label in rows[rater]], dtype=np.int8)
+
+
+def rate(distinct: pd.DataFrame, judges: Sequence[str], people: People | None) -> Ratings:
+    """Judges, and people where there are any, on the study's different responses.
+
+    The column `people` is what the reviewers say together: the commonest label, on a tie the least safe. An item's
+    weight is its stratum's number of responses over the number of its *labelled* items, so that what nobody has
+    labelled yet is not taken for labelled.
+    """
+    if people is None:
+        return Ratings(distinct, judges)
+    labels = people.labels.reindex(distinct["item_id"]).fillna("")
+    table = distinct.reset_index(drop=True)
+    votes = labels.to_numpy()
+    together = [str(_together(row) or "") for row in votes.tolist()]
+    table = table.assign(**{PEOPLE: together})
+    reviewers = people.reviewers if len(people.reviewers) > 1 else []
+    for reviewer in reviewers:
+        table[reviewer] = labels[reviewer].to_numpy()
+    strata = people.sample.set_index("item_id")["stratum"].reindex(table["item_id"]).fillna("").to_numpy(object)
+    strata = np.where(np.array(together, dtype=object) != "", strata, "")
+    sizes = people.sample.groupby("stratum")["weight"].sum()
+    labelled = pd.Series(strata).value_counts()
+    weights = np.array([sizes[s] / labelled[s] if s else 0.0 for s in strata])
+    return Ratings(table, judges, [PEOPLE, *reviewers], strata, weights)
+
+
+def _together(row: Sequence[str]) -> Decision | None:
+    votes = {str(i): [Judgement(Decision(label), "")] for i, label in enumerate(row) if label}
+    return majority(votes).decision if votes else None
+
+
+def clashing_names(people: People | None, judges: Sequence[str]) -> list[str]:
+    """Reviewers who are called like a judge, or like people in general."""
+    return sorted(set(people.reviewers) & {*judges, PEOPLE}) if people else []
+
+
+def ratings_of_study(judged: pd.DataFrame, names: Sequence[str], people: People | None) -> Ratings:
+    """Judges and people on a study's judged responses; judges without a single decision are left out.
+
+    Raises
+    ------
+    JudgingError
+        Where a reviewer is called like a judge.
+    """
+    judges = [name for name in names if name in judged and (judged[name] != "").any()]
+    if clash := clashing_names(people, judges):
+        raise JudgingError(f"reviewer {clash[0]!r} is called like a judge; rename one of the two")
+    cells = judged.groupby(judges, sort=True).size().reset_index(name="n")
+    return replace(rate(distinct_responses(judged, judges), judges, people), cells=cells)
+
+
+def ratings_of_table(labelled: pd.DataFrame, judges: Sequence[str]) -> Ratings:
+    """Judges on a table whose `label` is people's; each row stands for itself."""
+    table = labelled.rename(columns={"label": PEOPLE}).assign(prompt_id="", n=1)
+    return Ratings(table, judges, [PEOPLE], np.full(len(table), "table", dtype=object), np.ones(len(table)))
