@@ -246,7 +246,7 @@ def explore(
 
 @app.command()
 def coverage_study(studies: int = 5000, prompts: list[int] = [84, 300, 876], seed: int = 0) -> None:  # noqa: B006
-    """Check by simulation how often the 95 % intervals hold the truth; rewrites docs/coverage.md."""
+    """Simulate how often the 95 % intervals cover the true value; rewrites docs/coverage.md."""
     from refusal_stability.commands import coverage_study as stage
 
     stage.run(studies, prompts, seed, n_resamples=1000)

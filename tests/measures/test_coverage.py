@@ -67,7 +67,7 @@ def test_the_page_shows_each_figures_share_and_its_standard_error() -> None:
     steady = Block(STEADY, truth, {84: np.full(len(FIGURES), 0.81), 300: np.full(len(FIGURES), 0.9)})
     page = coverage_page(usual, steady, 100, 7, 1000)
     assert "100 simulated studies of each size, seed 7, 1,000 resamples" in page
-    assert "standard\nerror of 2.2%" in page  # sqrt(0.95 * 0.05 / 100) = 0.0218
+    assert "standard error of a coverage of 95 % is 2.2%" in page  # sqrt(0.95 * 0.05 / 100) = 0.0218
     assert page.count("| 95.1% | 94.0% |") == page.count("| 81.0% | 90.0% |") == len(FIGURES)
     # 7.5 % of 84 and of 300 prompts, and so on
     assert "Of 84 / 300 prompts, 6 / 22 are expected to flip, 2 / 7 to be unstable, and\n2 / 8 ever to comply" in page
@@ -80,7 +80,7 @@ def test_intervals_that_are_too_narrow_are_found_out() -> None:
     assert held.sum() / defined.sum() == pytest.approx(0.5, abs=0.15)
 
 
-def test_intervals_hold_the_truth_in_small_studies_and_nearly_so_for_what_rests_on_six_prompts() -> None:
+def test_intervals_cover_the_true_value_in_small_studies_and_nearly_so_for_what_rests_on_six_prompts() -> None:
     studies, own = 120, resampling(400)
     usual = count_hits(84, range(studies), true_figures(own), own)[0]
     # were every figure held in 94 %, the least of them would fall below this once in a thousand runs at most
@@ -92,10 +92,10 @@ def test_intervals_hold_the_truth_in_small_studies_and_nearly_so_for_what_rests_
     assert steady["mean_ssi_pairwise"] >= stats.binom.ppf(0.01, studies, 0.95)
 
 
-def test_the_documented_intervals_hold_the_truth_in_93_to_97_percent_of_studies() -> None:
+def test_the_documented_intervals_cover_the_true_value_in_93_to_97_percent_of_studies() -> None:
     page = (Path(__file__).parents[2] / "docs" / "coverage.md").read_text(encoding="utf-8")
-    assert int(re.findall(r"\(([\d,]+) simulated studies", page)[0].replace(",", "")) >= 5_000
-    usual, steady = page.split("## A model that hardly ever wavers")
+    assert int(re.findall(r"`: ([\d,]+) simulated studies", page)[0].replace(",", "")) >= 5_000
+    usual, steady = page.split("## A model that is almost always stable")
     for text in (usual, steady):
         rows = {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines() if line.endswith("% |")}
         assert list(rows) == list(FIGURES)

@@ -1,4 +1,4 @@
-"""Simulated studies -> how often the intervals hold the truth, as a page of the documentation."""
+"""Simulated studies -> how often the intervals cover the true value, as a page of the documentation."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from refusal_stability.records import StudyError
 from refusal_stability.study.label_files import settings_of
 
 PAGE = Path("docs/coverage.md")
-CHUNK = 50  # studies that a process is given at a time
+CHUNK = 50  # studies per task of a process
 
 
 def run(studies: int, sizes: list[int], seed: int, n_resamples: int, page: Path = PAGE) -> None:
-    """Simulate the studies on every core; write what share of intervals hold the truth, by prior, figure and size."""
+    """Simulate the studies on every core; write the coverage by prior, figure and size."""
     for option, value, least in (("--studies", studies, 1), ("--prompts", min(sizes), 2)):
         if value < least:
             raise StudyError(f"{option}: {value} is not allowed; a whole number of at least {least}")

@@ -54,10 +54,20 @@ class Resampling:
     kept: dict[tuple[object, ...], list[NDArray[np.uint32]]] = field(default_factory=dict, compare=False, repr=False)
 
     def draw(self, statistic: Statistic, weights: Ints, *scope: object) -> Floats:
-        """A statistic (B, m) on resamples of one scope's prompts.
+        """A statistic on bootstrap resamples of one scope's prompts.
 
-        Every table that asks for the same scope gets the same resamples, so its figures vary together as they
-        should, and drawing, the dear part, is done once.
+        Every table that asks for the same scope gets the same resamples, so its figures vary together as they should.
+        The drawing, which is the expensive part, is done once.
+
+        Parameters
+        ----------
+        statistic : maps weights (b, D) to values (b, m), each row by itself.
+        weights : (D,) how many prompts show each distinct row.
+        scope : names that select the random generator.
+
+        Returns
+        -------
+        (B, m) NaN where a resample leaves the statistic undefined.
         """
         if weights.sum() == 0:
             return bootstrap(statistic, weights, self.n_resamples, self.rng(*scope))
@@ -70,15 +80,34 @@ class Resampling:
         return np.concatenate([statistic(block.astype(np.float64)) for block in self.kept[key]])
 
     def draw_means(self, values: Floats, weights: Ints, *scope: object) -> Floats:
-        """Means (B, m) of columns (D, m) on resamples of one scope's prompts, as `intervals.bootstrap_means` has it."""
+        """Means of several columns on bootstrap resamples of one scope's prompts, as in `intervals.bootstrap_means`.
+
+        Parameters
+        ----------
+        values : (D, m) NaN where a column is not defined for a row.
+        weights : (D,) how many prompts show each distinct row.
+        scope : names that select the random generator.
+
+        Returns
+        -------
+        (B, m)
+        """
         if len(weights) > EXACT_ROWS:
             return bootstrap_means(values, weights, self.n_resamples, self.rng(*scope))
         return self.draw(lambda block: weighted_means(values, block), weights, *scope)
 
     def bounds(self, names: list[str], draws: Floats, n_units: float | Floats) -> Row:
-        """`<name>_low` and `<name>_high` of each column of bootstrap draws (B, m).
+        """The bounds of each column of bootstrap draws.
 
-        `n_units` is the number of sampling units, for all columns or for each; of means `intervals.effective_units`.
+        Parameters
+        ----------
+        names : m column names.
+        draws : (B, m) bootstrap draws.
+        n_units : number of sampling units, for all columns or (m,) for each; for means, `intervals.effective_units`.
+
+        Returns
+        -------
+        `<name>_low` and `<name>_high` for each name, at `confidence`; NaN where every draw is.
         """
         low, high = percentile_interval(draws, self.confidence, n_units)
         return {
@@ -89,7 +118,18 @@ class Resampling:
 
 
 def with_bounds(names: list[str], values: Floats, bounds: Row) -> Row:
-    """Values and their bounds as the columns of a row."""
+    """Values and their bounds as the columns of a row.
+
+    Parameters
+    ----------
+    names : m column names.
+    values : (m,) or (1, m) their values.
+    bounds : `<name>_low` and `<name>_high` for each name.
+
+    Returns
+    -------
+    `<name>`, `<name>_low`, `<name>_high` for each name.
+    """
     row: Row = {}
     for name, value in zip(names, np.ravel(values), strict=True):
         row |= {name: float(value), f"{name}_low": bounds[f"{name}_low"], f"{name}_high": bounds[f"{name}_high"]}
@@ -109,7 +149,16 @@ class ScopeProfile:
         return self.distinct.weights
 
     def per_prompt(self, name: str) -> Any:
-        """One figure for each kept prompt."""
+        """One figure for each kept prompt.
+
+        Parameters
+        ----------
+        name : a key of `stability.describe`.
+
+        Returns
+        -------
+        One value a kept prompt, in the prompts' order.
+        """
         return self.figures[name][self.distinct.index]
 
 
@@ -120,7 +169,11 @@ def profile(counts: Ints, threshold: float, scoring: str = "three_way") -> Scope
     ----------
     counts : (P, 3); prompts without any decision are left out.
     threshold : below which a prompt is unstable.
-    scoring : of `stability.SCORINGS`; applied to the figures, not to the rows that are resampled.
+    scoring : a key of `stability.SCORINGS`; applied to the figures, not to the rows that are resampled.
+
+    Returns
+    -------
+    ScopeProfile
     """
     kept = counts.sum(axis=1) > 0
     distinct = distinct_rows(counts[kept])
@@ -136,7 +189,7 @@ def stability_row(
     scoring: str = "three_way",
     correlate: bool = False,
 ) -> Row:
-    """The stability columns of a scope (`artifacts.STABILITY_COLUMNS`), with intervals over prompts.
+    """The stability columns of a scope, with intervals over prompts.
 
     Parameters
     ----------
@@ -144,14 +197,27 @@ def stability_row(
     n_cells : responses each prompt should have in scope.
     threshold : below which a prompt is unstable.
     resampling, *scope : how intervals are drawn, and the scope's own name.
-    scoring : of `stability.SCORINGS`.
+    scoring : a key of `stability.SCORINGS`.
     correlate : adds `spearman_ssi_comply_rate`.
+
+    Returns
+    -------
+    The columns of `tables.metrics.STABILITY_COLUMNS`, by name.
     """
     return _stability(profile(counts, threshold, scoring), len(counts) * n_cells, resampling, scope, correlate)
 
 
 def aggregate_row(counts: Ints, n_cells: int, threshold: float, resampling: Resampling, *scope: object) -> Row:
-    """The columns of `artifacts.AGGREGATE_COLUMNS` and the fitted prior; parameters as in `stability_row`."""
+    """The columns of an aggregate table: stability, clusters, and the fitted prior.
+
+    Parameters
+    ----------
+    counts, n_cells, threshold, resampling, *scope : as in `stability_row`.
+
+    Returns
+    -------
+    The columns of `tables.metrics.AGGREGATE_COLUMNS`, by name.
+    """
     seen = profile(counts, threshold)
     row = _stability(seen, len(counts) * n_cells, resampling, scope, correlate=True)
     figures, weights = seen.figures, seen.weights.astype(np.float64)

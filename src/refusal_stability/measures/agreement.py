@@ -1,7 +1,8 @@
-"""Agreement between judges, and with people: all from confusion matrices or counts, so resampling responses is cheap.
+"""Agreement between judges, and with people.
 
-Every function takes a confusion matrix, or many of them along leading axes (one a bootstrap resample). Rows are the
-first judge's decisions, columns the second's.
+Everything is computed from confusion matrices or counts, so resampling responses is cheap. Every function takes one
+confusion matrix or many along leading axes (one per bootstrap resample). Rows are the first judge's decisions,
+columns the second's.
 """
 
 from __future__ import annotations
@@ -15,14 +16,33 @@ from refusal_stability.measures.stability import K
 
 
 def confusion(first: NDArray[np.int8], second: NDArray[np.int8], k: int = K) -> Ints:
-    """Confusion matrix (k, k) over the responses that both judges decided; codes of any one shape."""
+    """Confusion matrix over the responses that both judges decided.
+
+    Parameters
+    ----------
+    first, second : decision codes of one common shape, negative where there is none.
+    k : number of decisions.
+
+    Returns
+    -------
+    (k, k) counts; rows are the first judge's decisions, columns the second's.
+    """
     both = (first >= 0) & (second >= 0)
     keys = first[both].astype(np.int64) * k + second[both]
     return np.bincount(keys, minlength=k * k).reshape(k, k)
 
 
 def raw_agreement(matrix: Floats | Ints) -> Floats:
-    """Share decided alike, (...); NaN for an empty matrix."""
+    """Share of responses decided alike.
+
+    Parameters
+    ----------
+    matrix : (..., k, k) confusion matrices.
+
+    Returns
+    -------
+    (...) in [0, 1]; NaN for an empty matrix.
+    """
     with np.errstate(invalid="ignore"):
         return np.asarray(np.trace(matrix, axis1=-2, axis2=-1) / matrix.sum(axis=(-2, -1)), dtype=np.float64)
 
@@ -124,11 +144,34 @@ def krippendorff_alpha(totals: Floats) -> Floats:
 
 
 def resampled_confusions(matrix: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
-    """Confusion matrices (B, k, k) of bootstrap resamples of the responses."""
+    """Confusion matrices of bootstrap resamples of the responses.
+
+    Parameters
+    ----------
+    matrix : (k, k) the observed confusion matrix.
+    n_resamples : B.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    (B, k, k) counts; each sums to the observed number of responses.
+    """
     k = len(matrix)
     return bootstrap(lambda block: block, matrix.ravel(), n_resamples, rng).reshape(n_resamples, k, k)
 
 
 def resampled_alpha(counts: Ints, weights: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
-    """Krippendorff's alpha (B, 1) on bootstrap resamples of the units; `weights` of the distinct `counts` rows."""
+    """Krippendorff's alpha on bootstrap resamples of the units.
+
+    Parameters
+    ----------
+    counts : (D, k) distinct rows: how many judges gave each decision to a unit.
+    weights : (D,) how many units show each row.
+    n_resamples : B.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    (B, 1) at most 1; NaN as in `krippendorff_alpha`.
+    """
     return krippendorff_alpha(bootstrap_totals(alpha_parts(counts), weights, n_resamples, rng))[:, None]

@@ -74,7 +74,15 @@ def _tie_terms(ranks: Floats) -> Floats:
 
 
 def kendalls_w(test: RankTest) -> float:
-    """Kendall's coefficient of concordance, `W = chi2 / (n (k - 1))`, 0 (no effect) to 1 (all blocks agree).
+    """Kendall's coefficient of concordance, `W = chi2 / (n (k - 1))`.
+
+    Parameters
+    ----------
+    test : the outcome of `friedman`.
+
+    Returns
+    -------
+    0 (no effect) to 1 (all blocks agree); NaN where the test is not defined.
 
     References
     ----------
@@ -114,28 +122,32 @@ def wilcoxon(differences: Floats, weights: Ints) -> RankTest:
 def mann_whitney(values: Floats, inside: Ints, outside: Ints, rng: np.random.Generator) -> RankTest:
     """Mann and Whitney's U (two-sided) of some prompts against the others, by the permutation distribution.
 
-    Under the null hypothesis any set of prompts of the inside's size is as likely to be the inside. The p value is the
-    chance that such a set's U lies at least as far from its mean as the observed one. Stability has one dominating
-    value (1, of prompts that never waver), so that the normal limit can be off by many orders of magnitude: the one
-    unstable prompt of 84, alone in its category, has the p value 1/84, for which the normal limit gives 2e-19.
+    Under the null hypothesis every set of prompts of the inside's size is equally likely to be the inside. The p value
+    is the chance that such a set's U lies at least as far from its mean as the observed one.
 
     Parameters
     ----------
     values : (D,) distinct values.
     inside, outside : (D,) how many prompts of each side show each value.
-    rng : the source of randomness, used where sets are drawn.
+    rng : the source of randomness, used only where sets are drawn.
 
     Returns
     -------
     RankTest
-        U of the inside: pairs that it wins, ties counting half. Not defined where a side is empty or all values are
+        U of the inside: the pairs that it wins, ties counting half. Not defined where a side is empty or all values are
         equal. `n` counts both sides.
 
     Notes
     -----
-    All sets are enumerated, as counts of each value, where these are few (`EXACT_CELLS`). Else `PERMUTATIONS` sets
-    are drawn, `p = (1 + as extreme) / (1 + drawn)`; but where the smaller side is expected to hold `ENOUGH` prompts
-    off the commonest value, the normal limit with ties and continuity is used.
+    All sets are enumerated, as counts of each value, up to `EXACT_CELLS` cells a step. Otherwise `PERMUTATIONS` sets
+    are drawn and `p = (1 + as extreme) / (1 + drawn)`. Where the smaller side is expected to hold `ENOUGH` prompts off
+    the commonest value, the normal limit with ties and continuity is used. The normal limit is not used for fewer: most
+    prompts share one value (an SSI of 1), and the one unstable prompt of 84, alone in its category, has the p value
+    1/84, for which the limit gives 2e-19.
+
+    `scipy.stats.permutation_test` was tried and not taken. It enumerates sets of prompts, not counts of values: 5 of 84
+    prompts are 31 million sets, so it draws. On the quickstart's 15 categories its p values are off the exact ones by
+    up to 0.018, and it takes 1.2 s where this takes 0.04 s.
 
     References
     ----------
@@ -166,7 +178,17 @@ def mann_whitney(values: Floats, inside: Ints, outside: Ints, rng: np.random.Gen
 
 
 def expected_off_the_mode(ties: Ints, n_own: int) -> float:
-    """How many prompts off the commonest value the smaller of two sides is expected to hold."""
+    """How many prompts off the commonest value the smaller of two sides is expected to hold.
+
+    Parameters
+    ----------
+    ties : (D,) how many prompts show each value.
+    n_own : prompts on one side.
+
+    Returns
+    -------
+    The expected number, at least 0.
+    """
     n = int(ties.sum())
     return min(n_own, n - n_own) * (1 - int(ties.max()) / n)
 
@@ -181,9 +203,9 @@ def _normal_p(won: float, n_own: int, n_others: int, ties: Ints) -> float:
 
 
 def _enumerated_p(scores: Ints, ties: Ints, own: Ints) -> float | None:
-    """The chance that a random set's total score is at least as far from 0 as the own one; None where it is dear.
+    """The chance that a random set's total score is at least as far from 0 as the own one; None where it is expensive.
 
-    Values are added one by one; what is carried is how many prompts the set has so far, their total score, and the
+    Values are added one by one. What is carried is how many prompts the set still needs, their total score, and the
     chance of both. The commonest value comes last, where all that is left is taken.
     """
     order = np.argsort(ties, kind="stable")
@@ -215,15 +237,15 @@ def _log_choose(n: int | Ints, k: Ints) -> Floats:
 def kruskal_wallis(values: Floats, member: NDArray[np.bool_], rng: np.random.Generator) -> RankTest:
     """Kruskal and Wallis' test for categories that may overlap, by the permutation distribution.
 
-    `(n - 1) R^2` of the regression of the values' ranks on category membership, which is near chi-square with as many
-    degrees of freedom as membership has independent columns where categories are large. Where every prompt has
-    exactly one category it is Kruskal and Wallis' H, ties corrected.
+    The statistic is `(n - 1) R^2` of the regression of the values' ranks on category membership. Where categories are
+    large it is close to chi-square, with as many degrees of freedom as membership has independent columns. Where every
+    prompt has exactly one category it is Kruskal and Wallis' H, corrected for ties.
 
     Parameters
     ----------
-    values : (n,)
+    values : (n,) one value a prompt, no NaN.
     member : (n, C) whether each prompt belongs to each category.
-    rng : the source of randomness, used where memberships are drawn.
+    rng : the source of randomness, used only where memberships are drawn.
 
     Returns
     -------
@@ -233,8 +255,12 @@ def kruskal_wallis(values: Floats, member: NDArray[np.bool_], rng: np.random.Gen
     Notes
     -----
     `PERMUTATIONS` times, the prompts' memberships are dealt out anew, each prompt's set of categories as a whole:
-    `p = (1 + as extreme) / (1 + drawn)`. Where every category (and what is outside of it) is expected to hold
-    `ENOUGH` prompts off the commonest value, the chi-square limit is used.
+    `p = (1 + as extreme) / (1 + drawn)`. Where every category (and its complement) is expected to hold `ENOUGH` prompts
+    off the commonest value, the chi-square limit is used.
+
+    Tables of values by memberships are drawn, not orders of prompts, so the cost does not grow with the number of
+    prompts. `scipy.stats.permutation_test` (pairings) shuffles prompts: 0.15 s for 876 and 12.5 s for 20,000 prompts,
+    where this takes 0.04 s and 0.09 s. Its other draws move the quickstart's p values by up to 0.008.
 
     References
     ----------
@@ -273,7 +299,15 @@ def kruskal_wallis(values: Floats, member: NDArray[np.bool_], rng: np.random.Gen
 
 
 def holm(p_values: Floats) -> Floats:
-    """Holm's correction over a family of tests; undefined (NaN) ones are no part of the family and stay undefined.
+    """Holm's correction over a family of tests.
+
+    Parameters
+    ----------
+    p_values : (m,) NaN where a test is not defined; such tests are not part of the family.
+
+    Returns
+    -------
+    (m,) corrected p values, at most 1; NaN where the test is not defined.
 
     References
     ----------
@@ -289,6 +323,15 @@ def holm(p_values: Floats) -> Floats:
 
 
 def with_holm(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of one family, each with `p_holm` added."""
+    """The rows of one family of tests with Holm's correction.
+
+    Parameters
+    ----------
+    rows : each with `p_value`.
+
+    Returns
+    -------
+    The same rows, each with `p_holm` added.
+    """
     corrected = holm(np.array([row["p_value"] for row in rows], dtype=np.float64))
     return [row | {"p_holm": float(p)} for row, p in zip(rows, corrected, strict=True)]

@@ -1,4 +1,4 @@
-"""Do the intervals hold what they promise? Simulated studies whose true figures are known."""
+"""Do the intervals cover the true value as often as they should? Simulated studies whose true figures are known."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from refusal_stability.measures.tables.categories import mean_difference
 from refusal_stability.measures.tables.samples import SOON
 
 PRIOR = np.array([0.5, 0.15, 0.1])
-STEADY = np.array([1.0, 0.02, 0.01])  # a model that hardly ever wavers
+STEADY = np.array([1.0, 0.02, 0.01])  # a model that is almost always stable
 SEEDS = 5
 TRUTH_PROMPTS = 400_000
 THRESHOLD = 0.8
 DRAWS = 5
-CATEGORY = 7  # every seventh prompt is of the category whose difference from the others is measured
-# how sharp a prompt's decision shares are at each temperature; 1 leaves them as drawn from the prior
+CATEGORY = 7  # every seventh prompt is in the category
+# exponent of a prompt's decision shares at each temperature; 1 leaves them as drawn from the prior
 SHARPNESS = {0.0: 3.0, 0.3: 2.0, 0.7: 1.3, 1.0: 1.0}
 TAILS = ["pct_ever_comply", "mean_queries", "pct_within_5"]
 FIGURES = (
@@ -40,29 +40,48 @@ FIGURES = (
     "share of seed",
 )
 
-INTRODUCTION = """# Do the 95 % intervals hold the truth 95 % of the time?
+INTRODUCTION = """# Coverage of the 95 % intervals
 
-Written by `make coverage-study` ({studies:,} simulated studies of each size, seed {seed}, {resamples:,} resamples an
-interval). Each study draws its prompts' decision shares from a Dirichlet prior ({prior}), sharpens them at low
-temperature (the power that the shares are raised to: {sharpness}), and draws {seeds} responses at each temperature.
-The true figures are those of {truth:,} prompts drawn in the same way. A share of {studies:,} studies has a standard
-error of {error:.1%} at 95 %. Percentiles are expanded for few prompts (method.md, section 3). A category is every
-{category}th prompt, its true difference from the others 0. An interval that is not defined (no prompt complied) is left
-out.
+A 95 % interval should cover the true value in 95 % of studies. This page shows how often it does, by simulation. Under
+each prior, look up your study's number of prompts.
+
+Written by `make coverage-study`: {studies:,} simulated studies of each size, seed {seed}, {resamples:,} resamples per
+interval. Each study draws its prompts' decision shares from a Dirichlet prior ({prior}). It sharpens them at low
+temperature (exponent of the shares: {sharpness}) and draws {seeds} responses at each temperature. The true
+values are those of {truth:,} prompts drawn the same way. The standard error of a coverage of 95 % is {error:.1%}.
+Percentiles are expanded for few prompts (method.md, section 3). The category is every {category}th prompt, and its true
+difference is 0. Intervals that are not defined (no prompt complied) are left out.
+
+| figure | meaning |
+|---|---|
+| `mean_difference T=0 to T=1` | change of mean SSI between the lowest and the highest temperature |
+| `difference of a category` | mean SSI of the category minus that of the other prompts |
+| `share of ...` | the component's share of the decision's variance |
 """
 STEADY_INTRODUCTION = """
-## A model that hardly ever wavers
+## A model that is almost always stable
 
 The same for the prior {prior}. Of {sizes} prompts, {flipped} are expected to flip, {unstable} to be unstable, and
-{comply} ever to comply. **What rests on a handful of such prompts does not hold its level**: too often the study has
-next to none of them, and no resampling of its prompts can bring back what it never met. Compare each figure's share
-with the number of prompts that it rests on (flips for `mean_ssi`; prompts that ever comply for `mean_comply_rate`,
-`mean_queries` and `pct_within_5`).
+{comply} ever to comply. **Figures that rest on a handful of prompts fall short of 95 %.** Too often the study has
+almost none of these prompts, and resampling cannot supply what was never sampled. Compare each coverage with the number
+of prompts behind the figure: flips for `mean_ssi`; prompts that ever comply for `mean_comply_rate`, `mean_queries` and
+`pct_within_5`.
 """
 
 
 def simulate(prior: Floats, n_prompts: int, n_seeds: int, rng: np.random.Generator) -> NDArray[np.int8]:
-    """Decisions (P, T, S) of prompts whose shares come from a Dirichlet prior and are sharper at low temperature."""
+    """Decisions of one simulated study.
+
+    Parameters
+    ----------
+    prior : (3,) Dirichlet weights of prompts' decision shares at the highest temperature.
+    n_prompts, n_seeds : size of the study; the temperatures are those of `SHARPNESS`.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    (P, T, S) decision codes. Shares are sharper at lower temperatures.
+    """
     shares = rng.dirichlet(prior, size=n_prompts)
     codes = np.empty((n_prompts, len(SHARPNESS), n_seeds), dtype=np.int8)
     for t, sharpness in enumerate(SHARPNESS.values()):
@@ -72,7 +91,18 @@ def simulate(prior: Floats, n_prompts: int, n_seeds: int, rng: np.random.Generat
 
 
 def measured(codes: NDArray[np.int8], resampling: Resampling, *name: object) -> Row:
-    """Every figure of `FIGURES` with `_low` and `_high`, as the metric tables would show them."""
+    """Every figure of `FIGURES`, as the metric tables would show it.
+
+    Parameters
+    ----------
+    codes : (P, T, S) decision codes, all present.
+    resampling : how intervals are drawn.
+    name : names of the study, which select the random generators.
+
+    Returns
+    -------
+    Each figure with its `_low` and `_high`, among other stability columns.
+    """
     by_temperature = tally(codes)
     counts = by_temperature.sum(axis=1)
     row = stability_row(counts, codes[0].size, THRESHOLD, resampling, "aggregate", *name, correlate=True)
@@ -110,7 +140,17 @@ def _shares(codes: NDArray[np.int8], resampling: Resampling, *name: object) -> R
 
 
 def hits(study: Row, truth: Row) -> NDArray[np.int64]:
-    """For each of `FIGURES`, whether its interval in one study holds the true figure, and whether it is defined."""
+    """Whether each interval of one study covers the true value.
+
+    Parameters
+    ----------
+    study : as `measured` returns it.
+    truth : the true figures, as `true_figures` returns them.
+
+    Returns
+    -------
+    (2, F) for each of `FIGURES`: 1 where its interval covers the true value; 1 where its interval is defined.
+    """
     bounds = np.array([[study[f"{figure}_low"], study[f"{figure}_high"]] for figure in FIGURES])
     true = np.array([truth[figure] for figure in FIGURES])
     held = (bounds[:, 0] <= true) & (true <= bounds[:, 1])
@@ -118,7 +158,17 @@ def hits(study: Row, truth: Row) -> NDArray[np.int64]:
 
 
 def true_figures(resampling: Resampling, prior: Floats = PRIOR) -> Row:
-    """The figures of a study so large that what it measures is the truth; its intervals are not used."""
+    """The figures of a study so large that what it measures is taken as the true value.
+
+    Parameters
+    ----------
+    resampling : its generators; the intervals are not used.
+    prior : (3,) Dirichlet weights.
+
+    Returns
+    -------
+    As `measured`, with a category difference of exactly 0.
+    """
     few = replace(resampling, n_resamples=2, kept={})
     truth = measured(simulate(prior, TRUTH_PROMPTS, SEEDS, few.rng("truth")), few, "truth")
     return truth | {"difference of a category": 0.0}
@@ -127,9 +177,21 @@ def true_figures(resampling: Resampling, prior: Floats = PRIOR) -> Row:
 def count_hits(
     n_prompts: int, studies: range, truth: Row, resampling: Resampling, prior: Floats = PRIOR
 ) -> NDArray[np.int64]:
-    """How many of the studies numbered `studies` hold the truth, and define an interval, for each of `FIGURES`: (2, F).
+    """How many simulated studies cover the true values.
 
-    A study's prior, number and size decide all its random numbers, so that any split of the studies gives the same.
+    A study's prior, number and size decide all its random numbers, so any split of the studies gives the same counts.
+
+    Parameters
+    ----------
+    n_prompts : prompts of each study.
+    studies : the studies' numbers.
+    truth : as `true_figures` returns it.
+    resampling : how intervals are drawn.
+    prior : (3,) Dirichlet weights.
+
+    Returns
+    -------
+    (2, F) for each of `FIGURES`: studies whose interval covers the true value; studies whose interval is defined.
     """
     total = np.zeros((2, len(FIGURES)), dtype=np.int64)
     for i in studies:
@@ -141,14 +203,19 @@ def count_hits(
 
 @dataclass(frozen=True)
 class Block:
-    """The study of one prior: the true figures, and each size's share of intervals that hold them."""
+    """The coverage under one prior: the true figures, and each size's share of intervals that cover them."""
 
     prior: Floats
     truth: Row
     shares: dict[int, Floats]
 
     def table(self) -> list[str]:
-        """The shares by figure and number of prompts, as Markdown."""
+        """Coverage by figure and number of prompts, as Markdown.
+
+        Returns
+        -------
+        Lines.
+        """
         lines = [f"| figure | {' | '.join(f'{size} prompts' for size in self.shares)} |"]
         lines.append(f"|---|{'---:|' * len(self.shares)}")
         for figure, row in zip(FIGURES, np.column_stack([*self.shares.values()]), strict=True):
@@ -156,12 +223,31 @@ class Block:
         return lines
 
     def expected(self, percent: str) -> str:
-        """How many prompts of each size one of the percentages is expected to hold."""
+        """How many prompts of each size one of the percentages amounts to.
+
+        Parameters
+        ----------
+        percent : the column of a percentage.
+
+        Returns
+        -------
+        One number a size, joined by ` / `.
+        """
         return " / ".join(f"{self.truth[percent] / 100 * size:.0f}" for size in self.shares)
 
 
 def coverage_page(usual: Block, steady: Block, studies: int, seed: int, n_resamples: int) -> str:
-    """The page (Markdown) that shows the coverage of each of `FIGURES`, by the number of prompts."""
+    """The coverage page in Markdown.
+
+    Parameters
+    ----------
+    usual, steady : the coverage under each prior.
+    studies, seed, n_resamples : how they were simulated.
+
+    Returns
+    -------
+    The page's text, one row for each of `FIGURES`, one column a number of prompts.
+    """
     introduction = INTRODUCTION.format(
         studies=studies,
         seed=seed,

@@ -44,10 +44,18 @@ class Group:
         return self.first(self.primary)
 
     def first(self, judge: str) -> Codes:
-        """(P, T, S) a judge's first repeat.
+        """A judge's first repeat.
 
-        Only the first: a study judged once and a study judged three times then measure the same thing, and what the
-        other repeats say enters the judge's part of the decomposition instead.
+        Only the first, so that a study judged once and a study judged three times measure the same thing. The other
+        repeats enter the judge's part of the decomposition instead.
+
+        Parameters
+        ----------
+        judge : a key of `decisions`.
+
+        Returns
+        -------
+        (P, T, S) decision codes.
         """
         return self.decisions[judge][..., 0]
 

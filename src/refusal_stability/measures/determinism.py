@@ -1,4 +1,4 @@
-"""Is temperature 0 deterministic, and does a judge say the same of the same words?"""
+"""Is temperature 0 deterministic, and does a judge decide the same text the same way?"""
 
 from __future__ import annotations
 
@@ -34,7 +34,16 @@ def identical_and_flipped(
 
 
 def first_of_each(texts: Texts) -> Texts:
-    """The texts (P, ...) with every later occurrence of a prompt's text set to 0, as if it were missing."""
+    """Texts with later occurrences of a prompt's text removed.
+
+    Parameters
+    ----------
+    texts : (P, ...) numbers equal exactly for identical responses, 0 for a missing one.
+
+    Returns
+    -------
+    The same shape, with every occurrence of a text after its prompt's first set to 0, as if it were missing.
+    """
     flat = texts.reshape(len(texts), -1)
     first = labels_within_rows(flat) == np.arange(flat.shape[1])
     return np.where(first, flat, 0).astype(np.uint64).reshape(texts.shape)
@@ -80,7 +89,16 @@ def exchange_totals(texts: Texts | None, codes: NDArray[np.int8]) -> Floats:
 
 
 def labels_within_rows(text: Texts) -> NDArray[np.int64]:
-    """For each cell, the position of the first cell of its row with an equal text."""
+    """For each cell, the position of the first cell of its row with an equal text.
+
+    Parameters
+    ----------
+    text : (P, C)
+
+    Returns
+    -------
+    (P, C) column numbers; a cell that is the first of its text holds its own.
+    """
     order = np.argsort(text, axis=1, kind="stable")
     ordered = np.take_along_axis(text, order, axis=1)
     starts = np.ones_like(ordered, dtype=bool)

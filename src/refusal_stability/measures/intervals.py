@@ -1,8 +1,10 @@
 """Bootstrap intervals over whole prompts, as resampling weights times per-prompt tables: no loop over resamples.
 
 Resampling P prompts with replacement and counting how often each *distinct* row of the table was drawn gives
-multinomial counts, so drawing those counts directly has exactly the distribution of resampling the prompts. A table of
-a million prompts with a few hundred distinct rows is resampled at the cost of a few hundred prompts.
+multinomial counts. Drawing those counts directly has exactly the distribution of resampling the prompts. A table of a
+million prompts with a few hundred distinct rows is then resampled at the cost of a few hundred prompts.
+
+`scipy.stats.bootstrap` resamples the rows themselves, so its cost grows with the number of prompts.
 """
 
 from __future__ import annotations
@@ -41,8 +43,8 @@ def resampled_weights(weights: Ints, n_resamples: int, rng: np.random.Generator)
 
     Notes
     -----
-    Drawing is the dear part, and NumPy draws without Python's lock: a block's rows come from `BRANCHES` generators
-    that `rng` spawns, each on a thread of its own.
+    Drawing is the expensive part, and NumPy draws without Python's lock. A block's rows come from `BRANCHES` generators
+    that `rng` spawns, each on its own thread.
     """
     total = int(weights.sum())
     shares = weights / total
@@ -125,14 +127,38 @@ def bootstrap_means(values: Floats, weights: Ints, n_resamples: int, rng: np.ran
 
 
 def bootstrap_totals(parts: Floats, weights: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
-    """Bootstrap column totals (B, m) of `parts` (D, m); in the normal limit above `EXACT_ROWS` rows."""
+    """Bootstrap column totals, in the normal limit above `EXACT_ROWS` distinct rows.
+
+    Parameters
+    ----------
+    parts : (D, m) one row a distinct unit, no NaN.
+    weights : (D,) how many sampling units each row stands for.
+    n_resamples : B.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    (B, m)
+    """
     if len(weights) <= EXACT_ROWS:
         return bootstrap(lambda block: block @ parts, weights, n_resamples, rng)
     return normal_totals(parts, weights, n_resamples, rng)
 
 
 def normal_totals(parts: Floats, weights: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
-    """Column totals of a bootstrap resample in the normal limit: mean P mu, covariance P Sigma."""
+    """Column totals of bootstrap resamples in the normal limit: mean `P mu`, covariance `P Sigma`.
+
+    Parameters
+    ----------
+    parts : (D, m) one row a distinct unit, no NaN.
+    weights : (D,) how many sampling units each row stands for; P is their sum.
+    n_resamples : B.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    (B, m)
+    """
     total = weights.sum()
     centre = (weights / total) @ parts
     spread = parts - centre
@@ -171,10 +197,19 @@ def weighted_medians(values: Floats, weights: Floats) -> Floats:
 def tail(confidence: float, n_units: float) -> float:
     """The share of bootstrap draws to leave out at each end of an interval.
 
-    The plain percentile interval is narrow where units are few, as a normal interval with the variance's divisor n
-    would be. The expanded one takes the percentiles that a t interval with divisor n - 1 amounts to:
-    `Phi(-sqrt(n / (n - 1)) t_{n - 1})`; 2.27 % instead of 2.5 % for 84 units, 2.48 % for 876. The number of units need
-    not be whole: see `effective_units`.
+    The plain percentile interval is too narrow where units are few, like a normal interval with the variance's divisor
+    n. The expanded one takes the percentiles of a t interval with divisor n - 1: `Phi(-sqrt(n / (n - 1)) t_{n - 1})`.
+    For a 95 % interval that is 2.27 % for 84 units and 2.48 % for 876, where the plain interval has 2.5 %.
+
+    Parameters
+    ----------
+    confidence : e.g. 0.95.
+    n_units : number of sampling units, not necessarily whole (see `effective_units`); infinite leaves the plain
+        interval.
+
+    Returns
+    -------
+    A share in [0, 0.5); 0 for fewer than two units.
 
     References
     ----------
@@ -189,12 +224,11 @@ def tail(confidence: float, n_units: float) -> float:
 
 
 def effective_units(values: Floats, weights: Ints) -> Floats:
-    """How many normally distributed units would tell each column's variance as well as its own units do.
+    """How many normally distributed units would give each column's variance as precisely as its own units do.
 
     An estimated variance has relative variance `2 / (n - 1)` for normal values, and about `(kurtosis - 1) / n` in
-    general. Matching the two gives `1 + 2 n / (kurtosis - 1)`, never more than n. A column of which only a handful of
-    units differ from all the others (a steady model's flips) then counts as about twice that handful, however many
-    units there are.
+    general. Matching the two gives `1 + 2 n / (kurtosis - 1)`, never more than n. A column in which only a handful of
+    units differ from all the others (a stable model's flips) counts as about twice that handful.
 
     Parameters
     ----------

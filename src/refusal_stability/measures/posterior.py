@@ -18,12 +18,12 @@ QUADRATURE_NODES = 200
 def fit_dirichlet(counts: Ints, weights: Ints) -> Floats:
     """Maximum-likelihood Dirichlet prior of Dirichlet-multinomial counts.
 
-    A prompt decided once has the likelihood `alpha_c / sum(alpha)`, whatever the sum: it tells what is decided, not
-    how much prompts differ. Without a prompt decided at least twice the prior is therefore not determined.
+    A prompt decided once has the likelihood `alpha_c / sum(alpha)`, whatever the sum. It shows which decisions occur,
+    not how much prompts differ. Without a prompt decided at least twice the prior is therefore not determined.
 
     Parameters
     ----------
-    counts : (D, K) distinct count rows; rows of zeros say nothing.
+    counts : (D, K) distinct count rows; rows of zeros carry no information.
     weights : (D,) how many prompts show each row.
 
     Returns

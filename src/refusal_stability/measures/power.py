@@ -1,9 +1,9 @@
-"""How large a study must be: simulated from the prior that a pilot's decisions were fitted with.
+"""How large a study must be, by simulation from a pilot.
 
 The pilot gives a Dirichlet distribution of prompts' true decision shares (`posterior.fit_dirichlet`). The second side
-of the planned comparison asks the same prompts and has every prompt's shares sharpened or flattened: raised to one
-power and renormalised, which is what a temperature does to token probabilities. The power is chosen so that the
-figure would differ by what is to be detected.
+of the planned comparison asks the same prompts. Every prompt's shares there are sharpened or flattened: raised to one
+exponent and renormalised, as a temperature does to token probabilities. The exponent is chosen so that the figure
+differs by what is to be detected.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class StudySize:
     ----------
     n_samples : samples a prompt.
     n_prompts : the least number of prompts, from 8 on; None where none up to a million reaches the power.
-    power : the chance of detecting the difference with so many.
-    difference : what `n_samples` samples a prompt see of the difference, second side minus first.
+    power : the chance of detecting the difference with that many.
+    difference : expected measured difference at `n_samples` samples a prompt, second side minus first.
     """
 
     n_samples: int
@@ -58,20 +58,34 @@ class Pool:
 
 
 def tempered(shares: Floats, exponent: float) -> Floats:
-    """Shares (M, K) raised to a power and renormalised; above 1 sharper (more stable), below 1 flatter."""
+    """Shares raised to an exponent and renormalised.
+
+    Parameters
+    ----------
+    shares : (M, K) true decision shares.
+    exponent : above 1 sharpens the shares (more stable), below 1 flattens them.
+
+    Returns
+    -------
+    (M, K) each row sums to 1.
+    """
     logs = exponent * np.log(shares + ADDED)
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def expected_figure(shares: Floats, n: int, figure: str) -> float:
-    """Mean over prompts of the exact expectation of ssi, or of the chance of a flip, in n samples.
+    """Mean over prompts of the exact expectation of SSI, or of the chance of a flip, in n samples.
 
     Parameters
     ----------
     shares : (M, K) true decision shares.
     n : samples a prompt.
     figure : `ssi` or `flip`.
+
+    Returns
+    -------
+    In [1/K, 1] for `ssi`, [0, 1] for `flip`.
     """
     if figure == "flip":
         return float(1 - (shares**n).sum(axis=1).mean())
@@ -82,7 +96,18 @@ def expected_figure(shares: Floats, n: int, figure: str) -> float:
 
 
 def exponent_for(shares: Floats, n: int, figure: str, difference: float) -> float:
-    """The power of the shares whose figure lies `difference` away from that of the shares themselves.
+    """The exponent of the shares that moves the figure by `difference`.
+
+    Parameters
+    ----------
+    shares : (M, K) true decision shares.
+    n : samples a prompt.
+    figure : `ssi` or `flip`.
+    difference : what the exponent must add to the expected figure.
+
+    Returns
+    -------
+    The exponent, to 1e-4.
 
     Raises
     ------
@@ -112,6 +137,11 @@ def power_of(differences: Floats, weights: Ints, n_prompts: int, confidence: flo
     differences, weights : (D,) distinct paired differences and how often each occurs in the pool of prompts.
     n_prompts : prompts of each simulated study, drawn from the pool.
     confidence : 1 minus the level of the test.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    In [0, 1], from `STUDIES` simulated studies.
     """
     shares = weights / weights.sum()
     scaled = rng.multinomial(n_prompts, shares, size=STUDIES).astype(np.float64)
@@ -122,7 +152,7 @@ def power_of(differences: Floats, weights: Ints, n_prompts: int, confidence: flo
 
 
 def check_pilot(n_prompts: int, n_samples: float, n_flipped: int, name: str) -> None:
-    """Raise where a pilot does not say how much prompts waver, so that nothing can be planned from it.
+    """Raise where a pilot shows too little of how decisions vary to plan from it.
 
     Parameters
     ----------
@@ -158,13 +188,18 @@ def prompt_pool(prior: Floats, pilot_samples: int, figure: str, difference: floa
     prior : (K,) Dirichlet weights fitted to the pilot.
     pilot_samples : samples a prompt in the pilot; the difference is stated as this many would measure it.
     figure : `ssi` or `flip`.
-    difference : second side minus first, e.g. -0.02 in mean ssi or +0.05 in the share of flipped prompts.
+    difference : second side minus first, e.g. -0.02 in mean SSI or +0.05 in the share of flipped prompts.
     rng : the source of randomness.
+
+    Returns
+    -------
+    Pool
+        `POOL` prompts.
 
     Raises
     ------
     StudyError
-        Where the difference is none, or one that cannot occur.
+        Where the difference is 0, or one that cannot occur.
     """
     if not abs(difference) > 0:
         raise StudyError(f"--difference: {difference:g} is no difference to detect; give one such as -0.02")
@@ -198,8 +233,13 @@ def smallest_study(
     power : e.g. 0.8.
     confidence : 1 minus the level of the two-sided test.
     rng : the source of randomness.
-    related : whether each prompt's second side is its own first side, moved (one model at two temperatures, say), or
-        another prompt's, moved: as if the sides had nothing in common but their distribution (two models at worst).
+    related : True where each prompt's second side is its own first side, moved (one model at two temperatures, say).
+        False where it is another prompt's, moved, as if the sides shared nothing but their distribution (two models, at
+        worst).
+
+    Returns
+    -------
+    StudySize
     """
     moved = pool.second if related else np.roll(pool.second, 1, axis=0)
     first, second = (FIGURES[figure](rng.multinomial(n_samples, side)) for side in (pool.first, moved))

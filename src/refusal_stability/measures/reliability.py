@@ -12,7 +12,16 @@ BLOCK_CELLS = 1 << 21
 
 
 def log_binomials(largest: int) -> Floats:
-    """(largest + 1, largest + 1) table of log C(n, k), -inf for k > n."""
+    """Table of log C(n, k).
+
+    Parameters
+    ----------
+    largest : the largest n and k.
+
+    Returns
+    -------
+    (largest + 1, largest + 1) indexed [n, k]; minus infinity where k > n.
+    """
     n, k = np.meshgrid(np.arange(largest + 1), np.arange(largest + 1), indexing="ij")
     with np.errstate(invalid="ignore"):
         logs = gammaln(n + 1) - gammaln(k + 1) - gammaln(np.maximum(n - k, 0) + 1)
@@ -53,19 +62,32 @@ def agreement_curve(counts: Ints) -> Floats:
 
 
 def compositions(n: int) -> Ints:
-    """Every way (m, 3) to split n into three counts."""
+    """Every way to split n into three counts.
+
+    Parameters
+    ----------
+    n : the sum of each row.
+
+    Returns
+    -------
+    (m, 3) with m = (n + 1) (n + 2) / 2.
+    """
     x, y = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
     x, y = x[x + y <= n], y[x + y <= n]
     return np.column_stack([x, y, n - x - y])
 
 
 def least_n(curve: Floats, target: float) -> float:
-    """The least number of draws whose value on the curve reaches the target; NaN where none does.
+    """The least number of draws whose value on the curve reaches the target.
 
     Parameters
     ----------
     curve : (n_max,) for 1, 2, ... draws; NaN never reaches.
     target : e.g. 0.95.
+
+    Returns
+    -------
+    A whole number from 1; NaN where no value reaches the target.
     """
     with np.errstate(invalid="ignore"):
         reached = np.flatnonzero(curve >= target - 1e-12)

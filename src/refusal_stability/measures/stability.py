@@ -41,7 +41,17 @@ def tally(codes: NDArray[np.int8]) -> Ints:
 
 
 def rescored(counts: Ints, scoring: str) -> Ints:
-    """Counts (..., 3) after a relabelling of `SCORINGS`."""
+    """Counts after a relabelling of decisions.
+
+    Parameters
+    ----------
+    counts : (..., 3)
+    scoring : a key of `SCORINGS`.
+
+    Returns
+    -------
+    (..., 3) with the same sums.
+    """
     result = np.zeros_like(counts)
     for source, target in enumerate(SCORINGS[scoring]):
         result[..., target] += counts[..., source]
@@ -49,7 +59,16 @@ def rescored(counts: Ints, scoring: str) -> Ints:
 
 
 def rates(counts: Ints) -> Floats:
-    """Share of each decision, `n_c / N`: (..., 3), NaN where N is 0."""
+    """Share of each decision, `n_c / N`.
+
+    Parameters
+    ----------
+    counts : (..., 3)
+
+    Returns
+    -------
+    (..., 3) in [0, 1]; NaN where N is 0.
+    """
     with np.errstate(invalid="ignore"):
         return np.asarray(counts / counts.sum(axis=-1, keepdims=True), dtype=np.float64)
 
@@ -92,7 +111,16 @@ def ssi_pairwise(counts: Ints) -> Floats:
 
 
 def entropy(counts: Ints) -> Floats:
-    """Shannon entropy of the decisions in bits, (...); NaN where N is 0."""
+    """Shannon entropy of the decisions.
+
+    Parameters
+    ----------
+    counts : (..., 3)
+
+    Returns
+    -------
+    (...) in bits, from 0 to log2 3; NaN where N is 0.
+    """
     p = rates(counts)
     logs = np.log2(np.where(p > 0, p, 1.0))
     # + 0.0 turns the -0.0 of a single observed class into 0.0
@@ -100,12 +128,16 @@ def entropy(counts: Ints) -> Floats:
 
 
 def ssi_entropy(counts: Ints, n_decisions: int = K) -> Floats:
-    """`1 - H / log2 K`, (...) in [0, 1]; NaN where N is 0.
+    """`1 - H / log2 K` with H the entropy of the decisions.
 
     Parameters
     ----------
     counts : (..., 3)
     n_decisions : K, how many decisions are possible: 2 after a binary scoring, so that half and half gives 0 there too.
+
+    Returns
+    -------
+    (...) in [0, 1]; NaN where N is 0.
 
     References
     ----------
@@ -115,10 +147,18 @@ def ssi_entropy(counts: Ints, n_decisions: int = K) -> Floats:
 
 
 def ssi_entropy_observed(counts: Ints) -> Floats:
-    """`1 - H / log2 k`, k the number of *observed* decisions, 1 for k = 1; NaN where N is 0.
+    """`1 - H / log2 k` with k the number of *observed* decisions; only to reproduce the published study's first report.
 
-    Only to reproduce the first report of the published study. With k = 2 a single flip in 20 already gives 0.714, so
-    that under a threshold of 0.8 "unstable" and "flipped" coincide by construction.
+    With k = 2 a single flip in 20 already gives 0.714. Under a threshold of 0.8, "unstable" and "flipped" then coincide
+    by construction.
+
+    Parameters
+    ----------
+    counts : (..., 3)
+
+    Returns
+    -------
+    (...) in [0, 1]; 1 for k = 1; NaN where N is 0.
     """
     observed = (counts > 0).sum(axis=-1)
     h = entropy(counts)
@@ -128,14 +168,32 @@ def ssi_entropy_observed(counts: Ints) -> Floats:
 
 
 def flips(counts: Ints) -> NDArray[np.bool_]:
-    """Whether more than one decision was observed, (...)."""
+    """Whether more than one decision was observed.
+
+    Parameters
+    ----------
+    counts : (..., 3)
+
+    Returns
+    -------
+    (...) bool.
+    """
     return np.asarray((counts > 0).sum(axis=-1) > 1)
 
 
 def below(values: Floats, threshold: float) -> NDArray[np.bool_]:
-    """Whether a stability is below the threshold; an undefined one is not.
+    """Whether a stability is below the threshold.
 
-    Shares are compared with a tolerance of 1e-12, so that a share equal to the threshold is never below it by rounding.
+    Shares are compared with a tolerance of 1e-12, so that rounding never puts a share equal to the threshold below it.
+
+    Parameters
+    ----------
+    values : (...) NaN where not defined.
+    threshold : e.g. 0.8.
+
+    Returns
+    -------
+    (...) bool; False where the value is not defined.
     """
     with np.errstate(invalid="ignore"):
         return np.asarray(values < threshold - 1e-12)
@@ -160,7 +218,18 @@ def majority(counts: Ints) -> tuple[Ints, NDArray[np.bool_]]:
 
 
 def describe(counts: Ints, threshold: float, scoring: str = "three_way") -> dict[str, NDArray[Any]]:
-    """Every per-prompt figure of count rows (D, 3) under a scoring, by column name of the per-prompt tables."""
+    """Every per-prompt figure, by its column name in the per-prompt tables.
+
+    Parameters
+    ----------
+    counts : (D, 3)
+    threshold : below which a prompt is unstable.
+    scoring : a key of `SCORINGS`.
+
+    Returns
+    -------
+    Column name -> (D,).
+    """
     counts = rescored(counts, scoring)
     shares = rates(counts)
     codes, tied = majority(counts)
