@@ -10,13 +10,15 @@ from scipy import stats
 
 from refusal_stability.measures import intervals
 from refusal_stability.measures.distinct import distinct_rows
-from refusal_stability.measures.intervals import (
-    bootstrap,
-    bootstrap_means,
+from refusal_stability.measures.effective_units import (
     effective_units,
     effective_units_of,
     effective_units_of_difference,
     effective_units_of_ratios,
+)
+from refusal_stability.measures.intervals import (
+    bootstrap,
+    bootstrap_means,
     percentile_interval,
     resampled_weights,
     tail,

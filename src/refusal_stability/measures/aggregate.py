@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from refusal_stability.measures.correlation import spearman
 from refusal_stability.measures.distinct import Distinct, Floats, Ints, distinct_rows
+from refusal_stability.measures.effective_units import effective_units
 from refusal_stability.measures.intervals import (
     EXACT_ROWS,
     Statistic,
     bootstrap,
     bootstrap_means,
-    effective_units,
     percentile_interval,
     resampled_weights,
     weighted_means,
@@ -103,7 +103,7 @@ class Resampling:
         ----------
         names : m column names.
         draws : (B, m) bootstrap draws.
-        n_units : number of sampling units, for all columns or (m,) for each; for means, `intervals.effective_units`.
+        n_units : number of sampling units, for all columns or (m,) for each; for means, see `effective_units.py`.
 
         Returns
         -------

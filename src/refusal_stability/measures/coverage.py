@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from refusal_stability.measures.aggregate import MEANS, Resampling, Row, stability_row, with_bounds
 from refusal_stability.measures.decomposition import components, prompt_totals
 from refusal_stability.measures.distinct import Floats, distinct_rows
-from refusal_stability.measures.intervals import bootstrap_totals, effective_units, effective_units_of, weighted_means
+from refusal_stability.measures.effective_units import effective_units, effective_units_of
+from refusal_stability.measures.intervals import bootstrap_totals, weighted_means
 from refusal_stability.measures.power import tempered
 from refusal_stability.measures.reliability import agreement_curve, chance_of_comply, queries_to_comply
 from refusal_stability.measures.stability import COMPLY, ssi, tally

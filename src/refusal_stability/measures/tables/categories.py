@@ -11,7 +11,8 @@ from refusal_stability.measures.aggregate import Resampling, Row, stability_row,
 from refusal_stability.measures.comparison import RankTest, kruskal_wallis, mann_whitney, with_holm
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.distinct import Distinct, Floats, Ints, distinct_rows
-from refusal_stability.measures.intervals import bootstrap, effective_units_of_difference
+from refusal_stability.measures.effective_units import effective_units_of_difference
+from refusal_stability.measures.intervals import bootstrap
 from refusal_stability.measures.stability import ssi
 from refusal_stability.measures.tables.settings import ALL, Settings
 from refusal_stability.measures.tables.stability import names

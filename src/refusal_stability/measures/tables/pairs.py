@@ -10,7 +10,8 @@ from refusal_stability.measures.aggregate import MEANS, Resampling, Row, with_bo
 from refusal_stability.measures.comparison import wilcoxon, with_holm
 from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Ints, distinct_rows
-from refusal_stability.measures.intervals import bootstrap_means, effective_units, weighted_means
+from refusal_stability.measures.effective_units import effective_units
+from refusal_stability.measures.intervals import bootstrap_means, weighted_means
 from refusal_stability.measures.stability import REFUSE, describe, flips, rates, ssi, ssi_pairwise
 from refusal_stability.measures.tables.settings import Settings
 

@@ -7,7 +7,8 @@ import numpy as np
 from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
-from refusal_stability.measures.intervals import effective_units, weighted_means, weighted_medians
+from refusal_stability.measures.effective_units import effective_units
+from refusal_stability.measures.intervals import weighted_means, weighted_medians
 from refusal_stability.measures.reliability import agreement_curve, chance_of_comply, least_n, queries_to_comply
 from refusal_stability.measures.stability import COMPLY
 from refusal_stability.measures.tables.settings import Settings

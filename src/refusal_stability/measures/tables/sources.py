@@ -9,7 +9,8 @@ from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.decomposition import Design, components, prompt_totals
 from refusal_stability.measures.determinism import exchange_totals, first_of_each, identical_and_flipped
 from refusal_stability.measures.distinct import Floats, distinct_rows
-from refusal_stability.measures.intervals import bootstrap_totals, effective_units_of, effective_units_of_ratios
+from refusal_stability.measures.effective_units import effective_units_of, effective_units_of_ratios
+from refusal_stability.measures.intervals import bootstrap_totals
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names
 

@@ -11,7 +11,8 @@ import pandas as pd
 from refusal_stability.measures.aggregate import Row, aggregate_row, profile, stability_row, with_bounds
 from refusal_stability.measures.decision_arrays import Codes, DecisionArrays, Group
 from refusal_stability.measures.distinct import Ints, distinct_rows
-from refusal_stability.measures.intervals import bootstrap_means, effective_units, weighted_means
+from refusal_stability.measures.effective_units import effective_units
+from refusal_stability.measures.intervals import bootstrap_means, weighted_means
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
 from refusal_stability.measures.stability import MISSING, REFUSE, SCORINGS, K, below, describe, tally
 from refusal_stability.measures.tables.settings import ALL, DECISION_NAMES, Settings

@@ -9,7 +9,8 @@ import numpy as np
 from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
-from refusal_stability.measures.intervals import effective_units, weighted_means
+from refusal_stability.measures.effective_units import effective_units
+from refusal_stability.measures.intervals import weighted_means
 from refusal_stability.measures.stability import below, flips, ssi, ssi_pairwise
 from refusal_stability.measures.subsampling import expected_in_draws
 from refusal_stability.measures.tables.settings import Settings

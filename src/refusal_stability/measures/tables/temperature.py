@@ -13,7 +13,8 @@ from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.comparison import DECIMALS, friedman, kendalls_w, wilcoxon, with_holm
 from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Ints, distinct_rows
-from refusal_stability.measures.intervals import bootstrap_totals, effective_units_of_ratios
+from refusal_stability.measures.effective_units import effective_units_of_ratios
+from refusal_stability.measures.intervals import bootstrap_totals
 from refusal_stability.measures.stability import ssi, ssi_pairwise
 from refusal_stability.measures.tables.settings import ALL, Settings
 
