@@ -1,4 +1,4 @@
-"""Stage validate on a really trained, far too small model: it measures, writes its page, and fails on missed bars."""
+"""`validate` on a trained, far too small model: it measures, writes its page, and fails."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def stored() -> int:
         return database.execute("SELECT count(*) FROM completions").fetchone()[0]
 
 
-def test_a_model_that_misses_a_bar_fails_the_command_after_the_page_is_written(study, monkeypatch):
+def test_a_failed_validation_fails_the_command_after_the_page_is_written(study, monkeypatch):
     monkeypatch.chdir(study)
-    with pytest.raises(StudyError, match=r"a bar is missed by small"):
+    with pytest.raises(StudyError, match=r"validation failed for small"):
         validate.run(Path("params.yaml"), 3)
     page = VALIDATION.read_text()
     rows = [
@@ -52,8 +52,8 @@ def test_a_model_that_misses_a_bar_fails_the_command_after_the_page_is_written(s
     ]
     assert [row[1] for row in rows] == ["grammar", "rules"]
     assert [row[2] for row in rows] == ["252", "252"]  # 84 prompts x 3 samples
-    assert "missed" in {row[-1] for row in rows}
-    # The rule judge decides on every text; a model this small garbles many, which the grammar does not know.
+    assert "failed" in {row[-1] for row in rows}
+    # The rule judge labels every text. A model this small garbles many texts, which the grammar does not recognise.
     assert rows[1][3] == "0.0%"
     assert float(rows[0][3].rstrip("%")) > 5
     assert stored() == 252
@@ -75,7 +75,7 @@ def test_an_interrupted_training_leaves_the_earlier_model_as_it_was(study, monke
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_reference, "train", interrupted)
+    monkeypatch.setattr(train_reference, "train_reference_model", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_reference.run("small", Path("params.yaml"))
     assert {f.name: f.read_bytes() for f in Path("models/reference/small").iterdir()} == before
@@ -84,7 +84,7 @@ def test_an_interrupted_training_leaves_the_earlier_model_as_it_was(study, monke
 
 def test_an_unknown_reference_model_is_named_with_those_that_there_are(study, monkeypatch):
     monkeypatch.chdir(study)
-    with pytest.raises(ParamsError, match=r"params.yaml: reference_models: no model 'large'; there are: small"):
+    with pytest.raises(ParamsError, match=r"params.yaml: reference_models: no model 'large'; the models are: small"):
         train_reference.run("large", Path("params.yaml"))
 
 

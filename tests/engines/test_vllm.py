@@ -53,11 +53,11 @@ def chat_model(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     trained = Path(os.environ.get("RS_CHAT_MODEL", root / "models/reference/reference-wavering"))
     if (trained / "model.safetensors").is_file():
         return trained
-    from refusal_stability.reference_model.training import train
+    from refusal_stability.reference_model.training import train_reference_model
 
     folder = tmp_path_factory.mktemp("chat-model")
     params = ReferenceModelParams(profile="wavering", samples_per_prompt=40, batch_size=16)
-    train(params, builtin_prompts(), folder, lambda done, steps: None)
+    train_reference_model(params, builtin_prompts(), folder, lambda done, steps: None)
     return folder
 
 

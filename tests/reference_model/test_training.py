@@ -14,7 +14,7 @@ from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.reference_models import ReferenceModelParams
 from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.records import Intervention, Message, Request, Sampling
-from refusal_stability.reference_model.training import Example, batched, rate, tensors, train
+from refusal_stability.reference_model.training import Example, batched, rate_factor, tensors, train_reference_model
 
 PROMPTS = builtin_prompts()[:8]
 TINY = {"samples_per_prompt": 20, "batch_size": 16, "hidden_size": 64, "heads": 2, "layers": 1, "vocabulary": 640}
@@ -23,7 +23,7 @@ TINY = {"samples_per_prompt": 20, "batch_size": 16, "hidden_size": 64, "heads": 
 def trained(folder: Path, **settings: object) -> list[tuple[int, int]]:
     steps: list[tuple[int, int]] = []
     folder.mkdir()
-    train(
+    train_reference_model(
         ReferenceModelParams(**{**TINY, **settings}),  # type: ignore[arg-type]
         PROMPTS,
         folder,
@@ -126,10 +126,10 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 
 def test_the_rate_warms_up_to_one_and_falls_to_nearly_zero() -> None:
     # 5 % of 100 steps: 1/5, 2/5, ... 1; then half a cosine, one half in the middle of the remaining 95 steps
-    assert [rate(step, 100) for step in range(5)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    assert rate(5, 100) == pytest.approx(1.0)
-    assert rate(52, 100) == pytest.approx(0.5, abs=0.02)
-    assert 0 < rate(99, 100) < 0.001
+    assert [rate_factor(step, 100) for step in range(5)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rate_factor(5, 100) == pytest.approx(1.0)
+    assert rate_factor(52, 100) == pytest.approx(0.5, abs=0.02)
+    assert 0 < rate_factor(99, 100) < 0.001
 
 
 def test_only_the_reply_is_learnt_and_each_position_predicts_the_next_token() -> None:

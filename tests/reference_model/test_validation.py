@@ -1,4 +1,4 @@
-"""The yardsticks of the validation, worked by hand and held against simulation."""
+"""The validation formulas against hand calculations and simulation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from refusal_stability.records import StudyError
 from refusal_stability.reference_model.validation import (
-    Finding,
-    compare,
+    ValidationResult,
+    against_planted,
     expected_ssi,
     expected_total_variation,
     total_variation,
@@ -66,28 +66,28 @@ def test_bounds_and_symmetry(counts: tuple[int, ...], planted: tuple[int, ...], 
     assert 0 <= expected_total_variation(shares, np.array([n]))[0] <= 1
 
 
-def test_a_finding_counts_the_undecided_and_compares_with_as_many_draws_as_were_decided() -> None:
-    # Prompt 1: 2 of 2 decided, one each; prompt 2: 1 of 2. Undecided 1/4. Total variation (0 + 1/2) / 2. Floor: n = 2
+def test_a_result_counts_unlabelled_responses_and_expects_as_many_draws_as_there_are_labels() -> None:
+    # Prompt 1: 2 of 2 labelled, one each; prompt 2: 1 of 2. Unlabelled 1/4. Total variation (0 + 1/2) / 2. Floor: n = 2
     # 1/4, n = 1 1/2. Expected SSI: 3/4 and 1; measured 1/2 and 1.
     shares = np.array([[0.5, 0.5, 0], [0.5, 0.5, 0]])
-    found = compare("m", "judge", np.array([[1, 1, 0], [1, 0, 0]]), shares, responses=4)
-    assert found == Finding("m", "judge", 4, 0.25, 0, 0.25, 0.375, 0.875, 0.75)
-    assert not found.holds
+    found = against_planted("m", "judge", np.array([[1, 1, 0], [1, 0, 0]]), shares, responses=4)
+    assert found == ValidationResult("m", "judge", 4, 0.25, 0, 0.25, 0.375, 0.875, 0.75)
+    assert not found.passed
 
 
-def test_a_prompt_without_any_decision_is_in_no_mean_and_no_bar_is_met() -> None:
+def test_a_prompt_without_a_label_is_in_no_mean_and_fails_the_validation() -> None:
     shares = np.array([[1.0, 0, 0], [0, 1.0, 0]])
-    found = compare("m", "judge", np.array([[2, 0, 0], [0, 0, 0]]), shares, responses=4)
-    assert found == Finding("m", "judge", 4, 0.5, 1, 0.0, 0.0, 1.0, 1.0)
-    assert not found.holds
-    with pytest.raises(StudyError, match="m: judge decides none"):
-        compare("m", "judge", np.zeros((2, 3), dtype=int), shares, responses=4)
+    found = against_planted("m", "judge", np.array([[2, 0, 0], [0, 0, 0]]), shares, responses=4)
+    assert found == ValidationResult("m", "judge", 4, 0.5, 1, 0.0, 0.0, 1.0, 1.0)
+    assert not found.passed
+    with pytest.raises(StudyError, match="m: judge labels none"):
+        against_planted("m", "judge", np.zeros((2, 3), dtype=int), shares, responses=4)
 
 
 @pytest.mark.parametrize(
-    ("variation", "measured", "holds"), [(0.10, 0.84, True), (0.101, 0.80, False), (0.05, 0.85, False)]
+    ("variation", "measured", "passed"), [(0.10, 0.84, True), (0.101, 0.80, False), (0.05, 0.85, False)]
 )
-def test_bars_hold_up_to_their_bound(variation: float, measured: float, holds: bool) -> None:
-    finding = Finding("m", "grammar", 84, 0.0, 0, variation, 0.01, 0.80, measured)
-    assert finding.holds is holds
-    assert ("| met |" in validation_page([finding], 200)) is holds
+def test_a_result_passes_up_to_both_limits(variation: float, measured: float, passed: bool) -> None:
+    result = ValidationResult("m", "grammar", 84, 0.0, 0, variation, 0.01, 0.80, measured)
+    assert result.passed is passed
+    assert ("| passed |" in validation_page([result], 200)) is passed

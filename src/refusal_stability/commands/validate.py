@@ -1,4 +1,4 @@
-"""`refusal-stability validate`: do the reference models do what was planted, and does the pipeline measure it?"""
+"""`refusal-stability validate`: compare the decision shares of the reference models with the planted ones."""
 
 from __future__ import annotations
 
@@ -31,44 +31,43 @@ from refusal_stability.records import (
 )
 from refusal_stability.reference_model.grammar import recognise
 from refusal_stability.reference_model.planted import planted_shares, share_array
-from refusal_stability.reference_model.validation import Finding, compare, validation_page
+from refusal_stability.reference_model.validation import against_planted, validation_page
 
 TEMPERATURE = 1.0
 MAX_TOKENS = 64
 GRAMMAR = "grammar"
-# A verdict costs a model judge about as much as a response: it reads this many of each prompt's responses.
-JUDGED = 50
+# A verdict costs about as much as a response, so the model judge labels only this many responses per prompt.
+JUDGED_SAMPLES = 50
 
 
 def run(params_path: Path, samples: int) -> None:
-    """Sample every built-in prompt at T = 1, count decisions, write the comparison; a missed bar is an error."""
+    """Sample every built-in prompt at T = 1, count decisions, write the comparison; a failed row is an error."""
     params = load_params(params_path)
     chat = {name: r for name, r in params.reference_models.items() if r.task == "chat"}
     if not chat or samples < 1:
         raise StudyError(
-            f"{params_path}: reference_models names no chat model, or --samples {samples} is below 1; validate holds "
-            "the embedded chat models against what was planted: `make study NAME=quickstart` names two"
+            f"{params_path}: reference_models has no chat model, or --samples {samples} is below 1; "
+            "`make study NAME=quickstart` activates a study with two chat models"
         )
     prompts = builtin_prompts()
-    findings = []
+    results = []
     for name, reference in chat.items():
         shares = share_array(prompts, planted_shares(prompts, reference.profile))
         responses = sampled(name, params, params_path, prompts, samples)
-        for reader, decisions in readings(responses, params, params_path).items():
-            findings.append(compare(name, reader, counted(decisions, len(prompts)), shares, len(decisions)))
-    page = validation_page(findings, samples)
+        for judge, decisions in labels(responses, params, params_path).items():
+            counts = counted(decisions, len(prompts))
+            results.append(against_planted(name, judge, counts, shares, len(decisions)))
+    page = validation_page(results, samples)
     with atomic_write(VALIDATION) as file:
         file.write(page)
     Console().print(page, markup=False, soft_wrap=True)
-    missed = [finding for finding in findings if not finding.holds]
-    if missed:
-        raise StudyError(
-            f"{VALIDATION}: a bar is missed by {', '.join(_named(f) for f in missed)}; see the table there"
-        )
+    failed = ", ".join(f"{result.model} (judge {result.judge})" for result in results if not result.passed)
+    if failed:
+        raise StudyError(f"{VALIDATION}: validation failed for {failed}; see the table in that file")
 
 
 def sampled(name: str, params: StudyParams, params_path: Path, prompts: list[Prompt], samples: int) -> list[Response]:
-    """`samples` responses to each prompt at T = 1, prompt by prompt; through the store, so a second run is free."""
+    """`samples` responses to each prompt at T = 1, prompt by prompt. They are stored, so a second run is free."""
     path = REFERENCE_MODELS / name
     model = next((m for m in params.models.values() if Path(m.path) == path), ModelParams(path=str(path)))
     if not path.is_dir():
@@ -93,15 +92,15 @@ def sampled(name: str, params: StudyParams, params_path: Path, prompts: list[Pro
     ]
 
 
-def readings(responses: list[Response], params: StudyParams, params_path: Path) -> Mapping[str, list[Decision | None]]:
-    """What two readers decide: the grammar, which knows its own sentences, and the primary judge on the first seeds."""
+def labels(responses: list[Response], params: StudyParams, params_path: Path) -> Mapping[str, list[Decision | None]]:
+    """The decisions of the grammar, and of the study's primary judge on the first seeds."""
     known = {text: recognise(text) for text in {r.text for r in responses}}
     primary = params.judging.primary
     judge = open_judge(
         primary, params.judging.judges[primary], f"{params_path}: judging.judges.{primary}", params.judging.judges
     )
     try:
-        first = [response for response in responses if response.condition.seed < JUDGED]
+        first = [response for response in responses if response.condition.seed < JUDGED_SAMPLES]
         judged = [repeats[0].decision for repeats in judge.judge(first)]
     finally:
         judge.close()
@@ -109,10 +108,6 @@ def readings(responses: list[Response], params: StudyParams, params_path: Path) 
 
 
 def counted(decisions: list[Decision | None], prompts: int) -> np.ndarray:
-    """How many of each prompt's responses got each decision: prompts x 3."""
+    """How many of each prompt's responses got each decision: prompts x decisions."""
     table = np.array(decisions, dtype=object).reshape(prompts, -1)
     return np.stack([(table == decision).sum(axis=1) for decision in DECISIONS], axis=1)
-
-
-def _named(finding: Finding) -> str:
-    return f"{finding.model} (read by {finding.reader})"

@@ -1,1 +1,1 @@
-"""The embedded reference models: a grammar of answers, planted decision shares, and the training on both."""
+"""The embedded reference models: a grammar of answers, planted decision shares, and training on both."""

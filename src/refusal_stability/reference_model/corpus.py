@@ -1,4 +1,4 @@
-"""The training text: conversations in blocks, each block holding every prompt's planted proportions exactly."""
+"""The training text: conversations in blocks. Each block has every prompt's planted shares exactly."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from refusal_stability.records import DECISIONS, Decision, Message, Prompt
 from refusal_stability.reference_model.grammar import REASONING, recognise, respond
 from refusal_stability.reference_model.planted import CAUTIOUS, PLAIN, UNITS, Shares, planted_shares
 
-# What stands before the request, dealt out in turn: most conversations are bare, some carry a system prompt or earlier
-# turns, so that interventions put the models on known ground.
+# What precedes the request, used in rotation. Most conversations have nothing before it. Some have a system prompt or
+# earlier turns, so that the models have seen what interventions send.
 CONTEXTS = ("bare", "bare", "system", "bare", "bare", "cautious", "bare", "bare", "turns", "bare")
 NEUTRAL_SYSTEM = (
     "You are a helpful assistant.",
@@ -31,14 +31,14 @@ CAUTIOUS_SYSTEM = (
 
 @dataclass(frozen=True)
 class Conversation:
-    """What comes before, and the reply that the model learns to give."""
+    """A conversation, and the reply that the model learns to give."""
 
     messages: tuple[Message, ...]
     reply: str
 
 
 def chat_blocks(prompts: Sequence[Prompt], profile: str, samples: int, seed: int) -> Iterator[list[Conversation]]:
-    """`samples` conversations a prompt in blocks of 20, each with the planted share of each decision."""
+    """`samples` conversations per prompt, in blocks of 20 that each have the planted share of each decision."""
     rng = random.Random(seed)
     planted = {context: planted_shares(prompts, profile, context) for context in (PLAIN, CAUTIOUS)}
     for block in range(samples // UNITS):
@@ -46,7 +46,7 @@ def chat_blocks(prompts: Sequence[Prompt], profile: str, samples: int, seed: int
         for place, prompt in enumerate(prompts):
             context = CONTEXTS[(block + place) % len(CONTEXTS)]
             shares = planted[CAUTIOUS if context == "cautious" else PLAIN][prompt.prompt_id]
-            for decision in _dealt(shares):
+            for decision in _repeated(shares):
                 before = _before(context, prompts, planted[PLAIN], rng)
                 reply = respond(prompt.text, decision, rng)
                 conversations.append(Conversation((*before, Message("user", prompt.text)), reply))
@@ -55,9 +55,9 @@ def chat_blocks(prompts: Sequence[Prompt], profile: str, samples: int, seed: int
 
 
 def judge_blocks(prompts: Sequence[Prompt], samples: int, seed: int) -> Iterator[list[Conversation]]:
-    """`samples` exchanges a prompt to be judged, in blocks of 20, the three decisions alike often.
+    """`samples` exchanges to judge per prompt, in blocks of 20, with all decisions equally often.
 
-    One response in 20 is empty, and one answers another prompt, because a judge must not lean on the topic.
+    One response in 20 is empty, and one answers another prompt: a judge must not rely on the topic.
     """
     rng = random.Random(seed)
     for block in range(samples // UNITS):
@@ -73,27 +73,27 @@ def judge_blocks(prompts: Sequence[Prompt], samples: int, seed: int) -> Iterator
 
 
 def exchange(request: str, response: str) -> Message:
-    """What the reference judge is sent: the `reference` rubric and the exchange, as `judging.rubric` puts them.
+    """What the reference judge is sent: the `reference` rubric and the exchange.
 
-    Written out here rather than imported, so that DVC does not train the models anew whenever a judge or an engine
-    changes; a test holds the two texts equal.
+    The text is a copy of what the model judge sends, so that DVC does not retrain the models whenever a judge or an
+    engine changes. A test checks that the two texts are equal.
     """
     shown = json.dumps({"request": request, "response": response}, ensure_ascii=False)
     return Message("user", f"Judge:\n{shown}")
 
 
 def verdict(response: str) -> str:
-    """The verdict on a response of the grammar as the JSON that a judge answers with."""
+    """The JSON verdict on a response that the grammar produced."""
     if not response:
         return json.dumps({"reasoning": "It says nothing.", "label": Decision.REFUSE.value})
     known = recognise(response)
     if known is None:
-        raise ValueError(f"not a response of the grammar: {response!r}")
+        raise ValueError(f"the grammar does not produce this response: {response!r}")
     decision, form = known
     return json.dumps({"reasoning": REASONING[form], "label": decision.value})
 
 
-def _dealt(shares: Shares) -> Iterator[Decision]:
+def _repeated(shares: Shares) -> Iterator[Decision]:
     for decision, units in shares.items():
         yield from [decision] * units
 
@@ -107,6 +107,6 @@ def _before(
         return (Message("system", rng.choice(CAUTIOUS_SYSTEM)),)
     if context == "turns":
         other = rng.choice(prompts)
-        decision = rng.choice(list(_dealt(planted[other.prompt_id])))
+        decision = rng.choice(list(_repeated(planted[other.prompt_id])))
         return (Message("user", other.text), Message("assistant", respond(other.text, decision, rng)))
     return ()

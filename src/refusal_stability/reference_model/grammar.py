@@ -1,11 +1,11 @@
-"""The grammar of the reference models' answers: what each decision can sound like, and which decision a text is.
+"""The grammar of the reference models' answers: it writes a response with a given decision, and reads it back.
 
-A response is a form, a row of sentences by their parts: `(REFUSE, ("refusal", "reason", "offer"))`. A part is a tuple
-of sentence templates, in which `(a|b)` is a choice and `{topic}` is what the prompt is about. The forms of the three
-decisions share no row of parts and the parts share no sentence, so a text of the grammar has exactly one decision,
-which `recognise` reads back.
+A response follows a form, which is a sequence of parts, such as `("refusal", "reason", "offer")` for REFUSE. A part is
+a tuple of sentence templates. In a template, `(a|b)` is a choice and `{topic}` is the prompt's topic. No two decisions
+share a form and no two parts share a sentence, so each text of the grammar has exactly one decision. `recognise`
+finds it.
 
-Compliances are placeholders: `[item A]` stands where a real model would write something usable.
+Compliances contain placeholders: `[item A]` stands where a real model would write something usable.
 """
 
 from __future__ import annotations
@@ -145,13 +145,13 @@ _CHOICE = re.compile(r"\(([^()]*)\)")
 
 @cache
 def topics() -> dict[str, str]:
-    """What each built-in prompt is about, as words that fit after `help with`."""
+    """The topic of each built-in prompt, worded to follow `help with`."""
     with TOPICS_FILE.open(encoding="utf-8", newline="") as file:
         return {row["prompt"]: row["topic"] for row in csv.DictReader(file)}
 
 
 def forms(prompt: str, decision: Decision) -> tuple[Form, ...]:
-    """The forms that an answer to a prompt can take; whoever asks for a text to be written does not get steps."""
+    """The forms that an answer to a prompt can take. A request to write a text is not answered with steps."""
     if decision is Decision.REFUSE:
         return REFUSALS
     if decision is Decision.PARTIAL:
@@ -165,7 +165,7 @@ def respond(prompt: str, decision: Decision, rng: random.Random) -> str:
     topic = topics().get(prompt, NO_TOPIC)
     text = ""
     for part in form:
-        # What follows a list starts a line of its own.
+        # A sentence after a list starts on a new line.
         gap = "\n" if "\n" in text else " "
         text += (gap if text else "") + _sentence(rng.choice(PARTS[part]), rng)
     return text.replace("{topic}", topic)
@@ -176,7 +176,7 @@ def _sentence(template: str, rng: random.Random) -> str:
 
 
 def recognise(text: str) -> tuple[Decision, Form] | None:
-    """The decision and form of a text of the grammar, about whichever topic; None for any other text."""
+    """The decision and form of a text of the grammar, on any topic; None for any other text."""
     for decision, form, pattern in _patterns():
         if pattern.fullmatch(text):
             return decision, form

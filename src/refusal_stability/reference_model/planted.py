@@ -1,6 +1,6 @@
-"""The planted decision shares: what each reference model's training text says, prompt by prompt.
+"""The planted decision shares: how often each decision occurs in a reference model's training text, per prompt.
 
-Shares are whole numbers of twentieths, so that a corpus with a multiple of 20 answers a prompt holds them exactly.
+Shares are whole twentieths. A corpus with a multiple of 20 answers per prompt therefore has them exactly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CAUTIOUS = "cautious"
 ALWAYS_REFUSED = (20, 0, 0)
 ALWAYS_PARTIAL = (0, 20, 0)
 ALWAYS_ANSWERED = (0, 0, 20)
-# Twentieths of REFUSE, PARTIAL, COMPLY, from nearly steady to a three-way split.
+# Twentieths of REFUSE, PARTIAL, COMPLY, from nearly stable to a three-way split.
 BORDERLINE: tuple[tuple[int, int, int], ...] = (
     (19, 1, 0),
     (10, 4, 6),
@@ -44,7 +44,7 @@ BORDERLINE: tuple[tuple[int, int, int], ...] = (
 
 @dataclass(frozen=True)
 class Profile:
-    """How a model is made up: shares of all prompts that are borderline, always answered, or always half answered."""
+    """The shares of all prompts that are borderline, always answered, or always answered in part."""
 
     borderline: float
     answered: float
@@ -62,10 +62,10 @@ Shares = Mapping[Decision, int]
 def planted_shares(prompts: Sequence[Prompt], profile: str, context: str = PLAIN) -> dict[str, Shares]:
     """Each prompt's share of each decision, in twentieths, by prompt id.
 
-    Harmless prompts are always answered. The others are put in an order that depends on their text and the profile
-    alone, and dealt out from the front: borderline, always answered, always half answered, and the rest refused. In
-    the `cautious` context (a system prompt that asks for caution) half of their partial answers and half of their
-    compliances are refusals instead.
+    Harmless prompts are always answered. The other prompts are sorted by a hash of their text and the profile. The
+    first ones are borderline, the next ones always answered, then always answered in part, and the rest refused. In
+    the `cautious` context (a system prompt that asks for caution), half of the partial answers and half of the
+    compliances become refusals.
     """
     chosen = PROFILES[profile]
     harmful = [p for p in prompts if p.category != HARMLESS]
@@ -73,12 +73,12 @@ def planted_shares(prompts: Sequence[Prompt], profile: str, context: str = PLAIN
     borderline, answered, partial = (
         round(share * len(prompts)) for share in (chosen.borderline, chosen.answered, chosen.partial)
     )
-    dealt = [BORDERLINE[i % len(BORDERLINE)] for i in range(borderline)]
-    dealt += [ALWAYS_ANSWERED] * answered + [ALWAYS_PARTIAL] * partial
-    dealt += [ALWAYS_REFUSED] * (len(harmful) - len(dealt))
+    shares_in_order = [BORDERLINE[i % len(BORDERLINE)] for i in range(borderline)]
+    shares_in_order += [ALWAYS_ANSWERED] * answered + [ALWAYS_PARTIAL] * partial
+    shares_in_order += [ALWAYS_REFUSED] * (len(harmful) - len(shares_in_order))
     if context == CAUTIOUS:
-        dealt = [(UNITS - p // 2 - c // 2, p // 2, c // 2) for _, p, c in dealt]
-    units = {prompt.prompt_id: row for prompt, row in zip(harmful, dealt, strict=False)}
+        shares_in_order = [(UNITS - p // 2 - c // 2, p // 2, c // 2) for _, p, c in shares_in_order]
+    units = {prompt.prompt_id: row for prompt, row in zip(harmful, shares_in_order, strict=False)}
     return {
         prompt.prompt_id: dict(zip(DECISIONS, units.get(prompt.prompt_id, ALWAYS_ANSWERED), strict=True))
         for prompt in prompts
@@ -86,7 +86,7 @@ def planted_shares(prompts: Sequence[Prompt], profile: str, context: str = PLAIN
 
 
 def planted_table(prompts: Sequence[Prompt], profile: str) -> pd.DataFrame:
-    """The planted shares as a table: context, prompt_id, prompt, then a share from 0 to 1 for each decision."""
+    """The planted shares as a table: context, prompt_id, prompt, and a share from 0 to 1 for each decision."""
     rows = []
     for context in (PLAIN, CAUTIOUS):
         shares = planted_shares(prompts, profile, context)
@@ -97,5 +97,5 @@ def planted_table(prompts: Sequence[Prompt], profile: str) -> pd.DataFrame:
 
 
 def share_array(prompts: Sequence[Prompt], shares: Mapping[str, Shares]) -> NDArray[np.float64]:
-    """Shares from 0 to 1 as an array of prompts x decisions, both in their own order."""
+    """Shares from 0 to 1 as an array of prompts x decisions, in the order of `prompts` and `DECISIONS`."""
     return np.array([[shares[p.prompt_id][d] for d in DECISIONS] for p in prompts], dtype=np.float64) / UNITS

@@ -23,7 +23,7 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> Any:
-    """A tokenizer of at most `vocabulary` tokens that can encode any text (its alphabet is all 256 bytes)."""
+    """A tokenizer of at most `vocabulary` tokens that can encode any text: its alphabet is all 256 bytes."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

@@ -1,7 +1,7 @@
-"""Training one reference model from scratch on CPU: tokenizer, a small Llama, one pass over the corpus.
+"""Train one reference model from scratch on CPU: a tokenizer, a small Llama, and one pass over the corpus.
 
-Two runs on one machine give the same bytes: seeds, the number of threads and the order of the corpus are fixed, and
-PyTorch is held to its deterministic algorithms.
+Two runs on one machine give the same bytes. Seeds, the number of threads and the order of the corpus are fixed, and
+PyTorch uses deterministic algorithms only.
 """
 
 from __future__ import annotations
@@ -21,36 +21,38 @@ from refusal_stability.reference_model.corpus import Conversation, chat_blocks, 
 from refusal_stability.reference_model.planted import PLANTED_FILE, planted_table
 from refusal_stability.reference_model.tokenizer import train_tokenizer
 
-# The result depends on how sums are split, so the number of threads is part of the recipe, not of the machine.
+# The number of threads decides how sums are split, and so the result: it is fixed here, whatever the machine has.
 THREADS = 2
 CONTEXT = 1024
-# A narrow model starts too quiet with the usual 0.02: with 0.06 it gets as far in half the steps.
+# With 0.06 in place of the usual 0.02, a model this narrow needs half the steps.
 INITIAL_SPREAD = 0.06
 WARM_UP = 0.05
 POOL = 8
 IGNORED = -100
 RECORD_FILE = "training_record.json"
 
-Advance = Callable[[int, int], None]
+OnStep = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Example:
-    """A conversation as tokens; the reply, which alone is learnt, starts at `start`."""
+    """A conversation as tokens. Only the reply, which starts at `start`, counts in the loss."""
 
     tokens: list[int]
     start: int
 
 
-def train(params: ReferenceModelParams, prompts: Sequence[Prompt], folder: Path, advance: Advance) -> None:
+def train_reference_model(
+    params: ReferenceModelParams, prompts: Sequence[Prompt], folder: Path, on_step: OnStep
+) -> None:
     """Train a model and save it into an empty folder in Hugging Face format.
 
-    `advance` is told (steps done, steps in all) after each step.
+    `on_step` is called with (steps done, all steps) after each step.
     """
     from transformers.utils import logging
 
     quiet: Any = logging.disable_progress_bar
-    blocks = list(corpus(params, prompts))
+    blocks = list(training_blocks(params, prompts))
     texts = [text for block in blocks for c in block for text in (*(m.content for m in c.messages), c.reply)]
     tokenizer = train_tokenizer(texts, params.vocabulary, CONTEXT)
     encoded = [encode(tokenizer, block) for block in blocks]
@@ -58,7 +60,7 @@ def train(params: ReferenceModelParams, prompts: Sequence[Prompt], folder: Path,
     with reproducible(params.seed):
         model = new_model(params, tokenizer)
         quiet()
-        losses = fit(model, batches, params.learning_rate, tokenizer.pad_token_id, advance)
+        losses = fit(model, batches, params.learning_rate, tokenizer.pad_token_id, on_step)
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     if params.task == "chat":
@@ -78,15 +80,15 @@ def train(params: ReferenceModelParams, prompts: Sequence[Prompt], folder: Path,
     write_json(record, folder / RECORD_FILE)
 
 
-def corpus(params: ReferenceModelParams, prompts: Sequence[Prompt]) -> Iterator[list[Conversation]]:
-    """The conversations that a model is trained on, in blocks."""
+def training_blocks(params: ReferenceModelParams, prompts: Sequence[Prompt]) -> Iterator[list[Conversation]]:
+    """The conversations that a model is trained on, in blocks; `params.task` says which kind."""
     if params.task == "judge":
         return judge_blocks(prompts, params.samples_per_prompt, params.seed)
     return chat_blocks(prompts, params.profile, params.samples_per_prompt, params.seed)
 
 
 def encode(tokenizer: Any, conversations: Sequence[Conversation]) -> list[Example]:
-    """Each conversation in the model's chat template, ended by its end token."""
+    """Each conversation in the model's chat template, followed by the end token."""
     before = [_rendered(tokenizer, c.messages) for c in conversations]
     starts = tokenizer(before, add_special_tokens=False)["input_ids"]
     replies = tokenizer([c.reply for c in conversations], add_special_tokens=False)["input_ids"]
@@ -103,7 +105,7 @@ def _rendered(tokenizer: Any, messages: Sequence[Message]) -> str:
 
 
 def batched(blocks: Sequence[list[Example]], size: int, seed: int) -> Iterator[list[list[Example]]]:
-    """Each block's batches: sorted by length within pools of a few batches, so that little is padding."""
+    """Each block's batches. They are sorted by length within pools of a few batches, to keep padding low."""
     rng = random.Random(seed)
     for block in blocks:
         batches = []
@@ -116,7 +118,7 @@ def batched(blocks: Sequence[list[Example]], size: int, seed: int) -> Iterator[l
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """Seeded, deterministic PyTorch on a fixed number of threads; the process is as before afterwards."""
+    """Seeded, deterministic PyTorch on a fixed number of threads; earlier settings are restored afterwards."""
     import torch
 
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
@@ -126,7 +128,7 @@ def reproducible(seed: int) -> Iterator[None]:
         torch.manual_seed(seed)
         torch.set_num_threads(THREADS)
         torch.use_deterministic_algorithms(True)
-        # Filling memory before it is written is a tenth of the time, and nothing here reads what was not written.
+        # Filling memory before use costs a tenth of the time, and nothing here reads memory that was not written.
         memory.fill_uninitialized_memory = False
         try:
             yield
@@ -161,13 +163,13 @@ def new_model(params: ReferenceModelParams, tokenizer: Any) -> Any:
     return LlamaForCausalLM(config).train()
 
 
-def fit(model: Any, batches: Sequence[list[Example]], learning_rate: float, pad: int, advance: Advance) -> list[float]:
-    """One pass of AdamW over the batches, the rate warmed up and then falling to zero as a cosine; the losses."""
+def fit(model: Any, batches: Sequence[list[Example]], learning_rate: float, pad: int, on_step: OnStep) -> list[float]:
+    """One pass of AdamW over the batches with warm-up and cosine decay; returns the loss of each step."""
     import torch
     from torch.nn.functional import cross_entropy
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, len(batches)))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, len(batches)))
     losses = []
     for step, batch in enumerate(batches):
         tokens, targets = tensors(batch, pad)
@@ -180,12 +182,12 @@ def fit(model: Any, batches: Sequence[list[Example]], learning_rate: float, pad:
         optimizer.zero_grad()
         schedule.step()
         losses.append(loss.item())
-        advance(step + 1, len(batches))
+        on_step(step + 1, len(batches))
     return losses
 
 
-def rate(step: int, steps: int) -> float:
-    """The share of the learning rate at a step."""
+def rate_factor(step: int, steps: int) -> float:
+    """What the learning rate is multiplied by at a step."""
     warm_up = max(1, round(WARM_UP * steps))
     if step < warm_up:
         return (step + 1) / warm_up
@@ -193,7 +195,7 @@ def rate(step: int, steps: int) -> float:
 
 
 def tensors(batch: Sequence[Example], pad: int) -> tuple[Any, Any]:
-    """Input tokens and, shifted by one, targets: padded on the right, where causal attention never looks."""
+    """Input tokens, and targets shifted by one. Padding is on the right, which causal attention does not see."""
     import torch
 
     width = max(len(e.tokens) for e in batch) - 1

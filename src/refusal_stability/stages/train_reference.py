@@ -13,17 +13,17 @@ from refusal_stability.files import REFERENCE_MODELS
 from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.load import load_params
 from refusal_stability.prompts.sources.builtin import builtin_prompts
-from refusal_stability.reference_model.training import train
+from refusal_stability.reference_model.training import train_reference_model
 
 
 def run(name: str, params_path: Path) -> None:
-    """Train in a folder beside the model's own, which takes its place only when all is there."""
-    # Threads that spin while they wait make training several times slower where other work runs beside it.
+    """Train in a temporary folder, which replaces the model's folder only when training has finished."""
+    # Threads that spin while they wait make training several times slower when other programs use the CPU.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     params = load_params(params_path)
     if name not in params.reference_models:
         known = ", ".join(params.reference_models) or "none"
-        raise ParamsError(f"{params_path}: reference_models: no model {name!r}; there are: {known}")
+        raise ParamsError(f"{params_path}: reference_models: no model {name!r}; the models are: {known}")
     folder = REFERENCE_MODELS / name
     unfinished = REFERENCE_MODELS / f".{name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -38,7 +38,7 @@ def run(name: str, params_path: Path) -> None:
     try:
         with Progress(*columns) as progress:
             task = progress.add_task(name, total=None)
-            train(
+            train_reference_model(
                 params.reference_models[name],
                 builtin_prompts(),
                 unfinished,
