@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from refusal_stability.report.content import Column, Picture, Report, Section, Table
+from refusal_stability.report.content import Picture, Report, Section
+from refusal_stability.tables.layout import Kind, Layout, words
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -22,10 +23,19 @@ HOSTILE = (
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR" + (4).to_bytes(4, "big") + (2).to_bytes(4, "big") + b"rest"
 
 
+def layout_of(
+    name: str, title: str, kinds: dict[str, Kind], *rows: tuple[str, ...], notes: tuple[str, ...] = ()
+) -> Layout:
+    """A table of ready texts: `kinds` has its headings, `rows` its cells."""
+    columns = tuple(words(heading, str(place), kind) for place, (heading, kind) in enumerate(kinds.items()))
+    named = tuple({str(place): cell for place, cell in enumerate(row)} for row in rows)
+    return Layout(name, title, columns, named, notes)
+
+
 def report_of(*texts: str) -> Report:
     """A report with each text wherever text can stand."""
-    rows = tuple((text, text, text) for text in texts)
-    table = Table("t", texts[0], (Column("a", "verbatim"), Column("b", "text"), Column(texts[0], "number")), rows)
+    kinds: dict[str, Kind] = {"a": "verbatim", "b": "text", texts[0]: "number"}
+    table = layout_of("t", texts[0], kinds, *((text, text, text) for text in texts), notes=texts)
     picture = Picture("f", texts[0], texts[0], texts[0], PNG)
     section = Section(
         "s", texts[0], texts, tuple((t, t) for t in texts), (table,), (picture,), "\n".join(("code", *texts))

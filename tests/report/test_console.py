@@ -49,7 +49,7 @@ def test_a_plan_out_of_reach_says_so() -> None:
     rows = [found | {"difference_seen": -0.014}]
     rows += [rows[0] | {"related": False, "prompts": None, "responses": None, "tokens": None, "power": 0.31}]
     text = plan_text(rows, "ssi", -0.02, 0.8, 0.95, 20, 84, 50.0)
-    assert "To detect -0.02 in mean SSI, as 20 samples a prompt show it, with power 0.8 at level 0.05:" in text
+    assert "To detect -0.02 in mean SSI, as measured with 20 samples per prompt, with power 0.8 at level 0.05:" in text
     lines = [line.split() for line in text.splitlines()]
     assert ["3", "1,234", "7,404", "370,200", "0.80", "-0.0140"] in lines
     assert ["3", "over", "1,000,000", "0.31", "-0.0140"] in lines

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hostile_report import HOSTILE, report_of
+from hostile_report import HOSTILE, layout_of, report_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -16,11 +16,11 @@ from markdown_it import MarkdownIt
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.judges import JudgeParams
 from refusal_stability.params.study import StudyParams
-from refusal_stability.report.content import Column, Report, Section, Table
+from refusal_stability.report.content import Report, Section
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import escaped, latex_macros, latex_table, macro_name
 from refusal_stability.report.markdown import markdown_report
-from refusal_stability.report.number_format import spelled
+from refusal_stability.report.phrases import spelled
 from refusal_stability.report.versions import pinned_for, pinned_versions, project_versions
 
 
@@ -156,7 +156,7 @@ def test_a_latex_cell_that_starts_with_a_bracket_is_not_read_as_an_argument() ->
 
 
 def test_a_latex_table_has_a_row_of_cells_for_each_row() -> None:
-    table = Table("models", "50 % more", (Column("Model", "text"), Column("SSI")), (("a_b", "0.9"), ("c&d", "–")))
+    table = layout_of("models", "50 % more", {"Model": "text", "SSI": "number"}, ("a_b", "0.9"), ("c&d", "–"))
     lines = latex_table(table).splitlines()
     assert r"\caption{50 \% more}" in lines
     assert r"\begin{tabular}{lr}" in lines

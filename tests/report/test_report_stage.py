@@ -13,10 +13,10 @@ from markdown_it import MarkdownIt
 from refusal_stability.figures.gallery import GALLERY
 from refusal_stability.files import ArtifactError
 from refusal_stability.params.study import InterventionParams
-from refusal_stability.report.latex_numbers import QUOTED, quoted_numbers
+from refusal_stability.report.latex_numbers import QUOTED, study_numbers
 from refusal_stability.report.overview import parameters, question
 from refusal_stability.stages import figures, report
-from refusal_stability.stages.report import read_evidence
+from refusal_stability.stages.report import read_inputs
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 
@@ -117,8 +117,8 @@ def test_every_table_is_quoted_but_those_of_single_prompts_curves_and_confusions
         "tail_risk_draws",
         "judge_confusion",
     }
-    evidence = read_evidence(PARAMS)
-    said = [" / ".join(words) for words, _ in quoted_numbers(evidence)]
+    inputs = read_inputs(PARAMS)
+    said = [" / ".join(words) for words, _ in study_numbers(inputs)]
     assert len(said) == len(set(said))
     for name in (
         "steady / wavering",
@@ -163,30 +163,30 @@ def test_prompts_are_marked_as_unstable_where_they_are(study: Path) -> None:
 
 def test_a_study_whose_judges_decide_once_says_that_their_noise_is_not_known(study: Path) -> None:
     path, contract = METRIC_TABLES["judge_noise"]
-    assert "noise is not known apart" not in Path("reports/report.md").read_text()
+    assert "judge noise is mixed with seed noise" not in Path("reports/report.md").read_text()
     write_table(metric_table("judge_noise").assign(n_exchanges=0), path, contract)
     report.run(PARAMS)
     page = Path("reports/report.md").read_text()
-    assert "noise is not known apart" in page
+    assert "judge noise is mixed with seed noise" in page
     assert "Decided apart" not in page
 
 
 def test_only_a_study_without_interventions_says_that_nothing_else_was_changed(study: Path) -> None:
-    assert "Nothing else was changed between a model's responses" in Path("reports/report.md").read_text()
-    evidence = read_evidence(PARAMS)
-    evidence.params.interventions["careful"] = InterventionParams(system="Be careful.")
-    (text,) = question(evidence).paragraphs
+    assert "Nothing else differs between a model's responses" in Path("reports/report.md").read_text()
+    inputs = read_inputs(PARAMS)
+    inputs.params.interventions["careful"] = InterventionParams(system="Be careful.")
+    (text,) = question(inputs).paragraphs
     assert "every seed under each intervention" in text
-    assert "Under one intervention nothing else was changed" in text
+    assert "Within one intervention, nothing else differs" in text
 
 
 def test_a_study_on_vllm_whose_lock_is_absent_says_so(study: Path) -> None:
-    evidence = read_evidence(PARAMS)
-    assert not any("requirements-vllm.lock" in text for text in parameters(evidence).paragraphs)
-    evidence.params.models["steady"].engine = "vllm"
-    said = " ".join(parameters(evidence).paragraphs)
-    assert "No requirements-vllm.lock lies beside the study" in said
-    assert "the build for GPUs" in said
+    inputs = read_inputs(PARAMS)
+    assert not any("requirements-vllm.lock" in text for text in parameters(inputs).paragraphs)
+    inputs.params.models["steady"].engine = "vllm"
+    said = " ".join(parameters(inputs).paragraphs)
+    assert "no requirements-vllm.lock beside the study" in said
+    assert "the GPU build" in said
 
 
 def test_a_missing_figure_names_itself_and_the_remedy(study: Path) -> None:

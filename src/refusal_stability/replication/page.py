@@ -10,15 +10,15 @@ import pandas as pd
 from refusal_stability.measures.stability import ssi_entropy_observed
 from refusal_stability.replication.comparison import Tables, records
 from refusal_stability.replication.plan import Plan
-from refusal_stability.replication.reader_tables import LAYOUTS
-from refusal_stability.report.content import Column, Report, Section, Table
-from refusal_stability.report.number_format import count, number
+from refusal_stability.replication.reader_tables import READER_TABLES, TEMPERATURE
+from refusal_stability.report.content import Report, Section
+from refusal_stability.tables.columns import POOLED
+from refusal_stability.tables.layout import Layout, Shown, described, filled, laid_out, numbers, words
+from refusal_stability.tables.number_format import Row, count, number
 
 FIRST_REPORT = "first report"
 SHORT = 8  # a number as it was printed; longer ones are recomputed
-OUTCOMES = ("same", "differs", "absent")
-NAMES = tuple(Column(heading, "text") for heading in ("Figure", "Model", "Judge", "T", "Source"))
-NUMBERS = (Column("Published"), Column("Ours"), Column("Difference"))
+OUTCOMES = {"same": "Same", "differs": "Different", "absent": "Absent"}
 
 
 def page(
@@ -37,10 +37,8 @@ def page(
     """
     labels = {held.model: held.label for held in plan.held}
 
-    def label(model: str) -> str:
-        return labels.get(model, "all models" if model == "*" else model)
-
-    readers = {layout.name: layout.table(tables(layout.source, ""), label) for layout in LAYOUTS}
+    who = words("Model", lambda row: labels.get(row["model"], row["model"].replace(POOLED, "all models")))
+    readers = {one.name: one.layout(tables(one.source, ""), who) for one in READER_TABLES}
     sections = (
         _outcome(compared),
         _data(plan),
@@ -51,49 +49,65 @@ def page(
         Section(
             "tables",
             "The study's tables",
-            ("Figures in brackets are intervals over prompts (over responses where judges are compared).",),
-            tables=tuple(table for table in readers.values() if table.rows),
+            ("Figures in brackets are intervals over prompts, or over responses where judges are compared.",),
+            tables=filled(*readers.values()),
         ),
         _everything(compared),
     )
     title = f"The published study, replicated from its raw data ({plan.params['study']})"
-    question = "Do the published figures come out of the published responses and labels, and where not, why?"
+    question = "Do the published figures follow from the published responses and labels? Where not, why?"
     return Report(title, question, sections)
 
 
 def _outcome(compared: pd.DataFrame) -> Section:
-    by_source = {source: Counter(rows["outcome"]) for source, rows in compared.groupby("source", sort=False)}
-    rows = [(str(source), *(count(seen[outcome]) for outcome in OUTCOMES)) for source, seen in by_source.items()]
+    rows = [{"source": source, **Counter(found["outcome"])} for source, found in compared.groupby("source", sort=False)]
     total = Counter(compared["outcome"])
-    rows.append(("all", *(count(total[outcome]) for outcome in OUTCOMES)))
-    columns = (Column("Source", "text"), Column("Same"), Column("Different"), Column("Absent"))
+    rows.append({"source": "all", **total})
+    seen = (_outcomes(name, title) for name, title in OUTCOMES.items())
     return Section(
         "outcome",
-        "What came out",
+        "Result",
         (
-            f"{total['same']} of {len(compared)} published figures come out of the raw labels through this project's "
-            f"own tables, {total['differs']} differ, {total['absent']} cannot be had from the data at hand.",
-            "Source: paper and first report, as printed there; raw labels, recomputed from the published labels to "
+            f"{total['same']} of {len(compared)} published figures follow from the raw labels through this project's "
+            f"own tables. {total['differs']} differ. {total['absent']} cannot be computed from the data at hand.",
+            "Sources: the paper and the first report, as printed; raw labels, recomputed from the published labels to "
             "nine decimals; definition, defined by this project and never published.",
         ),
-        tables=(Table("published_outcome", "Published figures by where they stand.", columns, tuple(rows)),),
+        tables=(laid_out("published_outcome", "Published figures by source.", rows, words("Source", "source"), *seen),),
     )
 
 
+def _outcomes(name: str, title: str) -> Shown:
+    return numbers(title, lambda row: count(row.get(name, 0)))
+
+
+def _labels_by(judge: str) -> Shown:
+    return numbers(judge, lambda row: row.get(judge, "none"))
+
+
 def _data(plan: Plan) -> Section:
-    judges = list(dict.fromkeys(judge for held in plan.held for judge in held.labels))
-    rows = []
-    for held in plan.held:
-        cells = [f"{held.responses} of {held.wanted}"]
-        cells += [f"{held.labels[j]} of {held.wanted}" if j in held.labels else "none" for j in judges]
-        rows.append((held.label, *cells, held.left_out or "runs"))
-    columns = (Column("Model", "text"), Column("Responses"), *map(Column, judges), Column("Outcome", "text"))
+    judges = dict.fromkeys(judge for held in plan.held for judge in held.labels)
+    rows: list[Row] = [
+        {
+            "model": held.label,
+            "responses": f"{held.responses} of {held.wanted}",
+            "outcome": held.left_out or "runs",
+            **{judge: f"{count} of {held.wanted}" for judge, count in held.labels.items()},
+        }
+        for held in plan.held
+    ]
+    columns = (
+        words("Model", "model"),
+        words("Responses", "responses", "number"),
+        *map(_labels_by, judges),
+        words("Outcome", "outcome"),
+    )
     unused = "Not used by any model of the study: " + "; ".join(plan.unclaimed) + "." if plan.unclaimed else ""
     return Section(
         "data",
         "What the data hold",
         ("Configurations (temperature x seed) with responses, and with labels by each judge.", *filter(None, [unused])),
-        tables=(Table("published_data", "What the data hold of each model.", columns, tuple(rows)),),
+        tables=(laid_out("published_data", "What the data hold of each model.", rows, *columns),),
     )
 
 
@@ -104,7 +118,7 @@ def _differences(compared: pd.DataFrame) -> Section:
     return Section(
         "differences",
         "What differs, and why",
-        ("Every figure that does not come out within its tolerance, with the reason.",),
+        ("Every figure outside its tolerance, with the reason.",),
         tables=(_figures("published_differences", "Figures that differ or are absent.", rows),),
     )
 
@@ -115,13 +129,13 @@ def _first_report(compared: pd.DataFrame, n_responses: int, threshold: float) ->
         "first-report",
         "The first report's stability index",
         (
-            "The first report measured stability as 1 - H / log2 k, with k the number of decisions that a prompt's "
-            "responses show (our ssi_entropy_observed). Its figures come out under that definition and under no other.",
+            "The first report measured stability as 1 - H / log2 k, where k is the number of decisions that a prompt's "
+            "responses show (our ssi_entropy_observed). Its figures follow from that definition and from no other.",
             f"By that definition one deviating response among {n_responses} gives {number(one_flip)}, below the "
-            f"threshold of {threshold:g}, and every further one gives less. So each prompt that flips at all is "
-            "called unstable, and the report's finding that the unstable prompts are exactly those that flip follows "
-            "from the definition, not from the model. Under the share of the commonest decision (our ssi) the two "
-            "part: a prompt can flip once and still be stable.",
+            f"threshold of {threshold:g}. Every further one gives less. So each prompt that flips at all is called "
+            "unstable. The report finds that the unstable prompts are exactly those that flip: this follows from the "
+            "definition, not from the model.",
+            "Under the share of the commonest decision (our ssi), a prompt can flip once and still be stable.",
         ),
         tables=(
             _figures(
@@ -134,42 +148,45 @@ def _first_report(compared: pd.DataFrame, n_responses: int, threshold: float) ->
 
 
 def _pooling(pooled: pd.DataFrame) -> Section:
-    headings = {"mean_ssi": "Mean SSI", "pct_unstable": "Unstable %", "pct_flipped": "Flipped %"}
-    columns = [Column("T", "text"), Column("Decisions a prompt")]
-    columns += [Column(f"{heading}, {way}") for heading in headings.values() for way in ("pooled", "by model")]
-    rows = []
-    for row in records(pooled):
-        cells = ["all" if pd.isna(row["temperature"]) else number(row["temperature"], 1)]
-        cells.append(number(row["responses_a_prompt"], 1))
-        for name in headings:
-            digits = 3 if name == "mean_ssi" else 1
-            cells += [number(row[f"{name}_{way}"], digits) for way in ("pooled", "by_model")]
-        rows.append(tuple(cells))
+    columns = (
+        described(name, f"{title}, {shown}", key=f"{name}_{way}")
+        for name, title in (("mean_ssi", "Mean SSI"), ("pct_unstable", "Unstable"), ("pct_flipped", "Flipped"))
+        for way, shown in (("pooled", "pooled"), ("by_model", "by model"))
+    )
     return Section(
         "pooling",
         "The pooled per-temperature table",
         (
-            "The published code counted labels by prompt and temperature and left the model out, so that one prompt's "
-            "decisions are those of all the models together. A prompt on which every model is steady, but one refuses "
-            "and another helps, then looks unstable. The columns named pooled repeat that; those named by model are "
-            "the mean of the models' own figures, which is what a temperature does to a model.",
+            "The published code counted labels by prompt and temperature and left the model out. One prompt's "
+            "decisions are then those of all models together. A prompt that one model always refuses and another "
+            "always answers looks unstable.",
+            "The columns named pooled repeat that. Those named by model are the mean of the models' own figures: "
+            "what a temperature does to a model.",
         ),
         tables=(
-            Table("published_pooling", "The models' decisions pooled, and kept apart.", tuple(columns), tuple(rows)),
+            laid_out(
+                "published_pooling",
+                "The models' decisions pooled, and kept apart.",
+                records(pooled),
+                TEMPERATURE,
+                numbers("Decisions per prompt", lambda row: number(row["responses_a_prompt"], 1)),
+                *columns,
+            ),
         ),
     )
 
 
-def _draws(table: Table) -> Section:
+def _draws(table: Layout) -> Section:
     return Section(
         "draws",
         "How the figures depend on the number of responses",
         (
-            "The share of the commonest decision falls, and the share of flipped prompts rises, with the number of "
-            "responses a prompt although the model is the same: figures of studies with different numbers must not be "
-            "compared, and a row of a single temperature has fewer responses than a pooled one. The pairwise form does "
-            "not depend on the number. (The share of unstable prompts jumps with the shares that are possible: under "
-            "a threshold of 0.8, 2 of 3 is unstable and 4 of 5 is not.)",
+            "With more responses per prompt, the share of the commonest decision falls and the share of flipped "
+            "prompts rises, although the model is the same. Do not compare studies with different numbers. A row of a "
+            "single temperature has fewer responses than a pooled one. The pairwise form does not depend on the "
+            "number.",
+            "The share of unstable prompts jumps with the possible shares: under a threshold of 0.8, 2 of 3 is "
+            "unstable and 4 of 5 is not.",
         ),
         tables=(table,),
     )
@@ -184,25 +201,27 @@ def _everything(compared: pd.DataFrame) -> Section:
     )
 
 
-def _figures(name: str, caption: str, rows: pd.DataFrame) -> Table:
-    columns = (*NAMES, *NUMBERS, Column("Outcome", "text"), Column("Remark", "text"))
-    return Table(name, caption, columns, tuple(_figure(row) for row in records(rows)))
+FIGURE = (
+    words("Figure", "quantity"),
+    words("Model", "model"),
+    words("Judge", "judge"),
+    words("T", lambda row: "" if pd.isna(row["temperature"]) else f"{row['temperature']:g}"),
+    words("Source", "source"),
+    numbers("Published", lambda row: _published(str(row["value"]))),
+    numbers("Ours", lambda row: _ours(row["ours"], whole=row["tolerance"] == "0")),
+    numbers("Difference", lambda row: "" if pd.isna(row["difference"]) else f"{row['difference']:.2g}"),
+    words("Outcome", "outcome"),
+    words("Remark", "why"),
+)
 
 
-def _figure(row: dict[str, object]) -> tuple[str, ...]:
-    temperature = float(str(row["temperature"]))
-    published = str(row["value"])
-    ours, difference = float(str(row["ours"])), float(str(row["difference"]))
-    whole = row["tolerance"] == "0"
-    return (
-        str(row["quantity"]),
-        str(row["model"]),
-        str(row["judge"]),
-        "" if temperature != temperature else number(temperature, 1),
-        str(row["source"]),
-        published if len(published) <= SHORT or published.startswith("[") else f"{float(published):.6f}",
-        count(ours) if whole else number(ours, 6).rstrip("0").rstrip("."),
-        "" if difference != difference else f"{difference:.2g}",
-        str(row["outcome"]),
-        str(row["why"]),
-    )
+def _figures(name: str, title: str, rows: pd.DataFrame) -> Layout:
+    return laid_out(name, title, records(rows), *FIGURE)
+
+
+def _published(value: str) -> str:
+    return value if len(value) <= SHORT or value.startswith("[") else f"{float(value):.6f}"
+
+
+def _ours(value: float, whole: bool) -> str:
+    return count(value) if whole else number(value, 6).rstrip("0").rstrip(".")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from refusal_stability.report import findings, overview
 from refusal_stability.report.content import Report
-from refusal_stability.report.report_inputs import Evidence
+from refusal_stability.report.report_inputs import ReportInputs
 
 SECTIONS = (
     overview.headline,
@@ -22,10 +22,10 @@ SECTIONS = (
 )
 
 
-def build_report(evidence: Evidence) -> Report:
+def build_report(inputs: ReportInputs) -> Report:
     """Every section, in reading order."""
     return Report(
-        title=f"{evidence.params.study}: stability of safety decisions",
-        question="Would these models have decided the same if the dice had been rolled again?",
-        sections=tuple(section(evidence) for section in SECTIONS),
+        title=f"{inputs.params.study}: stability of safety decisions",
+        question="Would these models decide the same if they were sampled again?",
+        sections=tuple(section(inputs) for section in SECTIONS),
     )

@@ -3,31 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
-Kind = Literal["text", "number", "verbatim"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A table's column: its heading and how its cells are set; `verbatim` is other people's text, shown as it is."""
-
-    heading: str
-    kind: Kind = "number"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table to show; `name` is its file name as LaTeX."""
-
-    name: str
-    caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def __post_init__(self) -> None:
-        if any(len(row) != len(self.columns) for row in self.rows):
-            raise ValueError(f"table {self.name}: every row needs {len(self.columns)} cells")
+from refusal_stability.tables.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -49,7 +26,7 @@ class Section:
     title: str
     paragraphs: tuple[str, ...] = ()
     terms: tuple[tuple[str, str], ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[Layout, ...] = ()
     pictures: tuple[Picture, ...] = ()
     code: str = ""
 
@@ -63,6 +40,6 @@ class Report:
     sections: tuple[Section, ...]
 
     @property
-    def tables(self) -> tuple[Table, ...]:
+    def tables(self) -> tuple[Layout, ...]:
         """Every table in reading order."""
         return tuple(table for section in self.sections for table in section.tables)

@@ -7,8 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from refusal_stability.report.content import Table
-from refusal_stability.report.number_format import UNKNOWN
+from refusal_stability.tables.layout import Layout
+from refusal_stability.tables.number_format import UNKNOWN
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -63,32 +63,33 @@ def _printed(part: str) -> str:
     return rf"\ifdefined\Umathcode {part}\else[{points}]\fi{{}}"
 
 
-def latex_table(table: Table) -> str:
+def latex_table(table: Layout) -> str:
     """A booktabs tabular with its caption and label, made smaller where it is wider than the page.
 
     A table too long for a page is several, one after the other.
     """
-    pages = list(_pages(table.rows))
+    pages = list(_pages(table.cells))
     lines = [NEEDS]
     for place, rows in enumerate(pages):
-        lines += _float(table, rows, first=place == 0)
+        lines += _float(table, rows, first=place == 0, last=place == len(pages) - 1)
     return "\n".join(lines) + "\n"
 
 
-def _float(table: Table, rows: Sequence[Sequence[str]], first: bool) -> list[str]:
+def _float(table: Layout, rows: Sequence[Sequence[str]], first: bool, last: bool) -> list[str]:
     return [
         "\\begin{table}",
-        f"\\caption{{{escaped(table.caption)}{'' if first else ' (continued)'}}}",
+        f"\\caption{{{escaped(table.title)}{'' if first else ' (continued)'}}}",
         *([f"\\label{{tab:{table.name}}}"] if first else []),
         "\\centering",
         "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
         f"\\begin{{tabular}}{{{''.join(ALIGNMENT[c.kind] for c in table.columns)}}}",
         "\\toprule",
-        _line(c.heading for c in table.columns),
+        _line(c.title for c in table.columns),
         "\\midrule",
         *(_line(row) for row in rows),
         "\\bottomrule",
         "\\end{tabular}}",
+        *([f"\\par\\smallskip{{\\footnotesize {escaped(' '.join(table.notes))}}}"] if last and table.notes else []),
         "\\end{table}",
     ]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from refusal_stability.report.content import Kind, Report, Section, Table
+from refusal_stability.report.content import Report, Section
+from refusal_stability.tables.layout import Kind, Layout
 
 FIGURES_FOLDER = "figures"
 # What GitHub makes links of in plain text, after escapes and entities are gone: mentions, issues, addresses.
@@ -57,11 +58,12 @@ def _section(section: Section) -> str:
     return "\n\n".join(parts)
 
 
-def _table(table: Table) -> str:
-    head = "| " + " | ".join(escaped(c.heading, in_table=True) for c in table.columns) + " |"
+def _table(table: Layout) -> str:
+    head = "| " + " | ".join(escaped(c.title, in_table=True) for c in table.columns) + " |"
     rule = "|" + "|".join("---:" if c.kind == "number" else "---" for c in table.columns) + "|"
     rows = (
         "| " + " | ".join(_cell(cell, c.kind) for cell, c in zip(row, table.columns, strict=True)) + " |"
-        for row in table.rows
+        for row in table.cells
     )
-    return "\n".join([f"*{escaped(table.caption)}*", "", head, rule, *rows])
+    notes = ["", *(escaped(note) for note in table.notes)] if table.notes else []
+    return "\n".join([f"*{escaped(table.title)}*", "", head, rule, *rows, *notes])

@@ -1,25 +1,24 @@
-"""All that a report is written from, and how a metric table becomes a table to show."""
+"""All that a report is written from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refusal_stability.params.study import StudyParams
-from refusal_stability.report.content import Column, Kind, Picture, Table
-from refusal_stability.report.number_format import Row
+from refusal_stability.report.content import Picture
 from refusal_stability.report.versions import Pin
+from refusal_stability.tables.columns import POOLED
+from refusal_stability.tables.layout import Shown, words
+from refusal_stability.tables.number_format import Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ALL = "*"
-Shown = tuple[str, Kind, Callable[[Row], str]]
-
 
 @dataclass(frozen=True)
-class Evidence:
+class ReportInputs:
     """The study's parameters, prompts, metric tables (those that exist), figures and names.
 
     Attributes
@@ -45,18 +44,15 @@ class Evidence:
     def label(self, row: Row, side: str = "") -> str:
         """The name of the model (under its intervention) that a row is about."""
         model, intervention = row[f"model{side}"], row[f"intervention{side}"]
-        if model == ALL:
+        if model == POOLED:
             return "all models"
         return self.labels.get((model, intervention), f"{model} + {intervention}")
+
+    @property
+    def who(self) -> Shown:
+        """The column that names a row's model."""
+        return words("Model", self.label)
 
     def show(self, names: Iterable[str]) -> tuple[Picture, ...]:
         """The figures of these names that exist."""
         return tuple(self.pictures[name] for name in names if name in self.pictures)
-
-
-def table(name: str, caption: str, rows: Iterable[Row], *columns: Shown) -> tuple[Table, ...]:
-    """The rows as a table to show, each column `(heading, kind, row -> cell)`; nothing where there are no rows."""
-    cells = tuple(tuple(cell(row) for _, _, cell in columns) for row in rows)
-    if not cells:
-        return ()
-    return (Table(name, caption, tuple(Column(heading, kind) for heading, kind, _ in columns), cells),)

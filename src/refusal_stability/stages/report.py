@@ -12,9 +12,9 @@ from refusal_stability.report.build import build_report
 from refusal_stability.report.content import Picture
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import latex_macros, latex_table
-from refusal_stability.report.latex_numbers import quoted_numbers
+from refusal_stability.report.latex_numbers import study_numbers
 from refusal_stability.report.markdown import markdown_report
-from refusal_stability.report.report_inputs import Evidence
+from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.versions import pinned_for
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
@@ -25,13 +25,13 @@ NUMBERS = "numbers.tex"
 
 def run(params_path: Path) -> None:
     """Write reports/report.html, reports/report.md and exactly this study's reports/tables."""
-    evidence = read_evidence(params_path)
-    report = build_report(evidence)
+    inputs = read_inputs(params_path)
+    report = build_report(inputs)
     for path, text in ((REPORT, html_report(report)), (REPORT.with_suffix(".md"), markdown_report(report))):
         with atomic_write(path) as file:
             file.write(text)
     pages = {f"{table.name}.tex": latex_table(table) for table in report.tables}
-    pages[NUMBERS] = latex_macros(quoted_numbers(evidence))
+    pages[NUMBERS] = latex_macros(study_numbers(inputs))
 
     def write(path: Path) -> None:
         with atomic_write(path) as file:
@@ -40,7 +40,7 @@ def run(params_path: Path) -> None:
     write_files(TABLES, list(pages), write)
 
 
-def read_evidence(params_path: Path) -> Evidence:
+def read_inputs(params_path: Path) -> ReportInputs:
     """All that the report is written from; a metric table that no figure shows is left to the report to miss."""
     params = load_params(params_path)
     cast = cast_of(params)
@@ -53,7 +53,7 @@ def read_evidence(params_path: Path) -> Evidence:
             raise ArtifactError(f"{path}: no such file; run the stage that draws it (`dvc repro figures`)")
         shows = plate.shows(tables, cast)
         pictures[plate.name] = Picture(plate.name, plate.title, plate.caption, shows, path.read_bytes())
-    return Evidence(
+    return ReportInputs(
         params=params,
         params_text=params_path.read_text(encoding="utf-8"),
         prompts=read_table(PROMPTS, PROMPT_TABLE),

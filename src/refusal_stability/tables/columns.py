@@ -1,204 +1,604 @@
-"""What each metric column means, described once."""
+"""What each metric column means, and how it is named and rounded wherever it is shown. Described once.
+
+A column means the same in every table that has it. One with an interval (`over`) brings `<name>_low` and `<name>_high`.
+"""
 
 from __future__ import annotations
 
-# One word, one meaning: a column means the same in every table that has it. A number marked `interval` here brings
-# `<name>_low` and `<name>_high` with it: its bootstrap interval over prompts at `metrics.confidence`.
-ALL = "*"
-METRIC_COLUMNS: dict[str, tuple[str, str]] = {
-    # what a row is about
-    "model": ("text", "the model's name in params.yaml; `*` pools all models"),
-    "intervention": ("text", "what preceded the prompt; `none` is the control; `*` pools all"),
-    "temperature": ("number", "sampling temperature; empty pools all temperatures"),
-    "seed": ("whole", "the study's seed"),
-    "prompt_id": ("text", "the prompt's id"),
-    "category": ("text", "harm category (in per-prompt tables several are joined by `|`); `*` is the test over all"),
-    "judge": ("text", "the judge's name in params.yaml"),
-    "judge_a": ("text", "the first judge; `*` is the whole panel"),
-    "judge_b": ("text", "the second judge; `*` is the whole panel"),
-    "judges": ("text", "the judges that had to agree, joined by `+`"),
-    "decision": ("text", "REFUSE, PARTIAL or COMPLY; empty where there is none; `*` is the mean over decisions"),
-    "label_a": ("text", "the first judge's decision"),
-    "label_b": ("text", "the second judge's decision"),
-    "missing_reason": ("text", "why there is no decision; `*` is the total"),
-    # how many
-    "n": ("whole", "responses with a decision, in scope"),
-    "n_missing": ("whole", "responses without a decision, in scope"),
-    "missing_share": ("number", "n_missing as a share of all responses in scope"),
-    "n_prompts": (
-        "whole",
-        "prompts that the row's figures rest on: those with at least one decision in scope, and in tables by n_draws "
-        "with at least n_draws",
+from dataclasses import dataclass
+from typing import Any, Literal
+
+POOLED = "*"  # a text that stands for all models, judges, decisions or reasons together
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the metric tables.
+
+    Attributes
+    ----------
+    name, kind : as in the CSV file; the kinds are those of `tables.contract`.
+    title : its heading for people.
+    meaning : one sentence for the column dictionary.
+    digits : decimals shown; None shows the shortest form that is exact to six figures.
+    unit : what the number is in. `%` is printed behind it; `p` makes a small one `<0.001`.
+    factor : what a number is multiplied by when it is shown.
+    over : what its bootstrap interval resamples, `prompts` or `responses`; empty for no interval.
+    mlflow : its metric's name in MLflow, where `{scope}` is what the row covers; empty for no metric.
+    macro : the words of its LaTeX macro behind those of the row; None for no macro.
+    """
+
+    name: str
+    kind: Literal["text", "number", "whole", "flag"]
+    title: str
+    meaning: str
+    digits: int | None = None
+    unit: str = ""
+    factor: float = 1.0
+    over: Literal["", "prompts", "responses"] = ""
+    mlflow: str = ""
+    macro: str | None = None
+
+    @property
+    def decimals(self) -> int:
+        """The decimals that the number itself has when it is shown with `digits` after its factor."""
+        return (self.digits or 0) + (2 if self.factor == 100 else 0)
+
+
+def _words(name: str, title: str, meaning: str) -> Column:
+    return Column(name, "text", title, meaning)
+
+
+def _count(name: str, title: str, meaning: str, macro: str | None = None, mlflow: str = "") -> Column:
+    return Column(
+        name, "whole", title, meaning, 0, "responses" if "response" in meaning else "", 1.0, "", mlflow, macro
+    )
+
+
+def _number(name: str, title: str, meaning: str, digits: int | None = 3, **more: Any) -> Column:
+    return Column(name, "number", title, meaning, digits, **more)
+
+
+def _percent(name: str, title: str, meaning: str, **more: Any) -> Column:
+    return Column(name, "number", title, meaning, 1, "%", **more)
+
+
+def _share(name: str, title: str, meaning: str, digits: int = 1, **more: Any) -> Column:
+    """A share from 0 to 1, shown in per cent."""
+    return Column(name, "number", title, meaning, digits, "%", 100.0, **more)
+
+
+def _p(name: str, title: str, meaning: str, macro: str) -> Column:
+    return Column(name, "number", title, meaning, 3, "p", macro=macro)
+
+
+PROMPTS: dict[str, Any] = {"over": "prompts"}
+RESPONSES: dict[str, Any] = {"over": "responses"}
+
+WHERE = (
+    _words("model", "Model", "the model's name in params.yaml; `*` pools all models"),
+    _words("intervention", "Intervention", "what preceded the prompt; `none` is the control; `*` pools all"),
+    _number("temperature", "Temperature", "sampling temperature; empty pools all temperatures", None),
+    Column("seed", "whole", "Seed", "the study's seed"),
+    _words("prompt_id", "Id", "the prompt's id"),
+    _words("category", "Category", "harm category; per prompt, several are joined by `|`; `*` tests all of them"),
+    _words("judge", "Judge", "the judge's name in params.yaml"),
+    _words("judge_a", "First judge", "the first judge; `*` is the whole panel"),
+    _words("judge_b", "Second judge", "the second judge; `*` is the whole panel"),
+    _words("judges", "Judges", "the judges that had to agree, joined by `+`"),
+    _words("decision", "Decision", "REFUSE, PARTIAL or COMPLY; empty where missing; `*` is the mean over decisions"),
+    _words("label_a", "First says", "the first judge's decision"),
+    _words("label_b", "Second says", "the second judge's decision"),
+    _words("missing_reason", "Reason", "why there is no decision; `*` is the total"),
+    _number("threshold", "Threshold", "the threshold below which a prompt is called unstable", None),
+    _words(
+        "scoring", "Scoring", "`three_way`, `conservative` (PARTIAL counts as COMPLY) or `lenient` (PARTIAL as REFUSE)"
     ),
-    "n_responses": ("whole", "responses with a decision, in scope"),
-    "n_refuse": ("whole", "responses decided REFUSE"),
-    "n_partial": ("whole", "responses decided PARTIAL"),
-    "n_comply": ("whole", "responses decided COMPLY"),
-    # one prompt
-    "refuse_rate": ("interval", "share decided REFUSE"),
-    "partial_rate": ("interval", "share decided PARTIAL"),
-    "comply_rate": ("interval", "share decided COMPLY"),
-    "ssi": ("number", "share of the commonest decision, 1/3 to 1"),
-    "ssi_pairwise": ("number", "unbiased chance that two fresh samples agree; empty below two decisions"),
-    "ssi_entropy": ("number", "1 - entropy of the decisions / log2 of the possible ones: 3, in a binary scoring 2"),
-    "ssi_entropy_observed": ("number", "1 - entropy / log2 of the observed classes; only to reproduce an older report"),
-    "flip": ("flag", "more than one decision observed"),
-    "unstable": ("flag", "ssi below `metrics.threshold`"),
-    "majority": ("text", "the commonest decision; on a tie the least safe of the tied; empty without a decision"),
-    "majority_tied": ("flag", "the majority was decided by the tie rule"),
-    "p_unstable": (
-        "number",
+    _words(
+        "component",
+        "Component",
+        "`prompt`, `temperature` within a prompt, `seed` within a temperature, `judge` repeat within a response, "
+        "`total`. `seed` has two parts, weighted by their share of the responses: `numerical` (T = 0) and `sampling` "
+        "(T > 0). `seed at T=...` is the variance between the seeds of one temperature; `seed` is the mean of these",
+    ),
+    _words("comparison", "Comparison", "`models` (same intervention) or `interventions` (same model)"),
+    _words("model_a", "First model", "the first side's model"),
+    _words("model_b", "Second model", "the second side's model"),
+    _words("intervention_a", "First intervention", "the first side's intervention"),
+    _words("intervention_b", "Second intervention", "the second side's intervention"),
+    _number("temperature_a", "From", "the first temperature", None),
+    _number("temperature_b", "To", "the second temperature", None),
+    _count("n_draws", "n", "responses drawn without replacement from a prompt's observed ones"),
+    _share("target", "Target agreement", "the majority_agreement to reach", 0),
+    _words("test", "Test", "the test's name"),
+)
+COUNTS = (
+    _count("n", "Decisions", "responses with a decision, in scope"),
+    _count("n_missing", "Missing", "responses without a decision, in scope", "missing", "counts/n_missing"),
+    _share("missing_share", "Share", "n_missing as a share of all responses in scope", 2, macro="share"),
+    _count(
+        "n_prompts",
+        "Prompts",
+        "prompts with at least one decision in scope; in tables by n_draws, with at least n_draws decisions",
+        "prompts",
+        "counts/n_prompts",
+    ),
+    _count("n_responses", "Responses", "responses with a decision, in scope", "responses", "counts/n_responses"),
+    _count("n_refuse", "REFUSE", "responses decided REFUSE"),
+    _count("n_partial", "PARTIAL", "responses decided PARTIAL"),
+    _count("n_comply", "COMPLY", "responses decided COMPLY"),
+)
+ONE_PROMPT = (
+    _share("refuse_rate", "REFUSE", "share decided REFUSE", **PROMPTS, mlflow="decisions/refuse_rate", macro="refuse"),
+    _share(
+        "partial_rate", "PARTIAL", "share decided PARTIAL", **PROMPTS, mlflow="decisions/partial_rate", macro="partial"
+    ),
+    _share("comply_rate", "COMPLY", "share decided COMPLY", **PROMPTS, mlflow="decisions/comply_rate", macro="comply"),
+    _number("ssi", "SSI", "share of the commonest decision, 1/3 to 1", 2),
+    _number(
+        "ssi_pairwise",
+        "Two samples agree",
+        "unbiased chance that two fresh samples agree; empty below two decisions",
+    ),
+    _number(
+        "ssi_entropy",
+        "Entropy SSI",
+        "1 - entropy of the decisions / log2 of the possible ones: 3, or 2 in a binary scoring",
+    ),
+    _number(
+        "ssi_entropy_observed",
+        "Entropy SSI, observed classes",
+        "1 - entropy / log2 of the observed classes; only to reproduce an older report",
+    ),
+    Column("flip", "flag", "Flip", "more than one decision observed"),
+    Column("unstable", "flag", "Unstable", "ssi below `metrics.threshold`"),
+    _words("majority", "Majority", "the commonest decision; in a tie, the least safe of the tied; empty if undecided"),
+    Column("majority_tied", "flag", "Tied", "the majority was decided by the tie rule"),
+    _share(
+        "p_unstable",
+        "p(unstable)",
         "posterior chance that the prompt's true majority share is below `metrics.threshold`; empty without a decision "
         "or a prior",
+        0,
     ),
-    "cluster": ("text", "`wavering` (unstable), else by majority `steady refusal` or `steady help` (PARTIAL, COMPLY)"),
-    # many prompts
-    "mean_ssi": ("interval", "mean of ssi over prompts"),
-    "std_ssi": ("number", "sample standard deviation of ssi over prompts (n - 1)"),
-    "mean_ssi_pairwise": ("interval", "mean of ssi_pairwise over prompts"),
-    "mean_ssi_entropy": ("interval", "mean of ssi_entropy over prompts"),
-    "mean_ssi_entropy_observed": ("interval", "mean of ssi_entropy_observed over prompts"),
-    "pct_unstable": ("interval", "percent of prompts that are unstable"),
-    "pct_flipped": ("interval", "percent of prompts with more than one decision"),
-    "pct_unstable_entropy_observed": ("number", "percent of prompts with ssi_entropy_observed below the threshold"),
-    "pct_majority_tied": ("number", "percent of prompts whose majority was decided by the tie rule"),
-    "pct_expected_unstable": ("number", "mean of p_unstable over prompts, in percent"),
-    "mean_refuse_rate": ("interval", "mean over prompts of the share decided REFUSE"),
-    "mean_partial_rate": ("interval", "mean over prompts of the share decided PARTIAL"),
-    "mean_comply_rate": ("interval", "mean over prompts of the share decided COMPLY"),
-    "spearman_ssi_comply_rate": ("interval", "Spearman's rho between ssi and comply_rate over prompts"),
-    "n_steady_refusal": ("whole", "prompts in the cluster `steady refusal`"),
-    "n_steady_help": ("whole", "prompts in the cluster `steady help`"),
-    "n_wavering": ("whole", "prompts in the cluster `wavering`"),
-    "n_unstable": ("whole", "prompts that are unstable"),
-    "n_flipped": ("whole", "prompts with more than one decision; in t0_determinism, more than one at temperature 0"),
-    "prior_refuse": (
-        "number",
-        "the fitted Dirichlet prior's weight on REFUSE, in responses; empty where no prompt has two decisions",
+    _words(
+        "cluster",
+        "Cluster",
+        "`wavering` (unstable), else by majority `steady refusal` or `steady help` (PARTIAL, COMPLY)",
     ),
-    "prior_partial": ("number", "the fitted Dirichlet prior's weight on PARTIAL, in responses; empty as prior_refuse"),
-    "prior_comply": ("number", "the fitted Dirichlet prior's weight on COMPLY, in responses; empty as prior_refuse"),
-    "threshold": ("number", "the threshold below which a prompt is called unstable"),
-    "scoring": ("text", "`three_way`, `conservative` (PARTIAL counts as COMPLY) or `lenient` (PARTIAL as REFUSE)"),
-    # one configuration
-    "agreement": ("interval", "share of this configuration's decisions that are the prompt's majority"),
-    "n_against_majority": ("whole", "this configuration's decisions that are not the prompt's majority"),
-    "n_flips_caused": ("whole", "prompts that flip only because of this configuration (all the others agree)"),
-    # tests
-    "n_blocks": (
-        "whole",
+)
+MANY_PROMPTS = (
+    _number("mean_ssi", "Mean SSI", "mean of ssi over prompts", **PROMPTS, mlflow="ssi/{scope}", macro="mean ssi"),
+    _number("std_ssi", "SD", "sample standard deviation of ssi over prompts (n - 1)"),
+    _number(
+        "mean_ssi_pairwise",
+        "Two samples agree",
+        "mean of ssi_pairwise over prompts",
+        **PROMPTS,
+        mlflow="ssi/pairwise",
+        macro="agreement",
+    ),
+    _number("mean_ssi_entropy", "Mean entropy SSI", "mean of ssi_entropy over prompts", **PROMPTS),
+    _number(
+        "mean_ssi_entropy_observed",
+        "Mean entropy SSI, observed classes",
+        "mean of ssi_entropy_observed over prompts",
+        **PROMPTS,
+    ),
+    _percent(
+        "pct_unstable",
+        "Unstable",
+        "percent of prompts that are unstable",
+        **PROMPTS,
+        mlflow="ssi/pct_unstable",
+        macro="unstable",
+    ),
+    _percent(
+        "pct_flipped",
+        "Flipped",
+        "percent of prompts with more than one decision",
+        **PROMPTS,
+        mlflow="flips/pct_flipped",
+        macro="flipped",
+    ),
+    _percent(
+        "pct_unstable_entropy_observed",
+        "Unstable by entropy",
+        "percent of prompts with ssi_entropy_observed below the threshold",
+    ),
+    _percent(
+        "pct_majority_tied", "Tied", "percent of prompts whose majority was decided by the tie rule", macro="tied"
+    ),
+    _percent(
+        "pct_expected_unstable",
+        "Expected unstable",
+        "mean of p_unstable over prompts, in percent",
+        macro="expected unstable",
+    ),
+    _share(
+        "mean_refuse_rate",
+        "REFUSE",
+        "mean over prompts of the share decided REFUSE",
+        **PROMPTS,
+        mlflow="decisions/refuse_rate",
+        macro="refuse",
+    ),
+    _share(
+        "mean_partial_rate",
+        "PARTIAL",
+        "mean over prompts of the share decided PARTIAL",
+        **PROMPTS,
+        mlflow="decisions/partial_rate",
+        macro="partial",
+    ),
+    _share(
+        "mean_comply_rate",
+        "COMPLY",
+        "mean over prompts of the share decided COMPLY",
+        **PROMPTS,
+        mlflow="decisions/comply_rate",
+        macro="comply",
+    ),
+    _number(
+        "spearman_ssi_comply_rate",
+        "Correlation of SSI and COMPLY",
+        "Spearman's rho between ssi and comply_rate over prompts",
+        **PROMPTS,
+        mlflow="ssi/spearman_comply_rate",
+        macro="correlation",
+    ),
+    _count(
+        "n_steady_refusal",
+        "Steady refusal",
+        "prompts in the cluster `steady refusal`",
+        "stable refusal",
+        "clusters/n_steady_refusal",
+    ),
+    _count(
+        "n_steady_help",
+        "Steady help",
+        "prompts in the cluster `steady help`",
+        "stable compliance",
+        "clusters/n_steady_help",
+    ),
+    _count("n_wavering", "Wavering", "prompts in the cluster `wavering`", "wavering", "clusters/n_wavering"),
+    _count("n_unstable", "Unstable prompts", "prompts that are unstable", "unstable prompts"),
+    _count(
+        "n_flipped",
+        "Flipped",
+        "prompts with more than one decision; in t0_determinism, more than one at temperature 0",
+    ),
+    _number(
+        "prior_refuse",
+        "Prior, REFUSE",
+        "the fitted Dirichlet prior's weight on REFUSE, in responses; empty if no prompt has two decisions",
+    ),
+    _number(
+        "prior_partial",
+        "Prior, PARTIAL",
+        "the fitted Dirichlet prior's weight on PARTIAL, in responses; empty as prior_refuse",
+    ),
+    _number(
+        "prior_comply",
+        "Prior, COMPLY",
+        "the fitted Dirichlet prior's weight on COMPLY, in responses; empty as prior_refuse",
+    ),
+)
+ONE_CONFIGURATION = (
+    _share(
+        "agreement",
+        "With the majority",
+        "share of this configuration's decisions that are the prompt's majority",
+        **PROMPTS,
+        mlflow="agreement/majority",
+        macro="agreement",
+    ),
+    _count(
+        "n_against_majority",
+        "Against the majority",
+        "this configuration's decisions that are not the prompt's majority",
+        "against majority",
+        "agreement/n_against_majority",
+    ),
+    _count(
+        "n_flips_caused",
+        "Flips caused",
+        "prompts that flip only because of this configuration (all the others agree)",
+        "flips caused",
+        "flips/n_caused",
+    ),
+)
+TESTS = (
+    _count(
+        "n_blocks",
+        "Prompts",
         "prompts with a decision at every temperature; for model `*`, pairs of a prompt and a model under the "
         "intervention",
+        "prompts",
     ),
-    "n_temperatures": ("whole", "temperatures compared"),
-    "statistic": (
-        "number",
+    _count("n_temperatures", "Temperatures", "temperatures compared"),
+    _number(
+        "statistic",
+        "Statistic",
         "Friedman's or Kruskal-Wallis' chi-square, Wilcoxon's smaller signed-rank sum, or Mann-Whitney's U of the "
         "category's prompts",
+        2,
+        macro="statistic",
     ),
-    "test": ("text", "the test's name"),
-    "degrees_of_freedom": (
-        "number",
+    _number(
+        "degrees_of_freedom",
+        "Degrees of freedom",
         "of the chi-square, or (in decomposition) of the level's mean square; empty where there is neither",
+        None,
     ),
-    "p_value": (
-        "number",
-        "two-sided p value, not corrected; empty where the test is not defined. Of categories: from the permutation "
-        "distribution, and where that is drawn and not enumerated never below 1/10,000",
+    _p(
+        "p_value",
+        "p",
+        "two-sided p-value, not corrected; empty where the test is not defined. For categories: from the permutation "
+        "distribution; where that is sampled, never below 1/10,000",
+        "p",
     ),
-    "p_holm": (
-        "number",
-        "p value after Holm's correction over the family: the pairs of temperatures of a model and intervention; all "
+    _p(
+        "p_holm",
+        "p (Holm)",
+        "p-value after Holm's correction over the family: the pairs of temperatures of a model and intervention; all "
         "pairs of models, or all pairs of interventions; the categories of a model and intervention (row `*`: itself)",
+        "p holm",
     ),
-    "kendalls_w": ("number", "Kendall's W = chi-square / (n_blocks (n_temperatures - 1)), 0 to 1"),
-    "independent_blocks": ("flag", "false for pooled rows: a prompt appears once a model, so p_value is too small"),
-    "temperature_a": ("number", "the first temperature"),
-    "temperature_b": ("number", "the second temperature"),
-    "model_a": ("text", "the first side's model"),
-    "model_b": ("text", "the second side's model"),
-    "intervention_a": ("text", "the first side's intervention"),
-    "intervention_b": ("text", "the second side's intervention"),
-    "comparison": ("text", "`models` (same intervention) or `interventions` (same model)"),
-    "n_pairs": (
-        "whole",
+    _number(
+        "kendalls_w",
+        "Kendall's W",
+        "Kendall's W = chi-square / (n_blocks (n_temperatures - 1)), 0 to 1",
+        macro="kendalls w",
+    ),
+    Column(
+        "independent_blocks",
+        "flag",
+        "Independent",
+        "false for pooled rows: a prompt appears once per model, so p_value is not valid",
+    ),
+    _count(
+        "n_pairs",
+        "Prompts",
         "prompts that both sides decided at least once; for model `*`, pairs of a prompt and a model under the "
         "intervention",
+        "pairs",
     ),
-    "n_different": ("whole", "pairs whose two values differ; only these enter Wilcoxon's test"),
-    "mean_n_a": ("number", "mean number of decisions a pair has on the first side"),
-    "mean_n_b": ("number", "mean number of decisions a pair has on the second side"),
-    "mean_a": ("number", "mean ssi of the first side, over the pairs"),
-    "mean_b": ("number", "mean ssi of the second side, over the pairs"),
-    "mean_difference": (
-        "interval",
+    _count("n_different", "Different", "pairs whose two values differ; only these enter Wilcoxon's test", "different"),
+    _number("mean_n_a", "Decisions, first", "mean number of decisions a pair has on the first side", 1),
+    _number("mean_n_b", "Decisions, second", "mean number of decisions a pair has on the second side", 1),
+    _number("mean_a", "Mean SSI, first", "mean ssi of the first side, over the pairs"),
+    _number("mean_b", "Mean SSI, second", "mean ssi of the second side, over the pairs"),
+    _number(
+        "mean_difference",
+        "Difference in mean SSI",
         "mean ssi of the second side minus the first's; of inside minus outside for categories",
+        **PROMPTS,
+        macro="difference",
     ),
-    "mean_ssi_pairwise_difference": (
-        "interval",
-        "mean ssi_pairwise of the second side minus the first's, over the pairs with two decisions or more on either "
-        "side: read this where mean_n_a and mean_n_b differ, for then mean_difference and the test make the side with "
+    _number(
+        "mean_ssi_pairwise_difference",
+        "Difference in agreement of two samples",
+        "mean ssi_pairwise of the second side minus the first's, over the pairs with two or more decisions on both "
+        "sides. Read this where mean_n_a and mean_n_b differ: mean_difference and the test then make the side with "
         "more decisions look less stable than it is",
+        **PROMPTS,
     ),
-    "pct_flipped_difference": ("interval", "pct_flipped of the second side minus the first, over the pairs"),
-    "mean_refuse_rate_difference": ("interval", "mean refuse_rate of the second side minus the first, over the pairs"),
-    # samples
-    "n_draws": ("whole", "responses drawn without replacement from a prompt's observed ones"),
-    "majority_agreement": (
-        "interval",
+    Column(
+        "pct_flipped_difference",
+        "number",
+        "Difference in flipped, points",
+        "pct_flipped of the second side minus the first's, over the pairs",
+        1,
+        "percentage points",
+        over="prompts",
+        macro="flipped difference",
+    ),
+    Column(
+        "mean_refuse_rate_difference",
+        "number",
+        "Difference in REFUSE, points",
+        "mean refuse_rate of the second side minus the first's, over the pairs",
+        1,
+        "percentage points",
+        100.0,
+        over="prompts",
+        macro="refuse difference",
+    ),
+)
+SAMPLES = (
+    _number(
+        "majority_agreement",
+        "Agreement",
         "exact chance that the draws' majority is the prompt's majority, mean over prompts",
+        **PROMPTS,
     ),
-    "target": ("number", "the majority_agreement that is asked for"),
-    "least_n": ("number", "the least n_draws whose majority_agreement reaches the target; empty when none does"),
-    "least_n_sure": ("number", "the least n_draws whose whole interval reaches the target; empty when none does"),
-    "chance_of_comply": ("interval", "chance of at least one COMPLY in the draws, mean over prompts, exact"),
-    "n_ever_comply": ("whole", "prompts with at least one COMPLY in scope"),
-    "pct_ever_comply": ("interval", "percent of prompts with at least one COMPLY in scope"),
-    "mean_queries": ("interval", "mean of n / n_comply over prompts with any COMPLY: expected queries to the first"),
-    "median_queries": ("interval", "median of n / n_comply over prompts with any COMPLY"),
-    "mean_queries_exact": ("interval", "mean of (n + 1) / (n_comply + 1): the same when drawing without replacement"),
-    "pct_within_5": ("interval", "percent of prompts with any COMPLY whose n / n_comply is at most 5"),
-    # sources
-    "component": (
-        "text",
-        "`prompt`, `temperature` in a prompt, `seed` in a temperature (in two parts by the temperatures' share of the "
-        "responses: `numerical` from T = 0, `sampling` from above), `judge` repeat in a response, `total`; beside them "
-        "`seed at T=...`, the variance between the seeds of one temperature alone, which `seed` is the mean of",
+    _number(
+        "least_n",
+        "Responses",
+        "the smallest n_draws whose majority_agreement reaches the target; empty if none",
+        0,
+        macro="",
     ),
-    "variance": ("interval", "unbiased (nested ANOVA) component of the Gini variance; negative estimates are shown"),
-    "share": ("interval", "variance as a share of the total"),
-    "mean_square": ("number", "the ANOVA mean square of the component; empty for `numerical`, `sampling` and `total`"),
-    "n_all_present": ("whole", "prompts with every temperature-0 response present and decided"),
-    "n_identical": ("whole", "of those, prompts whose temperature-0 responses are byte-identical over seeds"),
-    "pct_identical": ("interval", "n_identical as percent of n_all_present"),
-    "n_identical_flipped": (
-        "whole",
-        "of the identical ones, prompts with more than one decision all the same: judge noise",
+    _number(
+        "least_n_sure",
+        "Whole interval reaches it",
+        "the smallest n_draws whose whole interval reaches the target; empty if none",
+        0,
+        macro="sure",
     ),
-    "pct_identical_flipped": (
-        "interval",
+    _number(
+        "chance_of_comply",
+        "Any COMPLY",
+        "exact chance of at least one COMPLY in the draws, mean over prompts",
+        **PROMPTS,
+    ),
+    _count("n_ever_comply", "Prompts", "prompts with at least one COMPLY in scope", "ever comply prompts"),
+    _percent(
+        "pct_ever_comply",
+        "Ever COMPLY",
+        "percent of prompts with at least one COMPLY in scope",
+        **PROMPTS,
+        macro="ever comply",
+    ),
+    _number(
+        "mean_queries",
+        "Mean queries",
+        "mean of n / n_comply over prompts with any COMPLY: expected queries to the first",
+        1,
+        **PROMPTS,
+        macro="mean queries",
+    ),
+    _number(
+        "median_queries",
+        "Median queries",
+        "median of n / n_comply over prompts with any COMPLY",
+        1,
+        **PROMPTS,
+        macro="median queries",
+    ),
+    _number(
+        "mean_queries_exact",
+        "Mean queries, exact",
+        "mean of (n + 1) / (n_comply + 1): the same when drawing without replacement",
+        1,
+        **PROMPTS,
+        macro="mean queries exact",
+    ),
+    _percent(
+        "pct_within_5",
+        "Within 5 queries",
+        "percent of prompts with any COMPLY whose n / n_comply is at most 5",
+        **PROMPTS,
+        macro="within five",
+    ),
+)
+SOURCES = (
+    _number(
+        "variance",
+        "Variance",
+        "unbiased (nested ANOVA) component of the Gini variance; can be negative",
+        4,
+        **PROMPTS,
+        macro="variance",
+    ),
+    _share("share", "Share", "variance as a share of the total", **PROMPTS, macro="share"),
+    _number(
+        "mean_square",
+        "Mean square",
+        "the ANOVA mean square of the component; empty for `numerical`, `sampling` and `total`",
+        4,
+    ),
+    _count("n_all_present", "Prompts", "prompts with every temperature-0 response present and decided", "prompts"),
+    _count("n_identical", "Identical", "of those, prompts whose temperature-0 responses are byte-identical over seeds"),
+    _percent("pct_identical", "Identical", "n_identical as percent of n_all_present", **PROMPTS, macro="identical"),
+    _count(
+        "n_identical_flipped",
+        "Identical yet flipped",
+        "of the identical ones, prompts that still got more than one decision: judge noise",
+    ),
+    _percent(
+        "pct_identical_flipped",
+        "Identical yet flipped",
         "n_identical_flipped as percent of n_identical; empty for a judge that decides each distinct pair only once",
+        **PROMPTS,
+        macro="identical flipped",
     ),
-    "n_exchanges": ("whole", "distinct (prompt, response) pairs that one judge really decided more than once"),
-    "n_decisions": ("whole", "decisions on those pairs"),
-    "pct_exchanges_flipped": ("interval", "percent of those pairs that got more than one decision"),
-    "pairwise_disagreement": ("interval", "chance that two decisions of the judge on one identical pair differ"),
-    # judges
-    "n_both": ("whole", "responses that both judges (for the panel: at least two) decided"),
-    "raw_agreement": ("interval", "share of responses decided alike; interval over responses"),
-    "cohens_kappa": ("interval", "Cohen's kappa, unweighted; interval over responses; empty for the panel"),
-    "krippendorff_alpha": ("interval", "Krippendorff's alpha, nominal, missing allowed; interval over responses"),
-    "n_label": ("whole", "responses with this pair of decisions"),
-    "support": ("whole", "responses that the second judge gave this decision"),
-    "precision": ("interval", "share of the first judge's decisions of this kind that the second shares"),
-    "recall": ("interval", "share of the second judge's decisions of this kind that the first shares"),
-    "f1": ("interval", "harmonic mean of precision and recall; decision `*` is the mean over decisions (macro-F1)"),
-    "n_agreed": ("whole", "responses on which all the judges agree"),
-    "pct_agreed": ("number", "n_agreed as percent of the responses that all the judges decided"),
-    "small": ("flag", "fewer than 20 prompts with a decision: read its figures as anecdotes"),
-    "differs": ("flag", "p_holm below 1 - `metrics.confidence`"),
-    "n_inside": ("whole", "prompts of the category with a decision; in row `*`, all that have a category"),
-    "n_outside": ("whole", "the other prompts with a decision, those without any category among them; 0 in row `*`"),
+    _count(
+        "n_exchanges", "Pairs", "distinct (prompt, response) pairs that one judge decided more than once", "exchanges"
+    ),
+    _count("n_decisions", "Decisions", "decisions on those pairs"),
+    _percent(
+        "pct_exchanges_flipped",
+        "Decided differently",
+        "percent of those pairs that got more than one decision",
+        **PROMPTS,
+        macro="flipped",
+    ),
+    _share(
+        "pairwise_disagreement",
+        "Two decisions differ",
+        "chance that two decisions of the judge on one identical pair differ",
+        2,
+        **PROMPTS,
+        macro="disagreement",
+    ),
+)
+JUDGES = (
+    _count("n_both", "Responses", "responses that both judges (for the panel: at least two) decided", "responses"),
+    _share(
+        "raw_agreement",
+        "Agree",
+        "share of responses decided alike; interval over responses",
+        **RESPONSES,
+        macro="agreement",
+    ),
+    _number(
+        "cohens_kappa",
+        "Cohen's kappa",
+        "Cohen's kappa, unweighted; interval over responses; empty for the panel",
+        **RESPONSES,
+        macro="kappa",
+    ),
+    _number(
+        "krippendorff_alpha",
+        "Krippendorff's alpha",
+        "Krippendorff's alpha, nominal, missing allowed; interval over responses",
+        **RESPONSES,
+        macro="alpha",
+    ),
+    _count("n_label", "Responses", "responses with this pair of decisions"),
+    _count("support", "Responses", "responses that the second judge gave this decision", "support"),
+    _number(
+        "precision",
+        "Precision",
+        "share of the first judge's decisions of this kind that the second shares",
+        **RESPONSES,
+        macro="precision",
+    ),
+    _number(
+        "recall",
+        "Recall",
+        "share of the second judge's decisions of this kind that the first shares",
+        **RESPONSES,
+        macro="recall",
+    ),
+    _number(
+        "f1",
+        "F1",
+        "harmonic mean of precision and recall; decision `*` is the mean over decisions (macro-F1)",
+        **RESPONSES,
+        macro="f1",
+    ),
+    _count("n_agreed", "Agreed", "responses on which all the judges agree"),
+    _percent("pct_agreed", "Agreed", "n_agreed as percent of the responses that all the judges decided", macro="share"),
+)
+CATEGORIES = (
+    Column("small", "flag", "Few prompts", "fewer than 20 prompts with a decision: read its figures as anecdotes"),
+    Column("differs", "flag", "Differs", "p_holm below 1 - `metrics.confidence`"),
+    _count(
+        "n_inside", "Prompts inside", "prompts of the category with a decision; in row `*`, all that have a category"
+    ),
+    _count(
+        "n_outside",
+        "Prompts outside",
+        "the other prompts with a decision, including those without a category; 0 in row `*`",
+    ),
+)
+
+COLUMNS: dict[str, Column] = {
+    column.name: column
+    for group in (
+        WHERE,
+        COUNTS,
+        ONE_PROMPT,
+        MANY_PROMPTS,
+        ONE_CONFIGURATION,
+        TESTS,
+        SAMPLES,
+        SOURCES,
+        JUDGES,
+        CATEGORIES,
+    )
+    for column in group
 }
-# All other intervals resample prompts.
-OVER_RESPONSES = {"raw_agreement", "cohens_kappa", "krippendorff_alpha", "precision", "recall", "f1"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from refusal_stability.files import METRICS
-from refusal_stability.tables.columns import METRIC_COLUMNS, OVER_RESPONSES
+from refusal_stability.tables.columns import COLUMNS
 from refusal_stability.tables.contract import Contract
 from refusal_stability.tables.csv_files import read_table
 
@@ -30,15 +30,14 @@ def _metric_table(name: str, key: str, columns: str) -> tuple[Path, Contract]:
     kinds: dict[str, str] = {}
     meaning: dict[str, str] = {}
     for word in f"{key} {columns}".split():
-        column = word.rstrip(":")
-        kind, sentence = METRIC_COLUMNS[column]
-        kinds[column], meaning[column] = "number" if kind == "interval" else kind, sentence
-        if kind == "interval" and word == column:
+        column = COLUMNS[word.rstrip(":")]
+        kinds[column.name], meaning[column.name] = column.kind, column.meaning
+        if column.over and word == column.name:
             for end, side in (("low", "lower"), ("high", "upper")):
-                kinds[f"{column}_{end}"] = "number"
-                units = "responses" if column in OVER_RESPONSES else "prompts"
-                meaning[f"{column}_{end}"] = (
-                    f"{side} end of {column}'s bootstrap interval at `metrics.confidence`, resampling {units}"
+                kinds[f"{column.name}_{end}"] = "number"
+                meaning[f"{column.name}_{end}"] = (
+                    f"{side} end of {column.name}'s bootstrap interval at `metrics.confidence`, "
+                    f"resampling {column.over}"
                 )
     return METRICS / f"{name}.csv", Contract(name, kinds, tuple(key.split()), meaning)
 
@@ -119,19 +118,19 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
     )
 }
 INTERVALS_EXPLAINED = (
-    "`<name>_low` and `<name>_high` are the ends of the interval of `<name>`: percentiles of `metrics.n_resamples` "
-    "bootstrap resamples of whole prompts (of responses where the column says so), at the confidence "
-    "`metrics.confidence` of params.yaml (0.95: a 95 % interval), expanded for few prompts. It says how far the figure "
-    "could lie for other prompts of the same kind, and is in the unit of `<name>`. It is empty where `<name>` is not "
-    "defined, and has no width where every prompt shows the same value or only one prompt counts: nothing is then "
-    "known of the spread. What rests on a handful of prompts that differ from all the others (flips of a steady model, "
-    "prompts that ever comply) is held less often than promised: docs/coverage.md measures by how much."
+    "`<name>_low` and `<name>_high` are the ends of the interval of `<name>`, in its unit: percentiles of "
+    "`metrics.n_resamples` bootstrap resamples at the confidence `metrics.confidence` of params.yaml (0.95: a 95 % "
+    "interval), expanded for few prompts. Whole prompts are resampled, or responses where the column says so. The "
+    "interval says how far the figure could be off for other prompts of the same kind. It is empty where `<name>` is "
+    "not defined. It has no width where every prompt shows the same value or only one prompt counts: the spread is "
+    "then unknown. A figure that rests on a handful of prompts (flips of a steady model, prompts that ever comply) is "
+    "covered less often than promised: docs/coverage.md measures by how much."
 )
 # What a table's columns mean beyond what they mean everywhere.
 TABLES_EXPLAINED = {
-    "binary_scoring": "Where PARTIAL counts as another decision two are possible, so ssi_entropy divides by log2 2.",
+    "binary_scoring": "Where PARTIAL counts as another decision, two are possible and ssi_entropy divides by log2 2.",
     "stability_by_draws": "Every figure is its exact expectation over all ways to draw n_draws of a prompt's "
-    "responses, mean over the prompts that have so many: what a smaller study of the same prompts would have reported.",
+    "responses, averaged over the prompts that have that many. A smaller study of the same prompts would report this.",
     "sample_size": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses.",
     "tail_risk_draws": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses.",
     "temperature_pairs": "ssi is taken within one temperature, over its seeds.",

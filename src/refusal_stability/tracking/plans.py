@@ -17,6 +17,8 @@ import pandas as pd
 from refusal_stability.files import generation_file, label_file
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import NO_INTERVENTION, Condition, StudyError, content_hash
+from refusal_stability.tables.columns import COLUMNS
+from refusal_stability.tables.metrics import METRIC_TABLES
 from refusal_stability.tracking.previews import excerpt, write_preview
 from refusal_stability.tracking.study import Study, cell_of, rubric_tags
 
@@ -28,40 +30,11 @@ MARKUP = re.compile(r"[\\`*_{}\[\]()<>#!|~@&:$]")
 NEEDED = ("aggregate_by_model", "aggregate_by_temperature", "aggregate_by_configuration", "per_prompt_metrics")
 SAMPLED_WITH = ("top_p", "top_k", "max_tokens")
 PROMPT_FACTS = ("prompt_id", "category", "majority", "ssi")
-# Metric in MLflow -> column of a metric table; what stands before the slash is the section of MLflow's charts. Up to 21
-# characters stay readable as the name of an axis.
 BOUNDS = ("", "_low", "_high")
-RUN_METRICS = {
-    "decisions/refuse_rate": "refuse_rate",
-    "decisions/partial_rate": "partial_rate",
-    "decisions/comply_rate": "comply_rate",
-    "agreement/majority": "agreement",
-}
-RUN_COUNTS = {
-    "agreement/n_against_majority": "n_against_majority",
-    "flips/n_caused": "n_flips_caused",
-    "counts/n_responses": "n_responses",
-    "counts/n_missing": "n_missing",
-}
-TEMPERATURE_METRICS = {"ssi/within_T": "mean_ssi"}
-POOLED_METRICS = {"ssi/pooled": "mean_ssi"}
-MODEL_METRICS = POOLED_METRICS | {
-    "ssi/pairwise": "mean_ssi_pairwise",
-    "ssi/pct_unstable": "pct_unstable",
-    "ssi/spearman_comply_rate": "spearman_ssi_comply_rate",
-    "flips/pct_flipped": "pct_flipped",
-    "decisions/refuse_rate": "mean_refuse_rate",
-    "decisions/partial_rate": "mean_partial_rate",
-    "decisions/comply_rate": "mean_comply_rate",
-}
-MODEL_COUNTS = {
-    "counts/n_prompts": "n_prompts",
-    "counts/n_responses": "n_responses",
-    "counts/n_missing": "n_missing",
-    "clusters/n_steady_refusal": "n_steady_refusal",
-    "clusters/n_steady_help": "n_steady_help",
-    "clusters/n_wavering": "n_wavering",
-}
+# What `{scope}` of a column's metric is, by table.
+SCOPES = {"aggregate_by_model": "pooled", "aggregate_by_temperature": "within_T"}
+# What a run shows of its model and temperature, beside its own figures.
+SAME_FOR_ALL = ("mean_ssi",)
 
 
 @dataclass(frozen=True)
@@ -125,7 +98,7 @@ def _plan_model(study: Study, model: str, intervention: str) -> RunPlan:
         f"**{_as_markdown(name)}**: {int(row['n_prompts'])} prompts at temperatures {_listed(sampling.temperatures)} "
         f"with seeds {_listed(sampling.seeds)}; a child run for each temperature and seed.\n\n"
         f"- mean SSI {_with_bounds(row, 'mean_ssi')}\n"
-        f"- {_with_bounds(row, 'pct_flipped', 1)} % of the prompts got more than one decision\n\n"
+        f"- {_with_bounds(row, 'pct_flipped')} % of the prompts got more than one decision\n\n"
         "Artifacts: `figures/` (whole study), `tables/` (this model), `params.yaml`."
     )
 
@@ -141,7 +114,7 @@ def _plan_model(study: Study, model: str, intervention: str) -> RunPlan:
         cell=cell_of(study, model, intervention),
         parent=None,
         params=_params(study, model, intervention),
-        metrics={**_measured(row, MODEL_METRICS, BOUNDS), **_measured(row, MODEL_COUNTS)},
+        metrics=_measured("aggregate_by_model", row),
         tags=_tags(study, "model", model, note),
         inputs={place: study.hashes[file] for place, file in study.attachments.items()}
         | {table_name: _table_hash(table) for table_name, table in tables.items()},
@@ -180,10 +153,9 @@ def _plan_run(
         | {"temperature": f"{condition.temperature:g}", "seed": str(condition.seed)},
         metrics={
             # MLflow's comparison page opens on the first metric.
-            **_measured(at_temperature, TEMPERATURE_METRICS, BOUNDS),
-            **_measured(row, RUN_METRICS, BOUNDS),
-            **_measured(row, RUN_COUNTS),
-            **_measured(_only(mine, "aggregate_by_model"), POOLED_METRICS, BOUNDS),
+            **_measured("aggregate_by_temperature", at_temperature, SAME_FOR_ALL),
+            **_measured("aggregate_by_configuration", row),
+            **_measured("aggregate_by_model", _only(mine, "aggregate_by_model"), SAME_FOR_ALL),
         },
         tags=_tags(study, "run", model, note)
         | {
@@ -273,16 +245,25 @@ def _only(tables: Mapping[str, pd.DataFrame], name: str, **place: float) -> pd.S
     return table.iloc[0]
 
 
-def _measured(row: pd.Series[Any], names: Mapping[str, str], ends: Sequence[str] = ("",)) -> dict[str, float]:
-    """A row's figures as metrics, rounded; what is not defined is left out rather than logged as a number."""
-    cells = {f"{metric}{end}": row[f"{column}{end}"] for metric, column in names.items() for end in ends}
+def _measured(table: str, row: pd.Series[Any], only: Sequence[str] = ()) -> dict[str, float]:
+    """A row's figures as metrics, rounded: those with intervals first. What is not defined is left out."""
+    columns = [COLUMNS[name] for name in METRIC_TABLES[table][1].columns if name in COLUMNS]
+    logged = [column for column in columns if column.mlflow and (not only or column.name in only)]
+    logged.sort(key=lambda column: not column.over)
+    cells = {
+        f"{column.mlflow.format(scope=SCOPES.get(table, ''))}{end}": row[f"{column.name}{end}"]
+        for column in logged
+        for end in BOUNDS
+        if f"{column.name}{end}" in row
+    }
     return {metric: round(float(value), DIGITS) for metric, value in cells.items() if pd.notna(value)}
 
 
-def _with_bounds(row: pd.Series[Any], column: str, digits: int = 3) -> str:
+def _with_bounds(row: pd.Series[Any], column: str) -> str:
     value, low, high = (row[f"{column}{end}"] for end in BOUNDS)
     if pd.isna(value):
         return "(not defined)"
+    digits = COLUMNS[column].decimals
     shown = f"{value:.{digits}f}"
     return shown if pd.isna(low) or pd.isna(high) else f"{shown} ({low:.{digits}f} to {high:.{digits}f})"
 
