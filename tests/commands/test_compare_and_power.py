@@ -149,7 +149,7 @@ def test_power_prints_prompts_samples_and_tokens(here: Path, capsys: pytest.Capt
     power.run("jumpy", "none", "ssi", 0.1, 0.8, None, PARAMS)
     output = capsys.readouterr().out
     assert "as measured with 4 samples per prompt" in output
-    assert "at 50 tokens a response" in output  # no responses here, so the limit that the study sets
+    assert "at 50 tokens per response" in output  # no responses here, so the limit that the study sets
     numbers = [line.split() for line in output.splitlines() if line.strip()[:1].isdigit()]
     assert [int(line[0]) for line in numbers] == [3, 4, 5, 10, 20, 40] * 2
     for samples, prompts, responses, tokens, *_ in numbers:
