@@ -1,4 +1,4 @@
-# `make` prints this list. Every target makes the environment first where it is missing.
+# `make` prints this list. Every target first sets up the environment if it is missing.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -24,10 +24,10 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: setup
-setup: $(READY) ## Make .venv with the pinned requirements
+setup: $(READY) ## Create .venv with the pinned requirements
 
 .PHONY: repro
-repro: $(READY) ## Run the active study (params.yaml) from prompts to report; only what changed runs
+repro: $(READY) ## Run the active study (params.yaml) from prompts to report; runs only what changed
 	$(BIN)/dvc repro
 	@echo "Report: reports/report.html   Tables: data/metrics   Runs: make ui"
 
@@ -36,16 +36,16 @@ study: ## Make a named study active: make study NAME=quickstart
 	@test -n "$(NAME)" -a -f "studies/$(NAME).yaml" || { echo "error: NAME='$(NAME)': no such study; there are:" $$(cd studies && ls *.yaml | sed 's/\.yaml//'); exit 1; }
 	@cmp -s params.yaml "studies/$(NAME).yaml" || cp params.yaml params.previous.yaml 2>/dev/null || true
 	@cp "studies/$(NAME).yaml" params.yaml
-	@echo "params.yaml is now studies/$(NAME).yaml (what it was: params.previous.yaml); run it with: make repro"
+	@echo "params.yaml is now studies/$(NAME).yaml (the previous one: params.previous.yaml); run it with: make repro"
 
 .PHONY: reference prompts generate judge metrics figures report track
 reference: $(READY) ## Stage: train the embedded reference models that the study names
 	$(BIN)/dvc repro reference
 prompts: $(READY) ## Stage: read the prompts
 	$(BIN)/dvc repro prompts
-generate: $(READY) ## Stage: ask every model every prompt in every configuration
+generate: $(READY) ## Stage: generate every model's response to every prompt in every configuration
 	$(BIN)/dvc repro generate
-judge: $(READY) ## Stage: name the decision of every response
+judge: $(READY) ## Stage: label every response
 	$(BIN)/dvc repro judge
 metrics: $(READY) ## Stage: compute every table
 	$(BIN)/dvc repro metrics
@@ -53,16 +53,16 @@ figures: $(READY) ## Stage: draw the figures
 	$(BIN)/dvc repro figures
 report: $(READY) ## Stage: write the report
 	$(BIN)/dvc repro report
-track: $(READY) ## Stage: log the study to MLflow, again if need be; the same study leaves the same runs
+track: $(READY) ## Stage: log the study to MLflow; logging it again updates the same runs
 	$(BIN)/dvc repro report
 	$(BIN)/dvc repro --single-item --force track
 
 .PHONY: judge-report
-judge-report: $(READY) ## Compare the judges with each other and with people, into reports/judges
+judge-report: $(READY) ## Compare judges with each other and with people; writes reports/judges
 	$(BIN)/refusal-stability judge-report
 
 .PHONY: validate
-validate: $(READY) ## Compare the reference models' planted decision shares with measured ones
+validate: $(READY) ## Compare the reference models' measured decision shares with the planted ones
 	$(BIN)/dvc repro reference
 	$(BIN)/refusal-stability validate
 
@@ -77,25 +77,25 @@ published: $(READY) ## Replicate the published study: fetch its data (or PUBLISH
 	$(BIN)/refusal-stability published report
 	@echo "Every published figure beside ours: reports/published.md   The study: reports/report.html   Runs: make ui"
 
-rejudge: $(READY) ## Judge the published responses anew with the project's own judges (studies/rejudge.yaml)
+rejudge: $(READY) ## Judge the published responses again with this project's judges (studies/rejudge.yaml)
 	$(FETCH) --study studies/rejudge.yaml
 	$(BIN)/dvc repro
 
 .PHONY: ui
-ui: $(READY) ## Open the runs in MLflow on http://127.0.0.1:5000 (another port: make ui PORT=5001)
+ui: $(READY) ## Open MLflow on http://127.0.0.1:5000 (other port: make ui PORT=5001)
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1
 
 .PHONY: explore
-explore: $(READY) ## Look at prompts and responses on http://127.0.0.1:8501 (another port: make explore PORT=8502; no browser: HEADLESS=1)
+explore: $(READY) ## Browse prompts and responses on http://127.0.0.1:8501 (other port: PORT=8502; no browser: HEADLESS=1)
 	$(BIN)/refusal-stability explore --port $(or $(PORT),8501) $(if $(HEADLESS),--headless)
 
 .PHONY: test
-test: $(READY) ## Run the tests, the whole pipeline included (a quarter of an hour on 2 cores); make test ARGS='-m "not pipeline"' is quicker
+test: $(READY) ## Run all tests, about 15 minutes on 2 cores; faster: make test ARGS='-m "not pipeline"'
 	$(BIN)/python -m pytest $(ARGS)
 
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
-# What this project itself needs beside vLLM, pinned like the rest; the GPU build brings its own versions of all else.
+# What this project needs beside vLLM, pinned. The GPU build brings its own versions of everything else.
 BESIDE_VLLM := antlr4-python3-runtime|hypothesis|omegaconf|pandas|pyarrow|pytest|pytest-timeout|rich|scikit-learn|scipy|tenacity|typer
 
 $(VLLM_READY): requirements-vllm.lock pyproject.toml
@@ -111,24 +111,24 @@ $(VLLM_READY): requirements-vllm.lock pyproject.toml
 	@touch $@
 
 .PHONY: vllm test-vllm
-vllm: $(VLLM_READY) ## Make .venv-vllm for the vllm engine: the GPU build where nvidia-smi is there, else the CPU build
+vllm: $(VLLM_READY) ## Create .venv-vllm for the vllm engine: the GPU build if nvidia-smi is found, otherwise the CPU build
 
-test-vllm: $(VLLM_READY) ## Test the vllm engine through the real vLLM, offline and as a server (about 5 minutes)
+test-vllm: $(VLLM_READY) ## Test the vllm engine with the real vLLM, offline and as a server (about 5 minutes)
 	$(VLLM)/bin/python -m pytest -m vllm -s tests/engines/test_vllm.py $(ARGS)
 
 .PHONY: coverage-study
-coverage-study: $(READY) ## Check by simulation how often the intervals hold the truth; rewrites docs/coverage.md (5,000 studies a size on every core; about 10 minutes on 2)
+coverage-study: $(READY) ## Simulate how often the intervals cover the true value; rewrites docs/coverage.md (about 10 minutes on 2 cores)
 	$(BIN)/refusal-stability coverage-study
 
 .PHONY: bench bench-gpu
-bench: $(READY) ## Run the benchmarks (one: make bench ARGS=judging), about 25 minutes; rewrites reports/benchmarks.md
+bench: $(READY) ## Run the benchmarks, about 25 minutes (one: make bench ARGS=judging); rewrites reports/benchmarks.md
 	$(BIN)/python benchmarks/run_all.py $(ARGS)
 
-bench-gpu: $(READY) ## What the full study takes on one GPU: measures it on one, into reports/gpu-NAME.json (make bench-gpu ARGS=--help)
+bench-gpu: $(READY) ## Measure on one GPU what the full study takes; writes reports/gpu-NAME.json (options: ARGS=--help)
 	$(if $(wildcard $(VLLM_READY)),$(VLLM),$(VENV))/bin/python benchmarks/gpu_recipe.py $(ARGS)
 
 .PHONY: deps
-deps: $(READY) ## Write each stage's source files into dvc.yaml, from the import graph (after adding or moving a module)
+deps: $(READY) ## Update each stage's deps in dvc.yaml; run it after adding or moving a module
 	$(BIN)/refusal-stability deps
 
 .PHONY: lint
@@ -138,5 +138,5 @@ lint: $(READY) ## Check style and types
 	$(BIN)/mypy
 
 .PHONY: clean
-clean: ## Remove what the study made, but keep the store (what was paid for), the runs and the environment
+clean: ## Remove what the study made; keep the store, the runs and the environment
 	rm -rf data/prompts/prompts.csv data/generations/*/ data/labels/*/ data/metrics/*.csv data/metrics/*.json data/metrics/*.md reports/figures reports/tables reports/published reports/*.html $(filter-out reports/benchmarks.% reports/gpu-%,$(wildcard reports/*.json reports/*.md)) models/reference/*/
