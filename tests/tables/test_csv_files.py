@@ -189,3 +189,11 @@ def test_the_notes_of_the_column_dictionary_stand_with_tables_that_there_are() -
     assert set(TABLES_EXPLAINED) <= set(METRIC_TABLES)
     for name, note in TABLES_EXPLAINED.items():
         assert note in text.split(f"## {name}.csv")[1].split("## ")[0]
+
+
+def test_a_row_longer_than_two_of_arrows_blocks_is_read(tmp_path: Path) -> None:
+    path, long = tmp_path / "prompts.csv", "Shot.\n" * 400_000
+    contract = Contract("prompts", {"prompt": "text", "n": "whole"}, ("n",), {})
+    rows = pd.DataFrame({"prompt": ["short", long, "short"], "n": [1, 2, 3]})
+    write_table(rows, path, contract)
+    assert read_table(path, contract).equals(rows)

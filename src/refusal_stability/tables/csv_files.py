@@ -10,6 +10,8 @@ import pandas as pd
 from refusal_stability.files import ArtifactError, atomic_write
 from refusal_stability.tables.contract import KINDS, Contract
 
+LARGEST_BLOCK = 2**31 - 1
+
 
 def write_table(table: pd.DataFrame, path: Path, contract: Contract) -> None:
     """Write a table in its contract's column order; raises `ArtifactError` where it breaks the contract."""
@@ -43,12 +45,28 @@ def read_table(path: Path, contract: Contract) -> pd.DataFrame:
         column_types=dict.fromkeys(contract.columns, pa.string()), strings_can_be_null=False
     )
     try:
-        raw = pyarrow.csv.read_csv(
-            path, parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True), convert_options=options
-        )
+        raw = read_arrow(path, options)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: not a readable {contract.name} table: {error}") from error
     return _checked(raw.to_pandas(), str(path), contract)
+
+
+def read_arrow(path: Path, options: Any) -> Any:
+    """A CSV file as an arrow table under `ConvertOptions`, with fields of any length.
+
+    Arrow reads block by block, and no row may be longer than two blocks. A file with such a row is read as one block.
+    """
+    import pyarrow as pa
+    import pyarrow.csv
+
+    parsing = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    try:
+        return pyarrow.csv.read_csv(path, parse_options=parsing, convert_options=options)
+    except pa.ArrowInvalid as error:
+        if "block" not in str(error):
+            raise
+    whole = pyarrow.csv.ReadOptions(block_size=min(path.stat().st_size + 1, LARGEST_BLOCK))
+    return pyarrow.csv.read_csv(path, whole, parsing, options)
 
 
 def _checked(table: pd.DataFrame, where: str, contract: Contract) -> pd.DataFrame:
