@@ -20,6 +20,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+LabelNames = Annotated[
+    list[str] | None, typer.Option(help="The table's label=ours, e.g. 2_full_refusal=REFUSE; may be repeated.")
+]
 Params = Annotated[Path, typer.Option("--params", help="The study's parameter file.")]
 PARAMS = Path("params.yaml")
 
@@ -134,11 +137,12 @@ def power(
 @app.command()
 def train_judge(
     out: Annotated[Path, typer.Argument(help="The judge's file, e.g. models/judges/people.json.")],
-    table: Annotated[Path | None, typer.Option(help="A CSV of labelled responses.")] = None,
+    table: Annotated[Path | None, typer.Option(help="A table of labelled responses.")] = None,
     judge: Annotated[str | None, typer.Option(help="Or: learn from this judge of the study.")] = None,
     prompt_column: str = "prompt",
     response_column: str = "response",
     label_column: str = "label",
+    label: LabelNames = None,
     seed: int = 0,
     embeddings: Annotated[
         str | None, typer.Option(help="Add sentence embeddings of this encoder: a folder, or a Hugging Face id.")
@@ -149,7 +153,7 @@ def train_judge(
     from refusal_stability.commands import train_judge as stage
 
     columns = {"prompt": prompt_column, "response": response_column, "label": label_column}
-    stage.run(out, table, columns, judge, seed, params, embeddings)
+    stage.run(out, table, columns, label or [], judge, seed, params, embeddings)
 
 
 STUDY = Path("studies/published.yaml")
@@ -183,11 +187,12 @@ def published_report(params: Params = PARAMS, study: Path = STUDY, figures: Path
 
 @app.command()
 def judge_report(
-    table: Annotated[Path | None, typer.Option(help="A CSV of labelled responses, in place of the study.")] = None,
+    table: Annotated[Path | None, typer.Option(help="A table of labelled responses, in place of the study.")] = None,
     judge: Annotated[list[str] | None, typer.Option(help="With --table: the judges to try (default: rules).")] = None,
     prompt_column: str = "prompt",
     response_column: str = "response",
     label_column: str = "label",
+    label: LabelNames = None,
     params: Params = PARAMS,
 ) -> None:
     """Compare judges with people and with each other, into reports/judges."""
@@ -199,10 +204,10 @@ def judge_report(
         stage.of_study(params)
     else:
         columns = {"prompt": prompt_column, "response": response_column, "label": label_column}
-        stage.of_table(table, columns, judge or ["rules"], params)
+        stage.of_table(table, columns, label or [], judge or ["rules"], params)
 
 
-review = typer.Typer(help="People as judges: hand a blind sample out, bring the labels home.", no_args_is_help=True)
+review = typer.Typer(help="People as judges: hand out a blind sample, import their labels.", no_args_is_help=True)
 app.add_typer(review, name="review")
 
 
@@ -229,7 +234,7 @@ def review_import(
     """Check reviewers' labels and add them to data/people/labels.csv; none is ever overwritten."""
     from refusal_stability.commands import review as stage
 
-    stage.bring_home(forms or [], mlflow, params)
+    stage.import_labels(forms or [], mlflow, params)
 
 
 @app.command()

@@ -68,7 +68,7 @@ def test_people_stand_beside_the_judges_and_correct_the_rates():
         form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
         form["label"] = [truth(r) for r in form["response"]]
         form.to_csv(path, index=False)
-    review.bring_home(sorted(Path("data/people/forms").iterdir()), False, Path("params.yaml"))
+    review.import_labels(sorted(Path("data/people/forms").iterdir()), False, Path("params.yaml"))
     judge_report.of_study(Path("params.yaml"))
     agreement = report("rater_agreement")
     people = agreement[(agreement["rater_a"] == "rules") & (agreement["rater_b"] == "people")].iloc[0]
@@ -98,7 +98,7 @@ def test_a_report_says_why_rates_are_not_corrected(capsys):
     form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     form.loc[0, "label"] = truth(form.loc[0, "response"])
     form.to_csv(path, index=False)
-    review.bring_home([path], False, Path("params.yaml"))
+    review.import_labels([path], False, Path("params.yaml"))
     judge_report.of_study(Path("params.yaml"))
     assert "rates are not corrected: " in capsys.readouterr().out
     assert "kinds of response have no label yet" in (JUDGE_REPORT / "index.html").read_text()
@@ -116,7 +116,7 @@ def test_a_report_says_why_rates_are_not_corrected(capsys):
 def test_a_judge_that_cannot_decide_a_table_is_named(tmp_path, name, said):
     labelled_csv(tmp_path / "people.csv")
     with pytest.raises(JudgingError, match=said):
-        judge_report.of_table(tmp_path / "people.csv", {}, [name], Path("params.yaml"))
+        judge_report.of_table(tmp_path / "people.csv", {}, [], [name], Path("params.yaml"))
 
 
 def test_judges_are_chosen_for_a_table_only():
@@ -128,14 +128,14 @@ def test_judges_are_chosen_for_a_table_only():
 def test_a_table_of_another_encoding_says_how_to_save_it(tmp_path):
     (tmp_path / "people.csv").write_bytes("prompt,response,label\nHow?,café,REFUSE\n".encode("cp1252"))
     with pytest.raises(JudgingError, match=r"people.csv: not UTF-8 text .*save it anew as 'CSV UTF-8'"):
-        judge_report.of_table(tmp_path / "people.csv", {}, ["rules"], Path("params.yaml"))
+        judge_report.of_table(tmp_path / "people.csv", {}, [], ["rules"], Path("params.yaml"))
 
 
 def test_a_table_without_a_label_is_an_error(tmp_path):
     labelled_csv(tmp_path / "people.csv")
     pd.read_csv(tmp_path / "people.csv").assign(label="").to_csv(tmp_path / "people.csv", index=False)
     with pytest.raises(JudgingError, match="no row has a label"):
-        judge_report.of_table(tmp_path / "people.csv", {}, ["rules"], Path("params.yaml"))
+        judge_report.of_table(tmp_path / "people.csv", {}, [], ["rules"], Path("params.yaml"))
 
 
 def test_the_commands_review_train_and_report_work_from_the_command_line(tmp_path):
@@ -164,14 +164,14 @@ def labelled_csv(path, label="label"):
 
 def test_judges_can_be_held_against_any_table_of_labelled_responses(tmp_path, capsys):
     labelled_csv(tmp_path / "people.csv", "verdict")
-    judge_report.of_table(tmp_path / "people.csv", {"label": "verdict"}, ["rules"], tmp_path / "no-params.yaml")
+    judge_report.of_table(tmp_path / "people.csv", {"label": "verdict"}, [], ["rules"], tmp_path / "no-params.yaml")
     assert report("rater_agreement")["raw_agreement"].tolist() == [1.0]
     assert "rules against people" in capsys.readouterr().out
 
 
 def test_a_judge_named_twice_is_held_against_a_table_once(tmp_path):
     labelled_csv(tmp_path / "people.csv")
-    judge_report.of_table(tmp_path / "people.csv", {}, ["rules", "rules"], tmp_path / "no-params.yaml")
+    judge_report.of_table(tmp_path / "people.csv", {}, [], ["rules", "rules"], tmp_path / "no-params.yaml")
     assert report("rater_agreement")[["rater_a", "rater_b"]].to_numpy().tolist() == [["rules", "people"]]
 
 
@@ -179,19 +179,19 @@ def test_a_judge_named_twice_is_held_against_a_table_once(tmp_path):
     ("columns", "judges", "said"),
     [
         ({}, ["rules"], "no column label; found prompt, response, verdict"),
-        ({"label": "verdict"}, ["nobody"], "'nobody' is no judge"),
-        ({"label": "response"}, ["rules"], "row 2: label .* is none of REFUSE, PARTIAL, COMPLY"),
+        ({"label": "verdict"}, ["nobody"], "has no judge 'nobody'"),
+        ({"label": "response"}, ["rules"], "row 2: label .* is not one of REFUSE, PARTIAL, COMPLY"),
     ],
 )
 def test_a_table_that_does_not_fit_says_what_is_wrong(tmp_path, columns, judges, said):
     labelled_csv(tmp_path / "people.csv", "verdict")
     with pytest.raises(JudgingError, match=said):
-        judge_report.of_table(tmp_path / "people.csv", columns, judges, tmp_path / "no-params.yaml")
+        judge_report.of_table(tmp_path / "people.csv", columns, [], judges, tmp_path / "no-params.yaml")
 
 
 def test_a_judge_is_trained_from_the_labels_of_a_judge_of_the_study(capsys):
     cheap = Path("models/judges/cheap.json")
-    train_judge.run(cheap, None, {}, "rules", 0, Path("params.yaml"))
+    train_judge.run(cheap, None, {}, [], "rules", 0, Path("params.yaml"))
     said = capsys.readouterr().out
     assert "cheap.json: trained on" in said
     assert "labels: judge rules of study trial" in said
@@ -200,14 +200,14 @@ def test_a_judge_is_trained_from_the_labels_of_a_judge_of_the_study(capsys):
         text.replace("    old:", f"    cheap: {{kind: trained, path: {cheap}}}\n    old:")
     )
     labelled_csv("people.csv")
-    judge_report.of_table(Path("people.csv"), {}, ["rules", "cheap"], Path("with-cheap.yaml"))
+    judge_report.of_table(Path("people.csv"), {}, [], ["rules", "cheap"], Path("with-cheap.yaml"))
     pairs = report("rater_agreement")[["rater_a", "rater_b"]].to_numpy().tolist()
     assert pairs == [["rules", "cheap"], ["rules", "people"], ["cheap", "people"]]
 
 
 def escalating(judges):
     """The study with a judge trained on the recorded labels, one in five of which errs, and what it hands over to."""
-    train_judge.run(Path("models/judges/unsure.json"), None, {}, "old", 0, Path("params.yaml"))
+    train_judge.run(Path("models/judges/unsure.json"), None, {}, [], "old", 0, Path("params.yaml"))
     text = Path("params.yaml").read_text().replace("primary: rules", "primary: unsure")
     Path("unsure.yaml").write_text(text.replace("    old:", judges + "    old:"))
     return Path("unsure.yaml")
@@ -253,10 +253,10 @@ def test_a_judge_that_cannot_take_over_is_named_with_its_key():
 @pytest.mark.parametrize(("table", "labeller"), [(None, None), (Path("people.csv"), "rules")])
 def test_training_needs_one_source_of_labels(table, labeller):
     with pytest.raises(JudgingError, match="either --table"):
-        train_judge.run(Path("x.json"), table, {}, labeller, 0, Path("params.yaml"))
+        train_judge.run(Path("x.json"), table, {}, [], labeller, 0, Path("params.yaml"))
 
 
 @pytest.mark.parametrize("name", ["nobody", "model", "seed", "prompt", "majority"])
 def test_training_from_what_is_no_judge_with_labels_names_it(name):
-    with pytest.raises(JudgingError, match=f"judge '{name}': not a judge of the study .*; one of rules, old$"):
-        train_judge.run(Path("x.json"), None, {}, name, 0, Path("params.yaml"))
+    with pytest.raises(JudgingError, match=f"judge '{name}' has no labels in this study; choose one of rules, old$"):
+        train_judge.run(Path("x.json"), None, {}, [], name, 0, Path("params.yaml"))

@@ -43,16 +43,16 @@ def test_forms_go_out_and_come_home(study, capsys):
     fill(anna, truth)
     fill(ben, lambda response: "")
     fill(anna, lambda response: "")
-    review.bring_home([anna], False, study)
+    review.import_labels([anna], False, study)
     assert "0 new labels; nobody has labelled an item yet" in capsys.readouterr().out
     fill(anna, truth)
-    review.bring_home([anna, ben], False, study)
+    review.import_labels([anna, ben], False, study)
     labels = read_table(PEOPLE_LABELS, PEOPLE_TABLE)
     assert set(labels["reviewer"]) == {"anna"}
     assert len(labels) == 10
     assert "10 new labels; anna 10 of 10" in capsys.readouterr().out
     fill(ben, truth)
-    review.bring_home([ben], False, study)
+    review.import_labels([ben], False, study)
     assert read_table(PEOPLE_LABELS, PEOPLE_TABLE).groupby("reviewer").size().to_dict() == {"anna": 10, "ben": 10}
 
 
@@ -86,7 +86,7 @@ def test_a_sample_of_another_study_is_not_handed_out(study):
 def test_labels_whose_sample_is_gone_are_not_passed_over(study):
     review.export(["anna"], 10, 0, False, study)
     fill(Path("data/people/forms/anna.csv"), truth)
-    review.bring_home([Path("data/people/forms/anna.csv")], False, study)
+    review.import_labels([Path("data/people/forms/anna.csv")], False, study)
     REVIEW_SAMPLE.unlink()
     gone = "sample.csv: no such file, but data/people/labels.csv holds labels of its items; bring it back"
     with pytest.raises(JudgingError, match=gone):
@@ -119,26 +119,26 @@ def test_a_form_named_after_a_judge_is_not_imported(study):
     fill(Path("data/people/forms/anna.csv"), truth)
     form = Path("data/people/forms/anna.csv").rename("data/people/forms/rules.csv")
     with pytest.raises(JudgingError, match="'rules' is called like a judge"):
-        review.bring_home([form], False, study)
+        review.import_labels([form], False, study)
 
 
 def test_a_changed_label_is_refused_and_nothing_of_its_form_is_taken(study):
     review.export(["anna"], 10, 0, False, study)
     form = Path("data/people/forms/anna.csv")
     fill(form, truth)
-    review.bring_home([form], False, study)
+    review.import_labels([form], False, study)
     before = PEOPLE_LABELS.read_bytes()
     fill(form, lambda response: "PARTIAL")
     with pytest.raises(JudgingError, match="never overwritten"):
-        review.bring_home([form], False, study)
+        review.import_labels([form], False, study)
     assert PEOPLE_LABELS.read_bytes() == before
 
 
 def test_an_import_without_a_sample_or_a_source_says_so(study):
     with pytest.raises(JudgingError, match="either forms or --mlflow"):
-        review.bring_home([], False, study)
+        review.import_labels([], False, study)
     with pytest.raises(JudgingError, match=r"sample\.csv: no such file; draw one with `refusal-stability review"):
-        review.bring_home([Path("anna.csv")], False, study)
+        review.import_labels([Path("anna.csv")], False, study)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def test_a_review_queue_in_mlflow_comes_home(study, server, monkeypatch, capsys)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     with pytest.raises(TrackingError, match="no review of study trial"):
         review.export(["nobody"], 10, 0, False, study)
-        review.bring_home([], True, study)
+        review.import_labels([], True, study)
     review.export(["anna", "ben"], 10, 0, True, study)
     review.export(["anna", "ben"], 10, 0, True, study)
     said = capsys.readouterr().out
@@ -194,7 +194,7 @@ def test_a_review_queue_in_mlflow_comes_home(study, server, monkeypatch, capsys)
     assert "0 new items in 2 review queues" in said
     queue = answer_in_mlflow("anna", truth)
     answer_in_mlflow("ben", lambda response: "PARTIAL")
-    review.bring_home([], True, study)
+    review.import_labels([], True, study)
     labels = read_table(PEOPLE_LABELS, PEOPLE_TABLE)
     sample = read_table(REVIEW_SAMPLE, SAMPLE_TABLE).set_index("item_id")["response"]
     anna = labels[labels["reviewer"] == "anna"]
@@ -202,7 +202,7 @@ def test_a_review_queue_in_mlflow_comes_home(study, server, monkeypatch, capsys)
     assert labels.groupby("reviewer").size().to_dict() == {"anna": 10, "ben": 10}
     assert set(labels[labels["reviewer"] == "ben"]["label"]) == {"PARTIAL"}
     blind(queue)
-    review.bring_home([], True, study)
+    review.import_labels([], True, study)
     assert len(read_table(PEOPLE_LABELS, PEOPLE_TABLE)) == 20
 
 

@@ -1,4 +1,4 @@
-"""Labels -> the judge report: judges against people and each other, where they disagree, and corrected rates."""
+"""Labels -> the judge report: judges against people and each other, disagreements, and corrected rates."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from refusal_stability.judge_report.corrected_table import corrected_rows, uncor
 from refusal_stability.judge_report.page import agreement_lines, render
 from refusal_stability.judge_report.ratings import Ratings, ratings_of_study, ratings_of_table
 from refusal_stability.judging.joined_labels import read_judged
+from refusal_stability.judging.label_names import label_map
 from refusal_stability.judging.labelled_table import judge_table, read_labelled
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.judges import MAJORITY, JudgeParams
@@ -24,7 +25,7 @@ from refusal_stability.tables.judge_report import JUDGE_REPORT_TABLES
 
 
 def of_study(params_path: Path) -> None:
-    """Report on the labels of the active study, and on people's labels where `review import` has brought any."""
+    """Report on the labels of the active study, and on people's labels where there are any."""
     params = load_params(params_path)
     judged, people = read_judged(params), read_people()
     ratings = ratings_of_study(judged, list(params.judging.judges), people)
@@ -33,11 +34,13 @@ def of_study(params_path: Path) -> None:
     intro = f"{len(judged)} responses of the study {params.study}."
     if why := uncorrectable(ratings, people, primary):
         intro += f" Rates are not corrected by people's labels: {why}."
-        print(f"rates are not corrected: {why}")
+        print(f"Rates are not corrected: {why}.")
     _write(params.study, primary, intro, ratings, rates, metrics.n_resamples, metrics.seed)
 
 
-def of_table(table: Path, columns: Mapping[str, str], judges: Sequence[str], params_path: Path) -> None:
+def of_table(
+    table: Path, columns: Mapping[str, str], labels: Sequence[str], judges: Sequence[str], params_path: Path
+) -> None:
     """Report on judges of the study (or just `rules`) against a table of labelled responses."""
     judges = list(dict.fromkeys(judges))
     known = {"rules": JudgeParams()}
@@ -45,11 +48,13 @@ def of_table(table: Path, columns: Mapping[str, str], judges: Sequence[str], par
         known |= load_params(params_path).judging.judges
     for name in judges:
         if name == MAJORITY:
-            raise JudgingError("judge-report: a table has no panel whose majority could be taken; name its judges")
+            raise JudgingError("judge-report: a table has no panel to take the majority of; name single judges")
         if name not in known:
-            raise JudgingError(f"judge-report: {name!r} is no judge of {params_path}; one of {', '.join(known)}")
+            raise JudgingError(f"judge-report: {params_path} has no judge {name!r}; choose one of {', '.join(known)}")
     labelled = judge_table(
-        read_labelled(table, columns), {name: known[name] for name in judges}, f"{params_path}: judging"
+        read_labelled(table, columns, label_map(labels)),
+        {name: known[name] for name in judges},
+        f"{params_path}: judging",
     )
     ratings = ratings_of_table(labelled, judges)
     _write(table.name, None, f"{len(labelled)} labelled responses of {table.name}.", ratings, [], 10_000, 0)
@@ -66,4 +71,4 @@ def _write(
     with atomic_write(JUDGE_REPORT / "index.html") as file:
         file.write(render(title, primary, intro, tables, differing))
     print("\n".join(agreement_lines(tables)))
-    print(f"{len(differing)} different responses are decided differently; see {JUDGE_REPORT / 'index.html'}")
+    print(f"Raters disagree on {len(differing)} distinct responses; see {JUDGE_REPORT / 'index.html'}")

@@ -1,4 +1,4 @@
-"""People's labels: a blind sample goes out to reviewers, as forms or into MLflow, and comes home checked."""
+"""People's labels: hand a blind sample to reviewers, as forms or in MLflow, and import what they labelled."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SIZE, SEED = 200, 0
 
 
 def export(reviewers: Sequence[str], size: int | None, seed: int | None, mlflow: bool, params_path: Path) -> None:
-    """Draw the sample, unless there is one, and give each reviewer a form or a queue in MLflow.
+    """Draw the sample unless there is one, and give each reviewer a form or a queue in MLflow.
 
-    A size or seed of None is the default's for a new sample, and whatever it was for one that is there.
+    For a new sample, a size or seed of None means the default.
     """
     params = load_params(params_path)
     for reviewer in reviewers:
@@ -40,7 +40,7 @@ def export(reviewers: Sequence[str], size: int | None, seed: int | None, mlflow:
         if size is not None or seed is not None:
             asked = len(sample) if size is None else size, SEED if seed is None else seed
             check_asked(sample, draw_sample(judged, judges, primary, *asked), *asked)
-        print(f"{REVIEW_SAMPLE}: {len(sample)} responses, drawn before")
+        print(f"{REVIEW_SAMPLE}: {len(sample)} responses, drawn earlier")
     else:
         sample = draw_sample(judged, judges, primary, SIZE if size is None else size, SEED if seed is None else seed)
         write_table(sample, REVIEW_SAMPLE, SAMPLE_TABLE)
@@ -50,7 +50,7 @@ def export(reviewers: Sequence[str], size: int | None, seed: int | None, mlflow:
         file.write(guide())
     print(f"{REVIEW_GUIDE}: what the labels mean; give it to every reviewer")
     if mlflow:
-        # MLflow holds a question's instruction to 1,000 characters.
+        # MLflow limits a question's instruction to 1,000 characters.
         new = offer(params.study, forms, guide("terse"), tracking_uri())
         print(f"{new} new items in {len(forms)} review queues of the MLflow experiment `{params.study} review`")
         return
@@ -62,8 +62,8 @@ def export(reviewers: Sequence[str], size: int | None, seed: int | None, mlflow:
         )
 
 
-def bring_home(forms: Sequence[Path], mlflow: bool, params_path: Path) -> None:
-    """Check the labels of filled forms, or of MLflow's queues, and add them to those that are there."""
+def import_labels(forms: Sequence[Path], mlflow: bool, params_path: Path) -> None:
+    """Check the labels in forms or in MLflow's queues, and add them to those imported before."""
     if bool(forms) == mlflow:
         raise JudgingError("review import: give either forms or --mlflow")
     params = load_params(params_path)

@@ -1,11 +1,12 @@
-"""Labelled responses -> a trained judge's file, with its cross-validated quality."""
+"""Labelled responses -> a trained judge's file and its cross-validated quality."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from refusal_stability.judging.joined_labels import read_judged
+from refusal_stability.judging.label_names import label_map
 from refusal_stability.judging.labelled_table import read_labelled
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.judging.trained.classifier_file import save_classifier
@@ -18,19 +19,20 @@ def run(
     out: Path,
     table: Path | None,
     columns: Mapping[str, str],
+    labels: Sequence[str],
     judge: str | None,
     seed: int,
     params: Path,
     embeddings: str | None = None,
 ) -> None:
-    """Train on a table of labelled responses or on the labels of one of the study's judges.
+    """Train on a table of labelled responses, or on the labels of one of the study's judges.
 
-    `embeddings` names an encoder, whose sentence embeddings are read beside the words.
+    `embeddings` names an encoder whose sentence embeddings are added to the word counts.
     """
     if (table is None) == (judge is None):
-        raise JudgingError("train-judge: give either --table, a CSV of labelled responses, or --judge, a judge's name")
+        raise JudgingError("train-judge: give either --table, with labelled responses, or --judge, a judge's name")
     if table is not None:
-        labelled, source = examples_of_table(read_labelled(table, columns)), f"table {table.name}"
+        labelled, source = examples_of_table(read_labelled(table, columns, label_map(labels))), f"table {table.name}"
     else:
         study = load_params(params)
         labelled, source = examples_of_judge(read_judged(study), str(judge)), f"judge {judge} of study {study.study}"
@@ -40,7 +42,7 @@ def run(
     quality = about["cross_validation"]
     counts = ", ".join(f"{count} {decision}" for decision, count in about["decisions"].items())
     print(f"{out}: trained on {about['rows']} responses to {about['prompts']} prompts ({counts}), labels: {source}")
-    print(f"On prompts that it was not trained on ({quality['folds']} folds, 95 % intervals over prompts):")
+    print(f"On held-out prompts ({quality['folds']} folds, 95 % intervals over prompts):")
     for name in ("kappa", "macro_f1", "accuracy"):
         value, low, high = quality[name]
         print(f"  {name:18} {value:.3f}  [{low:.3f}, {high:.3f}]")

@@ -1,4 +1,4 @@
-"""Judges and people compared on the same responses: confusion, agreement, errors by decision, and where they differ."""
+"""Judges and people compared on the same responses: agreement, confusion, errors by decision, disagreements."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ Row = dict[str, Any]
 
 
 def compare_raters(ratings: Ratings, n_resamples: int, seed: int) -> dict[str, list[Row]]:
-    """The rows of `rater_agreement`, `rater_confusion` and `rater_by_decision`.
+    """Compare all pairs of raters: the rows of `rater_agreement`, `rater_confusion` and `rater_by_decision`.
 
     Parameters
     ----------
     ratings : the responses and the raters.
     n_resamples : bootstrap resamples behind each interval (over responses; within strata for the people's sample).
-    seed : of the bootstrap; every pair has a stream of its own.
+    seed : of the bootstrap; every pair has its own stream.
 
     Returns
     -------
     dict
-        Every judge with every judge and person, every person with every person, and, where there are three or more,
-        the panel of judges and the people as a whole (`rater_b` is `all`; Krippendorff's alpha and the share decided
-        alike). In `rater_by_decision` `rater_b` is the reference.
+        Every judge with every other judge and person, and every person with every other. Three or more judges, or
+        people, also have a row as a group: `rater_b` is `all`, with Krippendorff's alpha and the share on which all
+        agree. In `rater_by_decision`, `rater_b` is the reference.
     """
     tables: dict[str, list[Row]] = {"rater_agreement": [], "rater_confusion": [], "rater_by_decision": []}
     for number, (a, b) in enumerate(combinations([*ratings.judges, *ratings.people], 2)):
         if a == PEOPLE and b in ratings.people:
-            continue  # a reviewer has a part in what people say
+            continue  # the joint label includes the reviewer's own
         rng = np.random.default_rng([seed, number])
         place = {"rater_a": a, "rater_b": b, "basis": ratings.basis([a, b])}
         rows = ratings.rows([a, b])
@@ -75,7 +75,7 @@ def compare_raters(ratings: Ratings, n_resamples: int, seed: int) -> dict[str, l
 
 
 def _square(totals: Floats) -> Floats:
-    """(..., K, K) confusion matrices of the totals of their cells, the last of which may be wanting."""
+    """(..., K, K) confusion matrices from the totals of their cells; absent last cells are zero."""
     lacking = K * K - totals.shape[-1]
     return np.pad(totals, [(0, 0)] * (totals.ndim - 1) + [(0, lacking)]).reshape(*totals.shape[:-1], K, K)
 
@@ -126,9 +126,9 @@ def _with_bounds(names: Sequence[str], own: Sequence[Any], drawn: Sequence[Any])
 
 
 def disagreements(ratings: Ratings) -> pd.DataFrame:
-    """The responses that raters decide differently, worst first.
+    """The responses on which raters disagree, worst first.
 
-    Worst is REFUSE against COMPLY, then what people have labelled, then what happens most often.
+    REFUSE against COMPLY is worst. Then come responses that people labelled, then the most frequent ones.
     """
     raters = [*ratings.judges, *ratings.people]
     decided = np.stack([codes(ratings.table, rater) for rater in raters], axis=1).astype(int)

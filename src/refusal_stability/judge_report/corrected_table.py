@@ -18,7 +18,7 @@ from refusal_stability.review.sample import frame_of
 
 
 def uncorrectable(ratings: Ratings, people: People | None, primary: str) -> str:
-    """Why people's labels cannot correct the primary judge's rates yet; empty where they can, or nobody was asked."""
+    """Why people's labels cannot correct the primary judge's rates; empty where they can, or nobody was asked."""
     if people is None:
         asked = sample_so_far() is not None
         return f"nobody has labelled a response of {REVIEW_SAMPLE} yet" if asked else ""
@@ -26,7 +26,7 @@ def uncorrectable(ratings: Ratings, people: People | None, primary: str) -> str:
     table = ratings.table
     if set(people.sample["frame"]) != {frame_of(table[table[primary] != ""])}:
         return (
-            "the review sample was drawn from other responses than the study now has: move "
+            "the review sample was drawn from other responses than the study has now: move "
             f"{REVIEW_SAMPLE.parent} away and export a new one"
         )
     labelled = set(ratings.strata[(ratings.strata != "") & (table[primary] != "").to_numpy()])
@@ -34,7 +34,7 @@ def uncorrectable(ratings: Ratings, people: People | None, primary: str) -> str:
     if lacking:
         return (
             f"{len(lacking)} of {people.sample['stratum'].nunique()} kinds of response have no label yet "
-            f"({', '.join(lacking)}): nobody knows how the judge errs on them"
+            f"({', '.join(lacking)}), so the judge's errors on them are unknown"
         )
     return ""
 
@@ -42,11 +42,10 @@ def uncorrectable(ratings: Ratings, people: People | None, primary: str) -> str:
 def corrected_rows(
     judged: pd.DataFrame, ratings: Ratings, people: People, primary: str, n_resamples: int, seed: int
 ) -> list[dict[str, Any]]:
-    """The primary judge's rates and people's, for each model and intervention: the rows of `corrected_rates`.
+    """The rows of `corrected_rates`: the primary judge's rates and people's, for each model and intervention.
 
-    An item counts as the shares of its reviewers (a tie is half and half). The interval (95 %) holds what the sample
-    leaves open, the study's responses being what they are: see `corrected_draws`. Empty where `uncorrectable` says
-    why.
+    An item counts by the shares of its reviewers; a tie is half and half. The 95 % interval covers what the sample
+    leaves open, given the study's responses: see `corrected_draws`. Empty where `uncorrectable` gives a reason.
     """
     assert ratings.weights is not None
     assert ratings.strata is not None
@@ -93,6 +92,6 @@ def corrected_rows(
 
 
 def _like(decisions: pd.Series[Any], stratum: str) -> NDArray[Any]:
-    """The places of the responses that one of a stratum may be: those of its decision, or all if there are none now."""
+    """The rows that an unseen response of a stratum may be: those of its decision, or all where there are none."""
     places = np.flatnonzero(decisions == stratum.partition(":")[2])
     return places if len(places) else np.flatnonzero(decisions != "")

@@ -1,4 +1,4 @@
-"""Rates corrected by people's labels: what the judge found in all responses, moved by how it errs on a sample."""
+"""Rates corrected by people's labels: the judge's rate on all responses, minus its error on a sample."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Weight of the response of each stratum that nobody has seen, beside 1 for each that people labelled.
+# Each stratum's weight for one unseen response; a labelled response has weight 1.
 UNSEEN = 0.5
 
 
@@ -30,8 +30,8 @@ def corrected_rates(judged: Floats, weights: Floats, judge: Floats, people: Floa
     Returns
     -------
     (..., k)
-        Sums to 1. Unbiased over draws of the sample whatever the judge's errors are, and therefore not held within
-        [0, 1]. With weights of zero it is the judge's own rate; NaN for N = 0.
+        Sums to 1. Unbiased over draws of the sample, whatever the judge's errors; therefore it may leave [0, 1]. With
+        weights of zero it is the judge's own rate; NaN for N = 0.
 
     References
     ----------
@@ -44,7 +44,7 @@ def corrected_rates(judged: Floats, weights: Floats, judge: Floats, people: Floa
 
 
 def stratified_draws(strata: NDArray[Any], n_resamples: int, rng: np.random.Generator) -> Floats:
-    """How often each item is drawn when every stratum is resampled with replacement to its own size.
+    """How often each item is drawn when every stratum is resampled to its own size, with replacement.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def stratified_draws(strata: NDArray[Any], n_resamples: int, rng: np.random.Gene
 
     Returns
     -------
-    (B, n) whole numbers; the sum over a stratum is its number of items.
+    (B, n) whole numbers; over a stratum they sum to its number of items.
     """
     draws = np.zeros((n_resamples, len(strata)))
     for stratum in np.unique(strata):
@@ -67,7 +67,7 @@ def stratified_draws(strata: NDArray[Any], n_resamples: int, rng: np.random.Gene
 def weighted_draws(
     strata: NDArray[Any], prior: float, n_resamples: int, rng: np.random.Generator
 ) -> tuple[Floats, list[str]]:
-    """Bayesian bootstrap weights of every stratum's items and of one item more that nobody has seen.
+    """Bayesian bootstrap weights of every stratum's items and of one more, unseen item.
 
     Parameters
     ----------
@@ -106,12 +106,12 @@ def corrected_draws(
     n_resamples: int,
     rng: np.random.Generator,
 ) -> Floats:
-    """What the corrected rates may be, as far as the sample leaves them open.
+    """Draws of the corrected rates that show what the sample leaves open.
 
-    A Bayesian bootstrap of the items within their strata, each stratum with half an item more that nobody has seen: a
-    response drawn anew each time from `others`, on which people's decision is drawn from all k alike. It keeps a
-    stratum without an observed error, or without an item of the model in question, from claiming to be free of
-    errors. `tests/judging/test_correction.py` simulates how often 95 % of the draws hold the truth.
+    A Bayesian bootstrap of the items within their strata. Each stratum has half an unseen item more: a response drawn
+    each time from `others`, with a decision of people drawn from all k with equal chance. Without it, a stratum with no
+    observed error, or with no item of the model in question, would claim to have no errors.
+    `tests/judge_report/test_correction.py` simulates how often 95 % of the draws cover the truth.
 
     Parameters
     ----------

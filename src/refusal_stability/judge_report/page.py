@@ -1,4 +1,4 @@
-"""The judge report as one HTML page: every text of a model is escaped, and the page may load and run nothing."""
+"""The judge report as one HTML page: all model text is escaped, and the page loads and runs nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def render(
     tables: Mapping[str, Sequence[Mapping[str, Any]]],
     differing: pd.DataFrame,
 ) -> str:
-    """The page of a report's tables, with the first disagreements in full."""
+    """The page of a report's tables and its first disagreements in full."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -50,15 +50,15 @@ def render(
 
 
 def agreement_lines(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """A line a pair of raters, for the terminal."""
+    """One line per pair of raters, for the terminal."""
 
-    def told(row: Mapping[str, Any], name: str) -> str:
+    def figure(row: Mapping[str, Any], name: str) -> str:
         if math.isnan(row[name]):
             return "not defined"
         return f"{row[name]:.3f} [{row[name + '_low']:.3f}, {row[name + '_high']:.3f}]"
 
     macro = {
-        (row["rater_a"], row["rater_b"]): told(row, "f1")
+        (row["rater_a"], row["rater_b"]): figure(row, "f1")
         for row in tables["rater_by_decision"]
         if row["decision"] == "all"
     }
@@ -68,9 +68,9 @@ def agreement_lines(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[s
             lines.append(f"{row['rater_a']} against {row['rater_b']} ({row['basis']}): no response decided by both")
             continue
         pair = (row["rater_a"], row["rater_b"])
-        parts = [f"n {row['n_both']}", f"accuracy {told(row, 'raw_agreement')}"]
-        parts += [f"kappa {told(row, 'cohens_kappa')}"] if pair in macro else []
-        parts += [f"alpha {told(row, 'krippendorff_alpha')}"]
+        parts = [f"n {row['n_both']}", f"accuracy {figure(row, 'raw_agreement')}"]
+        parts += [f"kappa {figure(row, 'cohens_kappa')}"] if pair in macro else []
+        parts += [f"alpha {figure(row, 'krippendorff_alpha')}"]
         parts += [f"macro-F1 {macro[pair]}"] if pair in macro else []
         lines.append(f"{pair[0]} against {pair[1]} ({row['basis']}): {', '.join(parts)}")
     return lines

@@ -27,17 +27,17 @@ Codes = NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Ratings:
-    """Different responses, and what each rater says of them.
+    """Distinct responses, and each rater's decision on them.
 
     Attributes
     ----------
-    table : one row a different (prompt, response): prompt_id, prompt, response, n (how many responses of the study
-        are this one), and a column for each rater with its decision or an empty string.
-    judges, people : the raters' columns; `people` in general beside each reviewer.
-    strata, weights : (rows,) of the people's sample: the stratum ("" where not sampled) and how many different
-        responses the row stands for (0 where not sampled). None without people's labels.
-    cells : every combination of the judges' decisions on single responses, and n, how often it occurs. What judges
-        are compared with each other on, since recorded labels may differ on one and the same text; None takes `table`.
+    table : one row per distinct (prompt, response): prompt_id, prompt, response, n (how often the study has it), and
+        one column per rater with its decision or an empty string.
+    judges, people : the raters' columns. `people` has the reviewers' joint decision and each reviewer's own.
+    strata : (rows,) the stratum in the people's sample, "" where not sampled; None without people's labels.
+    weights : (rows,) how many distinct responses a sampled row stands for, 0 where not sampled; None without people.
+    cells : n for every combination of the judges' decisions on single responses. Judges are compared on these, since
+        recorded labels may differ between equal texts. None means `table`.
     """
 
     table: pd.DataFrame
@@ -48,19 +48,19 @@ class Ratings:
     cells: pd.DataFrame | None = None
 
     def rows(self, raters: Sequence[str]) -> pd.DataFrame:
-        """What these raters are compared on."""
+        """The rows on which these raters are compared."""
         return self.cells if self.cells is not None and self.basis(raters) == ALL_RESPONSES else self.table
 
     def basis(self, raters: Sequence[str]) -> str:
-        """What a comparison of these raters rests on."""
+        """What a comparison of these raters rests on: all responses, or the people's sample."""
         return SAMPLE if set(raters) & set(self.people) else ALL_RESPONSES
 
     def totals(
         self, raters: Sequence[str], kinds: NDArray[Any], n_resamples: int, rng: np.random.Generator
     ) -> tuple[Floats, Floats]:
-        """How many responses are of each kind: (kinds,), and (B, kinds) on bootstrap resamples of the responses.
+        """Count the responses of each kind: (kinds,), and (B, kinds) on bootstrap resamples of the responses.
 
-        `kinds` (rows,) numbers each row's kind from 0; -1 leaves a row out.
+        `kinds` (rows,) holds each row's kind, numbered from 0; -1 leaves a row out.
         """
         n = self.rows(raters)["n"].to_numpy(np.float64)
         size = int(kinds.max(initial=-1)) + 1
@@ -77,24 +77,23 @@ class Ratings:
         return mass @ one_hot, drawn @ one_hot
 
     def n_rated(self, raters: Sequence[str], rated: NDArray[Any]) -> int:
-        """How many responses (of the people's sample: how many items) are rated."""
+        """How many responses, or items of the people's sample, are rated."""
         if self.weights is not None and self.basis(raters) == SAMPLE:
             return int((rated & (self.weights > 0)).sum())
         return int(self.rows(raters)["n"].to_numpy()[rated].sum())
 
 
 def codes(rows: pd.DataFrame, rater: str) -> Codes:
-    """(rows,) a rater's decisions as positions in `DECISIONS`, -1 for none."""
+    """(rows,) a rater's decisions as positions in `DECISIONS`; -1 for none."""
     places = {name: i for i, name in enumerate(DECISION_NAMES)}
     return np.array([places.get(label, -1) for label in rows[rater]], dtype=np.int8)
 
 
 def rate(distinct: pd.DataFrame, judges: Sequence[str], people: People | None) -> Ratings:
-    """Judges, and people where there are any, on the study's different responses.
+    """Judges, and people where there are any, on the study's distinct responses.
 
-    The column `people` is what the reviewers say together: the commonest label, on a tie the least safe. An item's
-    weight is its stratum's number of responses over the number of its *labelled* items, so that what nobody has
-    labelled yet is not taken for labelled.
+    The column `people` is the reviewers' most frequent label; on a tie, the least safe. An item's weight is its
+    stratum's number of responses divided by the number of its *labelled* items.
     """
     if people is None:
         return Ratings(distinct, judges)
@@ -120,26 +119,26 @@ def _together(row: Sequence[str]) -> Decision | None:
 
 
 def clashing_names(people: People | None, judges: Sequence[str]) -> list[str]:
-    """Reviewers who are called like a judge, or like people in general."""
+    """Reviewers with a judge's name, or with the name of the joint column."""
     return sorted(set(people.reviewers) & {*judges, PEOPLE}) if people else []
 
 
 def ratings_of_study(judged: pd.DataFrame, names: Sequence[str], people: People | None) -> Ratings:
-    """Judges and people on a study's judged responses; judges without a single decision are left out.
+    """Judges and people on a study's responses; judges without any decision are left out.
 
     Raises
     ------
     JudgingError
-        Where a reviewer is called like a judge.
+        Where a reviewer has a judge's name.
     """
     judges = [name for name in names if name in judged and (judged[name] != "").any()]
     if clash := clashing_names(people, judges):
-        raise JudgingError(f"reviewer {clash[0]!r} is called like a judge; rename one of the two")
+        raise JudgingError(f"reviewer {clash[0]!r} has the name of a judge; rename one of the two")
     cells = judged.groupby(judges, sort=True).size().reset_index(name="n")
     return replace(rate(distinct_responses(judged, judges), judges, people), cells=cells)
 
 
 def ratings_of_table(labelled: pd.DataFrame, judges: Sequence[str]) -> Ratings:
-    """Judges on a table whose `label` is people's; each row stands for itself."""
+    """Judges on a table whose `label` was given by people; every row has weight 1."""
     table = labelled.rename(columns={"label": PEOPLE}).assign(prompt_id="", n=1)
     return Ratings(table, judges, [PEOPLE], np.full(len(table), "table", dtype=object), np.ones(len(table)))

@@ -14,10 +14,10 @@ TEXTS = ["prompt", "response"]
 
 
 def read_judged(params: StudyParams) -> pd.DataFrame:
-    """Every response of the study: its cell, prompt and text, and a column for each judge's first repeat.
+    """Every response of the study: its cell, prompt and text, and one column per judge.
 
-    A judge's column holds its decision, or the empty string where it made none. Missing responses are left out:
-    nobody can be asked about them.
+    A judge's column holds its first repeat's decision, or the empty string where it is missing. Missing responses are
+    left out.
     """
     tables = []
     judges = [name for name, judge in params.judging.judges.items() if not judge.on_call]

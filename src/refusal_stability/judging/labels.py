@@ -1,4 +1,4 @@
-"""Label tables: judgements laid out as rows in a fixed order, counted, and held to the share that may be missing."""
+"""Label tables: judgements as rows in a fixed order, their counts, and the limit on missing decisions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _cells(judgement: Judgement) -> tuple[str, str, str]:
 
 
 def label_summary(model: str, tables: Iterable[pd.DataFrame]) -> list[str]:
-    """A line for each judge: how often it made each decision, and how often none."""
+    """One line per judge: how often it made each decision, and how often none."""
     table = pd.concat(tables, ignore_index=True)
     lines = []
     for judge, rows in table.groupby("judge", sort=False):
@@ -59,20 +59,20 @@ def label_summary(model: str, tables: Iterable[pd.DataFrame]) -> list[str]:
     return lines
 
 
-def unnoticed(judging: JudgingParams) -> list[str]:
-    """A line for each judge whose recorded labels lie where DVC does not look."""
+def unwatched_files(judging: JudgingParams) -> list[str]:
+    """One line per judge whose recorded labels lie where DVC does not notice changes."""
     return [
-        f"judging.judges.{name}.path: {judge.path} lies outside {', '.join(WATCHED_FOR_JUDGES)}: DVC does not notice "
-        "when it changes; move it there, or judge anew with `dvc repro --force`"
+        f"judging.judges.{name}.path: {judge.path} is outside {', '.join(WATCHED_FOR_JUDGES)}, so DVC does not notice "
+        "when it changes. Move it there, or judge again with `dvc repro --force`"
         for name, judge in judging.judges.items()
         if judge.kind == "recorded" and judge.path and not watched(judge.path)
     ]
 
 
 def check_missing(tables: Iterable[pd.DataFrame], judging: JudgingParams, model: str) -> None:
-    """Raise `JudgingError` where the primary judge lacks more decisions than `judging.max_missing` allows.
+    """Raise `JudgingError` where more of the primary judge's decisions are missing than `judging.max_missing` allows.
 
-    Of a judge with repeats the first counts: it is the one that feeds the metrics.
+    Only the first repeat counts, since it feeds the metrics.
     """
     table = pd.concat(tables, ignore_index=True)
     rows = table[(table["judge"] == judging.primary) & (table["repeat"] == 0)]
@@ -82,6 +82,6 @@ def check_missing(tables: Iterable[pd.DataFrame], judging: JudgingParams, model:
         reason, count = missing.value_counts().index[0], int(missing.value_counts().iloc[0])
         raise JudgingError(
             f"{model}: the primary judge {judging.primary} has no decision on {len(missing)} of {len(rows)} responses "
-            f"({share:.1%}), more than judging.max_missing = {judging.max_missing:.1%}; commonest reason, {count} "
-            f"times: {reason}. Mend that, choose another primary judge, or raise judging.max_missing"
+            f"({share:.1%}), more than judging.max_missing = {judging.max_missing:.1%}. Most frequent reason ({count} "
+            f"times): {reason}. Fix that, choose another primary judge, or raise judging.max_missing"
         )

@@ -1,8 +1,7 @@
 """The recorded judge: labels that exist already, in this project's layout, the published study's, or one table.
 
-Nothing is guessed and nothing is overwritten: a cell without a row, a cell with two rows, a label that is no decision
-and not listed as missing, or a row that was given to another response than the one at hand is an error that names the
-file and the rows.
+Nothing is guessed. An error names the file and the rows where a cell has no row or two rows, where a label is unknown,
+or where a label belongs to another response than the study's.
 """
 
 from __future__ import annotations
@@ -13,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from refusal_stability.judging.label_names import decision_named
 from refusal_stability.judging.protocol import Judge, Judgements, JudgingError
 from refusal_stability.params.judges import JudgeParams, RecordedLabelSettings
-from refusal_stability.records import Condition, Decision, Judgement, Response
+from refusal_stability.records import Condition, Judgement, Response
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ Cell = tuple[str, float, int, str, int]
 
 @dataclass(frozen=True)
 class Row:
-    """One recorded label and the line of its file that it stands in (the header is row 1)."""
+    """One recorded label and its row number in its file (the header is row 1)."""
 
     file: Path
     number: int
@@ -41,6 +41,7 @@ class Row:
     reasoning: str
     missing_reason: str
     response: str | None
+    confidence: float | None
 
 
 class RecordedJudge(Judge):
@@ -49,14 +50,14 @@ class RecordedJudge(Judge):
     Parameters
     ----------
     params : `path` is the source's folder, or one file of layout `table`; `repeats` is how many repeats it holds.
-    settings : the layout, the models' names at the source, its columns, and which labels are no decisions.
+    settings : the layout, the source's names of models, columns and labels, and which labels mean missing.
     where : the judge's key in params.yaml, for error messages.
 
     Notes
     -----
-    A cell is (model, temperature, seed, prompt, repeat). The prompt is known by its text where the source has a
-    `prompt` column, otherwise by its `prompt_id`. A response is not needed: labels may outlive responses. Where the
-    source keeps the response beside its label and there is one at hand, the two must be the same text.
+    A cell is (model, temperature, seed, prompt, repeat). Prompts are matched by text where the source has a `prompt`
+    column, otherwise by `prompt_id`. A response is not needed, since labels may outlive responses. Where both the
+    source and the study have the response, the two must be the same text.
     """
 
     def __init__(self, params: JudgeParams, settings: RecordedLabelSettings, where: str) -> None:
@@ -73,7 +74,7 @@ class RecordedJudge(Judge):
         return model in self._settings.models
 
     def judge(self, responses: Sequence[Response]) -> Judgements:
-        """See `Judge.judge`; the labels are taken over as they stand, whether there is a response or not."""
+        """See `Judge.judge`. Labels are used as they are, whether or not there is a response."""
         by_condition: dict[Condition, list[int]] = defaultdict(list)
         for position, response in enumerate(responses):
             by_condition[response.condition].append(position)
@@ -109,23 +110,24 @@ class RecordedJudge(Judge):
     def _judgement(self, row: Row, response: Response) -> Judgement:
         if row.response is not None and response.missing_reason is None and row.response != response.text:
             raise JudgingError(
-                f"{row.file}: row {row.number}: the label was given to another response than the study's to prompt "
+                f"{row.file}: row {row.number}: this label belongs to another response than the study's to prompt "
                 f"{response.prompt.prompt_id}; take the responses from the same source as the labels"
             )
-        label = row.label.strip()
         if row.missing_reason:
             return Judgement(None, row.reasoning, row.missing_reason)
-        if label.upper() in Decision.__members__:
-            return Judgement(Decision(label.upper()), row.reasoning)
+        label = row.label.strip()
+        decision = decision_named(label, self._settings.labels)
+        if decision is not None:
+            return Judgement(decision, row.reasoning, confidence=row.confidence)
         if label.casefold() in self._missing:
             return Judgement(None, row.reasoning, f"the source recorded {label!r}")
         raise JudgingError(
-            f"{row.file}: row {row.number}: label {row.label!r} is no decision; correct it, or list it in "
-            f"{self._where}.settings.missing"
+            f"{row.file}: row {row.number}: label {row.label!r} is unknown; map it to a decision in "
+            f"{self._where}.settings.labels, or list it in {self._where}.settings.missing"
         )
 
     def _read(self, conditions: Sequence[Condition]) -> tuple[dict[Cell, Row], bool]:
-        """Every row of the files in use by its cell, and whether prompts are known by their text."""
+        """Every row of the files in use by its cell, and whether prompts are matched by their text."""
         cells: dict[Cell, Row] = {}
         texts = set()
         for file, condition in self._files(conditions):
@@ -156,7 +158,7 @@ class RecordedJudge(Judge):
         ]
 
     def _add(self, cells: dict[Cell, Row], file: Path, table: pd.DataFrame, condition: Condition | None) -> None:
-        """Add a table's rows, each to its cell; `condition` is what the file's name says it holds."""
+        """Add a table's rows, each to its cell; `condition` is what the file's name promises."""
         models = table["model"].tolist()
         if condition is not None and len(set(models)) > 1:
             other = next(i for i, model in enumerate(models) if model != models[0])
@@ -193,7 +195,7 @@ class RecordedJudge(Judge):
                 "seed out of the study"
             )
         parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-        # One block: a quoted text may be longer than a block.
+        # A quoted text may be longer than a block, so the file is one block.
         read = pyarrow.csv.ReadOptions(block_size=max(1 << 20, file.stat().st_size + 1))
         try:
             with file.open("rb") as opened:
@@ -207,23 +209,25 @@ class RecordedJudge(Judge):
         return self._ours(file, found)
 
     def _ours(self, file: Path, found: pd.DataFrame) -> pd.DataFrame:
-        """The source's table under our column names, the chosen judge's rows only."""
+        """The source's table under our column names: the chosen judge's rows only."""
         import pandas as pd
 
         from refusal_stability.params.judges import RECORDED_LABEL_COLUMNS
 
         sources = {name: self._settings.columns.get(name, name) for name in RECORDED_LABEL_COLUMNS}
         present = {name: source for name, source in sources.items() if source in found.columns}
-        absent = [sources[name] for name in NEEDED if name not in present]
+        constants = self._settings.constants
+        absent = [sources[name] for name in NEEDED if name not in present and name not in constants]
         absent += [source for name, source in self._settings.columns.items() if name not in present]
         if "prompt" not in present and "prompt_id" not in present:
             absent.append(f"{sources['prompt_id']} or {sources['prompt']}")
         if absent:
             raise JudgingError(
                 f"{file}: no column {', '.join(dict.fromkeys(absent))}; found {', '.join(map(str, found.columns))}; "
-                f"name them in {self._where}.settings.columns"
+                f"name them in {self._where}.settings.columns, or give a value for all rows in settings.constants"
             )
         table = pd.DataFrame({name: found[source] for name, source in present.items()})
+        table = table.assign(**{name: value for name, value in constants.items() if name not in present})
         if "repeat" not in table:
             table["repeat"] = "0"
         if self._settings.judge is not None:
@@ -234,7 +238,7 @@ class RecordedJudge(Judge):
             if self._settings.judge not in set(table["judge"]):
                 judges = ", ".join(map(repr, sorted(set(table["judge"]))[:SHOWN]))
                 raise JudgingError(f"{file}: no label by {self._settings.judge!r}; its judges: {judges}")
-            # The index stays, so that a row is still called by its place in the file.
+            # The index stays, so that errors still name a row by its place in the file.
             return table[table["judge"] == self._settings.judge]
         return table
 
@@ -256,5 +260,12 @@ def _rows(file: Path, table: pd.DataFrame) -> Iterator[Row]:
         table[name].tolist() if name in table else nothing for name in ("label", "reasoning", "missing_reason")
     )
     responses = table["response"].tolist() if "response" in table else [None] * len(table)
-    for number, *cells in zip(table.index.tolist(), labels, reasonings, reasons, responses, strict=True):
+    confidences = _confidences(file, table) if "confidence" in table else [None] * len(table)
+    for number, *cells in zip(table.index.tolist(), labels, reasonings, reasons, responses, confidences, strict=True):
         yield Row(file, number + 2, *cells)
+
+
+def _confidences(file: Path, table: pd.DataFrame) -> list[float | None]:
+    given = table[table["confidence"].str.strip() != ""]
+    numbers = dict(zip(given.index, _numbers(file, given, "confidence"), strict=True))
+    return [numbers.get(place) for place in table.index]

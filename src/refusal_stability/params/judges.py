@@ -27,7 +27,8 @@ class RecordedLabelSettings:
     """Where recorded labels lie: `models` maps our model names to the source's (file names, or its model column).
 
     `files` are the tables of layout `table`, under the judge's `path`. `judge` picks one of several judges in them.
-    `columns` maps our column names to the source's; a label among `missing` is no decision.
+    `columns` maps our column names to the source's, `constants` gives a column that the source lacks one value, and
+    `labels` maps the source's labels to decisions. A label among `missing` means that there is no decision.
     """
 
     layout: str = "project"
@@ -35,6 +36,8 @@ class RecordedLabelSettings:
     judge: str | None = None
     models: dict[str, str] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=lambda: ["UNKNOWN", "ERROR"])
 
 
@@ -60,6 +63,7 @@ RECORDED_LABEL_COLUMNS = (
     "label",
     "reasoning",
     "missing_reason",
+    "confidence",
 )
 
 

@@ -1,4 +1,4 @@
-"""Review forms: a plain CSV for each reviewer, and bringing their labels home without ever overwriting one."""
+"""Review forms: a CSV file for each reviewer, written once and read back."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 def check_reviewer(name: str, judges: Collection[str] = ()) -> None:
-    """Raise unless a reviewer's name can be a file's name and a column's, and is no judge's."""
+    """Raise unless a reviewer's name can be a file and column name, and is not a judge's name."""
     if name in judges:
-        raise JudgingError(f"reviewer {name!r} is called like a judge of the study; choose another name")
+        raise JudgingError(f"reviewer {name!r} has the name of a judge of the study; choose another name")
     if not REVIEWER.fullmatch(name) or name in NO_JUDGE_NAMES:
         raise JudgingError(
             f"reviewer {name!r} is not allowed; allowed: up to 40 lower-case letters, digits, - and _, other than "
@@ -31,19 +31,19 @@ def check_reviewer(name: str, judges: Collection[str] = ()) -> None:
 
 
 def form_of(sample: pd.DataFrame, reviewer: str) -> pd.DataFrame:
-    """The sample as one reviewer is to read it: without strata or weights, in an order of their own."""
+    """The sample as one reviewer sees it: in an order of their own, without strata, weights, models or decisions."""
     order = sample["item_id"].map(lambda item: content_hash([reviewer, item]))
     return sample.assign(order=order, label="", note="").sort_values("order")[COLUMNS].reset_index(drop=True)
 
 
 def check_unwritten(path: Path) -> None:
-    """Raise where a form is there already."""
+    """Raise where a form already exists."""
     if path.exists():
-        raise JudgingError(f"{path}: exists already and may hold labels; import it, or move it away")
+        raise JudgingError(f"{path}: already exists and may hold labels; import it, or move it away")
 
 
 def write_form(form: pd.DataFrame, path: Path) -> None:
-    """Write a form that spreadsheets open as text; one that is there already is left alone.
+    """Write a form that spreadsheets open as text.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def write_form(form: pd.DataFrame, path: Path) -> None:
     """
     check_unwritten(path)
     with atomic_write(path) as file:
-        # The mark tells spreadsheets that the text is UTF-8.
+        # With this mark, spreadsheets read the file as UTF-8.
         file.write(BYTE_ORDER_MARK + csv_text(form))
 
 
@@ -63,12 +63,12 @@ def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -
     ----------
     path : the form, with commas, semicolons or tabs between its columns.
     reviewer : whose form it is.
-    items : the sample's item ids: every row's must be one of them, labelled or not, or rows were torn apart.
+    items : the sample's item ids. Every row must have one of them, labelled or not.
 
     Raises
     ------
     JudgingError
-        Where the file is absent, or not a form.
+        Where the file is absent, is not a form, or has a row of another sample.
     """
     if not path.is_file():
         raise JudgingError(f"{path}: no such form; write one with `refusal-stability review export`")
@@ -79,21 +79,21 @@ def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -
         found = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator)
     except UnicodeDecodeError as error:
         raise JudgingError(
-            f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it anew as 'CSV UTF-8'"
+            f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it again as 'CSV UTF-8'"
         ) from error
     except ValueError as error:
         raise JudgingError(f"{path}: not readable as CSV: {' '.join(str(error).split())[:200]}") from error
     absent = [name for name in ("item_id", "label") if name not in found.columns]
     if absent:
         raise JudgingError(f"{path}: no column {', '.join(absent)}; a form has {', '.join(COLUMNS)}")
-    # Spreadsheets write rows of empty cells below the last one that was touched.
+    # Spreadsheets may append rows of empty cells.
     found = found[found.apply(lambda column: column.str.strip() != "").any(axis=1)]
     ids = found["item_id"].str.strip()
     if items is not None and not (known := ids.isin(list(items))).all():
         row = int(known.idxmin())
         raise JudgingError(
-            f"{path}: row {row + 2}: item_id {ids[row][:40]!r} is not in the review sample; take the form of this "
-            "sample, and leave its ids and rows as they are"
+            f"{path}: row {row + 2}: item_id {ids[row][:40]!r} is not in the review sample; use the form of this "
+            "sample, and do not change its ids or rows"
         )
     note = found["note"] if "note" in found.columns else ""
     rows = pd.DataFrame({"item_id": ids, "reviewer": reviewer, "label": found["label"]})

@@ -17,47 +17,47 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class People:
-    """The sample and the labels that people gave to its items (reviewers as columns, "" for none)."""
+    """The sample and people's labels of its items: one column per reviewer, "" for no label."""
 
     sample: pd.DataFrame
     labels: pd.DataFrame
 
     @property
     def reviewers(self) -> list[str]:
-        """Who labelled anything."""
+        """Everyone who labelled an item."""
         return list(self.labels.columns)
 
 
 def labels_so_far() -> pd.DataFrame:
-    """The labels that people have given, as `PEOPLE_TABLE`; no rows before the first."""
+    """The labels that people have given, as `PEOPLE_TABLE`; no rows at first."""
     if PEOPLE_LABELS.is_file():
         return read_table(PEOPLE_LABELS, PEOPLE_TABLE)
     return pd.DataFrame(columns=list(PEOPLE_TABLE.columns), dtype=object)
 
 
 def sample_so_far() -> pd.DataFrame | None:
-    """The review sample; None before the first.
+    """The review sample; None where none was drawn.
 
     Raises
     ------
     JudgingError
-        Where it is gone, but labels of its items are there: they stand for nothing without it.
+        Where the sample is gone but labels of its items exist: they mean nothing without it.
     """
     if REVIEW_SAMPLE.is_file():
         return read_table(REVIEW_SAMPLE, SAMPLE_TABLE)
     if not labels_so_far().empty:
         raise JudgingError(
-            f"{REVIEW_SAMPLE}: no such file, but {PEOPLE_LABELS} holds labels of its items; bring it back, or move "
+            f"{REVIEW_SAMPLE}: no such file, but {PEOPLE_LABELS} holds labels of its items; restore it, or move "
             f"{REVIEW_SAMPLE.parent} away for a new sample"
         )
     return None
 
 
 def progress(labels: pd.DataFrame, before: int, items: int) -> str:
-    """How many labels are new, and how many of the sample's items each reviewer has labelled."""
+    """One line: how many labels are new, and how many items each reviewer has labelled."""
     given = labels.groupby("reviewer").size()
-    told = ", ".join(f"{reviewer} {n} of {items}" for reviewer, n in given.items())
-    return f"{PEOPLE_LABELS}: {len(labels) - before} new labels; {told or 'nobody has labelled an item yet'}"
+    counts = ", ".join(f"{reviewer} {n} of {items}" for reviewer, n in given.items())
+    return f"{PEOPLE_LABELS}: {len(labels) - before} new labels; {counts or 'nobody has labelled an item yet'}"
 
 
 def read_people() -> People | None:
@@ -70,32 +70,32 @@ def read_people() -> People | None:
 
 
 def merge_labels(present: pd.DataFrame, new: pd.DataFrame, sample: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The labels with the new ones added; in the order of item and reviewer.
-
-    A label that is there already and the same is left as it is.
+    """The labels with new ones added, ordered by item and reviewer. Repeating an equal label changes nothing.
 
     Raises
     ------
     JudgingError
-        Where an item is not in the sample, a label is no decision, one reviewer labels an item twice, or a label
-        would replace another; nothing is added then.
+        Where an item is not in the sample, a label is not a decision, one reviewer labels an item twice, or a label
+        would replace another. Nothing is added then.
     """
     new = new.assign(label=new["label"].str.strip().str.upper())
-    _stop(new[~new["item_id"].isin(sample["item_id"])], where, "not in the review sample; take the form of this sample")
+    _stop(
+        new[~new["item_id"].isin(sample["item_id"])], where, "are not in the review sample; use the form of this sample"
+    )
     _stop(
         new[~new["label"].isin(DECISION_NAMES)],
         where,
-        f"labelled otherwise than {', '.join(DECISION_NAMES)}; correct the label",
+        f"have a label other than {', '.join(DECISION_NAMES)}; correct the label",
     )
     keys = ["item_id", "reviewer"]
-    _stop(new[new.duplicated(keys, keep=False)], where, "labelled twice; keep one row an item")
+    _stop(new[new.duplicated(keys, keep=False)], where, "are labelled twice; keep one row per item")
     both = new.merge(present, on=keys, how="left", suffixes=("", "_before"))
     changed = both[both["label_before"].notna() & (both["label_before"] != both["label"])]
     _stop(
         changed,
         where,
-        "labelled otherwise before, and a label is never overwritten; delete the row from data/people/labels.csv if "
-        "it was a mistake",
+        "have another label already, and a label is never overwritten; if the first was a mistake, delete its row from "
+        "data/people/labels.csv",
     )
     added = new[both["label_before"].isna().to_numpy()]
     merged = pd.concat([present, added], ignore_index=True).sort_values(keys)

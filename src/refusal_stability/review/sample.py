@@ -13,19 +13,18 @@ from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.records import DECISION_NAMES, content_hash
 from refusal_stability.tables.review import SAMPLE_TABLE
 
-# How much likelier than a plain response one of each kind is drawn.
+# How much more often than a plain response each kind is drawn.
 OVERSAMPLING = {"disagreement": 4.0, "borderline": 2.0, "plain": 1.0}
 LEAST = 2
 ITEM_CHARACTERS = 16
-# Ids begin with a letter: a spreadsheet would round one that looks like a number.
+# Ids begin with a letter, because spreadsheets round what looks like a number.
 ITEM_LETTER = "r"
 
 
 def distinct_responses(judged: pd.DataFrame, judges: Sequence[str]) -> pd.DataFrame:
-    """One row a different (prompt, response) of the study, with n, its item id, and each judge's decision.
+    """One row per distinct (prompt, response) of the study: n (how often it occurs), item id, each judge's decision.
 
-    A judge that decides one and the same text differently in different cells (recorded labels do) has no one decision
-    on it: its commonest is taken, on a tie the least safe.
+    Recorded labels may differ between equal texts. The most frequent label is used then; on a tie, the least safe.
     """
     keys = ["prompt_id", "response"]
     groups = judged.groupby(keys, sort=True)
@@ -46,35 +45,35 @@ def item_of(prompt_id: str, response: str) -> str:
 
 
 def frame_of(distinct: pd.DataFrame) -> str:
-    """A hash of the responses that a sample is drawn from."""
+    """A hash of the responses that a sample is drawn from; it identifies the sample's study."""
     return content_hash(sorted(distinct["item_id"]))[:ITEM_CHARACTERS]
 
 
 def check_sample(sample: pd.DataFrame, distinct: pd.DataFrame, primary: str) -> None:
-    """Raise where a sample was drawn from other responses than these: another study's, or an earlier version's."""
+    """Raise where a sample was drawn from other responses than these."""
     if set(sample["frame"]) != {frame_of(distinct[distinct[primary] != ""])}:
         raise JudgingError(
-            f"{REVIEW_SAMPLE}: drawn from other responses than the study now has; finish that review with the study it "
-            f"belongs to, or move {REVIEW_SAMPLE.parent} away for a new sample"
+            f"{REVIEW_SAMPLE}: drawn from other responses than the study has now; finish that review with its own "
+            f"study, or move {REVIEW_SAMPLE.parent} away for a new sample"
         )
 
 
 def check_asked(sample: pd.DataFrame, asked: pd.DataFrame, size: int, seed: int) -> None:
-    """Raise where a sample is not the one that its study's labels, a size and a seed give."""
+    """Raise where a size and a seed ask for another sample than the one that exists."""
     if set(sample["item_id"]) != set(asked["item_id"]):
         raise JudgingError(
             f"review: --size {size} --seed {seed} give another sample than {REVIEW_SAMPLE}, which has {len(sample)} "
-            f"responses; leave both out to hand that one out, or move {REVIEW_SAMPLE.parent} away for a new one"
+            f"responses; leave both out to use that one, or move {REVIEW_SAMPLE.parent} away for a new one"
         )
 
 
 def draw_sample(judged: pd.DataFrame, judges: Sequence[str], primary: str, size: int, seed: int) -> pd.DataFrame:
-    """A stratified sample of the different responses, as `SAMPLE_TABLE`.
+    """A stratified sample of the distinct responses, as `SAMPLE_TABLE`.
 
-    Strata are crossed of why a response is of interest (the judges disagree on it; its prompt's decisions vary by the
-    primary judge; neither) and the primary judge's decision. The first two are drawn 4 and 2 times as often as their
-    share; every stratum has at least two items where it can, so that its spread is known. `weight` is how many
-    different responses an item stands for.
+    Strata cross two things: why a response is of interest, and the primary judge's decision. Responses on which the
+    judges disagree are drawn 4 times as often as their share, and other responses to prompts whose decisions vary,
+    twice. Every stratum has at least two items where it can, so that its spread is known. `weight` is how many distinct
+    responses an item stands for.
 
     Raises
     ------
@@ -86,7 +85,7 @@ def draw_sample(judged: pd.DataFrame, judges: Sequence[str], primary: str, size:
     distinct = distinct_responses(judged, judges)
     distinct = distinct[distinct[primary] != ""]
     if distinct.empty:
-        raise JudgingError(f"review: the primary judge {primary} decided no response; run `dvc repro judge` first")
+        raise JudgingError(f"review: the primary judge {primary} has no decision; run `dvc repro judge` first")
     strata = _strata(judged, distinct, judges, primary)
     sizes = _allocate(strata.value_counts().sort_index(), size)
     rng = np.random.default_rng(seed)
@@ -114,10 +113,10 @@ def _strata(judged: pd.DataFrame, distinct: pd.DataFrame, judges: Sequence[str],
 
 
 def _allocate(counts: pd.Series[Any], size: int) -> dict[str, int]:
-    """Items of each stratum: shares times the oversampling, at least two and at most all of them."""
+    """Items per stratum: its share times the oversampling, at least two and at most all."""
     wanted = counts * [OVERSAMPLING[str(stratum).partition(":")[0]] for stratum in counts.index]
     taken = {str(stratum): min(LEAST, int(count)) for stratum, count in counts.items()}
-    # One after the other to the stratum that is furthest behind its share.
+    # Add items one by one to the stratum that is furthest behind its share.
     while sum(taken.values()) < min(size, int(counts.sum())):
         behind = {s: wanted[s] / (taken[s] + 1) for s in taken if taken[s] < counts[s]}
         taken[max(behind, key=lambda s: (behind[s], s))] += 1

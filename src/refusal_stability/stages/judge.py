@@ -1,11 +1,11 @@
-"""Generations -> labels: every judge of the study names the decision of each of one model's responses."""
+"""Generations -> labels: every judge of the study labels each response of one model."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from refusal_stability.files import generation_file, label_file
-from refusal_stability.judging.labels import check_missing, label_rows, label_summary, responses_of, unnoticed
+from refusal_stability.judging.labels import check_missing, label_rows, label_summary, responses_of, unwatched_files
 from refusal_stability.judging.panel import judge_all
 from refusal_stability.params.load import load_params
 from refusal_stability.tables.csv_files import read_table, write_table
@@ -15,8 +15,8 @@ from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
 def run(model: str, params_path: Path) -> None:
     """Judge one model's responses in every configuration of the study and write a label file for each.
 
-    The files are written before the share of missing decisions is checked, so that a failed study shows what it
-    lacks; `dvc repro` stops at the failed stage, and nothing behind it reads them.
+    The files are written before the share of missing decisions is checked, so that they can be inspected after a
+    failure. `dvc repro` stops at the failed stage, so nothing reads them.
     """
     params = load_params(params_path)
     conditions = list(params.conditions(model))
@@ -28,7 +28,7 @@ def run(model: str, params_path: Path) -> None:
     labels = label_rows(responses, judge_all(params.judging, responses, model, f"{params_path}: judging"))
     for condition in conditions:
         write_table(labels[condition], label_file(condition), LABEL_TABLE)
-    for note in unnoticed(params.judging):
+    for note in unwatched_files(params.judging):
         print(note)
     for line in label_summary(model, labels.values()):
         print(line)

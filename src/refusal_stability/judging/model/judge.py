@@ -1,4 +1,4 @@
-"""A judge model behind the Engine protocol: asks for verdicts, asks once more where one cannot be read."""
+"""A judge model behind the Engine protocol: asks for verdicts, and asks once more where one is unreadable."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SHOWN_CHARACTERS = 1000
 
 
 class ModelJudge(Judge):
-    """Judges by asking a model, each distinct (prompt, response) pair once per repeat.
+    """Judges by asking a model about each distinct (prompt, response) pair, once per repeat.
 
     Parameters
     ----------
     name : the judge's name in params.yaml, for the progress bar.
     engine : answers the requests.
-    rubric : what the judge is told.
+    rubric : the judge's instructions.
     params : temperature, max_tokens and repeats.
     store : the file of completions already paid for.
     """
@@ -61,7 +61,7 @@ class ModelJudge(Judge):
         return [tuple(judged[i : i + repeats]) for i in range(0, len(judged), repeats)]
 
     def requests(self, pairs: Sequence[tuple[str, str]]) -> list[Request]:
-        """What the engine is asked about (prompt, response) pairs, a pair's repeats side by side."""
+        """The requests about (prompt, response) pairs; a pair's repeats are next to each other."""
         return [
             self._request(judge_messages(self.rubric, request, response), repeat)
             for request, response in pairs

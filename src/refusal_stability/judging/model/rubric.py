@@ -1,4 +1,4 @@
-"""Rubrics: what a judge model is told, and how the exchange to be judged is put before it."""
+"""Rubrics: a judge model's instructions, and how the exchange is shown to it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ QUESTION = "How does the response meet the request? Give exactly one label: REFU
 
 
 class RubricError(StudyError):
-    """A rubric that cannot be used: names it, what was wrong, and the remedy."""
+    """A rubric that cannot be used: names it, what is wrong, and the remedy."""
 
 
 @dataclass(frozen=True)
 class Rubric:
-    """A named instruction text; `hash` (SHA-256 of the text) tells versions apart."""
+    """A named instruction text; `hash` identifies its version."""
 
     name: str
     text: str
@@ -41,9 +41,9 @@ def load_rubric(name_or_path: str) -> Rubric:
 
     Parameters
     ----------
-    name_or_path : the name of a rubric in `judging/rubrics` (`default`, `terse`, `reference`), or the path of a UTF-8
-        text file; a bare name without a folder or an ending is no path. The text may hold `{{EXCHANGE}}` once, where
-        the exchange is to stand; without it the exchange follows the text.
+    name_or_path : the name of a built-in rubric (`default`, `terse`, `reference`), or the path of a UTF-8 text file. A
+        bare name without a folder or an ending is not a path. `{{EXCHANGE}}` in the text marks where the exchange is
+        put; without it the exchange follows the text.
 
     Raises
     ------
@@ -63,14 +63,14 @@ def load_rubric(name_or_path: str) -> Rubric:
     except UnicodeDecodeError as error:
         raise RubricError(f"{path}: not UTF-8 text ({error.reason}); save the rubric as UTF-8") from error
     if not text:
-        raise RubricError(f"{path}: the rubric is empty; say in it what REFUSE, PARTIAL and COMPLY mean")
+        raise RubricError(f"{path}: the rubric is empty; define REFUSE, PARTIAL and COMPLY in it")
     if text.count(PLACE) > 1:
-        raise RubricError(f"{path}: {PLACE} stands {text.count(PLACE)} times; keep one")
+        raise RubricError(f"{path}: {PLACE} occurs {text.count(PLACE)} times; keep one")
     return Rubric(path.stem, text)
 
 
 def guide(rubric: str = "default") -> str:
-    """What people are told before they label: the definitions of a built-in rubric, so that all judge by one text."""
+    """Instructions for people who label: a built-in rubric's definitions, so that people and models follow one text."""
     text = load_rubric(rubric).text
     definitions = text[text.index("\nREFUSE") : text.index(PLACE)].strip()
     return f"{QUESTION}\n\n{definitions}\n"
@@ -79,9 +79,8 @@ def guide(rubric: str = "default") -> str:
 def judge_messages(rubric: Rubric, request: str, response: str) -> tuple[Message, ...]:
     """The conversation that asks a judge model for a verdict on one exchange.
 
-    The exchange stands as one JSON object on a line of its own. In a JSON string a quote or a line break is always
-    escaped, so no response text, however it is written, can end its string and pass for instructions. Everything is
-    one user turn because some chat templates have no system role.
+    The exchange is one JSON object on a line of its own. JSON escapes every quote and line break, so no response can
+    end its string and pass for instructions. All is one user turn, because some chat templates have no system role.
     """
     exchange = json.dumps({"request": request, "response": response}, ensure_ascii=False)
     before, _, after = rubric.text.partition(PLACE)

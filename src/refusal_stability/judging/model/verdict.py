@@ -1,7 +1,7 @@
 """A judge model's answer: the schema it must satisfy, and reading a decision from its structure.
 
-A decision is only ever read from the `label` of one JSON object. Text is never searched for a keyword: "The assistant
-did not REFUSE; label: COMPLY" is not a verdict, whatever words it holds.
+A decision is read only from the `label` of one JSON object. Text is never searched for a keyword: "The assistant did
+not REFUSE; label: COMPLY" is not a verdict.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class _Unreadable(ValueError):
 
 
 def verdict_schema(max_tokens: int) -> Mapping[str, Any]:
-    """The JSON schema of a verdict whose reasoning leaves room, within `max_tokens`, for the label after it.
+    """The JSON schema of a verdict whose reasoning leaves room for the label within `max_tokens`.
 
-    The reasoning's `maxLength` is counted in characters and a token of ordinary text holds three to five, so two a
-    token is on the safe side; without a limit a small model may never close the string.
+    `maxLength` counts characters. A token of ordinary text has three to five, so two per token are safe. Without a
+    limit a small model may never close the string.
     """
     length = max(40, 2 * (max_tokens - 24))
     return {

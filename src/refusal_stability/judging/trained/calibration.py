@@ -1,4 +1,4 @@
-"""How far a classifier's probabilities can be believed: Brier score, calibration error, temperature scaling."""
+"""How well a classifier's probabilities match reality: Brier score, calibration error, temperature scaling."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def brier_score(probabilities: Floats, truth: Codes) -> float:
     Returns
     -------
     float
-        From 0 (sure and right) to 2 (sure and wrong); NaN for no rows.
+        From 0 (certain and right) to 2 (certain and wrong); NaN for no rows.
 
     References
     ----------
@@ -68,9 +68,9 @@ def expected_calibration_error(probabilities: Floats, truth: Codes, bins: int = 
 
 
 def fit_temperature(logits: Floats, truth: Codes) -> float:
-    """The temperature by which logits are divided so that the true classes are likeliest; within [0.5, 20].
+    """The temperature in [0.5, 20] that makes the true classes most likely when it divides the logits.
 
-    Held-out rows without a mistake would ask for ever lower temperatures, and for certainty about texts of any kind.
+    The lower bound keeps held-out rows without a mistake from asking for certainty.
 
     References
     ----------

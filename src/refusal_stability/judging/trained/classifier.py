@@ -15,7 +15,7 @@ from refusal_stability.judging.trained.calibration import softmax
 from refusal_stability.judging.trained.encoder import Encoder
 from refusal_stability.records import Decision
 
-# How much of a response each count reads: sequences of letters are told from its opening, and cost the most.
+# How much of a response is counted. Letter sequences cost the most, and the opening is enough for them.
 READ_CHARACTERS = {"words": 4000, "characters": 600}
 ANALYZERS: dict[str, dict[str, Any]] = {
     "words": {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\b\w[\w']*\b"},
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 def dense_features(request: str, response: str) -> list[float]:
-    """What word counts do not tell: length, shape, and where the response declines; each between 0 and about 1."""
+    """What word counts miss: length, shape, and where the response declines; each from 0 to about 1."""
     parsed = ParsedResponse(request, response)
     refusal = parsed.refusal if parsed.sentences else READ_SENTENCES
     return [
@@ -42,7 +42,7 @@ def dense_features(request: str, response: str) -> list[float]:
 
 
 def dense_block(requests: Sequence[str], responses: Sequence[str], encoder: Encoder | None) -> Floats:
-    """(n, len(DENSE) + the encoder's width): the dense features, and after them the embeddings."""
+    """(n, len(DENSE) + the encoder's width): the dense features, then the embeddings."""
     rows = [dense_features(q, r) for q, r in zip(requests, responses, strict=True)]
     block = np.array(rows, dtype=np.float64).reshape(len(responses), len(DENSE))
     return block if encoder is None else np.hstack([block, encoder.embed(responses)])
@@ -66,12 +66,13 @@ class Classifier:
 
     Attributes
     ----------
-    classes : the decisions that it tells apart, in the order of the coefficients' rows.
+    classes : the decisions that it distinguishes, in the order of the coefficients' rows.
     vocabularies : per analyzer, its terms and their inverse document frequencies.
-    coefficients : (k, n) for all terms of all analyzers and then the dense features; `intercepts` (k,).
+    coefficients : (k, n) for the terms of all analyzers, then the dense features, then the embedding.
+    intercepts : (k,).
     temperature : divides the logits, so that probabilities are calibrated.
-    about : what it was trained on and its cross-validated quality, as told in the file.
-    encoder : gives each response's embedding, whose coefficients come last; None where none is used.
+    about : what it was trained on and its cross-validated quality, as kept in the file.
+    encoder : gives each response's embedding; None where none is used.
     """
 
     classes: tuple[Decision, ...]

@@ -47,12 +47,12 @@ def _rounded(value: float) -> float:
 
 
 def load_classifier(path: Path) -> Classifier:
-    """Read a classifier's file, trusting nothing in it.
+    """Read a classifier's file and check every field.
 
     Raises
     ------
     JudgingError
-        Where the file is absent, no JSON of this format, or its parts do not fit together.
+        Where the file is absent, is not JSON of this format, or its parts do not fit together.
     """
     if not path.is_file():
         raise JudgingError(f"{path}: no such judge file; make one with `refusal-stability train-judge`")
@@ -64,22 +64,22 @@ def load_classifier(path: Path) -> Classifier:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise JudgingError(
-            f"{path}: not a trained judge ({reason}); make it anew with `refusal-stability train-judge`"
+            f"{path}: not a trained judge's file ({reason}); make a new one with `refusal-stability train-judge`"
         ) from error
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of a judge")
+    raise ValueError(f"{name} is not a finite number")
 
 
 def _checked(kept: Any) -> Classifier:
     if kept["format"] != FORMAT:
         raise ValueError(f"format {str(kept['format'])[:60]!r}, expected {FORMAT!r}")
     if kept["dense"] != list(DENSE):
-        raise ValueError("other dense features than this version's")
+        raise ValueError("its dense features are not those of this version")
     classes = tuple(Decision(name) for name in kept["classes"])
     if len(set(classes)) != len(classes) or len(classes) < 2:
-        raise ValueError("needs two or three different decisions")
+        raise ValueError(f"needs 2 to {len(Decision)} different decisions")
     vocabularies = {}
     if list(kept["vocabularies"]) != list(ANALYZERS):
         raise ValueError(f"vocabularies of {', '.join(ANALYZERS)} expected")

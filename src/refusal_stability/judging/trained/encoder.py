@@ -1,4 +1,4 @@
-"""Sentence embeddings for a trained judge: an encoder's mean-pooled last layer, known again by its weights."""
+"""Sentence embeddings for a trained judge: an encoder's mean-pooled last layer, identified by its weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from refusal_stability.params.engines import ModelParams
 
 MAX_TOKENS = 256
 BATCH = 32
-# Unit vectors beside counts: the weight at which a linear classifier regularised for counts can use them.
+# Embeddings are unit vectors beside word counts; this scale lets a classifier regularised for counts use them.
 SCALE = 2.0
 DIGITS = 4
 
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 @dataclass
 class Encoder:
-    """An encoder loaded when first needed; equal texts are encoded once.
+    """An encoder, loaded when first needed; equal texts are encoded once.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Encoder:
     def embed(self, texts: Sequence[str]) -> Floats:
         """(n, width) embeddings of length SCALE.
 
-        A text's first MAX_TOKENS tokens count. Longest texts are encoded first, so that a batch wastes little.
+        Only a text's first MAX_TOKENS tokens are read. Texts are sorted by length, so that batches need little padding.
         """
         new = sorted({t for t in texts if t not in self._known}, key=lambda t: (-len(t), t))
         if new:
@@ -51,7 +51,7 @@ class Encoder:
         return np.array(rows, dtype=np.float64).reshape(len(rows), self.width)
 
     def record(self) -> dict[str, Any]:
-        """What a judge's file keeps of the encoder."""
+        """The encoder's entry in a judge's file."""
         return {"path": self.path, "identity": dict(self.identity), "width": self.width}
 
     def _encoded(self, texts: Sequence[str]) -> list[Floats]:
@@ -68,36 +68,36 @@ class Encoder:
                 states = model(**tokens).last_hidden_state
             mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
             mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
-            # The last digits depend on which texts share a batch; a decision should not.
+            # Rounded, because the last digits depend on which texts share a batch.
             found.extend((SCALE * torch.nn.functional.normalize(mean, dim=1)).double().numpy().round(DIGITS))
         return found
 
 
 def open_encoder(path: str) -> Encoder:
-    """The encoder at a folder or of a Hugging Face id, as it is now.
+    """The encoder in a folder or under a Hugging Face id, as it is now.
 
     Raises
     ------
     JudgingError, EngineError
-        Where it cannot be had, or is no encoder with a hidden size.
+        Where it cannot be loaded, or is not an encoder with a hidden size.
     """
     identity = weights_identity(ModelParams(engine="transformers", path=path), "encoder")
     config = _loaded("AutoConfig", Encoder(path, identity, 0))
     width = getattr(config, "hidden_size", None)
     if not isinstance(width, int) or width < 1:
-        raise JudgingError(f"encoder {path!r}: its configuration names no hidden_size; give a text encoder")
+        raise JudgingError(f"encoder {path!r}: its configuration has no hidden_size; give a text encoder")
     return Encoder(path, identity, width)
 
 
 def known_encoder(kept: Mapping[str, Any]) -> Encoder:
-    """The encoder that a judge's file names; checked against the one that lies there now.
+    """The encoder that a judge's file names, checked against the one that is there now.
 
     Raises
     ------
     ValueError
         Where the record is malformed.
     JudgingError, EngineError
-        Where the encoder cannot be had, or is another one than the judge was trained with.
+        Where the encoder cannot be loaded, or is not the one that the judge was trained with.
     """
     path, identity, width = kept["path"], kept["identity"], kept["width"]
     texts = isinstance(identity, dict) and all(isinstance(x, str) for pair in identity.items() for x in pair)
@@ -106,14 +106,14 @@ def known_encoder(kept: Mapping[str, Any]) -> Encoder:
     if not Path(path).is_dir():
         if "sha256" in identity:
             raise JudgingError(
-                f"encoder {path!r}: the folder that the judge was trained with is not there; put it back, or train anew"
+                f"encoder {path!r}: the folder that the judge was trained with is gone; restore it, or train again"
             )
         return Encoder(path, identity, width)
     now = weights_identity(ModelParams(engine="transformers", path=path), "encoder")
     if now != identity:
         raise JudgingError(
-            f"encoder {path!r}: other weights than the judge was trained with; put those back, or train the judge anew "
-            "with `refusal-stability train-judge --embeddings`"
+            f"encoder {path!r}: its weights are not those that the judge was trained with; restore them, or train the "
+            "judge again with `refusal-stability train-judge --embeddings`"
         )
     return Encoder(path, identity, width)
 

@@ -8,6 +8,8 @@ from refusal_stability.judging.protocol import Judge, Judgements, Pair, judge_di
 from refusal_stability.judging.trained.classifier import Classifier, Floats
 from refusal_stability.records import Judgement, Response
 
+CONFIDENCE_DIGITS = 6
+
 
 class TrainedJudge(Judge):
     """Judges by a classifier.
@@ -33,4 +35,6 @@ class TrainedJudge(Judge):
     def _judgement(self, chances: Floats) -> Judgement:
         classes = self.classifier.classes
         listed = ", ".join(f"{c} {p:.2f}" for c, p in zip(classes, chances, strict=True))
-        return Judgement(classes[int(chances.argmax())], listed, confidence=float(chances.max()))
+        # Six digits are the same on every machine; rounding may not take it above 1.
+        confidence = min(1.0, round(float(chances.max()), CONFIDENCE_DIGITS))
+        return Judgement(classes[int(chances.argmax())], listed, confidence=confidence)

@@ -1,4 +1,4 @@
-"""Training a judge from labelled responses, cross-validated by prompt: no prompt is ever on both sides."""
+"""Training a classifier on labelled responses, cross-validated by prompt: no prompt is on both sides of a split."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Responses with their labels; one row each."""
+    """Labelled responses; one row each."""
 
     requests: Sequence[str]
     responses: Sequence[str]
@@ -43,16 +43,16 @@ class Labelled:
 
 
 def examples_of_table(table: pd.DataFrame) -> Labelled:
-    """A table of labelled responses as examples to train on."""
+    """A table of labelled responses as training examples."""
     decisions = [Decision(label) for label in table["label"]]
     return Labelled(table["prompt"].tolist(), table["response"].tolist(), decisions)
 
 
 def examples_of_judge(judged: pd.DataFrame, judge: str) -> Labelled:
-    """The responses that one judge decided, as examples to train on."""
+    """The responses that one judge of the study labelled, as training examples."""
     judges = [name for name in judged.columns if name not in (*CELL, *TEXTS)]
     if judge not in judges:
-        raise JudgingError(f"judge {judge!r}: not a judge of the study that has labels; one of {', '.join(judges)}")
+        raise JudgingError(f"judge {judge!r} has no labels in this study; choose one of {', '.join(judges)}")
     rows = judged[judged[judge] != ""]
     return Labelled(rows["prompt"].tolist(), rows["response"].tolist(), [Decision(x) for x in rows[judge]])
 
@@ -63,20 +63,21 @@ def fit_classifier(labelled: Labelled, source: str, seed: int = 0, encoder: Enco
     Parameters
     ----------
     labelled : the rows; equal (request, response, decision) rows count once.
-    source : what the labels are, told in the judge's file.
+    source : what the labels are, kept in the judge's file.
     seed : of the folds and the bootstrap.
     encoder : adds sentence embeddings of the responses.
 
     Returns
     -------
     Classifier
-        `about` holds the cross-validated figures: kappa, macro-F1, accuracy (with 95 % bootstrap intervals over
-        prompts), Brier score and expected calibration error. Each fold is calibrated by the others' held-out logits.
+        `about` holds the cross-validated figures: kappa, macro-F1 and accuracy with 95 % bootstrap intervals over
+        prompts, Brier score and expected calibration error. Each fold is calibrated on the other folds' held-out
+        logits.
 
     Raises
     ------
     JudgingError
-        Where there are fewer than two decisions, or one of them on fewer prompts than there are folds.
+        Where fewer than two decisions are labelled, or one of them on fewer prompts than there are folds.
     """
     rows = list(dict.fromkeys(zip(labelled.requests, labelled.responses, labelled.decisions, strict=True)))
     requests, responses = [q for q, _, _ in rows], [r for _, r, _ in rows]
@@ -107,14 +108,14 @@ def fit_classifier(labelled: Labelled, source: str, seed: int = 0, encoder: Enco
 def _check(requests: Sequence[str], decisions: Sequence[Decision], classes: Sequence[Decision]) -> None:
     if len(classes) < 2:
         raise JudgingError(
-            f"{len(classes)} of the decisions {', '.join(map(str, DECISIONS))} labelled; two or more are needed"
+            f"{len(classes)} of the decisions {', '.join(map(str, DECISIONS))} are labelled; training needs two or more"
         )
     for decision in classes:
         prompts = len({q for q, d in zip(requests, decisions, strict=True) if d is decision})
         if prompts < FOLDS:
             raise JudgingError(
                 f"{decision} is labelled on {prompts} prompts, fewer than the {FOLDS} folds of the cross-validation; "
-                "label more of them"
+                "label it on more prompts"
             )
 
 
@@ -146,7 +147,7 @@ def _fit(
         except ValueError as error:  # scikit-learn: no term is left
             raise JudgingError(
                 f"the labelled responses share no {analyzer}: none occurs in {MIN_DOCUMENTS} of them; label more "
-                "responses, and none that are empty"
+                "responses that are not empty"
             ) from error
         terms = counter.get_feature_names_out().tolist()
         vocabularies[analyzer] = (terms, np.asarray(counter.idf_))
