@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from refusal_stability.cli import app
 from refusal_stability.commands import judge_report, review, train_judge
-from refusal_stability.files import JUDGE_REPORT, PEOPLE_LABELS, label_file
+from refusal_stability.files import JUDGE_REPORT, PEOPLE_LABELS, ArtifactError, label_file
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.load import load_params
 from refusal_stability.stages import judge
@@ -80,11 +80,11 @@ def test_people_stand_beside_the_judges_and_correct_the_rates():
     assert rates["model"].tolist() == ["m"] * 3 + ["n"] * 3
     assert (rates["corrected_rate_low"] <= rates["corrected_rate"]).all()
     assert rates.groupby("model")["corrected_rate"].sum().tolist() == pytest.approx([1, 1])
-    assert "Rates as people would have found them" in (JUDGE_REPORT / "index.html").read_text()
+    assert "Rates corrected by people's labels" in (JUDGE_REPORT / "index.html").read_text()
 
 
 def test_a_reviewer_called_like_a_judge_is_an_error_before_any_label_is_given():
-    with pytest.raises(JudgingError, match="'rules' is called like a judge"):
+    with pytest.raises(JudgingError, match="'rules' has the name of a judge"):
         review.export(["rules"], None, None, False, Path("params.yaml"))
 
 
@@ -92,7 +92,7 @@ def test_a_report_says_why_rates_are_not_corrected(capsys):
     review.export(["dora"], None, None, False, Path("params.yaml"))
     judge_report.of_study(Path("params.yaml"))
     said = capsys.readouterr().out
-    assert "rates are not corrected: nobody has labelled a response of data/people/sample.csv yet" in said
+    assert "Rates are not corrected: nobody has labelled a response of data/people/sample.csv yet" in said
     assert "nobody has labelled a response" in (JUDGE_REPORT / "index.html").read_text()
     path = Path("data/people/forms/dora.csv")
     form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
@@ -100,7 +100,7 @@ def test_a_report_says_why_rates_are_not_corrected(capsys):
     form.to_csv(path, index=False)
     review.import_labels([path], False, Path("params.yaml"))
     judge_report.of_study(Path("params.yaml"))
-    assert "rates are not corrected: " in capsys.readouterr().out
+    assert "Rates are not corrected: " in capsys.readouterr().out
     assert "kinds of response have no label yet" in (JUDGE_REPORT / "index.html").read_text()
     assert report("corrected_rates").empty
 
@@ -108,9 +108,9 @@ def test_a_report_says_why_rates_are_not_corrected(capsys):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("old", "kind `recorded` decides the study's own responses only"),
-        ("nobody", "'nobody' is no judge of"),
-        ("majority", "no panel whose majority"),
+        ("old", "kind `recorded` knows the study's own responses only"),
+        ("nobody", "has no judge 'nobody'"),
+        ("majority", "no panel to take the majority of"),
     ],
 )
 def test_a_judge_that_cannot_decide_a_table_is_named(tmp_path, name, said):
@@ -127,7 +127,9 @@ def test_judges_are_chosen_for_a_table_only():
 
 def test_a_table_of_another_encoding_says_how_to_save_it(tmp_path):
     (tmp_path / "people.csv").write_bytes("prompt,response,label\nHow?,café,REFUSE\n".encode("cp1252"))
-    with pytest.raises(JudgingError, match=r"people.csv: not UTF-8 text .*save it anew as 'CSV UTF-8'"):
+    with pytest.raises(
+        ArtifactError, match=r"people.csv: line 2: not UTF-8 text .*save the file with the encoding UTF-8"
+    ):
         judge_report.of_table(tmp_path / "people.csv", {}, [], ["rules"], Path("params.yaml"))
 
 

@@ -79,7 +79,7 @@ def test_a_sample_of_another_study_is_not_handed_out(study):
     path = generation_file(next(iter(load_params(study).conditions("m"))))
     table = read_table(path, GENERATION_TABLE)
     write_table(table.assign(response=table["response"] + " Indeed."), path, GENERATION_TABLE)
-    with pytest.raises(JudgingError, match=r"drawn from other responses than the study now has.*move data/people away"):
+    with pytest.raises(JudgingError, match=r"drawn from other responses than the study has now.*move data/people away"):
         review.export(["ben"], None, None, False, study)
 
 
@@ -88,7 +88,7 @@ def test_labels_whose_sample_is_gone_are_not_passed_over(study):
     fill(Path("data/people/forms/anna.csv"), truth)
     review.import_labels([Path("data/people/forms/anna.csv")], False, study)
     REVIEW_SAMPLE.unlink()
-    gone = "sample.csv: no such file, but data/people/labels.csv holds labels of its items; bring it back"
+    gone = "sample.csv: no such file, but data/people/labels.csv holds labels of its items; restore it"
     with pytest.raises(JudgingError, match=gone):
         review.export(["ben"], None, None, False, study)
     assert not REVIEW_SAMPLE.exists()
@@ -98,7 +98,7 @@ def test_labels_whose_sample_is_gone_are_not_passed_over(study):
 
 def test_no_form_is_written_where_one_of_them_is_there_already(study):
     review.export(["anna"], 10, 0, False, study)
-    with pytest.raises(JudgingError, match=r"anna\.csv: exists already"):
+    with pytest.raises(JudgingError, match=r"anna\.csv: already exists"):
         review.export(["ben", "anna"], None, None, False, study)
     assert not Path("data/people/forms/ben.csv").exists()
 
@@ -118,7 +118,7 @@ def test_a_form_named_after_a_judge_is_not_imported(study):
     review.export(["anna"], 10, 0, False, study)
     fill(Path("data/people/forms/anna.csv"), truth)
     form = Path("data/people/forms/anna.csv").rename("data/people/forms/rules.csv")
-    with pytest.raises(JudgingError, match="'rules' is called like a judge"):
+    with pytest.raises(JudgingError, match="'rules' has the name of a judge"):
         review.import_labels([form], False, study)
 
 

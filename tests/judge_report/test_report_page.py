@@ -43,7 +43,7 @@ def test_the_page_forbids_itself_to_load_or_run_anything():
 
 def test_a_long_list_is_cut_and_says_so():
     text = page(SHOWN + 5)
-    assert f"{SHOWN} of {SHOWN + 5} different responses" in text
+    assert f"{SHOWN} of {SHOWN + 5} distinct responses" in text
     assert text.count('class="text"') == 2 * SHOWN
 
 

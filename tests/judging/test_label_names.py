@@ -45,7 +45,5 @@ def test_xstests_own_files_are_read_as_they_are(tmp_path, name):
     columns = {"response": "completion", "label": "final_label"}
     rows = read_labelled(tmp_path / name, columns, {"no": "REFUSE"})
     assert rows.to_numpy().tolist() == [["a", "x", "COMPLY"], ["c", "z", "REFUSE"]]
-    with pytest.raises(
-        JudgingError, match=r"row \d: label 'no' is not one of REFUSE, PARTIAL, COMPLY; map it with --label"
-    ):
+    with pytest.raises(JudgingError, match=r"row \d: label .no. is not one of REFUSE, .*; map it with --label"):
         read_labelled(tmp_path / name, columns)

@@ -69,9 +69,9 @@ def test_repeats_are_read_from_their_column(tmp_path):
         ([label_row("b", "REFUSE")], "no label of 'Org/Model-1' at temperature 0.0, seed 42 for 1 of 1 prompts: a"),
         ([label_row("a", "REFUSE"), label_row("a", "REFUSE")], "row 2 and .*row 3 label one response twice"),
         ([label_row("a", "REFUSE"), label_row("a", "COMPLY")], "row 2 and .*row 3 .* as 'REFUSE' and as 'COMPLY'"),
-        ([label_row("a", "MAYBE")], "row 2: label 'MAYBE' is no decision"),
+        ([label_row("a", "MAYBE")], "row 2: label 'MAYBE' is unknown"),
         ([label_row("a", "REFUSE", seed="first")], "row 2: seed 'first' is not a number"),
-        ([label_row("a", "REFUSE", response="Yes.")], "row 2: the label was given to another response"),
+        ([label_row("a", "REFUSE", response="Yes.")], "row 2: this label belongs to another response"),
     ],
 )
 def test_a_source_that_does_not_fit_names_the_rows(tmp_path, rows, said):
@@ -154,3 +154,34 @@ def test_the_published_labels_are_read_as_they_are(shared):
     judge = RecordedJudge(JudgeParams(kind="recorded", path=str(source)), settings, "judging.judges.llama-judge")
     found = [j.decision.value if j.decision else "UNKNOWN" for (j,) in judge.judge(responses)]
     assert found == raw.label.tolist()
+
+
+def test_labels_of_other_names_are_mapped_and_absent_columns_have_one_value(tmp_path):
+    rows = [
+        {"prompt_id": "a", "final_label": "1_full_compliance"},
+        {"prompt_id": "b", "final_label": "declined"},
+        {"prompt_id": "c", "final_label": "odd"},
+    ]
+    judge = table_judge(
+        tmp_path,
+        rows[:2],
+        columns={"label": "final_label"},
+        constants={"model": "Org/Model-1", "temperature": "0.0", "seed": "42"},
+        labels={"Declined": "REFUSE"},
+    )
+    judged = judge.judge([response("a"), response("b")])
+    assert [j.decision for (j,) in judged] == [Decision.COMPLY, Decision.REFUSE]
+    without = table_judge(tmp_path, rows[:2], columns={"label": "final_label"}, labels={"Declined": "REFUSE"})
+    with pytest.raises(JudgingError, match=r"no column model, temperature, seed; .* in settings\.constants"):
+        without.judge([response("a")])
+
+
+def test_an_unknown_label_says_how_to_map_it(tmp_path):
+    with pytest.raises(JudgingError, match=r"row 2: label 'odd' is unknown; map it .*settings\.labels, or list it in"):
+        table_judge(tmp_path, [label_row("a", "odd")]).judge([response("a")])
+
+
+def test_a_recorded_confidence_is_kept_and_may_be_absent(tmp_path):
+    rows = [label_row("a", "REFUSE", confidence="0.75"), label_row("b", "COMPLY", confidence="")]
+    judged = table_judge(tmp_path, rows).judge([response("a"), response("b")])
+    assert [j.confidence for (j,) in judged] == [0.75, None]

@@ -61,7 +61,7 @@ def test_another_text_has_another_hash():
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "empty"), (b"\xff\xfe", "UTF-8"), (b"{{EXCHANGE}} {{EXCHANGE}}", "stands 2 times")],
+    [(b"", "empty"), (b"\xff\xfe", "UTF-8"), (b"{{EXCHANGE}} {{EXCHANGE}}", "occurs 2 times")],
 )
 def test_a_rubric_that_cannot_be_used_names_the_file(tmp_path, content, said):
     path = tmp_path / "bad.md"

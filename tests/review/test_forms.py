@@ -69,7 +69,7 @@ def test_a_form_that_is_there_is_never_written_over(tmp_path):
     form = form_of(sample("r"), "anna")
     write_form(form, tmp_path / "anna.csv")
     before = (tmp_path / "anna.csv").read_bytes()
-    with pytest.raises(JudgingError, match="exists already"):
+    with pytest.raises(JudgingError, match="already exists"):
         write_form(form, tmp_path / "anna.csv")
     assert (tmp_path / "anna.csv").read_bytes() == before
 
@@ -119,9 +119,9 @@ def test_the_same_form_imported_twice_changes_nothing():
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([("i9", "ben", "REFUSE")], r"1 items not in the review sample.*i9 \('REFUSE'\)"),
-        ([("i0", "ben", "MAYBE")], r"labelled otherwise than REFUSE, PARTIAL, COMPLY.*i0 \('MAYBE'\)"),
-        ([("i0", "ben", "REFUSE"), ("i0", "ben", "COMPLY")], "2 items labelled twice"),
+        ([("i9", "ben", "REFUSE")], r"1 items are not in the review sample.*i9 \('REFUSE'\)"),
+        ([("i0", "ben", "MAYBE")], r"have a label other than REFUSE, PARTIAL, COMPLY.*i0 \('MAYBE'\)"),
+        ([("i0", "ben", "REFUSE"), ("i0", "ben", "COMPLY")], "2 items are labelled twice"),
         ([("i1", "ben", "REFUSE"), ("i0", "anna", "COMPLY")], r"never overwritten.*i0 \('COMPLY'\)"),
     ],
 )
@@ -136,7 +136,7 @@ def test_what_cannot_be_imported_names_the_items(rows, said):
     [
         (b"item_id,answer\ni0,REFUSE\n", "no column label"),
         (b"", "not readable"),
-        (b"item_id,label\n\xff\xfe,x", "not UTF-8 text .*save it anew as 'CSV UTF-8'"),
+        (b"item_id,label\n\xff\xfe,x", "not UTF-8 text .*save it again as 'CSV UTF-8'"),
     ],
 )
 def test_a_file_that_is_no_form_names_itself(tmp_path, content, said):

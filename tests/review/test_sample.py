@@ -85,7 +85,7 @@ def test_the_same_seed_draws_the_same_sample_whatever_the_order_of_the_rows():
 
 
 @pytest.mark.parametrize(
-    ("rows", "size", "said"), [((("a", "x", R, R),), 0, "--size 0"), ((("a", "x", "", R),), 5, "decided no response")]
+    ("rows", "size", "said"), [((("a", "x", R, R),), 0, "--size 0"), ((("a", "x", "", R),), 5, "has no decision")]
 )
 def test_a_sample_that_cannot_be_drawn_says_why(rows, size, said):
     with pytest.raises(JudgingError, match=said):
@@ -192,7 +192,7 @@ def test_a_sample_of_other_responses_corrects_nothing():
     more = pd.concat([table, judged(("new", "x", R, R))], ignore_index=True)
     ratings = rate(distinct_responses(more, JUDGES), JUDGES, people)
     assert corrected_rows(more, ratings, people, "one", 100, 0) == []
-    assert "drawn from other responses than the study now has" in uncorrectable(ratings, people, "one")
+    assert "drawn from other responses than the study has now" in uncorrectable(ratings, people, "one")
     with pytest.raises(JudgingError, match="drawn from other responses"):
         check_sample(sample, distinct_responses(more, JUDGES), "one")
     check_sample(sample, distinct_responses(table, JUDGES), "one")

@@ -99,7 +99,7 @@ def test_too_many_missing_decisions_fail_the_study_with_the_count_and_the_common
     said = str(error.value)
     assert "no decision on 4 of 12 responses (33.3%)" in said
     assert "judging.max_missing = 20.0%" in said
-    assert "commonest reason, 4 times: no response: HTTP 500" in said
+    assert "Most frequent reason (4 times): no response: HTTP 500" in said
     assert label_file(next(iter(load_params(study).conditions("m")))).is_file()
 
 
@@ -145,7 +145,7 @@ def test_recorded_labels_stand_beside_the_other_judges_also_for_a_missing_respon
 def test_recorded_labels_that_dvc_does_not_watch_are_told(study, capsys):
     recorded(study, "{m: theirs}")
     judge.run("m", study)
-    assert "judging.judges.old.path: old.csv lies outside data/raw, " in capsys.readouterr().out
+    assert "judging.judges.old.path: old.csv is outside data/raw, " in capsys.readouterr().out
     Path("data/raw").mkdir()
     Path("old.csv").rename("data/raw/old.csv")
     study.write_text(study.read_text().replace("old.csv", "data/raw/old.csv"))
