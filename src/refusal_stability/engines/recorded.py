@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.params.engines import ModelParams, RecordedSettings
 from refusal_stability.records import Completion, Request
+from refusal_stability.tables.user_files import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +152,7 @@ class RecordedEngine:
         _check_column(file, table["seed"], seed, "seed")
         rows: dict[str, Row] = {}
         for number, prompt, response, finish_reason, missing_reason in zip(
-            range(2, len(table) + 2),
+            table.index.tolist(),
             table["prompt"],
             table["response"],
             table["finish_reason"],
@@ -169,8 +170,6 @@ class RecordedEngine:
 
     def _table(self, file: Path) -> pd.DataFrame:
         import pandas as pd
-        import pyarrow as pa
-        import pyarrow.csv
 
         if not file.is_file():
             raise EngineError(
@@ -178,16 +177,7 @@ class RecordedEngine:
                 "seed out of `sampling`"
             )
         columns = {name: self._settings.columns.get(name, name) for name in (*NEEDED, *OPTIONAL)}
-        options = pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(columns.values(), pa.string()), strings_can_be_null=False
-        )
-        parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-        # One block: a quoted text may be longer than a block.
-        read = pyarrow.csv.ReadOptions(block_size=max(1 << 20, file.stat().st_size + 1))
-        try:
-            found: pd.DataFrame = pyarrow.csv.read_csv(file, read, parse, options).to_pandas()
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            raise EngineError(f"{file}: not readable as CSV: {' '.join(str(error).split())[:200]}") from error
+        found = read_frame(file)
         absent = [columns[name] for name in NEEDED if columns[name] not in found.columns]
         if absent:
             raise EngineError(
@@ -196,7 +186,9 @@ class RecordedEngine:
             )
         blank = {"finish_reason": "unknown", "missing_reason": ""}
         return pd.DataFrame(
-            {name: found[at] if at in found.columns else blank[name] for name, at in columns.items()}, copy=False
+            {name: found[at] if at in found.columns else blank[name] for name, at in columns.items()},
+            index=found.index,
+            copy=False,
         )
 
     def _check_model(self, file: Path, column: pd.Series[Any]) -> None:
@@ -204,9 +196,9 @@ class RecordedEngine:
         wanted = self._settings.model
         if (wanted is None and len(names) > 1) or (wanted is not None and names not in ([], [wanted])):
             other = column != (names[0] if wanted is None else wanted)
-            row = int(other.to_numpy().argmax()) + 2
+            row = int(other.idxmax())
             raise EngineError(
-                f"{file}: row {row}: model {column.iloc[row - 2]!r}, expected {wanted or names[0]!r}; correct "
+                f"{file}: row {row}: model {column[row]!r}, expected {wanted or names[0]!r}; correct "
                 f"{self._where}.settings.model (the file holds {', '.join(map(repr, names[:SHOWN]))})"
             )
 
@@ -216,9 +208,9 @@ def _check_column(file: Path, column: pd.Series[Any], expected: float, name: str
 
     wrong = pd.to_numeric(column, errors="coerce") != expected
     if wrong.any():
-        row = int(wrong.to_numpy().argmax()) + 2
+        row = int(wrong.idxmax())
         raise EngineError(
-            f"{file}: row {row}: {name} {column.iloc[row - 2]!r} in a file of {name} {expected!r}; correct the row or "
+            f"{file}: row {row}: {name} {column[row]!r} in a file of {name} {expected!r}; correct the row or "
             "the file's name"
         )
 

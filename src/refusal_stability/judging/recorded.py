@@ -16,6 +16,7 @@ from refusal_stability.judging.label_names import decision_named
 from refusal_stability.judging.protocol import Judge, Judgements, JudgingError
 from refusal_stability.params.judges import JudgeParams, RecordedLabelSettings
 from refusal_stability.records import Condition, Judgement, Response
+from refusal_stability.tables.user_files import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,7 +163,7 @@ class RecordedJudge(Judge):
         models = table["model"].tolist()
         if condition is not None and len(set(models)) > 1:
             other = next(i for i, model in enumerate(models) if model != models[0])
-            rows = f"rows {table.index[0] + 2} and {table.index[other] + 2}"
+            rows = f"rows {table.index[0]} and {table.index[other]}"
             raise JudgingError(f"{file}: {rows} hold two models, {models[0]!r} and {models[other]!r}; split the file")
         numbers = [_numbers(file, table, name) for name in ("temperature", "seed", "repeat")]
         prompts = table["prompt" if "prompt" in table else "prompt_id"].tolist()
@@ -186,27 +187,12 @@ class RecordedJudge(Judge):
                 )
 
     def _table(self, file: Path) -> pd.DataFrame:
-        import pyarrow as pa
-        import pyarrow.csv
-
         if not file.is_file():
             raise JudgingError(
                 f"{file}: no such file; correct {self._where} (path, settings), or leave its model, temperature or "
                 "seed out of the study"
             )
-        parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-        # A quoted text may be longer than a block, so the file is one block.
-        read = pyarrow.csv.ReadOptions(block_size=max(1 << 20, file.stat().st_size + 1))
-        try:
-            with file.open("rb") as opened:
-                names = pyarrow.csv.open_csv(opened, read, parse).schema.names
-            options = pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-            )
-            found: pd.DataFrame = pyarrow.csv.read_csv(file, read, parse, options).to_pandas()
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            raise JudgingError(f"{file}: not readable as CSV: {' '.join(str(error).split())[:200]}") from error
-        return self._ours(file, found)
+        return self._ours(file, read_frame(file))
 
     def _ours(self, file: Path, found: pd.DataFrame) -> pd.DataFrame:
         """The source's table under our column names: the chosen judge's rows only."""
@@ -238,7 +224,7 @@ class RecordedJudge(Judge):
             if self._settings.judge not in set(table["judge"]):
                 judges = ", ".join(map(repr, sorted(set(table["judge"]))[:SHOWN]))
                 raise JudgingError(f"{file}: no label by {self._settings.judge!r}; its judges: {judges}")
-            # The index stays, so that errors still name a row by its place in the file.
+            # The index, which is the row's number in the file, stays.
             return table[table["judge"] == self._settings.judge]
         return table
 
@@ -249,7 +235,7 @@ def _numbers(file: Path, table: pd.DataFrame, name: str) -> list[float]:
     values = pd.to_numeric(table[name], errors="coerce")
     if values.isna().any():
         row = values.index[values.isna()][0]
-        raise JudgingError(f"{file}: row {row + 2}: {name} {table[name][row]!r} is not a number; correct it")
+        raise JudgingError(f"{file}: row {row}: {name} {table[name][row]!r} is not a number; correct it")
     found: list[float] = values.astype(float).tolist()
     return found
 
@@ -262,7 +248,7 @@ def _rows(file: Path, table: pd.DataFrame) -> Iterator[Row]:
     responses = table["response"].tolist() if "response" in table else [None] * len(table)
     confidences = _confidences(file, table) if "confidence" in table else [None] * len(table)
     for number, *cells in zip(table.index.tolist(), labels, reasonings, reasons, responses, confidences, strict=True):
-        yield Row(file, number + 2, *cells)
+        yield Row(file, number, *cells)
 
 
 def _confidences(file: Path, table: pd.DataFrame) -> list[float | None]:
