@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from refusal_stability.figures.series import Cast, cast_of
+from refusal_stability.figures.series import SeriesSet, series_of
 from refusal_stability.files import PROMPTS
 from refusal_stability.measures.aggregate import Resampling
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
@@ -43,8 +43,8 @@ class SyntheticStudy:
     tables: Mapping[str, pd.DataFrame]
 
     @property
-    def cast(self) -> Cast:
-        return cast_of(self.params)
+    def series_set(self) -> SeriesSet:
+        return series_of(self.params)
 
 
 def synthetic_study(

@@ -17,7 +17,7 @@ from synthetic_study import synthetic_study, write_study
 
 from refusal_stability.figures.gallery import GALLERY
 from refusal_stability.figures.palette import MODEL_COLOURS
-from refusal_stability.figures.series import cast_of
+from refusal_stability.figures.series import series_of
 from refusal_stability.figures.style import figure_bytes
 
 IDENTITY = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -57,10 +57,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
             write_study(study, folder)
             (folder / "data/metrics").rename(folder / "tables")
             (folder / "drawn").mkdir()
-            for plate in GALLERY:
-                if f"reports/figures/{plate.name}.png" in images(plots):
-                    page = figure_bytes(plate.draw(study.tables, study.cast), "png")
-                    (folder / f"drawn/{plate.name}.png").write_bytes(page)
+            for figure in GALLERY:
+                if f"reports/figures/{figure.name}.png" in images(plots):
+                    page = figure_bytes(figure.draw(study.tables, study.series_set), "png")
+                    (folder / f"drawn/{figure.name}.png").write_bytes(page)
         finally:
             os.chdir(before)
         dvc(folder, "repro", "-q")
@@ -132,8 +132,8 @@ def test_every_figure_of_the_gallery_has_its_numbers_or_itself_among_the_plots(r
     plots = yaml.safe_load((root / "dvc.yaml").read_text())["plots"]
     tables = {Path(path).stem for plot in plots for entry in plot.values() if entry for path in entry["y"]}
     as_they_are = {Path(name).stem for name in images(plots)}
-    for plate in GALLERY:
-        assert plate.name in as_they_are or set(plate.tables) <= tables, plate.name
+    for figure in GALLERY:
+        assert figure.name in as_they_are or set(figure.tables) <= tables, figure.name
 
 
 def test_the_plots_of_the_working_tree_are_drawn_as_a_page(repository: Path, root: Path) -> None:
@@ -157,8 +157,8 @@ def colour_scales(part: Any) -> list[dict[str, Any]]:
 
 def test_each_model_has_the_colour_that_it_has_in_the_figures(compared: dict[str, Any]) -> None:
     # Vega gives the colours of `range` in the order in which models appear in the rows, unless they are sorted.
-    cast = cast_of(synthetic_study({"steady": None, "more": None}, n_prompts=1).params)
-    expected = {one.model: one.colour for one in cast.series}
+    series_set = series_of(synthetic_study({"steady": None, "more": None}, n_prompts=1).params)
+    expected = {one.model: one.colour for one in series_set.series}
     specifications = [plots[0]["content"] for plots in compared.values() if "content" in plots[0]]
     assert len(specifications) > 10
     for specification in specifications:

@@ -7,14 +7,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 import pytest
 from synthetic_study import SyntheticStudy, synthetic_study
 
-from refusal_stability.figures.gallery import GALLERY, Plate
-from refusal_stability.figures.series import Cast
+from refusal_stability import figures
+from refusal_stability.figures.gallery import GALLERY
+from refusal_stability.figures.series import SeriesSet
+from refusal_stability.figures.study_figure import StudyFigure
 from refusal_stability.figures.style import figure_bytes
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ STUDIES = {
     "much missing": {"missing_share": 0.6, "n_seeds": 2},
     "all missing": {"missing_share": 1.0},
 }
-PLATES = pytest.mark.parametrize("plate", GALLERY, ids=lambda plate: plate.name)
+FIGURES = pytest.mark.parametrize("figure", GALLERY, ids=lambda figure: figure.name)
 
 
 @pytest.fixture(scope="session")
@@ -82,16 +86,16 @@ def undrawn_texts(axes):
 
 
 @pytest.mark.parametrize(
-    ("plate", "name"),
+    ("figure", "name"),
     [*itertools.product(GALLERY, STUDIES)],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_no_text_is_cut_off_and_no_two_texts_overlap(studies, plate: Plate, name: str) -> None:
+def test_no_text_is_cut_off_and_no_two_texts_overlap(studies, figure: StudyFigure, name: str) -> None:
     study = studies[name]
-    figure = plate.draw(study.tables, study.cast)
-    texts = drawn_texts(figure)
+    drawing = figure.draw(study.tables, study.series_set)
+    texts = drawn_texts(drawing)
     assert texts
-    page = figure.bbox
+    page = drawing.bbox
     for text, box in texts:
         inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= page.width + 1 and box.y1 <= page.height + 1
         assert inside, f"{text!r} is cut off: {box} on {page.width} x {page.height}"
@@ -108,9 +112,9 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(tmp_path: Path) 
         "from refusal_stability.figures.gallery import GALLERY\n"
         "from refusal_stability.figures.style import figure_bytes\n"
         "study = synthetic_study(n_prompts=12)\n"
-        "for plate in GALLERY:\n"
-        "    figure = plate.draw(study.tables, study.cast)\n"
-        "    print(plate.name, [hashlib.sha256(figure_bytes(figure, kind)).hexdigest() for kind in ('png', 'pdf')])\n"
+        "for figure in GALLERY:\n"
+        "    drawing = figure.draw(study.tables, study.series_set)\n"
+        "    print(figure.name, [hashlib.sha256(figure_bytes(drawing, kind)).hexdigest() for kind in ('png', 'pdf')])\n"
     )
     (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 30\n")
     printed = [
@@ -128,20 +132,20 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(tmp_path: Path) 
     assert first == second
 
 
-@PLATES
-def test_a_pdf_holds_true_text_and_neither_dates_nor_versions(studies, plate: Plate) -> None:
+@FIGURES
+def test_a_pdf_holds_true_text_and_neither_dates_nor_versions(studies, figure: StudyFigure) -> None:
     study = studies["two models"]
-    page = figure_bytes(plate.draw(study.tables, study.cast), "pdf")
+    page = figure_bytes(figure.draw(study.tables, study.series_set), "pdf")
     assert b"/Type3" not in page
     assert b"/CIDFontType2" in page or b"/TrueType" in page
     assert b"CreationDate" not in page
     assert b"Matplotlib" not in page
 
 
-@PLATES
-def test_a_png_is_300_dots_an_inch_and_carries_no_metadata(studies, plate: Plate) -> None:
+@FIGURES
+def test_a_png_is_300_dots_an_inch_and_carries_no_metadata(studies, figure: StudyFigure) -> None:
     study = studies["two models"]
-    page = figure_bytes(plate.draw(study.tables, study.cast), "png")
+    page = figure_bytes(figure.draw(study.tables, study.series_set), "png")
     chunks = re.findall(rb"(IHDR|pHYs|tEXt|iTXt|zTXt|tIME)", page[:400])
     assert b"pHYs" in chunks
     assert not {b"tEXt", b"iTXt", b"tIME"} & set(chunks)
@@ -149,23 +153,23 @@ def test_a_png_is_300_dots_an_inch_and_carries_no_metadata(studies, plate: Plate
     assert dots_a_metre == round(300 / 0.0254)
 
 
-@PLATES
-def test_a_figure_says_in_words_what_it_shows(studies, plate: Plate) -> None:
+@FIGURES
+def test_a_figure_says_in_words_what_it_shows(studies, figure: StudyFigure) -> None:
     study = studies["two models"]
-    words = plate.shows(study.tables, study.cast)
-    named = ("model-judge", "rules") if plate.name == "judge_confusion" else ("steady", "Wavering 2.0")
+    words = figure.alt_text(study.tables, study.series_set)
+    named = ("model-judge", "rules") if figure.name == "judge_confusion" else ("steady", "Wavering 2.0")
     assert all(name in words for name in named)
     assert re.search(r"\d", words)
     assert "nan" not in words
 
 
-@PLATES
-def test_a_study_without_a_single_decision_gives_a_page_that_says_why(studies, plate: Plate) -> None:
+@FIGURES
+def test_a_study_without_a_single_decision_gives_a_page_that_says_why(studies, figure: StudyFigure) -> None:
     study = studies["all missing"]
-    assert "nan" not in plate.shows(study.tables, study.cast)
-    figure = plate.draw(study.tables, study.cast)
-    assert figure.axes == []
-    (words,) = figure.texts
+    assert "nan" not in figure.alt_text(study.tables, study.series_set)
+    drawing = figure.draw(study.tables, study.series_set)
+    assert drawing.axes == []
+    (words,) = drawing.texts
     assert re.match("No .*(decision|decided|variance)", words.get_text())
 
 
@@ -179,9 +183,11 @@ def narrowed(tables: Tables, name: str, column: str) -> Tables:
     return {**tables, name: tables[name].assign(**same)}
 
 
-def needs(show: Callable[[Tables, Cast], object], tables: Tables, cast: Cast, name: str, column: str) -> bool:
+def needs(
+    show: Callable[[Tables, SeriesSet], object], tables: Tables, series_set: SeriesSet, name: str, column: str
+) -> bool:
     try:
-        show(without(tables, name, column), cast)
+        show(without(tables, name, column), series_set)
     except KeyError:
         return True
     return False
@@ -193,27 +199,33 @@ def picture(figure: Figure) -> bytes:
     return bytes(figure.canvas.buffer_rgba())
 
 
-@PLATES
-def test_every_estimate_that_a_figure_draws_or_tells_has_its_interval_there(plate: Plate) -> None:
+@FIGURES
+def test_every_estimate_that_a_figure_draws_or_tells_has_its_interval_there(figure: StudyFigure) -> None:
     study = synthetic_study(n_prompts=30)
     bounded = [
         (name, column)
-        for name in plate.tables
+        for name in figure.tables
         for column in study.tables[name].columns
         if f"{column}_low" in study.tables[name].columns
     ]
-    assert bounded or plate.name == "decision_heatmap"
-    drawn = [where for where in bounded if needs(plate.draw, study.tables, study.cast, *where)]
-    told = [where for where in bounded if needs(plate.shows, study.tables, study.cast, *where)]
-    assert drawn or plate.name in ("decision_heatmap", "judge_confusion", "stability_vs_compliance")
-    before = picture(plate.draw(study.tables, study.cast))
+    assert bounded or figure.name in ("decision_heatmap", "stability_vs_compliance")
+    drawn = [where for where in bounded if needs(figure.draw, study.tables, study.series_set, *where)]
+    told = [where for where in bounded if needs(figure.alt_text, study.tables, study.series_set, *where)]
+    assert drawn or figure.name in ("decision_heatmap", "judge_confusion", "stability_vs_compliance")
+    before = picture(figure.draw(study.tables, study.series_set))
     for where in drawn:
-        assert picture(plate.draw(narrowed(study.tables, *where), study.cast)) != before, where
-    words = plate.shows(study.tables, study.cast)
+        assert picture(figure.draw(narrowed(study.tables, *where), study.series_set)) != before, where
+    words = figure.alt_text(study.tables, study.series_set)
     for where in told:
-        assert plate.shows(narrowed(study.tables, *where), study.cast) != words, where
+        assert figure.alt_text(narrowed(study.tables, *where), study.series_set) != words, where
+
+
+def test_every_file_that_makes_a_figure_is_listed() -> None:
+    modules = [import_module(f"{figures.__name__}.{module.name}") for module in iter_modules(figures.__path__)]
+    made = [module.FIGURE for module in modules if hasattr(module, "FIGURE")]
+    assert sorted(figure.name for figure in made) == sorted(figure.name for figure in GALLERY)
 
 
 def test_every_figure_has_its_own_name_and_words() -> None:
-    assert len({plate.name for plate in GALLERY}) == len(GALLERY)
-    assert len({plate.caption for plate in GALLERY}) == len(GALLERY)
+    assert len({figure.name for figure in GALLERY}) == len(GALLERY)
+    assert len({figure.caption for figure in GALLERY}) == len(GALLERY)

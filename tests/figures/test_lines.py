@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synthetic_study import synthetic_study
 
 from refusal_stability.figures.lines import spread
-from refusal_stability.figures.stability import threshold_sensitivity
+from refusal_stability.figures.threshold_sensitivity import threshold_sensitivity
 
 
 def test_two_names_on_one_spot_move_apart_by_half_their_height_each() -> None:
@@ -47,7 +47,7 @@ def test_names_never_overlap_nor_leave_the_axis_and_keep_their_order(names) -> N
 
 def test_each_name_of_a_model_under_several_interventions_has_a_piece_of_its_own_line() -> None:
     study = synthetic_study({"only": None}, interventions=("none", "careful", "examples"))
-    axes = threshold_sensitivity(study.tables, study.cast).axes[0]
+    axes = threshold_sensitivity(study.tables, study.series_set).axes[0]
     edge = axes.get_xlim()[1]
     pieces = [line for line in axes.get_lines() if min(line.get_xdata()) > edge and len(line.get_xdata()) == 2]
     heights = {text.get_text().replace("\n", " "): text.xy[1] for text in axes.texts}
@@ -60,6 +60,6 @@ def test_each_name_of_a_model_under_several_interventions_has_a_piece_of_its_own
 
 def test_where_all_lines_are_alike_a_name_has_its_marker_only() -> None:
     study = synthetic_study()
-    axes = threshold_sensitivity(study.tables, study.cast).axes[0]
+    axes = threshold_sensitivity(study.tables, study.series_set).axes[0]
     beyond = [line for line in axes.get_lines() if min(line.get_xdata()) > axes.get_xlim()[1]]
     assert {line.get_linestyle() for line in beyond} == {"None"}

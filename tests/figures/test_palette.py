@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 
 from refusal_stability.figures.palette import (
-    CLUSTERS,
     DECISION_COLOURS,
     DECISION_INK,
+    DECISION_TEXT,
     INK,
     MODEL_COLOURS,
     MUTED,
+    UNSTABLE_TEXT,
     intervention_line,
     model_look,
 )
-from refusal_stability.figures.series import cast_of, wrapped
+from refusal_stability.figures.series import series_of, wrapped
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.study import InterventionParams, StudyParams
 
@@ -79,7 +80,7 @@ def test_decisions_differ_in_lightness_by_at_least_20_steps_of_100() -> None:
     assert min(abs(a - b) for a, b in itertools.combinations(lightness, 2)) >= 20
 
 
-@pytest.mark.parametrize("colour", [INK, MUTED, *(c.ink for c in CLUSTERS)])
+@pytest.mark.parametrize("colour", [INK, MUTED, UNSTABLE_TEXT, *DECISION_TEXT.values()])
 def test_text_reads_on_white(colour: str) -> None:
     assert contrast(colour, "#FFFFFF") >= 4.5
 
@@ -132,10 +133,10 @@ def test_a_model_keeps_its_colour_and_marker_under_every_intervention() -> None:
         models={"a": ModelParams(path="x"), "b": ModelParams(path="y", label="B")},
         interventions={"none": InterventionParams(), "careful": InterventionParams(system="Be careful.")},
     )
-    cast = cast_of(params)
-    assert [s.label for s in cast.series] == ["a", "a + careful", "B", "B + careful"]
-    assert len({(s.model, s.colour, s.marker) for s in cast.series}) == 2
-    assert len({s.colour for s in cast.series}) == 2
+    series_set = series_of(params)
+    assert [s.label for s in series_set.series] == ["a", "a + careful", "B", "B + careful"]
+    assert len({(s.model, s.colour, s.marker) for s in series_set.series}) == 2
+    assert len({s.colour for s in series_set.series}) == 2
 
 
 def test_a_long_label_is_broken_and_then_cut() -> None:
@@ -149,4 +150,4 @@ def test_a_label_with_direction_or_control_characters_is_shown_without_them() ->
         models={"a": ModelParams(path="x", label="a\u202eb\x07c\nd")},
         interventions={"none": InterventionParams()},
     )
-    assert cast_of(params).series[0].label == "abc d"
+    assert series_of(params).series[0].label == "abc d"

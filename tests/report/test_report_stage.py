@@ -42,7 +42,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def test_exactly_the_gallery_lies_in_the_figures_folder(reported: Path) -> None:
     found = {path.name for path in (reported / "reports/figures").iterdir()}
-    assert found == {f"{plate.name}.{kind}" for plate in GALLERY for kind in ("png", "pdf")}
+    assert found == {f"{figure.name}.{kind}" for figure in GALLERY for kind in ("png", "pdf")}
 
 
 def test_running_again_gives_the_same_bytes_and_removes_strays(study: Path) -> None:
@@ -61,8 +61,8 @@ def test_the_report_says_the_headline_with_its_interval(reported: Path) -> None:
 
 def test_every_figure_is_in_the_report_once_with_words(reported: Path) -> None:
     page = (reported / "reports/report.html").read_text()
-    for plate in GALLERY:
-        assert page.count(f'id="figure-{plate.name}"') == 1
+    for figure in GALLERY:
+        assert page.count(f'id="figure-{figure.name}"') == 1
     assert page.count("<img ") == len(GALLERY)
     assert len(re.findall(r'alt="[^"]{40,}"', page)) == len(GALLERY)
 
@@ -134,7 +134,7 @@ def test_every_table_is_quoted_but_those_of_single_prompts_curves_and_confusions
 
 
 def test_a_report_without_the_tables_that_no_figure_needs_says_what_is_absent(study: Path) -> None:
-    drawn = {name for plate in GALLERY for name in plate.tables}
+    drawn = {name for figure in GALLERY for name in figure.tables}
     for name, (path, _) in METRIC_TABLES.items():
         if name not in drawn:
             path.unlink()

@@ -12,7 +12,7 @@ import streamlit as st
 
 from refusal_stability.explorer import links, session, study, views
 from refusal_stability.explorer.links import LOWEST, Known, View
-from refusal_stability.figures.series import Series
+from refusal_stability.figures.series import Series, series_of
 from refusal_stability.params.load import PARAMS_FILE
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import NO_INTERVENTION, Condition, StudyError
@@ -62,7 +62,7 @@ def show(params: StudyParams, table: pd.DataFrame) -> None:
 
 def known_of(params: StudyParams, table: pd.DataFrame) -> Known:
     """What links and filters may name."""
-    series = study.series_of(params)
+    series = series_of(params).series
     options: dict[str, Sequence[str]] = {
         "models": list(params.models),
         "interventions": list(params.interventions),
@@ -192,7 +192,7 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
 
 def compared(params: StudyParams) -> list[Series]:
     """What is put side by side, by which judge, and where a click goes."""
-    series = study.series_of(params)
+    series = series_of(params).series
     names = {links.series_key(one.model, one.intervention): one for one in series}
     left, middle, right = st.columns([3, 1, 1])
     with left:
@@ -241,7 +241,7 @@ def response_panel(params: StudyParams, labels: study.Labels, view: View, side: 
     if condition is None:
         st.text(f"{side.capitalize()}: no response is open.")
         return None
-    names = {(one.model, one.intervention): one.label for one in study.series_of(params)}
+    names = {(one.model, one.intervention): one.label for one in series_of(params).series}
     label = names[condition.model, condition.intervention]
     st.text(f"{side.capitalize()}: {label}, temperature {condition.temperature:g}, seed {condition.seed}")
     primary, text = params.judging.primary, None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from refusal_stability.figures.series import Series, cast_of
+from refusal_stability.figures.series import series_of
 from refusal_stability.files import PROMPTS, ArtifactError, generation_file, label_file
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
@@ -69,11 +69,6 @@ def state_of(paths: Iterable[Path]) -> State:
     return tuple((name, s.st_mtime_ns, s.st_size) if s else (name, 0, 0) for name, s in stats)
 
 
-def series_of(params: StudyParams) -> tuple[Series, ...]:
-    """The study's models under each intervention, in order, named and coloured as in the figures."""
-    return cast_of(params).series
-
-
 def params_now(path: Path) -> StudyParams:
     """The study's parameters as its file says now."""
     return _params(path, state_of([path]))
@@ -108,7 +103,7 @@ def read_prompts(params: StudyParams) -> pd.DataFrame:
     """A row a series and prompt: its metrics, the prompt's text, the series' `label`, and `position` (file order)."""
     require_study()
     prompts = read_table(PROMPTS, PROMPT_TABLE)
-    names = {(one.model, one.intervention): one.label for one in series_of(params)}
+    names = {(one.model, one.intervention): one.label for one in series_of(params).series}
     table = metric_table("per_prompt_metrics")
     pairs = list(zip(table["model"], table["intervention"], strict=True))
     strangers = sorted({pair for pair in pairs if pair not in names})

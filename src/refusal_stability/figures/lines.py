@@ -1,4 +1,4 @@
-"""A quantity against another as one line for each model: points, intervals, names at the lines' ends."""
+"""One line for each series: points, intervals, and the series' name at the line's end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refusal_stability.figures.series import Series, wrapped
-from refusal_stability.figures.style import draw_intervals
+from refusal_stability.figures.style import draw_intervals, percent_axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +26,10 @@ STUB_POINTS = 20.0
 
 
 def draw_lines(axes: Axes, table: pd.DataFrame, series: Sequence[Series], x: str, y: str) -> None:
-    """Draw `y` with its interval against `x` for each series, stepped aside a little so that no interval hides another.
+    """Draw `y` with its interval against `x` for each series, shifted sideways so that no interval hides another.
 
-    A line of many points has its interval as a band, and nothing is stepped aside. The limits of both axes must be set
-    before: the names at the lines' ends are placed by them.
+    Intervals of a line of many points are drawn as a band, without a shift. Set the limits of both axes before: they
+    decide where the names stand.
     """
     low, high = axes.get_xlim()
     ends = []
@@ -40,10 +40,11 @@ def draw_lines(axes: Axes, table: pd.DataFrame, series: Sequence[Series], x: str
         across, values = rows[x].to_numpy(dtype=float) + aside, rows[y].to_numpy(dtype=float)
         least, most = rows[[f"{y}_low", f"{y}_high"]].to_numpy(dtype=float).T
         if crowded:
-            axes.fill_between(across, least, most, color=one.colour, alpha=BAND_ALPHA, linewidth=0)
+            axes.fill_between(across, least, most, color=one.colour, alpha=BAND_ALPHA, linewidth=0, clip_on=False)
         else:
             draw_intervals(axes, across, least, most, one.colour)
-        axes.plot(across, values, color=one.colour, marker=one.marker, markersize=4.5, linestyle=one.line)
+        look: dict[str, Any] = {"color": one.colour, "marker": one.marker, "linestyle": one.line, "clip_on": False}
+        axes.plot(across, values, markersize=4.5, **look)
         known = np.flatnonzero(np.isfinite(values))
         if known.size:
             ends.append((float(across[known[-1]]), float(values[known[-1]]), one))
@@ -51,10 +52,10 @@ def draw_lines(axes: Axes, table: pd.DataFrame, series: Sequence[Series], x: str
 
 
 def name_line_ends(axes: Axes, ends: Sequence[tuple[float, float, Series]]) -> None:
-    """Write each series' name beside its line's last point (x, y); names keep clear of each other.
+    """Write each series' name beside its line's last point (x, y), without overlaps.
 
-    A thin line leads from a name to the line's end, and the marker is repeated (on a piece of the line where lines are
-    not all alike), so that the two are matched in grey.
+    A thin line leads from the line's end to the name. The marker is repeated beside the name, on a piece of the line
+    where lines differ, so that line and name can be matched without colour.
     """
     if not ends:
         return
@@ -66,7 +67,7 @@ def name_line_ends(axes: Axes, ends: Sequence[tuple[float, float, Series]]) -> N
     left, right = axes.get_xlim()
     per_point_across = (right - left) / (axes.get_window_extent().width / axes.figure.dpi * 72)
     start = right + 0.01 * (right - left)
-    # A model has one colour and marker under all its interventions, so that a piece of its line must tell them apart.
+    # A model keeps colour and marker under every intervention: only its line differs.
     dashed = len({str(one.line) for _, _, one in ends}) > 1
     stub = STUB_POINTS if dashed else 0.0
     for (x, y, one), name, height in zip(ends, names, placed, strict=True):
@@ -89,9 +90,9 @@ def name_line_ends(axes: Axes, ends: Sequence[tuple[float, float, Series]]) -> N
 
 
 def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: float) -> Floats:
-    """Centres nearest to the wanted ones (least squares) of things of these sizes that do not overlap in [low, high].
+    """Centres of items of these sizes in [low, high], without overlap, nearest to the wanted ones (least squares).
 
-    Where there is no room for all, they share the room in proportion.
+    Where there is no room for all, the sizes shrink in proportion.
     """
     from scipy.optimize import isotonic_regression
 
@@ -100,7 +101,7 @@ def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: fl
         return values
     extents = extents * min(1.0, (high - low) / extents.sum())
     order = np.argsort(values, kind="stable")
-    # Where each would lie if all were stacked from the bottom; what is fitted is the slack below each: it only grows.
+    # Stack all from the bottom, then fit the slack below each item, which can only grow.
     stacked = low + np.cumsum(extents[order]) - extents[order] / 2
     slack = isotonic_regression(values[order] - stacked).x
     result = np.empty_like(values)
@@ -109,25 +110,23 @@ def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: fl
 
 
 def percent_limits(axes: Axes, seen: Floats) -> None:
-    """A y axis of percentages from zero, because their size matters, to a little above what is drawn."""
-    axes.set_ylim(0, min(104.0, max(5.0, 1.12 * float(np.nanmax(np.append(seen, 0.0))))))
+    """A y axis of percentages from 0 to a little above what is drawn, at most 100."""
+    axes.set_ylim(0, min(100.0, max(5.0, 1.12 * float(np.nanmax(np.append(seen, 0.0))))))
     axes.yaxis.set_major_formatter("{x:.0f}%")
 
 
 def share_limits(axes: Axes, seen: Floats) -> None:
-    """A y axis of shares from zero, written in per cent."""
-    from matplotlib.ticker import PercentFormatter
-
-    axes.set_ylim(0, min(1.04, max(0.05, 1.12 * float(np.nanmax(np.append(seen, 0.0))))))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    """A y axis of shares from 0 to a little above what is drawn, at most 1, labelled in per cent."""
+    axes.set_ylim(0, min(1.0, max(0.05, 1.12 * float(np.nanmax(np.append(seen, 0.0))))))
+    percent_axis(axes.yaxis)
 
 
 def near_one_limits(axes: Axes, seen: Floats) -> None:
-    """A y axis up to 1 over the range in use, for figures that never come near zero."""
+    """A y axis that ends at 1 and starts a little below what is drawn, for values that never come near 0."""
     span = max(1 - float(np.nanmin(np.append(seen, 1.0))), LEAST_SPAN)
-    axes.set_ylim(1 - 1.1 * span, 1 + 0.04 * span)
+    axes.set_ylim(1 - 1.1 * span, 1)
 
 
 def with_bounds(table: pd.DataFrame, column: str) -> Floats:
-    """A column and its interval's bounds: all that an axis must hold."""
+    """A column and its interval's bounds: the values that an axis must hold."""
     return table[[column, f"{column}_low", f"{column}_high"]].to_numpy(dtype=float)

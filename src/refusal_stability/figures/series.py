@@ -1,4 +1,4 @@
-"""Who appears in the figures: the study's models and interventions in order, each with its name, colour and marker."""
+"""The series that figures draw: each model under each intervention, with its name, colour and marker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LABEL_WIDTH = 22
 
 
 class NothingToDraw(Exception):
-    """A study has no row that a figure could show; says why, and becomes the figure."""
+    """The study has no row that the figure could show; the message is drawn instead."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Cast:
-    """Every series of a study, in the order of its parameters, and the threshold that its prompts are judged by."""
+class SeriesSet:
+    """Every series of a study, in the order of params.yaml, and its threshold of instability."""
 
     series: tuple[Series, ...]
     threshold: float = 0.8
@@ -60,17 +60,17 @@ class Cast:
         return tuple(s for s in self.series if (s.model, s.intervention) in present)
 
     def drawn_from(self, table: pd.DataFrame, column: str, otherwise: str) -> tuple[Series, ...]:
-        """The series that have rows in a table; raises `NothingToDraw(otherwise)` where no row has a value in a column.
+        """The series that have rows in a table, those without a value in `column` included, so that a gap shows.
 
-        One series without a value keeps its place, so that its absence is seen.
+        Raises `NothingToDraw(otherwise)` where no series has a value.
         """
         if not table[column].notna().any():
             raise NothingToDraw(otherwise)
         return self.found_in(table)
 
 
-def cast_of(params: StudyParams) -> Cast:
-    """The cast of a study; a model keeps its colour and marker under every intervention."""
+def series_of(params: StudyParams) -> SeriesSet:
+    """The series of a study; a model keeps its colour and marker under every intervention."""
     alone = len(params.interventions) == 1
     series = []
     for position, (name, model) in enumerate(params.models.items()):
@@ -87,11 +87,11 @@ def cast_of(params: StudyParams) -> Cast:
                     line=intervention_line(turn),
                 )
             )
-    return Cast(tuple(series), params.metrics.threshold)
+    return SeriesSet(tuple(series), params.metrics.threshold)
 
 
 def wrapped(text: str, width: int = LABEL_WIDTH, lines: int = 3) -> str:
-    """Text broken into short lines, cut with an ellipsis where it would need more of them."""
+    """Text broken into at most `lines` short lines; longer text ends in an ellipsis."""
     broken = textwrap.wrap(shown(text), width) or [""]
     if len(broken) > lines:
         broken = [*broken[: lines - 1], broken[lines - 1][: width - 1].rstrip() + "…"]
@@ -99,5 +99,5 @@ def wrapped(text: str, width: int = LABEL_WIDTH, lines: int = 3) -> str:
 
 
 def shown(text: str) -> str:
-    """Text as one line that can be drawn: white space folded, control and direction characters left out."""
+    """Text as one line that can be drawn: white space collapsed, control and direction characters removed."""
     return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))

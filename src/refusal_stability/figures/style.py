@@ -1,7 +1,8 @@
-"""What every figure is made with: a canvas in the house style, intervals, labels that keep clear of each other, saving.
+"""What every figure uses: the canvas in the house style, intervals, axes in per cent, saving.
 
-Figures are drawn without pyplot (no global state, no display) and saved without dates or version strings, so that the
-same tables give the same bytes.
+Figures are saved without dates or version strings, so that the same tables give the same bytes. They are drawn on
+canvases of their own: pyplot's global state and display are not used. seaborn draws heat maps and histograms. It is not
+used for points and lines, because it computes their intervals itself; here the metric tables give the intervals.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from refusal_stability.figures.palette import FAINT, INK, MUTED
+from refusal_stability.figures.palette import INK, MUTED
 from refusal_stability.figures.series import NothingToDraw
 
 if TYPE_CHECKING:
@@ -34,13 +35,14 @@ NO_METADATA: Mapping[str, dict[str, None]] = {
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None, "ModDate": None},
 }
 PAGE_WIDTH = 7.0
+DASHED = (0, (2, 2))
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """The house style on top of matplotlib's own defaults; what was set before comes back afterwards."""
+    """The house style on top of matplotlib's own defaults; earlier settings are restored afterwards."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -50,10 +52,7 @@ def house_style() -> Iterator[None]:
 
 
 def in_house_style(draw: F) -> F:
-    """A drawing function that runs under the house style and, with nothing to draw, gives a page that says why.
-
-    So a gap is never mistaken for a zero.
-    """
+    """Run a drawing function in the house style; where there is nothing to draw, draw the reason instead."""
 
     @wraps(draw)
     def styled(*args: Any, **kwargs: Any) -> Any:
@@ -87,7 +86,7 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share as people read it; a share that is not zero or one is never shown as 0 % or 100 %."""
+    """A share in per cent; a small share reads `<1%`, never `0%`, and a large one `>99%`, never `100%`."""
     if not np.isfinite(share):
         return "–"
     least = 10.0**-digits
@@ -100,22 +99,22 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def percent_axis(axis: Any) -> None:
-    """Write an axis of shares in per cent."""
+    """Label an axis of shares in per cent."""
     from matplotlib.ticker import PercentFormatter
 
     axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
 def draw_intervals(axes: Axes, at: Any, low: Any, high: Any, colour: str, upright: bool = True) -> None:
-    """Draw each interval that is known as a line; one that is not known is left out."""
+    """Draw each known interval as a line, not cut where an axis ends."""
     at, low, high = (np.asarray(v, dtype=float) for v in (at, low, high))
     known = np.isfinite(low) & np.isfinite(high)
     lines = axes.vlines if upright else axes.hlines
-    lines(at[known], low[known], high[known], colors=colour, linewidths=1.3, zorder=2.5)
+    lines(at[known], low[known], high[known], colors=colour, linewidths=1.3, zorder=2.5, clip_on=False)
 
 
 def temperature_axis(axes: Axes, temperatures: Sequence[float]) -> None:
-    """An x axis with a tick at each temperature of the study and no other."""
+    """An x axis with a tick at each temperature of the study."""
     low, high = min(temperatures), max(temperatures)
     pad = 0.07 * (high - low) if high > low else 0.5
     axes.set_xlim(low - pad, high + pad)
@@ -123,19 +122,7 @@ def temperature_axis(axes: Axes, temperatures: Sequence[float]) -> None:
     axes.set_xlabel("temperature")
 
 
-def name_rows(axes: Axes, names: Sequence[str], guide: bool = True) -> None:
-    """Name the rows of a dot or bar chart from the top, with a faint guide line along each."""
-    rows = np.arange(len(names))
-    axes.set_yticks(rows, labels=names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    if guide:
-        for row in range(len(names)):
-            axes.axhline(row, color=FAINT, linewidth=0.6, zorder=0.5)
-
-
 def note(axes: Axes, x: float, y: float, text: str, **where: Any) -> None:
-    """A quiet remark in a figure, backed by white so that it stays legible over what is drawn."""
+    """A small remark inside a figure."""
     settings: dict[str, Any] = {"color": MUTED, "fontsize": 7, "ha": "left", "va": "center"}
     axes.text(x, y, text, **{**settings, **where})

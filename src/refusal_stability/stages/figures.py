@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from refusal_stability.figures.gallery import GALLERY
-from refusal_stability.figures.series import cast_of
+from refusal_stability.figures.series import series_of
 from refusal_stability.figures.style import KINDS, figure_bytes
 from refusal_stability.files import FIGURES, atomic_write, write_files
 from refusal_stability.params.load import load_params
@@ -14,13 +14,13 @@ from refusal_stability.tables.metrics import metric_table
 
 def run(params_path: Path) -> None:
     """Draw each figure of the gallery into reports/figures and remove what else lies there."""
-    cast = cast_of(load_params(params_path))
-    tables = {name: metric_table(name) for name in sorted({name for plate in GALLERY for name in plate.tables})}
+    series_set = series_of(load_params(params_path))
+    tables = {name: metric_table(name) for name in sorted({name for figure in GALLERY for name in figure.tables})}
     pages = {}
-    for plate in GALLERY:
-        figure = plate.draw(tables, cast)
+    for figure in GALLERY:
+        drawing = figure.draw(tables, series_set)
         for kind in KINDS:
-            pages[f"{plate.name}.{kind}"] = figure_bytes(figure, kind)
+            pages[f"{figure.name}.{kind}"] = figure_bytes(drawing, kind)
 
     def write(path: Path) -> None:
         with atomic_write(path, "wb") as file:

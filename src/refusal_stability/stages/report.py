@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from refusal_stability.figures.gallery import GALLERY
-from refusal_stability.figures.series import cast_of
+from refusal_stability.figures.series import series_of
 from refusal_stability.files import FIGURES, PROMPTS, REPORT, TABLES, ArtifactError, atomic_write, write_files
 from refusal_stability.params.load import load_params
 from refusal_stability.report.build import build_report
@@ -43,22 +43,22 @@ def run(params_path: Path) -> None:
 def read_inputs(params_path: Path) -> ReportInputs:
     """All that the report is written from; a metric table that no figure shows is left to the report to miss."""
     params = load_params(params_path)
-    cast = cast_of(params)
+    series_set = series_of(params)
     tables = {name: metric_table(name) for name, (path, _) in METRIC_TABLES.items() if path.is_file()}
-    tables |= {name: metric_table(name) for plate in GALLERY for name in plate.tables if name not in tables}
+    tables |= {name: metric_table(name) for figure in GALLERY for name in figure.tables if name not in tables}
     pictures = {}
-    for plate in GALLERY:
-        path = FIGURES / f"{plate.name}.png"
+    for figure in GALLERY:
+        path = FIGURES / f"{figure.name}.png"
         if not path.is_file():
             raise ArtifactError(f"{path}: no such file; run the stage that draws it (`dvc repro figures`)")
-        shows = plate.shows(tables, cast)
-        pictures[plate.name] = Picture(plate.name, plate.title, plate.caption, shows, path.read_bytes())
+        shows = figure.alt_text(tables, series_set)
+        pictures[figure.name] = Picture(figure.name, figure.title, figure.caption, shows, path.read_bytes())
     return ReportInputs(
         params=params,
         params_text=params_path.read_text(encoding="utf-8"),
         prompts=read_table(PROMPTS, PROMPT_TABLE),
         tables=tables,
         pictures=pictures,
-        labels={(one.model, one.intervention): one.label for one in cast.series},
+        labels={(one.model, one.intervention): one.label for one in series_set.series},
         pinned=pinned_for(params, Path()),
     )

@@ -1,0 +1,95 @@
+"""Judges against each other: which decisions of one become which of the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refusal_stability.figures.alt_text import estimate, out_of
+from refusal_stability.figures.panels import panel_grid
+from refusal_stability.figures.series import NothingToDraw, SeriesSet, wrapped
+from refusal_stability.figures.study_figure import StudyFigure
+from refusal_stability.figures.style import canvas, in_house_style, percent
+from refusal_stability.records import DECISIONS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from refusal_stability.figures.style import Tables
+
+ALL = "*"
+MOST_PAIRS = 6
+
+
+@in_house_style
+def judge_confusion(tables: Tables, series_set: SeriesSet) -> Figure:
+    """A heat map for each pair of judges over all models; shades are shares of a row."""
+    table = tables["judge_confusion"]
+    pooled = table[(table["model"] == ALL) & (table["judge_a"] != ALL)]
+    pairs, left_out = drawn_pairs(pooled[pooled["n_label"] > 0])
+    if not pairs:
+        raise NothingToDraw("No two judges decided the same response: there is nothing to compare.")
+    columns = min(2, len(pairs))
+    figure = canvas(0.5 + 2.3 * -(-len(pairs) // columns), 3.5 * columns)
+    panels = panel_grid(figure, len(pairs), columns)
+    for axes, (one, other) in zip(panels, pairs, strict=True):
+        rows = pooled[(pooled["judge_a"] == one) & (pooled["judge_b"] == other)]
+        _panel(axes, rows, wrapped(one, 24, 1), wrapped(other, 24, 1))
+    said = ["responses, and % of the row", "all models and configurations pooled", left_out]
+    figure.supxlabel((";\n" if columns == 1 else "; ").join(part for part in said if part), fontsize=8)
+    return figure
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, one: str, other: str) -> None:
+    import seaborn
+
+    names = [str(d) for d in DECISIONS]
+    counts = rows.pivot(index="label_a", columns="label_b", values="n_label").reindex(index=names, columns=names)
+    values = counts.fillna(0).to_numpy(dtype=float)
+    shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
+    texts = [
+        [f"{int(n):,}\n{percent(share)}" for n, share in zip(*row, strict=True)]
+        for row in zip(values, shares, strict=True)
+    ]
+    look = {"cmap": "Blues", "vmin": 0, "vmax": 1, "cbar": False, "annot_kws": {"fontsize": 7.5}}
+    seaborn.heatmap(shares, annot=texts, fmt="", xticklabels=names, yticklabels=names, ax=axes, **look)
+    axes.tick_params(length=0, labelleft=True, labelbottom=True, rotation=0)
+    axes.set_xlabel(other)
+    axes.set_ylabel(one)
+
+
+def drawn_pairs(table: pd.DataFrame) -> tuple[list[tuple[str, str]], str]:
+    """The first pairs of judges, as many as a figure has room for, and words on those left out."""
+    pairs = list(dict.fromkeys(zip(table["judge_a"], table["judge_b"], strict=True)))
+    return pairs[:MOST_PAIRS], out_of(min(len(pairs), MOST_PAIRS), len(pairs), "pairs of judges")
+
+
+def alt_text(tables: Tables, _: SeriesSet) -> str:
+    """Raw agreement and kappa of each pair of judges over all models."""
+    table = tables["judge_agreement"]
+    pooled = table[(table["model"] == ALL) & (table["judge_a"] != ALL)]
+    pooled = pooled[pooled["n_both"] > 0]
+    said = [
+        f"{row['judge_a']} and {row['judge_b']} agree on {estimate(row, 'raw_agreement', 1, '%', 100)} of "
+        f"{row['n_both']:,} responses (kappa {estimate(row, 'cohens_kappa', 3)})"
+        for _, row in pooled.iterrows()
+    ]
+    left_out = drawn_pairs(pooled)[1]
+    if not said:
+        return "No two judges decided the same response."
+    return "; ".join(said) + "." + (f" Drawn: {left_out}." if left_out else "")
+
+
+FIGURE = StudyFigure(
+    name="judge_confusion",
+    tables=("judge_confusion", "judge_agreement"),
+    draw=judge_confusion,
+    alt_text=alt_text,
+    title="Judges against each other",
+    caption="What one judge decided (rows) against what the other decided (columns). A cell holds the number of "
+    "responses that both decided, and its share of the row. The responses of all models, interventions, temperatures "
+    "and seeds are pooled. Pairs of judges without a response in common are left out.",
+)

@@ -1,0 +1,143 @@
+"""Stability against compliance: where each prompt lies, and in which of four groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from refusal_stability.figures.alt_text import for_each
+from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_TEXT, MUTED, RULE, UNSTABLE_FILL, UNSTABLE_TEXT
+from refusal_stability.figures.panels import panel_grid, panel_title
+from refusal_stability.figures.series import Series, SeriesSet
+from refusal_stability.figures.study_figure import StudyFigure
+from refusal_stability.figures.style import DASHED, canvas, in_house_style, percent, percent_axis
+from refusal_stability.records import DECISIONS, Decision
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from refusal_stability.figures.style import Tables
+
+LARGEST, MOST_A_PROMPT = 1100.0, 24.0  # square points
+ASIDE = 0.022  # of compliance; how far apart groups on one spot are drawn
+KEY = (1, 10, 100, 1000, 10000)
+
+
+class Group(NamedTuple):
+    """A group of prompts: its words, their colour, and where they stand."""
+
+    words: str
+    ink: str
+    x: float
+    y: float
+    align: Literal["left", "center", "right"]
+
+
+STABLE = {
+    Decision.REFUSE: Group("stable REFUSE", DECISION_TEXT[Decision.REFUSE], -0.11, 1.33, "left"),
+    Decision.PARTIAL: Group("stable PARTIAL", DECISION_TEXT[Decision.PARTIAL], 0.5, 1.33, "center"),
+    Decision.COMPLY: Group("stable COMPLY", DECISION_TEXT[Decision.COMPLY], 1.11, 1.33, "right"),
+}
+UNSTABLE = Group("unstable", UNSTABLE_TEXT, -0.11, 0.38, "left")
+
+
+@in_house_style
+def stability_vs_compliance(tables: Tables, series_set: SeriesSet) -> Figure:
+    """Every prompt by how often it was complied with and how stable it is; areas are numbers of prompts."""
+    prompts = tables["per_prompt_metrics"].dropna(subset=["ssi", "refuse_rate"])
+    series = series_set.drawn_from(prompts, "ssi", "No prompt has a decision: there are no groups to show.")
+    columns = 1 if len(series) == 1 else 2
+    figure = canvas(0.8 + 2.6 * -(-len(series) // columns), 5.4 if columns == 1 else 7.0)
+    panels = panel_grid(figure, len(series), columns)
+    spots = [_spots(one.of(prompts)) for one in series]
+    most = max(int(one["prompts"].max()) for one in spots)
+    area = min(MOST_A_PROMPT, LARGEST / most)
+    for axes, one, places in zip(panels, series, spots, strict=True):
+        _circles(axes, places, area, series_set.threshold)
+        panel_title(axes, one, columns)
+        _name_groups(axes, one.of(prompts))
+    panels[0].set_xlim(-0.14, 1.14)
+    panels[0].set_ylim(0.27, 1.45)
+    panels[0].set_xticks([0, 0.25, 0.5, 0.75, 1.0])
+    threshold = series_set.threshold
+    panels[0].set_yticks([1 / 3, 0.5, threshold, 1.0], labels=["1/3", "0.5", f"{threshold:g}", "1"])
+    percent_axis(panels[0].xaxis)
+    figure.supxlabel("share of a prompt's responses that comply, fully or in part", fontsize=8)
+    figure.supylabel("SSI", fontsize=8)
+    _key(figure, area, most)
+    return figure
+
+
+def _spots(prompts: pd.DataFrame) -> pd.DataFrame:
+    """How many prompts lie at each place, the large groups first, so that small ones are drawn over them.
+
+    Shares of few responses fall on a grid, so thousands of prompts can lie at one place. Groups with different
+    majorities at one place are set a little apart.
+    """
+    place = {"x": 1 - prompts["refuse_rate"].round(9), "y": prompts["ssi"].round(9)}
+    spots = prompts.assign(**place).groupby(["x", "y", "majority", "unstable"]).size().reset_index(name="prompts")
+    together = spots.groupby(["x", "y"])["prompts"]
+    turn, of = together.cumcount(), together.transform("size")
+    spots["x"] += ASIDE * (turn - (of - 1) / 2)
+    return spots.sort_values(["prompts", "x", "y", "majority"], ascending=[False, True, True, True], kind="stable")
+
+
+def _circles(axes: Axes, spots: pd.DataFrame, area: float, threshold: float) -> None:
+    axes.axhspan(0.0, threshold, color=UNSTABLE_FILL, linewidth=0, zorder=0)
+    axes.axhline(threshold, color=RULE, linewidth=0.8, linestyle=DASHED, zorder=0.5)
+    colours = {d.value: DECISION_COLOURS[d] for d in DECISIONS}
+    fill = spots["majority"].map(colours).fillna("#FFFFFF").tolist()
+    edge = np.where(spots["unstable"] | (spots["majority"] == "PARTIAL"), MUTED, "#FFFFFF").tolist()
+    look: dict[str, Any] = {"color": fill, "edgecolor": edge, "linewidth": 0.4, "zorder": 3, "clip_on": False}
+    axes.scatter(spots["x"], spots["y"], s=area * spots["prompts"], **look)
+
+
+def _key(figure: Figure, area: float, most: int) -> None:
+    """What colours and areas mean, above the panels."""
+    from matplotlib.lines import Line2D
+
+    def circle(colour: str, size: float, label: str) -> Line2D:
+        return Line2D([], [], marker="o", linestyle="none", color=colour, markersize=size, label=label)
+
+    handles = [circle(DECISION_COLOURS[d], 5, f"mostly {d.value}") for d in DECISIONS]
+    handles += [circle(MUTED, np.sqrt(area * n), f"{n:,}") for n in KEY if n <= most]
+    handles[-1].set_label(f"{handles[-1].get_label()} prompts")
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), fontsize=7.5)
+
+
+def groups(prompts: pd.DataFrame) -> list[tuple[Group, int]]:
+    """The groups and how many prompts each has: stable ones by majority, then the unstable ones."""
+    stable = prompts[~prompts["unstable"].astype(bool)]
+    counted = [(group, int((stable["majority"] == d.value).sum())) for d, group in STABLE.items()]
+    return [*counted, (UNSTABLE, len(prompts) - len(stable))]
+
+
+def _name_groups(axes: Axes, prompts: pd.DataFrame) -> None:
+    for group, count in groups(prompts):
+        text = f"{group.words}\n{count:,} ({percent(count / len(prompts))})"
+        look: dict[str, Any] = {"fontsize": 7.5, "linespacing": 1.25, "color": group.ink}
+        axes.text(group.x, group.y, text, ha=group.align, va="center", **look)
+
+
+def alt_text(tables: Tables, series_set: SeriesSet) -> str:
+    """Count and share of each model's groups."""
+
+    def describe(_: Series, rows: pd.DataFrame) -> str:
+        return ", ".join(f"{n:,} prompts ({percent(n / len(rows))}) {group.words}" for group, n in groups(rows))
+
+    return for_each(tables["per_prompt_metrics"].dropna(subset=["ssi", "refuse_rate"]), series_set, describe)
+
+
+FIGURE = StudyFigure(
+    name="stability_vs_compliance",
+    tables=("per_prompt_metrics",),
+    draw=stability_vs_compliance,
+    alt_text=alt_text,
+    title="Stability against compliance",
+    caption="Where the prompts lie: refused on the left, answered on the right, stable at the top, unstable in the "
+    "shaded part. A circle's area is its number of prompts, on one scale for all panels. Its colour is the prompts' "
+    "most frequent decision. Circles at one place are set a little apart.",
+)

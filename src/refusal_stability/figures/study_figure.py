@@ -1,0 +1,34 @@
+"""What a figure of the study consists of; each figure's own file makes one, and gallery.py lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from refusal_stability.figures.series import SeriesSet
+    from refusal_stability.figures.style import Tables
+
+
+@dataclass(frozen=True)
+class StudyFigure:
+    """One figure.
+
+    Attributes
+    ----------
+    name : file name without ending.
+    tables : metric tables that it draws and describes.
+    draw : tables and series -> figure.
+    alt_text : tables and series -> what the figure shows, in words and numbers.
+    title, caption : printed beside it; the caption says how to read it.
+    """
+
+    name: str
+    tables: tuple[str, ...]
+    draw: Callable[[Tables, SeriesSet], Figure]
+    alt_text: Callable[[Tables, SeriesSet], str]
+    title: str
+    caption: str

@@ -1,0 +1,79 @@
+"""Dot charts draw estimates and intervals where the tables put them, and cut no marker."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic_study import SyntheticStudy, synthetic_study
+
+from refusal_stability.figures.decomposition import decomposition, seeds_by_temperature
+from refusal_stability.figures.flip_rate import flip_rate
+from refusal_stability.figures.model_comparison import PANELS, model_comparison
+
+
+@pytest.fixture(scope="module")
+def study() -> SyntheticStudy:
+    return synthetic_study(n_prompts=60)
+
+
+def dots(axes) -> list[float]:
+    return [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() not in ("None", "|", None)]
+
+
+def spans(axes) -> list[np.ndarray]:
+    return [segment[:, 0] for lines in axes.collections for segment in lines.get_segments()]
+
+
+def caps(axes) -> list[np.ndarray]:
+    return [line.get_xdata() for line in axes.get_lines() if line.get_marker() == "|"]
+
+
+def test_flip_rates_and_their_intervals_are_drawn_where_the_table_puts_them(study) -> None:
+    left, right = flip_rate(study.tables, study.series_set).axes
+    table = study.tables["aggregate_by_model"]
+    assert dots(left) == pytest.approx(table["pct_flipped"].tolist())
+    assert np.allclose(spans(left), table[["pct_flipped_low", "pct_flipped_high"]])
+    assert right.get_ylabel()
+
+
+def test_an_interval_narrower_than_its_marker_shows_by_its_taller_caps(study) -> None:
+    left = flip_rate(study.tables, study.series_set).axes[0]
+    assert np.allclose(caps(left), study.tables["aggregate_by_model"][["pct_flipped_low", "pct_flipped_high"]])
+    sizes = {
+        line.get_marker() == "|": line.get_markersize() for line in left.get_lines() if line.get_marker() != "None"
+    }
+    assert sizes[True] > 1.5 * sizes[False]
+
+
+def test_markers_at_the_ends_of_their_scale_are_drawn_whole_on_an_axis_that_ends_there(study) -> None:
+    table = study.tables["aggregate_by_model"].copy()
+    for end in ("", "_low", "_high"):
+        table[f"mean_comply_rate{end}"] = 0.0
+        table[f"mean_refuse_rate{end}"] = 1.0
+        table[f"mean_ssi{end}"] = 1.0
+        table[f"pct_unstable{end}"] = 100.0
+    figure = model_comparison({**study.tables, "aggregate_by_model": table}, study.series_set)
+    for axes, panel in zip(figure.axes, PANELS, strict=True):
+        low, high = axes.spines["bottom"].get_bounds()
+        assert low >= 0
+        assert high <= (100 if panel.column == "pct_unstable" else 1)
+        assert all(low <= tick <= high for tick in axes.get_xticks())
+        room = 0.05 * (high - low)
+        assert all(axes.get_xlim()[0] + room < x < axes.get_xlim()[1] - room for x in dots(axes))
+
+
+def test_the_seeds_variance_is_shown_at_each_temperature(study) -> None:
+    figure = decomposition(study.tables, study.series_set)
+    seeds = seeds_by_temperature(study.tables["decomposition"])
+    assert sorted(seeds["temperature"].unique()) == [0.0, 0.3, 0.7, 1.0]
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert titles == ["Prompt", "Temperature", "Seed", "Judge repeats", "Seed, at each temperature"]
+    lines = [line.get_ydata() for line in figure.axes[-1].get_lines() if len(line.get_ydata()) == 4]
+    expected = [one.of(seeds).sort_values("temperature")["share"].tolist() for one in study.series_set.series]
+    assert np.allclose(lines, expected)
+
+
+def test_a_study_of_one_temperature_has_no_panel_of_temperatures() -> None:
+    study = synthetic_study(temperatures=(0.7,))
+    titles = [axes.get_title("left") for axes in decomposition(study.tables, study.series_set).axes]
+    assert "Temperature" not in titles
