@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,7 +51,12 @@ def _panel(axes: Axes, one: Series, rows: pd.DataFrame, names: list[str]) -> Non
             row = rows.loc[name]
             draw_intervals(axes, [place], [row["mean_ssi_low"]], [row["mean_ssi_high"]], one.colour, upright=False)
             fill = "white" if row["small"] else one.colour
-            look = {"marker": one.marker, "color": one.colour, "markerfacecolor": fill, "clip_on": False}
+            look: dict[str, Any] = {
+                "marker": one.marker,
+                "color": one.colour,
+                "markerfacecolor": fill,
+                "clip_on": False,
+            }
             axes.plot([row["mean_ssi"]], [place], zorder=3, **look)
 
 

@@ -75,8 +75,8 @@ def _cells(axes: Axes, rows: pd.DataFrame, most: int) -> NDArray[np.object_]:
     prompts, seeds = list(dict.fromkeys(rows["prompt_id"])), sorted(rows["seed"].unique())
     temperatures = sorted(rows["temperature"].unique())
     places = [(t, seed) for t in temperatures for seed in (*seeds, None)][:-1]
-    decisions = rows.pivot(index="prompt_id", columns=["temperature", "seed"], values="decision")
-    decisions = decisions.reindex(index=prompts, columns=places).to_numpy(dtype=object)
+    table = rows.pivot(index="prompt_id", columns=["temperature", "seed"], values="decision")
+    decisions = table.reindex(index=prompts, columns=places).to_numpy(dtype=object)
     codes = np.full(decisions.shape, np.nan)
     for code, decision in enumerate(DECISIONS):
         codes[decisions == str(decision)] = code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def decomposition(tables: Tables, series_set: SeriesSet) -> Figure:
     above = 0.75 + 0.46 * max(len(series), 2)
     below = 0.9 + max(1.5, 0.3 * len(series)) if len(seeds) else 0.0
     figure = canvas(above + below)
-    rows = figure.subfigures(2, 1, height_ratios=(above, below)) if below else [figure]
+    rows: Any = figure.subfigures(2, 1, height_ratios=(above, below)) if below else [figure]
     panels = rows[0].subplots(1, len(sources), squeeze=False)[0]
     seen = with_bounds(table[table["component"].isin(sources)], "share")
     for axes, source in zip(panels, sources, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -82,8 +82,8 @@ def _bars(axes: Axes, one: Series, prompts: pd.DataFrame, threshold: float) -> f
         middle = round(bar.get_x() + bar.get_width() / 2, 3)
         tops[middle] = max(tops.get(middle, 0.0), bar.get_y() + bar.get_height())
     for middle, top in tops.items():
-        place, size = {"xytext": (0, 1.5), "textcoords": "offset points"}, 8 if middle > 0.99 else 5.5
-        axes.annotate(percent(top), (middle, top), fontsize=size, ha="center", va="bottom", **place)
+        place: dict[str, Any] = {"xytext": (0, 1.5), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+        axes.annotate(percent(top), (middle, top), fontsize=8 if middle > 0.99 else 5.5, **place)
     return max(tops.values(), default=0.0)
 
 
