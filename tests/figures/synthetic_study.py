@@ -12,8 +12,8 @@ import pandas as pd
 
 from refusal_stability.figures.series import SeriesSet, series_of
 from refusal_stability.files import PROMPTS
-from refusal_stability.measures.aggregate import Resampling
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
+from refusal_stability.measures.estimates import Resampling
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.params.engines import ModelParams

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from refusal_stability.measures.aggregate import Resampling
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
+from refusal_stability.measures.estimates import Resampling
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.settings import Settings
 

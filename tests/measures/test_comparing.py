@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from refusal_stability.measures.aggregate import Resampling
+from refusal_stability.measures.estimates import Resampling
 from refusal_stability.measures.tables.comparing import MOST_CHANGED, compare_groups
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.records import StudyError

@@ -10,7 +10,6 @@ import pytest
 from scipy import stats
 
 from refusal_stability.measures import coverage
-from refusal_stability.measures.aggregate import Resampling
 from refusal_stability.measures.coverage import (
     FIGURES,
     PRIOR,
@@ -23,6 +22,7 @@ from refusal_stability.measures.coverage import (
     simulate,
     true_figures,
 )
+from refusal_stability.measures.estimates import Resampling
 from refusal_stability.measures.stability import rates, ssi, tally
 
 

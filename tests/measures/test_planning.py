@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refusal_stability.measures import power
-from refusal_stability.measures.aggregate import Resampling
+from refusal_stability.measures.estimates import Resampling
 from refusal_stability.measures.tables.planning import SAMPLES, planned_studies
 
 PRIOR = np.array([0.6, 0.3, 0.1])

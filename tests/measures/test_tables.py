@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_studies import SETTINGS, rng_of, study_of, tables_of
 
-from refusal_stability.measures.aggregate import Resampling
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
+from refusal_stability.measures.estimates import Resampling
 from refusal_stability.measures.stability import MISSING
 from refusal_stability.measures.tables.categories import membership
 from refusal_stability.measures.tables.pairs import side_by_side

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusal_stability.files import atomic_write
-from refusal_stability.measures.aggregate import Row
 from refusal_stability.measures.coverage import PRIOR, STEADY, Block, count_hits, coverage_page, true_figures
 from refusal_stability.measures.distinct import Floats
+from refusal_stability.measures.estimates import Row
 from refusal_stability.params.metrics import MetricsParams
 from refusal_stability.records import StudyError
 from refusal_stability.study.label_files import settings_of

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal_stability.measures.aggregate import MEANS, Resampling, Row, stability_row, with_bounds
+from refusal_stability.measures.aggregate import MEANS, stability_row
 from refusal_stability.measures.decomposition import components, prompt_totals
 from refusal_stability.measures.distinct import Floats, distinct_rows
-from refusal_stability.measures.effective_units import effective_units, effective_units_of
-from refusal_stability.measures.intervals import bootstrap_totals, weighted_means
+from refusal_stability.measures.effective_units import effective_units_of
+from refusal_stability.measures.estimates import OfTotals, Resampling, Row, Scope, estimates
 from refusal_stability.measures.power import tempered
 from refusal_stability.measures.reliability import agreement_curve, chance_of_comply, queries_to_comply
 from refusal_stability.measures.stability import COMPLY, ssi, tally
@@ -119,25 +119,24 @@ def measured(codes: NDArray[np.int8], resampling: Resampling, *name: object) -> 
     tails = np.column_stack([100.0 * comply, queries, np.where(comply, 100.0 * (queries <= SOON), np.nan)])
     row |= _means(TAILS, tails, distinct.weights, resampling, "aggregate", *name)
     sides = distinct_rows(np.column_stack([ssi(counts), np.arange(len(counts)) % CATEGORY == 0]))
-    category = mean_difference(sides, resampling, resampling.rng("category", *name))
+    category = mean_difference(sides, Scope(resampling, sides.weights, ("category", *name)))
     row |= {key.replace("mean_difference", "difference of a category"): value for key, value in category.items()}
     return row | _shares(codes, resampling, *name)
 
 
 def _means(names: list[str], values: Floats, weights: NDArray[np.int64], resampling: Resampling, *scope: object) -> Row:
-    draws = resampling.draw_means(values, weights, *scope)
-    bounds = resampling.bounds(names, draws, effective_units(values, weights))
-    return with_bounds(names, weighted_means(values, weights), bounds)
+    return estimates(names, values, Scope(resampling, weights, scope, shared=True))
 
 
 def _shares(codes: NDArray[np.int8], resampling: Resampling, *name: object) -> Row:
     table, weights, design = prompt_totals(codes[..., None], list(SHARPNESS))
-    totals = bootstrap_totals(table, weights, resampling.n_resamples, resampling.rng("components", *name))
-    own, drawn = components(weights[None, :] @ table, design), components(totals, design)
     columns = [f"share of {level}" for level in design.levels]
-    n = len(columns)
-    units = effective_units_of(lambda block: components(block @ table, design).share[:, :n], weights)
-    return with_bounds(columns, own.share[0, :n], resampling.bounds(columns, drawn.share[:, :n], units))
+
+    def shares(totals: Floats) -> Floats:
+        return components(totals, design).share[:, : len(columns)]
+
+    units = effective_units_of(lambda block: shares(block @ table), weights)
+    return estimates(columns, OfTotals(table, shares, units), Scope(resampling, weights, ("components", *name)))
 
 
 def hits(study: Row, truth: Row) -> NDArray[np.int64]:

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from refusal_stability.files import PROMPTS, ArtifactError, generation_file, label_file
-from refusal_stability.measures.aggregate import Resampling
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
+from refusal_stability.measures.estimates import Resampling
 from refusal_stability.measures.stability import MISSING
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.params.judges import MAJORITY, JudgingParams

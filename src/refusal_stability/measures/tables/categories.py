@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal_stability.measures.aggregate import Resampling, Row, stability_row, with_bounds
+from refusal_stability.measures.aggregate import stability_row
 from refusal_stability.measures.comparison import RankTest, kruskal_wallis, mann_whitney, with_holm
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.distinct import Distinct, Floats, Ints, distinct_rows
 from refusal_stability.measures.effective_units import effective_units_of_difference
-from refusal_stability.measures.intervals import bootstrap
+from refusal_stability.measures.estimates import OfWeights, Row, Scope, estimates
 from refusal_stability.measures.stability import ssi
-from refusal_stability.measures.tables.settings import ALL, Settings
+from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names
+from refusal_stability.tables.columns import POOLED
 
 SMALL = 20  # fewer prompts than this are anecdotes
 SEPARATOR = "|"
@@ -58,7 +59,7 @@ def category_tests(study: DecisionArrays, settings: Settings) -> list[Row]:
         some = inside.any(axis=1)
         rng = settings.resampling.rng("category tests", group.model, group.intervention)
         every = kruskal_wallis(value[some], inside[some], rng)
-        rows.append(_row(group, ALL, "Kruskal-Wallis", every, every.n, 0) | _no_difference(every, settings))
+        rows.append(_row(group, POOLED, "Kruskal-Wallis", every, every.n, 0) | _no_difference(every, settings))
         family = []
         for c, category in enumerate(found):
             sides = distinct_rows(np.column_stack([value, inside[:, c]]))
@@ -92,7 +93,7 @@ def _category_row(group: Group, category: str, sides: Distinct, settings: Settin
     inside, outside = _sides(sides)
     test = mann_whitney(sides.rows[:, 0], inside, outside, rng)
     row = _row(group, category, "Mann-Whitney", test, int(inside.sum()), int(outside.sum()))
-    return row | mean_difference(sides, settings.resampling, rng)
+    return row | mean_difference(sides, Scope(settings.resampling, sides.weights, rng=rng))
 
 
 def _sides(sides: Distinct) -> tuple[Ints, Ints]:
@@ -101,16 +102,14 @@ def _sides(sides: Distinct) -> tuple[Ints, Ints]:
     return inside, sides.weights - inside
 
 
-def mean_difference(sides: Distinct, resampling: Resampling, rng: np.random.Generator) -> Row:
+def mean_difference(sides: Distinct, scope: Scope) -> Row:
     """The members' mean minus the others', of distinct (value, membership); prompts of both are resampled together."""
     value, member = sides.rows.T
 
-    def statistic(block: Floats) -> Floats:
+    def difference(block: Floats) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):
             means = [(block @ (value * side)) / (block @ side) for side in (member, 1 - member)]
         return np.asarray(means[0] - means[1])[:, None]
 
-    draws = bootstrap(statistic, sides.weights, resampling.n_resamples, rng)
-    own = statistic(sides.weights[None, :].astype(np.float64))
     units = effective_units_of_difference(value, *_sides(sides))
-    return with_bounds(["mean_difference"], own, resampling.bounds(["mean_difference"], draws, units))
+    return estimates(["mean_difference"], OfWeights(difference, units), scope)

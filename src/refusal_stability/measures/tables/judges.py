@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from refusal_stability.measures.aggregate import Row, stability_row, with_bounds
+from refusal_stability.measures.aggregate import stability_row
 from refusal_stability.measures.agreement import (
     alpha_parts,
     cohens_kappa,
@@ -16,14 +16,15 @@ from refusal_stability.measures.agreement import (
     precision_recall_f1,
     raw_agreement,
     resampled_alpha,
-    resampled_confusions,
 )
 from refusal_stability.measures.decision_arrays import Codes, DecisionArrays
-from refusal_stability.measures.distinct import Ints, distinct_rows
+from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
+from refusal_stability.measures.estimates import Drawn, OfWeights, Row, Scope, estimates, renamed
 from refusal_stability.measures.intervals import bootstrap_totals
 from refusal_stability.measures.stability import MISSING, K, tally
-from refusal_stability.measures.tables.settings import ALL, DECISION_NAMES, PANEL, Settings
+from refusal_stability.measures.tables.settings import DECISION_NAMES, PANEL, Settings
 from refusal_stability.measures.tables.stability import names
+from refusal_stability.tables.columns import POOLED
 
 AGREEMENT = ["raw_agreement", "cohens_kappa", "krippendorff_alpha"]
 BY_DECISION = ["precision", "recall", "f1"]
@@ -43,7 +44,7 @@ def agreements(study: DecisionArrays, settings: Settings) -> dict[str, list[Row]
             tables["judge_by_decision"] += _decision_rows(matrix, settings, judges)
         panel = {judge: codes for judge, codes in decisions.items() if judge != PANEL}
         if len(panel) > 2:
-            judges = place | {"judge_a": ALL, "judge_b": ALL}
+            judges = place | {"judge_a": POOLED, "judge_b": POOLED}
             tables["judge_agreement"].append(judges | _panel_agreement(panel, settings, judges))
     return tables
 
@@ -60,22 +61,21 @@ def _scopes(study: DecisionArrays) -> Iterator[tuple[Row, dict[str, list[Codes]]
         absent = np.full(shape, MISSING, dtype=np.int8)
         for judge, blocks in everywhere.items():
             blocks += [g.first(judge) if judge in g.decisions else absent for g in study.groups]
-        yield {"model": ALL, "intervention": ALL}, everywhere
+        yield {"model": POOLED, "intervention": POOLED}, everywhere
 
 
 def _pair_agreement(matrix: Ints, settings: Settings, judges: Row) -> Row:
     # With two judges a unit's counts are its cell of the confusion matrix, so alpha rests on the same resamples.
     units = np.array([np.eye(K, dtype=np.int64)[i] + np.eye(K, dtype=np.int64)[j] for i in range(K) for j in range(K)])
     parts = alpha_parts(units)
-    rng = settings.resampling.rng("agreement", *judges.values())
-    drawn = resampled_confusions(matrix, settings.resampling.n_resamples, rng)
-    own, draws = (
-        np.column_stack([raw_agreement(m), cohens_kappa(m), krippendorff_alpha(m.reshape(-1, K * K) @ parts)])
-        for m in (matrix[None].astype(np.float64), drawn)
-    )
-    return {"n_both": int(matrix.sum())} | with_bounds(
-        AGREEMENT, own, settings.resampling.bounds(AGREEMENT, draws, int(matrix.sum()))
-    )
+
+    def figures(cells: Floats) -> Floats:
+        matrices = cells.reshape(-1, K, K)
+        return np.column_stack([raw_agreement(matrices), cohens_kappa(matrices), krippendorff_alpha(cells @ parts)])
+
+    n = int(matrix.sum())
+    scope = Scope(settings.resampling, matrix.ravel(), ("agreement", *judges.values()))
+    return {"n_both": n} | estimates(AGREEMENT, OfWeights(figures, n), scope)
 
 
 def _panel_agreement(decisions: dict[str, list[Codes]], settings: Settings, judges: Row) -> Row:
@@ -83,12 +83,10 @@ def _panel_agreement(decisions: dict[str, list[Codes]], settings: Settings, judg
     counts = tally(stacked)
     distinct = distinct_rows(counts[counts.sum(axis=1) >= 2])
     alike = (distinct.rows.max(axis=1) == distinct.rows.sum(axis=1)).astype(np.float64)
-    resampling = settings.resampling
-    rng = resampling.rng("agreement", *judges.values())
-    alpha = resampled_alpha(distinct.rows, distinct.weights, resampling.n_resamples, rng)
-    totals = bootstrap_totals(
-        np.column_stack([alike, np.ones_like(alike)]), distinct.weights, resampling.n_resamples, rng
-    )
+    scope = Scope(settings.resampling, distinct.weights, ("agreement", *judges.values()))
+    rng, n_resamples = scope.generator(), settings.resampling.n_resamples
+    alpha = resampled_alpha(distinct.rows, distinct.weights, n_resamples, rng)
+    totals = bootstrap_totals(np.column_stack([alike, np.ones_like(alike)]), distinct.weights, n_resamples, rng)
     nothing = np.full_like(alpha, np.nan)
     n = int(distinct.weights.sum())
     own = [
@@ -97,8 +95,8 @@ def _panel_agreement(decisions: dict[str, list[Codes]], settings: Settings, judg
         float(krippendorff_alpha(distinct.weights @ alpha_parts(distinct.rows))),
     ]
     with np.errstate(invalid="ignore"):
-        bounds = resampling.bounds(AGREEMENT, np.column_stack([totals[:, :1] / totals[:, 1:], nothing, alpha]), n)
-    return {"n_both": n} | with_bounds(AGREEMENT, np.array(own), bounds)
+        draws = np.column_stack([totals[:, :1] / totals[:, 1:], nothing, alpha])
+    return {"n_both": n} | estimates(AGREEMENT, Drawn(np.array(own), draws, n), scope)
 
 
 def _confusion_rows(matrix: Ints, judges: Row) -> list[Row]:
@@ -110,15 +108,21 @@ def _confusion_rows(matrix: Ints, judges: Row) -> list[Row]:
 
 
 def _decision_rows(matrix: Ints, settings: Settings, judges: Row) -> list[Row]:
-    rng = settings.resampling.rng("by decision", *judges.values())
-    drawn = precision_recall_f1(resampled_confusions(matrix, settings.resampling.n_resamples, rng))
-    own = precision_recall_f1(matrix)
+    decisions = [*DECISION_NAMES[:K], POOLED]
     support = [*matrix.sum(axis=0).tolist(), int(matrix.sum())]
+
+    def figures(cells: Floats) -> Floats:
+        return np.column_stack(precision_recall_f1(cells.reshape(-1, K, K)))
+
+    columns = [f"{figure} {decision}" for figure in BY_DECISION for decision in decisions]
+    scope = Scope(settings.resampling, matrix.ravel(), ("by decision", *judges.values()))
+    found = estimates(columns, OfWeights(figures, support[-1]), scope)
     rows = []
-    for i, decision in enumerate([*DECISION_NAMES[:K], ALL]):
-        bounds = settings.resampling.bounds(BY_DECISION, np.column_stack([d[:, i] for d in drawn]), support[-1])
-        figures = with_bounds(BY_DECISION, np.array([o[i] for o in own]), bounds)
-        rows.append(judges | {"decision": decision, "support": support[i]} | figures)
+    for decision, n in zip(decisions, support, strict=True):
+        row = judges | {"decision": decision, "support": n}
+        for figure in BY_DECISION:
+            row |= renamed(found, f"{figure} {decision}", figure)
+        rows.append(row)
     return rows
 
 

@@ -6,12 +6,12 @@ from itertools import combinations
 
 import numpy as np
 
-from refusal_stability.measures.aggregate import MEANS, Resampling, Row, with_bounds
+from refusal_stability.measures.aggregate import MEANS
 from refusal_stability.measures.comparison import wilcoxon, with_holm
 from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Ints, distinct_rows
-from refusal_stability.measures.effective_units import effective_units
-from refusal_stability.measures.intervals import bootstrap_means, weighted_means
+from refusal_stability.measures.estimates import Resampling, Row, Scope, estimates
+from refusal_stability.measures.intervals import weighted_means
 from refusal_stability.measures.stability import REFUSE, describe, flips, rates, ssi, ssi_pairwise
 from refusal_stability.measures.tables.settings import Settings
 
@@ -61,7 +61,6 @@ def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object
     test = wilcoxon(difference[:, 0], weights)
     # Fewer distinct differences than distinct pairs of counts, so resample those.
     fewer = distinct_rows(np.round(difference, 12)[np.repeat(np.arange(len(weights)), weights)])
-    draws = bootstrap_means(fewer.rows, fewer.weights, resampling.n_resamples, resampling.rng("pairs", *scope))
     means = weighted_means(stability, weights)
     decided = weighted_means(np.column_stack([a.sum(axis=1), b.sum(axis=1)]).astype(np.float64), weights)
     row = {
@@ -75,8 +74,8 @@ def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object
         "statistic": test.statistic,
         "p_value": test.p_value,
     }
-    bounds = resampling.bounds(DIFFERENCES, draws, effective_units(fewer.rows, fewer.weights))
-    return row | with_bounds(DIFFERENCES, weighted_means(difference, weights), bounds)
+    where = Scope(resampling, fewer.weights, ("pairs", *scope))
+    return row | estimates(DIFFERENCES, fewer.rows, where, own=weighted_means(difference, weights))
 
 
 # figure -> (per-prompt figure, factor), as the comparison of two sides shows them
@@ -99,9 +98,7 @@ def side_by_side(first: Ints, second: Ints, threshold: float, resampling: Resamp
     a, b = (
         np.column_stack([side[name].astype(np.float64) * factor for name, factor in SHOWN.values()]) for side in sides
     )
-    rng = resampling.rng("side by side", *scope)
-    draws = bootstrap_means(b - a, distinct.weights, resampling.n_resamples, rng)
-    bounds = resampling.bounds(list(SHOWN), draws, effective_units(b - a, distinct.weights))
+    found = estimates(list(SHOWN), b - a, Scope(resampling, distinct.weights, ("side by side", *scope)))
     rows = []
     for i, figure in enumerate(SHOWN):
         defined = ~np.isnan(b[:, i] - a[:, i])
@@ -113,8 +110,8 @@ def side_by_side(first: Ints, second: Ints, threshold: float, resampling: Resamp
                 "a": float(means[0]),
                 "b": float(means[1]),
                 "difference": float(means[1] - means[0]),
-                "low": bounds[f"{figure}_low"],
-                "high": bounds[f"{figure}_high"],
+                "low": found[f"{figure}_low"],
+                "high": found[f"{figure}_high"],
                 "p_value": wilcoxon(values[:, 1] - values[:, 0], weights).p_value,
             }
         )

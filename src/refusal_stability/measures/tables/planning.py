@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from refusal_stability.measures.aggregate import Resampling, Row
 from refusal_stability.measures.distinct import Floats
+from refusal_stability.measures.estimates import Resampling, Row
 from refusal_stability.measures.power import prompt_pool, smallest_study
 
 SAMPLES = (3, 5, 10, 20, 40)

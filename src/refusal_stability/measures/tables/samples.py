@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 from refusal_stability.measures.effective_units import effective_units
+from refusal_stability.measures.estimates import OfWeights, Row, Scope, estimates, renamed
 from refusal_stability.measures.intervals import weighted_means, weighted_medians
 from refusal_stability.measures.reliability import agreement_curve, chance_of_comply, least_n, queries_to_comply
 from refusal_stability.measures.stability import COMPLY
@@ -49,21 +49,13 @@ def _curve_rows(counts: Ints, column: str, settings: Settings, group: Group, tem
     distinct = distinct_rows(counts[counts.sum(axis=1) > 0])
     curve = (agreement_curve if column == "majority_agreement" else chance_of_comply)(distinct.rows)
     columns = [f"{column} {n}" for n in range(1, curve.shape[1] + 1)]
-    resampling = settings.resampling
-    draws = resampling.draw_means(curve, distinct.weights, *scope_name(group, temperature))
-    bounds = resampling.bounds(columns, draws, effective_units(curve, distinct.weights))
-    means = weighted_means(curve, distinct.weights)
+    scope = Scope(settings.resampling, distinct.weights, scope_name(group, temperature), shared=True)
+    found = estimates(columns, curve, scope)
     n_prompts = distinct.weights @ ~np.isnan(curve)
     return [
         names(group)
-        | {
-            "temperature": temperature,
-            "n_draws": i + 1,
-            "n_prompts": int(n_prompts[i]),
-            column: float(means[i]),
-            f"{column}_low": bounds[f"{name}_low"],
-            f"{column}_high": bounds[f"{name}_high"],
-        }
+        | {"temperature": temperature, "n_draws": i + 1, "n_prompts": int(n_prompts[i])}
+        | renamed(found, name, column)
         for i, name in enumerate(columns)
     ]
 
@@ -86,12 +78,10 @@ def _tail_row(counts: Ints, settings: Settings, group: Group, temperature: float
     values = np.column_stack([100.0 * ever, queries, exact, soon])
     columns = ["pct_ever_comply", "mean_queries", "mean_queries_exact", "pct_within_5", "median_queries"]
 
-    def statistic(block: Floats) -> Floats:
+    def figures(block: Floats) -> Floats:
         return np.column_stack([weighted_means(values, block), weighted_medians(queries[ever], block[:, ever])])
 
-    resampling = settings.resampling
-    draws = resampling.draw(statistic, distinct.weights, *scope_name(group, temperature))
-    own = statistic(distinct.weights[None, :].astype(np.float64))
     row = {"n_prompts": int(distinct.weights.sum()), "n_ever_comply": int(distinct.weights @ ever)}
     units = np.append(effective_units(values, distinct.weights), row["n_ever_comply"])
-    return row | with_bounds(columns, own, resampling.bounds(columns, draws, units))
+    scope = Scope(settings.resampling, distinct.weights, scope_name(group, temperature), shared=True)
+    return row | estimates(columns, OfWeights(figures, units), scope)

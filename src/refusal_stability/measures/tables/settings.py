@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refusal_stability.measures.aggregate import Resampling
+from refusal_stability.measures.estimates import Resampling
 from refusal_stability.records import DECISIONS
 
-ALL = "*"
 # The panel's majority has decisions like a judge, but no mind of its own: it counts neither in the panel's agreement
 # nor in its consensus.
 PANEL = "majority"

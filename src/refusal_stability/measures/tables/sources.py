@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.decomposition import Design, components, prompt_totals
 from refusal_stability.measures.determinism import exchange_totals, first_of_each, identical_and_flipped
 from refusal_stability.measures.distinct import Floats, distinct_rows
 from refusal_stability.measures.effective_units import effective_units_of, effective_units_of_ratios
-from refusal_stability.measures.intervals import bootstrap_totals
+from refusal_stability.measures.estimates import OfTotals, Row, Scope, estimates, renamed
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names
 
@@ -28,26 +27,26 @@ def decomposition(study: DecisionArrays, settings: Settings) -> list[Row]:
         table, weights, design = prompt_totals(group.decisions[group.primary], study.temperatures, copied)
         if not len(weights):
             continue
-        resampling = settings.resampling
-        rng = resampling.rng("decomposition", group.model, group.intervention)
         own = components(weights[None, :] @ table, design)
-        drawn = components(bootstrap_totals(table, weights, resampling.n_resamples, rng), design)
 
-        def both(block: Floats, table: Floats = table, design: Design = design) -> Floats:
-            found = components(block @ table, design)
+        def figures(totals: Floats, design: Design = design) -> Floats:
+            found = components(totals, design)
             return np.hstack([found.variance, found.share])
 
-        units, n_names = effective_units_of(both, weights), len(own.names)
-        columns = ["variance", "share"]
+        def of_weights(block: Floats, table: Floats = table, design: Design = design) -> Floats:
+            return figures(block @ table, design)
+
+        columns = [f"{figure} {name}" for figure in ("variance", "share") for name in own.names]
+        scope = Scope(settings.resampling, weights, ("decomposition", group.model, group.intervention))
+        found = estimates(columns, OfTotals(table, figures, effective_units_of(of_weights, weights)), scope)
         for i, name in enumerate(own.names):
             if (name == "numerical" and not has_zero) or (name == "sampling" and not has_more):
                 continue
-            values = np.array([own.variance[0, i], own.share[0, i]])
-            draws = np.column_stack([drawn.variance[:, i], drawn.share[:, i]])
-            row = with_bounds(columns, values, resampling.bounds(columns, draws, units[[i, i + n_names]]))
+            row = names(group) | {"component": name}
+            row |= renamed(found, f"variance {name}", "variance") | renamed(found, f"share {name}", "share")
             row["degrees_of_freedom"] = float(own.degrees_of_freedom[0, i])
             row["mean_square"] = float(own.mean_square[0, i])
-            rows.append(names(group) | {"component": name} | row)
+            rows.append(row)
     return rows
 
 
@@ -65,14 +64,12 @@ def t0_determinism(study: DecisionArrays, settings: Settings) -> list[Row]:
             present, identical, flipped = identical_and_flipped(group.texts[:, zero], group.first(judge)[:, zero])
             both = np.column_stack([present, identical, identical & flipped])[present].astype(np.int64)
             distinct = distinct_rows(both)
-            resampling = settings.resampling
-            rng = resampling.rng("determinism", group.model, group.intervention, judge)
-            totals = bootstrap_totals(distinct.rows.astype(float), distinct.weights, resampling.n_resamples, rng)
-            own = (distinct.weights @ distinct.rows).reshape(1, -1).astype(np.float64)
-            row = names(group) | {"judge": judge, "n_all_present": int(own[0, 0]), "n_identical": int(own[0, 1])}
-            row |= {"n_flipped": int(flipped.sum()), "n_identical_flipped": int(own[0, 2])}
+            totals = distinct.weights @ distinct.rows
+            row = names(group) | {"judge": judge, "n_all_present": int(totals[0]), "n_identical": int(totals[1])}
+            row |= {"n_flipped": int(flipped.sum()), "n_identical_flipped": int(totals[2])}
             units = effective_units_of_ratios(distinct.rows[:, 1:], distinct.rows[:, :-1], distinct.weights)
-            percents = with_bounds(columns, _percents(own), resampling.bounds(columns, _percents(totals), units))
+            scope = Scope(settings.resampling, distinct.weights, ("determinism", *names(group).values(), judge))
+            percents = estimates(columns, OfTotals(distinct.rows.astype(np.float64), _percents, units), scope)
             if judge in group.judged_once:
                 percents |= {name: float("nan") for name in percents if name.startswith("pct_identical_flipped")}
             rows.append(row | percents)
@@ -100,11 +97,9 @@ def judge_noise(study: DecisionArrays, settings: Settings) -> list[Row]:
             if texts is not None and judge in group.judged_once:
                 texts = first_of_each(texts)
             distinct = distinct_rows(exchange_totals(texts, codes))
-            resampling = settings.resampling
-            rng = resampling.rng("judge noise", group.model, group.intervention, judge)
-            totals = bootstrap_totals(distinct.rows, distinct.weights, resampling.n_resamples, rng)
-            own = (distinct.weights @ distinct.rows)[None, :]
-            row = names(group) | {"judge": judge, "n_exchanges": int(own[0, 0]), "n_decisions": int(own[0, 1])}
+            totals = distinct.weights @ distinct.rows
+            row = names(group) | {"judge": judge, "n_exchanges": int(totals[0]), "n_decisions": int(totals[1])}
             units = effective_units_of_ratios(distinct.rows[:, [2, 4]], distinct.rows[:, [0, 3]], distinct.weights)
-            rows.append(row | with_bounds(columns, ratios(own), resampling.bounds(columns, ratios(totals), units)))
+            scope = Scope(settings.resampling, distinct.weights, ("judge noise", *names(group).values(), judge))
+            rows.append(row | estimates(columns, OfTotals(distinct.rows, ratios, units), scope))
     return rows

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from refusal_stability.measures.aggregate import Row, aggregate_row, profile, stability_row, with_bounds
+from refusal_stability.measures.aggregate import aggregate_row, profile, stability_row
 from refusal_stability.measures.decision_arrays import Codes, DecisionArrays, Group
 from refusal_stability.measures.distinct import Ints, distinct_rows
-from refusal_stability.measures.effective_units import effective_units
-from refusal_stability.measures.intervals import bootstrap_means, weighted_means
+from refusal_stability.measures.estimates import Row, Scope, estimates, renamed
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
 from refusal_stability.measures.stability import MISSING, REFUSE, SCORINGS, K, below, describe, tally
-from refusal_stability.measures.tables.settings import ALL, DECISION_NAMES, Settings
+from refusal_stability.measures.tables.settings import DECISION_NAMES, Settings
+from refusal_stability.tables.columns import POOLED
 
-POOLED = float("nan")  # the temperature of rows that pool all temperatures
+ALL_TEMPERATURES = float("nan")  # the temperature of rows that pool all temperatures
 MOST_UNSTABLE = 10
 CLUSTERS = np.array(["wavering", "steady refusal", "steady help", ""], dtype=object)
 
@@ -27,7 +27,7 @@ def names(group: Group) -> Row:
     return {"model": group.model, "intervention": group.intervention}
 
 
-def scope_name(group: Group, temperature: float = POOLED, judge: str | None = None) -> tuple[object, ...]:
+def scope_name(group: Group, temperature: float = ALL_TEMPERATURES, judge: str | None = None) -> tuple[object, ...]:
     """What a scope's resamples are named for: every table that shows the scope shares them."""
     return ("prompts", group.model, group.intervention, judge or group.primary, temperature)
 
@@ -39,7 +39,7 @@ def scopes(study: DecisionArrays, group: Group, judge: str | None = None) -> Ite
     """
     n_seeds = len(study.seeds)
     counts = group.counts_by_temperature if judge in (None, group.primary) else tally(group.first(str(judge)))
-    yield POOLED, counts.sum(axis=1), n_seeds * len(study.temperatures)
+    yield ALL_TEMPERATURES, counts.sum(axis=1), n_seeds * len(study.temperatures)
     for t, temperature in enumerate(study.temperatures):
         yield temperature, counts[:, t], n_seeds
 
@@ -138,15 +138,13 @@ def _configuration(
     distinct = distinct_rows(np.column_stack([code, agrees]))
     values = np.column_stack([distinct.rows[:, :1] == np.arange(K), distinct.rows[:, 1]]).astype(np.float64)
     columns = ["refuse_rate", "partial_rate", "comply_rate", "agreement"]
-    rng = settings.resampling.rng("configuration", group.model, group.intervention, temperature, seed)
-    draws = bootstrap_means(values, distinct.weights, settings.resampling.n_resamples, rng)
     # A flip is this configuration's doing where its decision is the only one of its kind and all the others agree.
     counts = group.counts[decided]
     alone = counts[np.arange(len(code)), code] == 1
     caused = alone & ((counts > 0).sum(axis=1) == 2) & (counts.sum(axis=1) > 1)
     row = {"n_responses": int(decided.sum()), "n_missing": int((~decided).sum())}
-    bounds = settings.resampling.bounds(columns, draws, effective_units(values, distinct.weights))
-    row |= with_bounds(columns, weighted_means(values, distinct.weights), bounds)
+    scope = Scope(settings.resampling, distinct.weights, ("configuration", *names(group).values(), temperature, seed))
+    row |= estimates(columns, values, scope)
     return row | {"n_against_majority": int((1 - agrees).sum()), "n_flips_caused": int(caused.sum())}
 
 
@@ -158,13 +156,11 @@ def threshold_sensitivity(study: DecisionArrays, settings: Settings) -> list[Row
         unstable = np.column_stack([below(seen.figures["ssi"], level) for level in settings.thresholds])
         values = unstable.astype(np.float64) * 100
         columns = [f"pct_unstable {level}" for level in settings.thresholds]
-        draws = settings.resampling.draw_means(values, seen.weights, *scope_name(group))
-        bounds = settings.resampling.bounds(columns, draws, effective_units(values, seen.weights))
-        means = weighted_means(values, seen.weights)
+        found = estimates(columns, values, Scope(settings.resampling, seen.weights, scope_name(group), shared=True))
         for i, level in enumerate(settings.thresholds):
             row = names(group) | {"threshold": level, "n_prompts": int(seen.weights.sum())}
-            row |= {"n_unstable": int(seen.weights @ unstable[:, i]), "pct_unstable": float(means[i])}
-            rows.append(row | {f"pct_unstable_{end}": bounds[f"{columns[i]}_{end}"] for end in ("low", "high")})
+            row["n_unstable"] = int(seen.weights @ unstable[:, i])
+            rows.append(row | renamed(found, columns[i], "pct_unstable"))
     return rows
 
 
@@ -201,7 +197,7 @@ def missing(study: DecisionArrays, settings: Settings) -> list[Row]:
             total = sum(reasons.values())
             # A judge without any decision on a model has no cube there: all that it was to decide is missing.
             asked = group.decisions[judge].size if judge in group.decisions else total
-            for reason, n in [(ALL, total), *ordered]:
+            for reason, n in [(POOLED, total), *ordered]:
                 place = names(group) | {"judge": judge, "missing_reason": reason}
                 rows.append(place | {"n_missing": n, "missing_share": n / asked})
     return rows

@@ -6,11 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
-from refusal_stability.measures.effective_units import effective_units
-from refusal_stability.measures.intervals import weighted_means
+from refusal_stability.measures.estimates import Row, Scope, estimates, renamed
 from refusal_stability.measures.stability import below, flips, ssi, ssi_pairwise
 from refusal_stability.measures.subsampling import expected_in_draws
 from refusal_stability.measures.tables.settings import Settings
@@ -37,18 +35,12 @@ def stability_by_draws(study: DecisionArrays, settings: Settings) -> list[Row]:
             if not columns:
                 continue
             values = np.column_stack([expected_in_draws(distinct.rows, n, f) for n in draws for f in figures])
-            resampling = settings.resampling
-            resampled = resampling.draw_means(values, distinct.weights, *scope_name(group, temperature))
-            bounds = resampling.bounds(columns, resampled, effective_units(values, distinct.weights))
-            means = dict(zip(columns, weighted_means(values, distinct.weights).tolist(), strict=True))
+            scope = Scope(settings.resampling, distinct.weights, scope_name(group, temperature), shared=True)
+            found = estimates(columns, values, scope)
             for n in draws:
                 row = names(group) | {"temperature": temperature, "n_draws": n}
                 row["n_prompts"] = int(distinct.weights[total >= n].sum())
-                rows.append(row | _figures(n, means, bounds))
+                for name in NAMES:
+                    row |= renamed(found, f"{name} {n}", name)
+                rows.append(row)
     return rows
-
-
-def _figures(n: int, means: Row, bounds: Row) -> Row:
-    ends = ("low", "high")
-    renamed = {f"{name}_{end}": bounds[f"{name} {n}_{end}"] for name in NAMES for end in ends}
-    return with_bounds(NAMES, np.array([means[f"{name} {n}"] for name in NAMES]), renamed)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refusal_stability.measures.aggregate import Row, with_bounds
 from refusal_stability.measures.comparison import DECIMALS, friedman, kendalls_w, wilcoxon, with_holm
 from refusal_stability.measures.decision_arrays import DecisionArrays
-from refusal_stability.measures.distinct import Ints, distinct_rows
+from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 from refusal_stability.measures.effective_units import effective_units_of_ratios
-from refusal_stability.measures.intervals import bootstrap_totals
+from refusal_stability.measures.estimates import OfTotals, Row, Scope, estimates
 from refusal_stability.measures.stability import ssi, ssi_pairwise
-from refusal_stability.measures.tables.settings import ALL, Settings
+from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.tables.columns import POOLED
 
 DIFFERENCES = ["mean_difference", "mean_ssi_pairwise_difference"]
 
@@ -29,7 +29,7 @@ def _blocks(study: DecisionArrays) -> Iterator[tuple[str, str, Ints]]:
         yield group.model, group.intervention, group.counts_by_temperature[None]
     for intervention, several in by_intervention.items():
         if len(several) > 1:
-            yield ALL, intervention, np.stack(several)
+            yield POOLED, intervention, np.stack(several)
 
 
 def temperature_tests(study: DecisionArrays, settings: Settings) -> list[Row]:
@@ -50,7 +50,7 @@ def temperature_tests(study: DecisionArrays, settings: Settings) -> list[Row]:
                 "degrees_of_freedom": test.degrees_of_freedom,
                 "p_value": test.p_value,
                 "kendalls_w": kendalls_w(test),
-                "independent_blocks": model != ALL,
+                "independent_blocks": model != POOLED,
             }
         )
     return rows
@@ -66,9 +66,9 @@ def temperature_pairs(study: DecisionArrays, settings: Settings) -> list[Row]:
             temperatures = (study.temperatures[a], study.temperatures[b])
             place: Row = {"model": model, "intervention": intervention}
             place |= {"temperature_a": temperatures[0], "temperature_b": temperatures[1]}
-            rng = settings.resampling.rng("temperature pairs", model, intervention, *temperatures)
+            scope = ("temperature pairs", model, intervention, *temperatures)
             first, second = ([figure[..., t] for figure in figures] for t in (a, b))
-            family.append(place | _pair(first, second, settings, rng, model != ALL))
+            family.append(place | _pair(first, second, settings, scope, model != POOLED))
         rows += with_holm(family)
     return rows
 
@@ -77,7 +77,7 @@ def _pair(
     first: list[NDArray[Any]],
     second: list[NDArray[Any]],
     settings: Settings,
-    rng: np.random.Generator,
+    scope: tuple[object, ...],
     independent: bool,
 ) -> Row:
     """One pair of temperatures, each side's ssi, ssi_pairwise and decisions (M, P).
@@ -91,10 +91,7 @@ def _pair(
     # A prompt stays whole when it is resampled: its rows under all models come and go together.
     sums = [np.nansum(values, axis=0).round(DECIMALS) for values in (difference, unbiased)]
     prompts = distinct_rows(np.column_stack([*sums, both.sum(axis=0), (~np.isnan(unbiased)).sum(axis=0)]))
-    totals = bootstrap_totals(prompts.rows, prompts.weights, settings.resampling.n_resamples, rng)
     units = effective_units_of_ratios(prompts.rows[:, :2], prompts.rows[:, 2:], prompts.weights)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        bounds = settings.resampling.bounds(DIFFERENCES, totals[:, :2] / totals[:, 2:], units)
     row = {
         "test": "Wilcoxon",
         "n_pairs": int(both.sum()),
@@ -108,8 +105,14 @@ def _pair(
         "independent_blocks": independent,
     }
     own = np.array([_mean(values[~np.isnan(values)]) for values in (difference, unbiased)])
-    return row | with_bounds(DIFFERENCES, own, bounds)
+    where = Scope(settings.resampling, prompts.weights, scope)
+    return row | estimates(DIFFERENCES, OfTotals(prompts.rows, _ratios, units), where, own=own)
 
 
 def _mean(values: NDArray[Any]) -> float:
     return float(values.mean()) if len(values) else float("nan")
+
+
+def _ratios(totals: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(totals[:, :2] / totals[:, 2:], dtype=np.float64)

@@ -1,0 +1,206 @@
+"""Numbers with their bounds: `estimates` gives the columns of every metric table that have intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refusal_stability.measures.distinct import Floats, Ints
+from refusal_stability.measures.effective_units import effective_units
+from refusal_stability.measures.intervals import (
+    EXACT_ROWS,
+    Statistic,
+    bootstrap,
+    bootstrap_means,
+    bootstrap_totals,
+    percentile_interval,
+    resampled_weights,
+    weighted_means,
+)
+
+Row = dict[str, Any]
+MOST_KEPT = 1 << 28  # bytes of resamples kept for the next table; older ones are drawn again, and come out the same
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are drawn: `rng(name, ...)` gives the generator that belongs to one table or scope.
+
+    A generator of its own for every name keeps an interval the same when another table, model or option is added.
+    """
+
+    n_resamples: int
+    confidence: float
+    rng: Callable[..., np.random.Generator]
+    kept: dict[tuple[object, ...], list[NDArray[np.uint32]]] = field(default_factory=dict, compare=False, repr=False)
+
+    def draw(self, statistic: Statistic, weights: Ints, *scope: object) -> Floats:
+        """A statistic on bootstrap resamples of one scope's prompts.
+
+        Every table that asks for the same scope gets the same resamples, so its figures vary together as they should.
+        The drawing, which is the expensive part, is done once.
+
+        Parameters
+        ----------
+        statistic : maps weights (b, D) to values (b, m), each row by itself.
+        weights : (D,) how many prompts show each distinct row.
+        scope : names that select the random generator.
+
+        Returns
+        -------
+        (B, m) NaN where a resample leaves the statistic undefined.
+        """
+        if weights.sum() == 0:
+            return bootstrap(statistic, weights, self.n_resamples, self.rng(*scope))
+        key = (*scope, weights.tobytes())
+        if key not in self.kept:
+            blocks = resampled_weights(weights, self.n_resamples, self.rng(*scope))
+            self.kept[key] = [block.astype(np.uint32) for block in blocks]
+            while len(self.kept) > 1 and sum(b.nbytes for kept in self.kept.values() for b in kept) > MOST_KEPT:
+                del self.kept[next(iter(self.kept))]
+        return np.concatenate([statistic(block.astype(np.float64)) for block in self.kept[key]])
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is resampled, and by which random numbers.
+
+    Attributes
+    ----------
+    resampling : how intervals are drawn.
+    weights : (D,) how many sampling units each distinct row stands for.
+    name : what the random generator is named for.
+    shared : whether every table that names this scope gets the same resamples, so that its figures vary together.
+    rng : a generator to go on with instead of the one named; None for a new one.
+    """
+
+    resampling: Resampling
+    weights: Ints
+    name: tuple[object, ...] = ()
+    shared: bool = False
+    rng: np.random.Generator | None = None
+
+    def generator(self) -> np.random.Generator:
+        """The scope's random numbers.
+
+        Returns
+        -------
+        numpy.random.Generator
+        """
+        return self.rng or self.resampling.rng(*self.name)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Figures that were drawn already: (m,) or (1, m) observed, (B, m) on resamples, and their effective units."""
+
+    own: Floats
+    draws: Floats
+    units: Floats | float
+
+
+@dataclass(frozen=True)
+class OfWeights:
+    """Figures of resampling weights: `figure` maps (b, D) to (b, m); `units` are effective units, (m,) or for all."""
+
+    figure: Statistic
+    units: Floats | float
+
+    def drawn(self, scope: Scope) -> Drawn:
+        """The figures on a scope's resamples.
+
+        Parameters
+        ----------
+        scope : what is resampled.
+
+        Returns
+        -------
+        Drawn
+        """
+        weights, resampling = scope.weights, scope.resampling
+        if scope.shared:
+            draws = resampling.draw(self.figure, weights, *scope.name)
+        else:
+            draws = bootstrap(self.figure, weights, resampling.n_resamples, scope.generator())
+        return Drawn(self.figure(weights[None, :].astype(np.float64)), draws, self.units)
+
+
+@dataclass(frozen=True)
+class OfTotals:
+    """Figures of column totals: of `parts` (D, k), `figure` maps totals (b, k) to (b, m); `units` as in `OfWeights`."""
+
+    parts: Floats
+    figure: Callable[[Floats], Floats]
+    units: Floats | float
+
+    def drawn(self, scope: Scope) -> Drawn:
+        """The figures on a scope's resamples.
+
+        Parameters
+        ----------
+        scope : what is resampled; never shared.
+
+        Returns
+        -------
+        Drawn
+        """
+        weights = scope.weights
+        totals = bootstrap_totals(self.parts, weights, scope.resampling.n_resamples, scope.generator())
+        return Drawn(self.figure(weights[None, :] @ self.parts), self.figure(totals), self.units)
+
+
+def estimates(
+    columns: Sequence[str],
+    values: Floats | OfWeights | OfTotals | Drawn,
+    scope: Scope,
+    own: NDArray[Any] | None = None,
+) -> Row:
+    """Estimates with the bounds of their bootstrap intervals.
+
+    Parameters
+    ----------
+    columns : m names.
+    values : what to estimate. An array (D, m) is averaged over the rows where it is not NaN.
+    scope : what is resampled, and by which random numbers.
+    own : (m,) observed figures, where they are known more exactly than from `values`.
+
+    Returns
+    -------
+    `<name>`, `<name>_low` and `<name>_high` of each name; NaN where they are not defined.
+    """
+    found = values if isinstance(values, Drawn) else _drawn(values, scope)
+    low, high = percentile_interval(found.draws, scope.resampling.confidence, found.units)
+    row: Row = {}
+    for i, (name, value) in enumerate(zip(columns, np.ravel(found.own if own is None else own), strict=True)):
+        row |= {name: float(value), f"{name}_low": float(low[i]), f"{name}_high": float(high[i])}
+    return row
+
+
+def _drawn(values: Floats | OfWeights | OfTotals, scope: Scope) -> Drawn:
+    if not isinstance(values, np.ndarray):
+        return values.drawn(scope)
+    weights, resampling = scope.weights, scope.resampling
+    if scope.shared and len(weights) <= EXACT_ROWS:
+        draws = resampling.draw(lambda block: weighted_means(values, block), weights, *scope.name)
+    else:
+        draws = bootstrap_means(values, weights, resampling.n_resamples, scope.generator())
+    return Drawn(weighted_means(values, weights), draws, effective_units(values, weights))
+
+
+def renamed(row: Row, source: str, column: str) -> Row:
+    """One estimate of several under another name.
+
+    Parameters
+    ----------
+    row : as `estimates` returns it.
+    source, column : the name there, and the name to give it.
+
+    Returns
+    -------
+    `<column>`, `<column>_low` and `<column>_high`.
+    """
+    return {f"{column}{end}": row[f"{source}{end}"] for end in ("", "_low", "_high")}
