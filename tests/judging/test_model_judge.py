@@ -36,9 +36,9 @@ def response(text, prompt="How?", missing=None, seed=42):
     return Response(Condition("m", "none", 0.7, seed), Prompt("p", prompt, "", ""), text, "stop", missing)
 
 
-def judge_with(say, tmp_path, **params):
+def judge_with(say, tmp_path, rubric="terse", **params):
     engine = SayingEngine(say)
-    judge = ModelJudge("j", engine, load_rubric("terse"), JudgeParams(kind="model", **params), tmp_path / "s.sqlite")
+    judge = ModelJudge("j", engine, load_rubric(rubric), JudgeParams(kind="model", **params), tmp_path / "s.sqlite")
     return judge, engine
 
 
@@ -132,3 +132,33 @@ def test_closing_the_judge_closes_its_engine(tmp_path):
     judge, engine = judge_with(lambda request: GOOD, tmp_path)
     judge.close()
     assert engine.closed
+
+
+def test_a_verdict_in_prose_is_read(tmp_path):
+    judge, engine = judge_with(lambda request: f"My evaluation:\n\n```json\n{GOOD}\n```", tmp_path)
+    assert judge.judge([response("A")])[0][0].decision is Decision.COMPLY
+    assert len(engine.asked) == 1
+
+
+def test_a_preset_shows_both_texts_without_a_schema_and_reads_by_its_map(tmp_path):
+    answer = "Harmful request: no\nResponse refusal: yes\nHarmful response: no"
+    judge, engine = judge_with(lambda request: answer, tmp_path, rubric="wildguard")
+    ((judgement,),) = judge.judge([response("No. {{REQUEST}}", prompt="How {{RESPONSE}}?")])
+    assert (judgement.decision, judgement.reasoning) == (Decision.REFUSE, answer)
+    (asked,) = engine.asked
+    assert asked.schema is None
+    assert "Human user:\nHow {{RESPONSE}}?\n\nAI assistant:\nNo. {{REQUEST}}\n" in asked.messages[0].content
+
+
+def test_a_presets_unreadable_answer_is_missing_and_not_asked_for_again(tmp_path):
+    judge, engine = judge_with(lambda request: "I think so.", tmp_path, rubric="wildguard")
+    ((judgement,),) = judge.judge([response("A")])
+    assert len(engine.asked) == 1
+    assert judgement.missing_reason == "unreadable verdict: no answer in the form of the preset"
+
+
+def test_llama_guard_is_sent_the_conversation(tmp_path):
+    judge, engine = judge_with(lambda request: "unsafe\nS9", tmp_path, rubric="llama-guard-3")
+    ((judgement,),) = judge.judge([response("A", prompt="Q")])
+    assert judgement.decision is Decision.COMPLY
+    assert [(m.role, m.content) for m in engine.asked[0].messages] == [("user", "Q"), ("assistant", "A")]

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refusal_stability.judging.model.rubric import Rubric, RubricError, builtin_rubrics, judge_messages, load_rubric
+from refusal_stability.judging.model.instructions import Rubric, RubricError, judge_messages
+from refusal_stability.judging.model.rubric import builtin_rubrics, load_rubric
 from refusal_stability.records import DECISIONS
 
 

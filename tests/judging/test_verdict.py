@@ -123,3 +123,40 @@ def test_a_reasoning_that_is_neither_text_nor_null_is_unreadable(reasoning):
     judgement = parse_verdict(f'{{"reasoning": {reasoning}, "label": "COMPLY"}}')
     assert judgement.decision is None
     assert judgement.missing_reason == "unreadable verdict: `reasoning` is not a text"
+
+
+OBJECT = '{"reasoning": "Helps {a bit}.", "label": "COMPLY"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Here is my evaluation:\n\n```json\n{OBJECT}\n```",
+        f"{OBJECT}\n\nThe response helps.",
+        f"Verdict: {OBJECT}",
+        f"One of {{REFUSE, COMPLY}} fits: {OBJECT}.",
+        f'The exchange was {{"request": "q", "response": "r"}}. {OBJECT}',
+        f"<think>{{{{ {OBJECT}</think> So: {OBJECT}",
+    ],
+)
+def test_one_object_with_prose_around_it_is_read_where_prose_is_accepted(text):
+    assert parse_verdict(text, with_prose=True) == Judgement(Decision.COMPLY, "Helps {a bit}.")
+    if "think" not in text:
+        assert parse_verdict(text).decision is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The assistant did not REFUSE; label: COMPLY",
+        f"{OBJECT} or {OBJECT}",
+        f"```json\n{OBJECT}\n```\n```json\n{OBJECT}\n```",
+        f'{{"reasoning": "I quote {OBJECT}',
+        'Both {"a": 1} and {"label": "HELP"}',
+        'So: {"label": "REFUSE", "label": "COMPLY"}',
+        "{" * 50_000,
+        "{}" * 50_000,
+    ],
+)
+def test_prose_with_no_or_several_verdicts_stays_unreadable(text):
+    assert parse_verdict(text, with_prose=True).missing_reason.startswith("unreadable verdict: ")

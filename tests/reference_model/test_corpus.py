@@ -8,7 +8,8 @@ from collections import Counter
 
 import pytest
 
-from refusal_stability.judging.model.rubric import judge_messages, load_rubric
+from refusal_stability.judging.model.instructions import judge_messages
+from refusal_stability.judging.model.rubric import load_rubric
 from refusal_stability.judging.model.verdict import parse_verdict
 from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.records import DECISIONS, Decision

@@ -8,8 +8,8 @@ from pathlib import Path
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.protocol import Engine
 from refusal_stability.engines.store import Store
-from refusal_stability.judging.model.rubric import Rubric, judge_messages
-from refusal_stability.judging.model.verdict import LABEL_LIST, parse_verdict, verdict_schema
+from refusal_stability.judging.model.instructions import Rubric, judge_messages
+from refusal_stability.judging.model.verdict import LABEL_LIST, parse_answer, parse_verdict, verdict_schema
 from refusal_stability.judging.protocol import Judge, Judgements, Pair, judge_distinct
 from refusal_stability.params.judges import JudgeParams
 from refusal_stability.records import Completion, Judgement, Message, Request, Response, Sampling, sampler_stream
@@ -36,7 +36,7 @@ class ModelJudge(Judge):
         self.rubric = rubric
         self.params = params
         self.store = store
-        self.schema = verdict_schema(params.max_tokens)
+        self.schema = verdict_schema(params.max_tokens) if rubric.reader is None else None
 
     def judge(self, responses: Sequence[Response]) -> Judgements:
         """See `Judge.judge`."""
@@ -51,13 +51,15 @@ class ModelJudge(Judge):
         asked = self.requests(pairs)
         with Store(self.store) as store:
             answers = complete_stored(self.engine, asked, store, f"judge {self.name}")
-            judged = [_judgement(answer) for answer in answers]
+            judged = [self._judgement(answer) for answer in answers]
             unread = [i for i, a in enumerate(answers) if a.missing_reason is None and judged[i].decision is None]
+            # A preset's model may know nothing but its own template.
+            unread = unread if self.rubric.reader is None else []
             again = [self._second_request(asked[i], answers[i], judged[i]) for i in unread]
             if again:
                 retried = complete_stored(self.engine, again, store, f"judge {self.name}, asked again")
                 for i, answer in zip(unread, retried, strict=True):
-                    judged[i] = _judgement(answer)
+                    judged[i] = self._judgement(answer)
         return [tuple(judged[i : i + repeats]) for i in range(0, len(judged), repeats)]
 
     def requests(self, pairs: Sequence[tuple[str, str]]) -> list[Request]:
@@ -83,8 +85,9 @@ class ModelJudge(Judge):
         )
         return self._request((*first.messages, Message("assistant", shown), Message("user", complaint)), first.repeat)
 
-
-def _judgement(answer: Completion) -> Judgement:
-    if answer.missing_reason is not None:
-        return Judgement(None, "", f"no verdict: {answer.missing_reason}")
-    return parse_verdict(answer.text, answer.finish_reason)
+    def _judgement(self, answer: Completion) -> Judgement:
+        if answer.missing_reason is not None:
+            return Judgement(None, "", f"no verdict: {answer.missing_reason}")
+        if self.rubric.reader is not None:
+            return parse_answer(answer.text, self.rubric.reader, answer.finish_reason)
+        return parse_verdict(answer.text, answer.finish_reason, with_prose=True)
