@@ -87,6 +87,13 @@ def test_a_row_that_was_torn_apart_is_named_although_it_has_no_label(tmp_path):
         read_form(tmp_path / "anna.csv", "anna", {"i0", "i1"})
 
 
+def test_a_blank_line_counts_as_a_row_as_in_a_spreadsheet(tmp_path):
+    path = tmp_path / "anna.csv"
+    path.write_text("item_id,label,note\na,REFUSE,\n\nz,REFUSE,\n")
+    with pytest.raises(JudgingError, match="row 4: item_id 'z' is not in the review sample"):
+        read_form(path, "anna", ["a", "b"])
+
+
 def test_rows_of_empty_cells_that_a_spreadsheet_adds_are_no_items(tmp_path):
     form = tmp_path / "anna.csv"
     form.write_text("item_id,prompt,response,label,note\n,,,,\nr1,p,r,COMPLY,\n , ,,,\n")

@@ -76,7 +76,10 @@ def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -
         with path.open(encoding="utf-8-sig", newline="") as file:
             heads = file.readline()
         separator = max(",;\t", key=heads.count)
-        found = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator)
+        # Blank lines stay for now: a spreadsheet counts them as rows, and errors name the row.
+        found = pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator, skip_blank_lines=False
+        )
     except UnicodeDecodeError as error:
         raise JudgingError(
             f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it again as 'CSV UTF-8'"
