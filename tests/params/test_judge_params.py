@@ -32,7 +32,7 @@ def test_the_majority_joins_the_panel_when_it_is_the_primary(tmp_path):
 
 def test_a_judge_on_call_that_nobody_calls_is_an_error(tmp_path):
     judges = {"rules": {"kind": "rules"}, "paid": {"kind": "rules", "on_call": True}}
-    with pytest.raises(ParamsError, match=r"judges\.paid\.on_call: .*nobody calls it"):
+    with pytest.raises(ParamsError, match=r"judges\.paid\.on_call: .*no judge hands over to it"):
         load(tmp_path, judges, "rules")
 
 
@@ -69,7 +69,7 @@ def test_a_trained_judge_may_hand_over_to_a_judge_on_call(tmp_path):
     ("judges", "primary", "said"),
     [
         ({"old": TABLE | {"path": None}}, "rules", r"judges\.old\.path: None .* file or folder"),
-        ({"old": TABLE | {"settings": {"layout": "table"}}}, "rules", r"judges\.old\.settings\.models: '{}'"),
+        ({"old": TABLE | {"settings": {"layout": "table"}}}, "rules", r"judges\.old\.settings\.models: {}"),
         (
             {"old": TABLE | {"settings": {"layout": "table", "models": {"x": "M"}}}},
             "rules",
@@ -95,7 +95,11 @@ def test_a_trained_judge_may_hand_over_to_a_judge_on_call(tmp_path):
             "rules",
             r"settings\.layuot: unknown key; allowed here: layout",
         ),
-        ({"strict": {"kind": "rules", "settings": {"x": 1}}}, "rules", r"judges\.strict\.settings: .*nothing for kind"),
+        (
+            {"strict": {"kind": "rules", "settings": {"x": 1}}},
+            "rules",
+            r"judges\.strict\.settings\.x: unknown key; allowed here: none",
+        ),
         ({"strict": {"kind": "rules", "path": "x"}}, "rules", r"judges\.strict\.path: 'x' .*null for kind"),
         (
             {"cheap": {"kind": "trained", "path": "models/judges/j", "settings": {"escalate_below": 0.5}}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refusal_stability.params.checks import ParamsError
-from refusal_stability.params.engines import ENGINE_SETTINGS, engine_settings
+from refusal_stability.params.engines import engine_settings
+from refusal_stability.params.engines.settings import ENGINES
 from refusal_stability.params.load import load_params
 
 GOOD: dict[str, Any] = {
@@ -104,29 +106,39 @@ def test_an_unknown_key_is_named_with_the_keys_allowed_there(
 @pytest.mark.parametrize(
     ("key", "value", "where", "allowed"),
     [
-        ("study", None, "study", "'None' for field of type 'str'"),
+        ("study", None, "study", "None is not allowed; allowed: a text"),
         ("prompts", None, "prompts", "None is not allowed; allowed: a section of keys and values"),
         ("prompts", [1], "prompts", "[1] is not allowed; allowed: a section of keys and values"),
         ("prompts/categories", "self_harm", "prompts.categories", "'self_harm' is not allowed; allowed: a list"),
         ("prompts/columns", [1], "prompts.columns", "[1] is not allowed; allowed: a section"),
-        ("prompts/limit", "many", "prompts.limit", "converted to Integer; allowed: a whole number"),
-        ("prompts/limit", 2.5, "prompts.limit", "'2.5' of type 'float' could not be converted to Integer"),
-        ("prompts/limit", True, "prompts.limit", "'True' of type 'bool' could not be converted to Integer"),
+        ("prompts/limit", "many", "prompts.limit", "'many' is not allowed; allowed: a whole number"),
+        ("prompts/limit", 2.5, "prompts.limit", "2.5 is not allowed; allowed: a whole number"),
+        ("prompts/limit", True, "prompts.limit", "True is not allowed; allowed: a whole number"),
         ("interventions/1", "x", "interventions.1", "'x' is not allowed; allowed: a section"),
         ("interventions/a", {"turns": "x"}, "interventions.a.turns", "'x' is not allowed; allowed: a list"),
         ("sampling", 5, "sampling", "5 is not allowed; allowed: a section"),
         ("sampling/temperatures", 0.5, "sampling.temperatures", "0.5 is not allowed; allowed: a list"),
-        ("sampling/temperatures", ["hot"], "sampling.temperatures[0]", "converted to Float; allowed: a number"),
+        ("sampling/temperatures", ["hot"], "sampling.temperatures[0]", "'hot' is not allowed; allowed: a number"),
         ("sampling/seeds", [1, None], "sampling.seeds[1]", "None"),
-        ("sampling/seeds", [1.5], "sampling.seeds[0]", "'1.5' of type 'float'"),
-        ("sampling/seeds", [[1]], "sampling.seeds[0]", "[1] is not allowed; allowed: one value of type int"),
-        ("prompts/limit", {"a": 1}, "prompts.limit", "{'a': 1} is not allowed; allowed: one value of type int"),
-        ("sampling/max_tokens", None, "sampling.max_tokens", "'None' for field of type 'int'"),
+        ("sampling/seeds", [1.5], "sampling.seeds[0]", "1.5 is not allowed; allowed: a whole number"),
+        ("sampling/seeds", [[1]], "sampling.seeds[0]", "[1] is not allowed; allowed: a whole number"),
+        ("prompts/limit", {"a": 1}, "prompts.limit", "{'a': 1} is not allowed; allowed: a whole number"),
+        ("sampling/max_tokens", None, "sampling.max_tokens", "None is not allowed; allowed: a whole number"),
         ("models", ["one"], "models", "['one'] is not allowed; allowed: a section"),
         ("models/one", "x", "models.one", "'x' is not allowed; allowed: a section"),
         ("models/one/settings", 3, "models.one.settings", "3 is not allowed; allowed: a section"),
-        ("models/one/settings", {"batch_size": "big"}, "models.one.settings.batch_size", "'big' of type 'str'"),
-        ("models/one/trust_remote_code", "perhaps", "models.one.trust_remote_code", "'perhaps' is not a valid bool"),
+        (
+            "models/one/settings",
+            {"batch_size": "big"},
+            "models.one.settings.batch_size",
+            "'big' is not allowed; allowed: a whole number",
+        ),
+        (
+            "models/one/trust_remote_code",
+            "perhaps",
+            "models.one.trust_remote_code",
+            "'perhaps' is not allowed; allowed: true or false",
+        ),
         ("judging/judges/judge/model", 5, "judging.judges.judge.model", "5 is not allowed; allowed: a section"),
         ("metrics/thresholds", 0.8, "metrics.thresholds", "0.8 is not allowed; allowed: a list"),
     ],
@@ -157,7 +169,6 @@ def test_a_value_of_the_wrong_type_is_named_with_the_type_that_is_expected(
             "prompts.columns.topic",
             "one of prompt, category, source, id",
         ),
-        ("interventions", {}, "interventions", "'{}'"),
         ("interventions/Bad", {"system": "x"}, "interventions.Bad", "'Bad'"),
         ("interventions/a", {}, "interventions.a", "a `system` text, `turns`, or both"),
         ("interventions/none", {"system": "x"}, "interventions.none", "nothing: `none` is the control"),
@@ -173,27 +184,37 @@ def test_a_value_of_the_wrong_type_is_named_with_the_type_that_is_expected(
         ("interventions/a", {"system": "???"}, "interventions.a.system", "'???'"),
         ("sampling/temperatures", [], "sampling.temperatures", "[]"),
         ("sampling/temperatures", [0.7, 0, 0.7], "sampling.temperatures", "each value once; repeated: 0.7"),
-        ("sampling/temperatures", [-1], "sampling.temperatures", "-1.0 is not allowed; allowed: numbers from 0 to 5"),
-        ("sampling/temperatures", [-0.0], "sampling.temperatures", "-0.0"),
-        ("sampling/temperatures", [float("nan")], "sampling.temperatures", "nan"),
-        ("sampling/temperatures", [float("inf")], "sampling.temperatures", "inf"),
+        (
+            "sampling/temperatures",
+            [-1],
+            "sampling.temperatures[0]",
+            "-1.0 is not allowed; allowed: a number from 0 to 5",
+        ),
+        ("sampling/temperatures", [-0.0], "sampling.temperatures[0]", "-0.0"),
+        ("sampling/temperatures", [float("nan")], "sampling.temperatures[0]", "nan"),
+        ("sampling/temperatures", [float("inf")], "sampling.temperatures[0]", "inf"),
         ("sampling/seeds", [], "sampling.seeds", "[]"),
         ("sampling/seeds", [42, 43, 42], "sampling.seeds", "[42, 43, 42] is not allowed; allowed: each value once"),
-        ("sampling/seeds", [-1], "sampling.seeds", "-1"),
-        ("sampling/seeds", [2**63], "sampling.seeds", str(2**63)),
+        ("sampling/seeds", [-1], "sampling.seeds[0]", "-1"),
+        ("sampling/seeds", [2**63], "sampling.seeds[0]", str(2**63)),
         ("sampling/top_p", 0, "sampling.top_p", "0.0"),
         ("sampling/top_p", 1.1, "sampling.top_p", "1.1"),
         ("sampling/top_p", float("nan"), "sampling.top_p", "nan"),
         ("sampling/top_k", -1, "sampling.top_k", "-1"),
         ("sampling/max_tokens", 0, "sampling.max_tokens", "0"),
-        ("models", {}, "models", "'{}'"),
+        ("models", {}, "models", "{}"),
         ("models/a.b", {"path": "x"}, "models.a.b", "'a.b'"),
-        ("models/one/engine", "magic", "models.one.engine", "'magic' is not allowed; allowed: one of transformers"),
+        (
+            "models/one/engine",
+            "magic",
+            "models.one.engine",
+            "'magic' is not allowed; allowed: one of openai, recorded, transformers",
+        ),
         ("models/one/path", "", "models.one.path", "''"),
         ("models/one/settings", {"batch_size": 0}, "models.one.settings.batch_size", "0"),
         ("models/one/settings", {"dtype": "int3"}, "models.one.settings.dtype", "'int3'"),
         ("judging/primary", "nobody", "judging.primary", "'nobody' is not allowed; allowed: one of rules, judge"),
-        ("judging/judges", {}, "judging.judges", "'{}'"),
+        ("judging/judges", {}, "judging.judges", "{}"),
         ("judging/max_missing", 2, "judging.max_missing", "2.0"),
         ("judging/judges/A", {"kind": "rules"}, "judging.judges.A", "'A'"),
         (
@@ -209,7 +230,7 @@ def test_a_value_of_the_wrong_type_is_named_with_the_type_that_is_expected(
         ("judging/judges/judge/model/engine", "magic", "judging.judges.judge.model.engine", "'magic'"),
         ("metrics/threshold", 0.2, "metrics.threshold", "0.2"),
         ("metrics/thresholds", [0.8, 0.8], "metrics.thresholds", "each value once; repeated: 0.8"),
-        ("metrics/thresholds", [2], "metrics.thresholds", "2.0"),
+        ("metrics/thresholds", [2], "metrics.thresholds[0]", "2.0"),
         ("metrics/confidence", 1, "metrics.confidence", "1.0"),
         ("metrics/n_resamples", 1, "metrics.n_resamples", "1"),
         ("metrics/seed", -1, "metrics.seed", "-1"),
@@ -290,7 +311,7 @@ def test_whatever_a_parameter_holds_it_loads_or_fails_on_one_line(
     assert "\n" not in message
 
 
-NEEDS_VLLM_SETTINGS = pytest.mark.skipif("vllm" not in ENGINE_SETTINGS, reason="no vllm engine to check settings of")
+NEEDS_VLLM_SETTINGS = pytest.mark.skipif("vllm" not in ENGINES, reason="no vllm engine to check settings of")
 
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
@@ -329,6 +350,121 @@ def test_the_laptop_study_needs_neither_graphics_card_nor_judge_model(root: Path
     assert params.prompts.source == "builtin"
 
 
-def test_every_engine_has_settings_that_stand_on_their_defaults() -> None:
-    for settings in ENGINE_SETTINGS.values():
-        settings()
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("sampling/sedes", [1], "did you mean seeds?"),
+        ("models/one/settings", {"batchsize": 8}, "did you mean batch_size?"),
+        ("judging/judges/rules/rubrik", "x", "did you mean rubric?"),
+    ],
+)
+def test_an_unknown_key_that_is_close_to_a_known_one_suggests_it(
+    tmp_path: Path, key: str, value: Any, message: str
+) -> None:
+    assert failure(write(tmp_path, changed(key, value))).endswith(message)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"api_key_env": "sk-very-secret"},
+        {"api_key_env": ["sk-very-secret"]},
+        {"api_key": "sk-very-secret"},
+        {"base_url": "https://me:sk-very-secret@host/v1"},
+    ],
+)
+def test_what_may_be_a_secret_is_not_repeated(tmp_path: Path, settings: dict[str, Any]) -> None:
+    message = failure(write(tmp_path, changed("models/one", {"engine": "openai", "path": "m", "settings": settings})))
+    assert "sk-very" not in message
+
+
+def test_eight_lines_are_a_whole_study(tmp_path: Path) -> None:
+    lines = "study: short\nmodels:\n  one:\n    path: models/one\n"
+    (tmp_path / "params.yaml").write_text(lines)
+    params = load_params(tmp_path / "params.yaml")
+    assert params.prompts.source == "builtin"
+    assert list(params.interventions) == ["none"]
+    assert {name: judge.kind for name, judge in params.judging.judges.items()} == {"rules": "rules"}
+    assert params.reference_models == {}
+    assert len(list(params.conditions("one"))) == 20
+
+
+@pytest.mark.parametrize("section", ["prompts", "interventions", "sampling", "judging", "metrics", "reference_models"])
+def test_a_section_that_is_empty_takes_its_defaults(tmp_path: Path, section: str) -> None:
+    study = {"study": "short", "models": {"one": {"path": "models/one"}}}
+    given = load_params(write(tmp_path, study | {section: {}}))
+    assert given == load_params(write(tmp_path, study))
+
+
+def test_a_text_that_looks_like_a_whole_number_needs_no_quotes(tmp_path: Path) -> None:
+    assert load_params(write(tmp_path, changed("study", 2026))).study == "2026"
+    assert failure(write(tmp_path, changed("prompts/limit", "8"))).startswith("prompts.limit: '8' is not allowed")
+
+
+def test_every_engine_says_what_only_it_knows() -> None:
+    needed = {"recorded": {"name": "m"}}
+    settings = {name: schema(**needed.get(name, {})) for name, schema in ENGINES.items()}
+    assert {name for name, of in settings.items() if not of.samples} == {"recorded"}
+    assert {name for name, of in settings.items() if of.cost(1, 1) is None} == {"openai"}
+    assert {name for name, of in settings.items() if of.lock_file != "requirements.lock"} == {"vllm"}
+    for name, of in settings.items():
+        known = {field.name for field in fields(of)}
+        assert of.engine == name
+        assert name == "vllm" or of.no_effect <= known
+
+
+def test_what_an_api_costs_is_tokens_times_prices_per_million() -> None:
+    # 2 million at 0.15 and half a million at 0.60.
+    settings = ENGINES["openai"](price_in=0.15, price_out=0.60, max_requests=5)
+    assert settings.cost(2_000_000, 500_000) == pytest.approx(0.60)
+    assert settings.caps() == {"max_requests": 5, "max_total_tokens": None}
+    assert ENGINES["openai"](price_in=0.15).cost(1, 1) is None
+
+
+names = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True)
+texts = st.text("aé \n'\"#:{}-", max_size=12)
+turns = st.lists(texts, max_size=2).map(
+    lambda words: [{"role": role, "content": word} for word in words for role in ("user", "assistant")]
+)
+models = st.dictionaries(
+    names,
+    st.fixed_dictionaries(
+        {"path": st.just("models/one")},
+        optional={"label": texts, "revision": texts, "settings": st.just({"batch_size": 4})},
+    ),
+    min_size=1,
+    max_size=2,
+)
+studies = st.fixed_dictionaries(
+    {"study": names, "models": models},
+    optional={
+        "prompts": st.fixed_dictionaries({}, optional={"limit": st.integers(1, 9), "categories": st.lists(texts)}),
+        "interventions": st.dictionaries(
+            names.filter(lambda name: name != "none"),
+            st.fixed_dictionaries({"system": texts}, optional={"turns": turns}),
+            max_size=2,
+        ),
+        "sampling": st.fixed_dictionaries(
+            {},
+            optional={
+                "temperatures": st.lists(st.floats(0.0, 5.0).map(abs), min_size=1, max_size=3, unique=True),
+                "seeds": st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=3, unique=True),
+                "top_p": st.floats(0.0, 1.0, exclude_min=True),
+            },
+        ),
+        "judging": st.fixed_dictionaries(
+            {"primary": st.sampled_from(["a", "majority"])},
+            optional={"max_missing": st.floats(0, 1)},
+        ).map(lambda judging: judging | {"judges": {"a": {}, "b": {"repeats": 2}}}),
+        "metrics": st.fixed_dictionaries({}, optional={"threshold": st.floats(0.34, 1), "seed": st.integers(0)}),
+        "reference_models": st.dictionaries(names, st.fixed_dictionaries({"seed": st.integers(0)}), max_size=1),
+    },
+)
+
+
+@given(studies)
+def test_a_valid_study_written_out_in_full_loads_as_the_same_study(
+    tmp_path_factory: pytest.TempPathFactory, study: dict[str, Any]
+) -> None:
+    params = load_params(write(tmp_path_factory.getbasetemp(), study))
+    assert load_params(write(tmp_path_factory.getbasetemp(), asdict(params))) == params

@@ -1,105 +1,163 @@
-"""Checks on parameters; an error names the key, its value and what is allowed."""
+"""What the fields of `params.yaml` are made of, and the words for a value that does not fit."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
-from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from difflib import get_close_matches
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from refusal_stability.records import (
-    StudyError,
-)
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 
-# OmegaConf's names of types in its messages -> words for people.
-WORDS_FOR_TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+from refusal_stability.records import StudyError
+
+# Every section of the parameters is a pydantic dataclass with this configuration.
+SECTION = ConfigDict(extra="forbid", allow_inf_nan=False)
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
-
-
-class ParamsError(StudyError):
-    """A parameter that cannot be used: names the key, its value and what is allowed."""
-
-
+# pydantic's kinds of error -> what is allowed instead.
+ALLOWED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "a text (put it in quotes)",
+    "list_type": "a list, like [a, b]",
+    "dict_type": "a section of keys and values",
+    "dataclass_type": "a section of keys and values",
+    "greater_than": "a number over {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "literal_error": "one of {expected}",
+}
+SECRET = re.compile(r"(^|[._-])(key|token|secret|password)(_env)?$")
+HIDDEN = object()
 T = TypeVar("T")
 
 
-def typed(schema: type[T], values: Mapping[Any, Any], prefix: str) -> T:
-    """A plain mapping as the dataclass `schema`; an error gives `prefix` and the key, the value and what is allowed."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+class ParamsError(StudyError, ValueError):
+    """A parameter that cannot be used: the key, its value and what is allowed.
 
-    for name, value in values.items():
-        _check_key(schema, name, prefix + str(name))
-        _check_shape(get_type_hints(schema)[name], value, prefix + name)
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(dict(values)))
-        result = OmegaConf.to_object(merged)
-    except MissingMandatoryValue as error:
-        raise ParamsError(f"{prefix}{error.full_key or error.key}: required, but not given") from error
-    except OmegaConfBaseException as error:
-        reason = str(error.msg or error).splitlines()[0]
-        for kind, allowed in WORDS_FOR_TYPES.items():
-            if reason.endswith(f"could not be converted to {kind}"):
-                reason += f"; allowed: {allowed}"
-        raise ParamsError(f"{prefix}{error.full_key or error.key}: {reason}") from error
-    assert isinstance(result, schema)
-    return result
+    A check raises it with a `key` below its own field or section; the whole key is put together on the way out.
+    """
+
+    def __init__(self, words: str, key: str = "") -> None:
+        super().__init__(f"{key}: {words}" if key else words)
+        self.words, self.key = words, key
 
 
-def _check_key(schema: Any, name: object, key: str) -> None:
-    allowed = [f.name for f in fields(schema)]
-    if name not in allowed:
-        raise ParamsError(f"{key}: unknown key; allowed here: {', '.join(allowed)}")
-
-
-def _check_shape(kind: Any, value: Any, key: str) -> None:
-    """Hold sections, lists and keys against their types, since OmegaConf names no full key for what is wrong there."""
-    if isinstance(kind, UnionType):
-        if value is None:
-            return
-        kind = next(k for k in get_args(kind) if k is not NoneType)
-    if isinstance(value, str):
-        literal = "${" not in value and value != "???"
-        require(literal, key, value, "a text without ${ and other than ???, which DVC and OmegaConf take for their own")
-    if is_dataclass(kind) or get_origin(kind) is dict:
-        require(isinstance(value, dict), key, value, "a section of keys and values")
-        for name, inner in value.items():
-            if is_dataclass(kind):
-                _check_key(kind, name, f"{key}.{name}")
-            require(isinstance(name, str), f"{key}.{name}", name, "a key that is a text (put it in quotes)")
-            _check_shape(
-                get_type_hints(kind)[name] if is_dataclass(kind) else get_args(kind)[1], inner, f"{key}.{name}"
-            )
-    elif get_origin(kind) is list:
-        require(isinstance(value, list), key, value, "a list, like [a, b]")
-        for position, inner in enumerate(value):
-            _check_shape(get_args(kind)[0], inner, f"{key}[{position}]")
-    elif kind is Any and isinstance(value, dict | list):
-        _check_shape(dict[str, Any] if isinstance(value, dict) else list[Any], value, key)
-    elif isinstance(value, dict | list):
-        require(False, key, value, f"one value of type {kind.__name__}")
-
-
-def require(condition: bool, key: str, value: object, allowed: str) -> None:
+def require(condition: object, key: str, value: object, allowed: str) -> None:
+    """Refuse a value for which `condition` is false."""
     if not condition:
-        raise ParamsError(f"{key}: {value!r} is not allowed; allowed: {allowed}")
+        raise ParamsError(_refused(key, value, allowed), key)
 
 
-def one_of(names: Any) -> str:
+def rule(holds: Callable[[Any], object], allowed: str, secret: bool = False) -> AfterValidator:
+    """A check on a field: where `holds` is false, the error says what is `allowed`; a `secret` is not repeated."""
+
+    def check(value: Any) -> Any:
+        require(holds(value), "", HIDDEN if secret else value, allowed)
+        return value
+
+    return AfterValidator(check)
+
+
+def one_of(names: Iterable[str]) -> str:
+    """The words for a choice."""
     return "one of " + ", ".join(names)
 
 
-def check_name(name: object, key: str) -> None:
-    require(
-        isinstance(name, str) and NAME_PATTERN.fullmatch(name) is not None,
-        key,
-        name,
-        "a name of lower-case letters, digits, - and _ (it becomes a folder and a DVC stage, which take no dots)",
-    )
-
-
-def check_unique(values: list[Any], key: str) -> None:
+def _each_once(values: list[Any]) -> list[Any]:
     repeated = sorted({v for v in values if values.count(v) > 1})
-    require(bool(values), key, values, "at least one value")
-    require(not repeated, key, values, f"each value once; repeated: {', '.join(map(str, repeated))}")
+    require(values, "", values, "at least one value")
+    require(not repeated, "", values, f"each value once; repeated: {', '.join(map(str, repeated))}")
+    return values
+
+
+Flag = Annotated[bool, Strict()]
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+# A text that looks like a whole number needs no quotes: `study: 2026`.
+Text = Annotated[str, Strict(), BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+NAMED = "a name of lower-case letters, digits, - and _ (it becomes a folder and a DVC stage, which take no dots)"
+Name = Annotated[Text, rule(NAME_PATTERN.fullmatch, NAMED)]
+AtLeast0 = Annotated[Whole, Field(ge=0)]
+AtLeast1 = Annotated[Whole, Field(ge=1)]
+Temperature = Annotated[Number, rule(lambda t: not str(t).startswith("-") and t <= 5, "a number from 0 to 5")]
+Share = Annotated[Number, rule(lambda share: 0 <= share <= 1, "a number from 0 to 1")]
+EachOnce = AfterValidator(_each_once)
+
+
+def parsed(schema: type[T], values: object, key: str = "") -> T:
+    """Plain values as the section `schema`, which stands at `key`."""
+    try:
+        return _adapter(schema).validate_python(values)
+    except ValidationError as error:
+        raise _first_problem(error, schema, key) from error
+
+
+@cache
+def _adapter(schema: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(schema)
+
+
+def check_texts(value: object, key: str = "") -> None:
+    """Refuse what YAML, DVC or OmegaConf take a text or a key for something else than it looks like."""
+    if isinstance(value, str):
+        allowed = "a text without ${ and other than ???, which DVC and OmegaConf take for their own"
+        require("${" not in value and value != "???", key, value, allowed)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            require(isinstance(name, str), _below(key, str(name)), name, "a key that is a text (put it in quotes)")
+            check_texts(inner, _below(key, name))
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            check_texts(inner, _below(key, position))
+
+
+def _first_problem(error: ValidationError, schema: Any, key: str) -> ParamsError:
+    found = error.errors(include_url=False)[0]
+    place = [part for part in found["loc"] if part != "[key]"]
+    key, kind, context = _below(key, *place), found["type"], found.get("ctx", {})
+    if isinstance(cause := context.get("error"), ParamsError):
+        return ParamsError(cause.words, _below(key, cause.key))
+    if kind == "unexpected_keyword_argument":
+        return ParamsError(_unknown(str(place[-1]), _keys(schema, place[:-1])), key)
+    if kind == "missing":
+        return ParamsError("required, but not given", key)
+    if kind == "literal_error":
+        context = {"expected": context["expected"].replace("'", "").replace(" or ", ", ")}
+    return ParamsError(_refused(key, found["input"], ALLOWED.get(kind, found["msg"]).format(**context)), key)
+
+
+def _refused(key: str, value: object, allowed: str) -> str:
+    """The words for a refused value; one that may be a secret is not repeated."""
+    secret = value is HIDDEN or SECRET.search(key) or ("://" in str(value) and "@" in str(value))
+    return f"{'(not shown)' if secret else repr(value)} is not allowed; allowed: {allowed}"
+
+
+def _below(key: str, *place: str | int) -> str:
+    for part in place:
+        key += f"[{part}]" if isinstance(part, int) else part if part.startswith("[") else f".{part}" if part else ""
+    return key.removeprefix(".")
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = "".join(f"; did you mean {word}?" for word in get_close_matches(name, known, 1))
+    return f"unknown key; allowed here: {', '.join(known) or 'none'}{near}"
+
+
+def _keys(schema: Any, place: Iterable[str | int]) -> list[str]:
+    """The keys that the section at `place` takes."""
+    for part in place:
+        schema = _bare(schema)
+        schema = get_type_hints(schema)[str(part)] if is_dataclass(schema) else get_args(schema)[-1]
+    return [field.name for field in fields(_bare(schema))]
+
+
+def _bare(schema: Any) -> Any:
+    """A type without `Annotated` and `| None`."""
+    while get_origin(schema) is Annotated or NoneType in get_args(schema):
+        schema = get_args(schema)[0]
+    return schema

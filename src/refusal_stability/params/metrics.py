@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated
 
-from refusal_stability.params.checks import check_unique, require
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from refusal_stability.params.checks import SECTION, AtLeast0, EachOnce, Number, Whole, rule
+
+Threshold = Annotated[Number, rule(lambda value: 1 / 3 < value <= 1, "a number over 1/3 and at most 1")]
 
 
-@dataclass
+@dataclass(config=SECTION)
 class MetricsParams:
     """Thresholds, intervals and the seed of the bootstrap."""
 
-    threshold: float = 0.8
-    thresholds: list[float] = field(default_factory=lambda: [0.70, 0.75, 0.80, 0.85, 0.90])
-    confidence: float = 0.95
-    n_resamples: int = 10_000
-    seed: int = 0
-
-
-def check_metrics(metrics: MetricsParams, key: str) -> None:
-    for name, values in (("threshold", [metrics.threshold]), ("thresholds", metrics.thresholds)):
-        for value in values:
-            require(1 / 3 < value <= 1, f"{key}.{name}", value, "a number over 1/3 and at most 1")
-    check_unique(metrics.thresholds, f"{key}.thresholds")
-    require(0 < metrics.confidence < 1, f"{key}.confidence", metrics.confidence, "a number between 0 and 1")
-    require(metrics.n_resamples >= 100, f"{key}.n_resamples", metrics.n_resamples, "at least 100")
-    require(metrics.seed >= 0, f"{key}.seed", metrics.seed, "a whole number of at least 0")
+    threshold: Threshold = 0.8
+    thresholds: Annotated[list[Threshold], EachOnce] = field(default_factory=lambda: [0.70, 0.75, 0.80, 0.85, 0.90])
+    confidence: Annotated[Number, rule(lambda value: 0 < value < 1, "a number between 0 and 1")] = 0.95
+    n_resamples: Annotated[Whole, Field(ge=100)] = 10_000
+    seed: AtLeast0 = 0

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from refusal_stability.params.checks import one_of, require
+from pydantic import model_validator
+from pydantic.dataclasses import dataclass
+
+from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Number, Whole, require, rule
 
 
-@dataclass
+@dataclass(config=SECTION)
 class ReferenceModelParams:
-    """The training of one embedded model; `task` is chat or judge, `profile` names a chat model's planted shares."""
+    """The training of one embedded model. `profile` names a chat model's planted shares."""
 
-    task: str = "chat"
-    profile: str = "steady"
-    seed: int = 0
-    samples_per_prompt: int = 160
-    batch_size: int = 32
-    learning_rate: float = 6e-3
-    hidden_size: int = 128
-    layers: int = 2
-    heads: int = 4
-    vocabulary: int = 1536
+    task: Literal["chat", "judge"] = "chat"
+    profile: Literal["steady", "wavering"] = "steady"
+    seed: AtLeast0 = 0
+    samples_per_prompt: Annotated[
+        AtLeast1, rule(lambda n: n % 20 == 0, "multiples of 20: shares are planted in twentieths")
+    ] = 160
+    batch_size: AtLeast1 = 32
+    learning_rate: Annotated[Number, rule(lambda rate: 0 < rate < 1, "a number between 0 and 1")] = 6e-3
+    hidden_size: AtLeast1 = 128
+    layers: AtLeast1 = 2
+    heads: AtLeast1 = 4
+    vocabulary: Annotated[Whole, rule(lambda n: n >= 320 and n % 64 == 0, "multiples of 64, from 320 (256 bytes)")] = (
+        1536
+    )
 
-
-def check_reference(reference: ReferenceModelParams, key: str) -> None:
-    require(reference.task in ("chat", "judge"), f"{key}.task", reference.task, "one of chat, judge")
-    profiles = ("steady", "wavering")
-    require(reference.profile in profiles, f"{key}.profile", reference.profile, one_of(profiles))
-    for name in ("samples_per_prompt", "batch_size", "hidden_size", "layers", "heads"):
-        require(getattr(reference, name) >= 1, f"{key}.{name}", getattr(reference, name), "at least 1")
-    samples, vocabulary = reference.samples_per_prompt, reference.vocabulary
-    require(
-        samples % 20 == 0, f"{key}.samples_per_prompt", samples, "multiples of 20: shares are planted in twentieths"
-    )
-    require(
-        vocabulary >= 320 and vocabulary % 64 == 0,
-        f"{key}.vocabulary",
-        vocabulary,
-        "multiples of 64, from 320 (256 bytes)",
-    )
-    require(0 < reference.learning_rate < 1, f"{key}.learning_rate", reference.learning_rate, "a number from 0 to 1")
-    require(reference.seed >= 0, f"{key}.seed", reference.seed, "a whole number of at least 0")
-    require(
-        reference.hidden_size % (2 * reference.heads) == 0,
-        f"{key}.hidden_size",
-        reference.hidden_size,
-        "a multiple of twice the number of heads",
-    )
+    @model_validator(mode="after")
+    def _heads_divide(self) -> ReferenceModelParams:
+        fits = self.hidden_size % (2 * self.heads) == 0
+        require(fits, "hidden_size", self.hidden_size, "a multiple of twice the number of heads")
+        return self

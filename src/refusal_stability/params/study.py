@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import field
+from typing import Annotated, Literal
 
-from refusal_stability.params.checks import check_name, check_unique, one_of, require
+from pydantic import AfterValidator, model_validator
+from pydantic.dataclasses import dataclass
+
+from refusal_stability.params.checks import (
+    SECTION,
+    AtLeast0,
+    AtLeast1,
+    EachOnce,
+    Name,
+    Number,
+    Temperature,
+    Text,
+    Whole,
+    require,
+    rule,
+)
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.judges import JudgingParams
 from refusal_stability.params.metrics import MetricsParams
@@ -23,47 +38,80 @@ from refusal_stability.records import (
 )
 
 ROLES = ("user", "assistant")
+Seed = Annotated[Whole, rule(lambda seed: 0 <= seed < 2**63, "a whole number from 0 to 2^63 - 1")]
 
 
-@dataclass
+@dataclass(config=SECTION)
 class TurnParams:
     """One few-shot turn."""
 
-    role: str
-    content: str
+    role: Literal["user", "assistant"]
+    content: Text
 
 
-@dataclass
+def _in_turn(turns: list[TurnParams]) -> list[TurnParams]:
+    for position, turn in enumerate(turns):
+        alternates = turn.role == ROLES[position % 2]
+        require(alternates, f"[{position}].role", turn.role, "user and assistant in turn, user first")
+    require(len(turns) % 2 == 0, "", f"{len(turns)} turns", "pairs of user, assistant")
+    return turns
+
+
+@dataclass(config=SECTION)
 class InterventionParams:
     """What precedes the prompt."""
 
-    system: str | None = None
-    turns: list[TurnParams] = field(default_factory=list)
+    system: Text | None = None
+    turns: Annotated[list[TurnParams], AfterValidator(_in_turn)] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing precedes the prompt."""
+        return self.system is None and not self.turns
 
 
-@dataclass
+def _with_control(interventions: dict[str, InterventionParams]) -> dict[str, InterventionParams]:
+    """No intervention at all means the control; every other intervention must be one."""
+    for name, intervention in interventions.items():
+        if name == NO_INTERVENTION:
+            allowed = f"nothing: `{NO_INTERVENTION}` is the control"
+            require(intervention.is_empty, name, "a system prompt or turns", allowed)
+        else:
+            require(not intervention.is_empty, name, {}, "a `system` text, `turns`, or both")
+    return interventions or {NO_INTERVENTION: InterventionParams()}
+
+
+@dataclass(config=SECTION)
 class SamplingParams:
     """The grid, and how each token is drawn."""
 
-    temperatures: list[float] = field(default_factory=lambda: [0.0, 0.3, 0.7, 1.0])
-    seeds: list[int] = field(default_factory=lambda: [42, 43, 44, 45, 46])
-    top_p: float = 1.0
-    top_k: int = 0
-    max_tokens: int = 512
+    temperatures: Annotated[list[Temperature], EachOnce] = field(default_factory=lambda: [0.0, 0.3, 0.7, 1.0])
+    seeds: Annotated[list[Seed], EachOnce] = field(default_factory=lambda: [42, 43, 44, 45, 46])
+    top_p: Annotated[Number, rule(lambda p: 0 < p <= 1, "a number over 0 and at most 1")] = 1.0
+    top_k: AtLeast0 = 0
+    max_tokens: AtLeast1 = 512
 
 
-@dataclass
+@dataclass(config=SECTION)
 class StudyParams:
-    """The whole of `params.yaml`."""
+    """The whole of `params.yaml`. Only `study` and `models` have no defaults."""
 
-    study: str
+    study: Name
     prompts: PromptParams = field(default_factory=PromptParams)
-    interventions: dict[str, InterventionParams] = field(default_factory=dict)
+    interventions: Annotated[dict[Name, InterventionParams], AfterValidator(_with_control)] = field(
+        default_factory=lambda: {NO_INTERVENTION: InterventionParams()}
+    )
     sampling: SamplingParams = field(default_factory=SamplingParams)
-    models: dict[str, ModelParams] = field(default_factory=dict)
+    models: dict[Name, ModelParams] = field(default_factory=dict)
     judging: JudgingParams = field(default_factory=JudgingParams)
     metrics: MetricsParams = field(default_factory=MetricsParams)
-    reference_models: dict[str, ReferenceModelParams] = field(default_factory=dict)
+    reference_models: dict[Name, ReferenceModelParams] = field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _judges_know_the_models(self) -> StudyParams:
+        if self.models:
+            self.judging.check_models(self.models)
+        return self
 
     def intervention(self, name: str) -> Intervention:
         """The named intervention as the records speak of it."""
@@ -89,36 +137,3 @@ class StudyParams:
                 stream = sampler_stream(messages, temperature, seed)
                 sampling = Sampling(temperature, seed, stream, chosen.top_p, chosen.top_k, chosen.max_tokens)
                 yield condition, Request(messages, sampling)
-
-
-def check_interventions(interventions: Mapping[str, InterventionParams], key: str) -> None:
-    require(bool(interventions), key, "{}", f"at least one, e.g. `{NO_INTERVENTION}: {{}}`")
-    for name, intervention in interventions.items():
-        check_name(name, f"{key}.{name}")
-        empty = intervention.system is None and not intervention.turns
-        if name == NO_INTERVENTION:
-            require(empty, f"{key}.{name}", "a system prompt or turns", f"nothing: `{NO_INTERVENTION}` is the control")
-        else:
-            require(not empty, f"{key}.{name}", "{}", "a `system` text, `turns`, or both")
-        for position, turn in enumerate(intervention.turns):
-            where = f"{key}.{name}.turns[{position}].role"
-            require(turn.role in ROLES, where, turn.role, one_of(ROLES))
-            require(turn.role == ROLES[position % 2], where, turn.role, "user and assistant in turn, user first")
-        require(len(intervention.turns) % 2 == 0, f"{key}.{name}.turns", "an odd number", "pairs of user, assistant")
-
-
-def check_sampling(sampling: SamplingParams, key: str) -> None:
-    check_unique(sampling.temperatures, f"{key}.temperatures")
-    check_unique(sampling.seeds, f"{key}.seeds")
-    for temperature in sampling.temperatures:
-        require(
-            math.copysign(1, temperature) > 0 and temperature <= 5,
-            f"{key}.temperatures",
-            temperature,
-            "numbers from 0 to 5",
-        )
-    for seed in sampling.seeds:
-        require(0 <= seed < 2**63, f"{key}.seeds", seed, "whole numbers from 0 to 2^63 - 1")
-    require(0 < sampling.top_p <= 1, f"{key}.top_p", sampling.top_p, "a number over 0 and at most 1")
-    require(sampling.top_k >= 0, f"{key}.top_k", sampling.top_k, "0 (off) or a whole number of at least 1")
-    require(sampling.max_tokens >= 1, f"{key}.max_tokens", sampling.max_tokens, "a whole number of at least 1")

@@ -1,0 +1,66 @@
+"""Settings of the engine `openai`: any server that speaks the OpenAI API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Number, Text, rule
+from refusal_stability.params.engines.settings import EngineSettings
+
+MILLION = 1_000_000
+ADDRESS = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
+VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+Address = Annotated[Text, rule(ADDRESS.fullmatch, "http(s)://host[:port]/path, no key in it")]
+# What stands here may be a key pasted in the wrong place.
+Variable = Annotated[Text, rule(VARIABLE.fullmatch, "the name (capitals) of an environment variable", secret=True)]
+Above0 = Annotated[Number, Field(gt=0)]
+Price = Annotated[Number, Field(ge=0)]
+
+
+@dataclass(config=SECTION)
+class HTTPSettings(EngineSettings):
+    """What every server needs: address, key, pace, caps and prices.
+
+    The key is never a parameter: `api_key_env` names its environment variable. Prices are per million tokens.
+    """
+
+    no_effect: ClassVar = frozenset({
+        "api_key_env", "concurrency", "max_requests", "max_retries", "max_total_tokens", "price_in",
+        "price_out", "requests_per_minute", "timeout_s",
+    })  # fmt: skip
+
+    base_url: Address = "http://127.0.0.1:8000/v1"
+    api_key_env: Variable | None = None
+    concurrency: AtLeast1 = 32
+    timeout_s: Above0 = 300.0
+    max_retries: AtLeast0 = 8
+    requests_per_minute: Above0 | None = None
+    max_requests: AtLeast1 | None = None
+    max_total_tokens: AtLeast1 | None = None
+    extra_body: dict[str, Any] = field(default_factory=dict)
+    price_in: Price | None = None
+    price_out: Price | None = None
+
+    def cost(self, prompt_tokens: float, answer_tokens: float) -> float | None:
+        """Tokens times prices; None where a price is not given."""
+        if self.price_in is None or self.price_out is None:
+            return None
+        return (prompt_tokens * self.price_in + answer_tokens * self.price_out) / MILLION
+
+    def caps(self) -> Mapping[str, int | None]:
+        """The study's own limits."""
+        return {"max_requests": self.max_requests, "max_total_tokens": self.max_total_tokens}
+
+
+@dataclass(config=SECTION)
+class OpenAISettings(HTTPSettings, engine="openai"):
+    """How this API is asked for JSON: `structured`, and `structured_fallback` where the server does not know it."""
+
+    structured: Literal["json_schema", "json_object", "prompt"] = "json_schema"
+    structured_fallback: Literal["json_object", "prompt", "none"] = "prompt"

@@ -1,0 +1,56 @@
+"""Settings of the engine `recorded`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import field
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import model_validator
+from pydantic.dataclasses import dataclass
+
+from refusal_stability.params.checks import SECTION, Flag, Text, require, rule
+from refusal_stability.params.engines.settings import EngineSettings
+
+Column = Literal["prompt", "response", "model", "temperature", "seed", "finish_reason", "missing_reason"]
+FILE_NAME = re.compile(r"[^/\\]+")
+
+
+def is_regular_expression(pattern: str) -> bool:
+    """Whether `re` can compile it."""
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
+
+@dataclass(config=SECTION)
+class RecordedSettings(EngineSettings, engine="recorded"):
+    """Where recorded responses lie: `name` is the model in the source's file names, `model` in its model column.
+
+    `columns` maps our column names to the source's. A response that begins with a pattern of `missing` is none.
+    `labels_only`: the source has labels by recorded judges but no responses.
+    """
+
+    samples: ClassVar = False
+
+    layout: Literal["project", "published"] = "project"
+    name: Text = ""
+    model: Text | None = None
+    columns: dict[Column, Text] = field(default_factory=dict)
+    missing: list[Annotated[Text, rule(is_regular_expression, "a regular expression")]] = field(
+        default_factory=lambda: [r"\[ERROR"]
+    )
+    labels_only: Flag = False
+
+    @property
+    def has_responses(self) -> bool:
+        """False for a model of which only labels are there."""
+        return not self.labels_only
+
+    @model_validator(mode="after")
+    def _is_named(self) -> RecordedSettings:
+        named = self.labels_only or FILE_NAME.fullmatch(self.name)
+        require(named, "name", self.name, "the model's name in the source's file names")
+        return self

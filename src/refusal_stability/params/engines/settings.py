@@ -1,0 +1,58 @@
+"""What every engine's settings say of the engine, so that nobody else needs to know which engine it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic.dataclasses import dataclass
+
+from refusal_stability.params.checks import SECTION
+
+ENGINES: dict[str, type[EngineSettings]] = {}
+
+
+@dataclass(config=SECTION)
+class EngineSettings:
+    """The settings of an engine that runs on this machine for free; an engine overrides what differs.
+
+    A subclass registers itself under the name that `engine:` takes: `class MySettings(EngineSettings, engine="mine")`.
+
+    Attributes
+    ----------
+    no_effect : settings that change how the work is done but never what is written.
+    samples : whether it draws completions; false where they exist already.
+    lock_file : the requirements file of the environment that it runs in.
+    bytes_per_token : of English text, in common tokenizers.
+    template_tokens : what a chat template adds to a message.
+    """
+
+    engine: ClassVar[str]
+    no_effect: ClassVar[frozenset[str]] = frozenset()
+    samples: ClassVar[bool] = True
+    lock_file: ClassVar[str] = "requirements.lock"
+    bytes_per_token: ClassVar[float] = 4
+    template_tokens: ClassVar[int] = 8
+
+    def __init_subclass__(cls, engine: str = "") -> None:
+        if engine:
+            cls.engine = engine
+            ENGINES[engine] = cls
+
+    @classmethod
+    def from_keys(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The study's `settings` as keys of this class."""
+        return settings
+
+    @property
+    def has_responses(self) -> bool:
+        """Whether there are responses to show."""
+        return True
+
+    def cost(self, prompt_tokens: float, answer_tokens: float) -> float | None:
+        """What so many tokens cost, in the currency of the study's prices; None where no price is known."""
+        return 0.0
+
+    def caps(self) -> Mapping[str, int | None]:
+        """The most that a run may send: `max_requests` and `max_total_tokens`, None where there is no limit."""
+        return {}

@@ -1,0 +1,21 @@
+"""Settings of the engine `transformers`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic.dataclasses import dataclass
+
+from refusal_stability.params.checks import SECTION, AtLeast1, Text
+from refusal_stability.params.engines.settings import EngineSettings
+
+
+@dataclass(config=SECTION)
+class TransformersSettings(EngineSettings, engine="transformers"):
+    """`batch_size` is in rows. `device: auto` takes CUDA where there is one."""
+
+    no_effect: ClassVar = frozenset({"batch_size", "device"})
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: Text = "auto"
+    batch_size: AtLeast1 = 128
