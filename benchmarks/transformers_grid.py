@@ -23,7 +23,8 @@ from untrained import grid, save_model
 
 from refusal_stability.engines.row_sampler import RowSampler
 from refusal_stability.engines.transformers import TransformersEngine
-from refusal_stability.params.engines import ModelParams, TransformersSettings
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.transformers import TransformersSettings
 from refusal_stability.records import Request, Sampling
 
 CASES = {"4M": (40, 1.25), "100M": (6, 4.0)}

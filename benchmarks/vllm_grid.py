@@ -186,7 +186,8 @@ class Way:
 
     def __init__(self, model: Path, prefix_caching: bool, **more: Any) -> None:
         from refusal_stability.engines.vllm import VLLMEngine
-        from refusal_stability.params.engines import ModelParams, VLLMSettings
+        from refusal_stability.params.engines import ModelParams
+        from refusal_stability.params.engines.vllm import VLLMSettings
 
         arguments = {"max_model_len": CONTEXT, "enable_prefix_caching": prefix_caching, **more}
         self.engine = VLLMEngine(ModelParams("vllm", str(model)), VLLMSettings(arguments=arguments), "benchmark")

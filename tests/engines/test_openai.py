@@ -25,7 +25,8 @@ from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.http.openai import OpenAIEngine
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store
-from refusal_stability.params.engines import ModelParams, OpenAISettings
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.records import Completion, Message, Request, Sampling, sampler_stream
 
 SERVER = Path(__file__).with_name("misbehaving_server.py")

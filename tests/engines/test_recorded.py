@@ -15,8 +15,9 @@ from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.recorded import RecordedEngine
 from refusal_stability.engines.store import Store
 from refusal_stability.files import generation_file
-from refusal_stability.params.checks import ParamsError
-from refusal_stability.params.engines import ModelParams, RecordedSettings
+from refusal_stability.params.checks import ParamsError, parsed
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.recorded import RecordedSettings
 from refusal_stability.records import Completion, Condition, Message, Request, Sampling, sampler_stream
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import GENERATION_TABLE
@@ -68,7 +69,9 @@ def published(folder: Path, edit: Edit = lambda table: table) -> Path:
 
 def engine(folder: Path, **settings: Any) -> RecordedEngine:
     chosen = {"layout": "published", "name": "vendor_Model-1"} | settings
-    return RecordedEngine(ModelParams("recorded", str(folder)), RecordedSettings(**chosen), "params.yaml: models.m")
+    return RecordedEngine(
+        ModelParams("recorded", str(folder), settings=chosen), RecordedSettings(**chosen), "params.yaml: models.m"
+    )
 
 
 def texts(engine: RecordedEngine, asked: list[Request]) -> list[Completion]:
@@ -200,8 +203,6 @@ def test_the_identity_changes_with_the_recorded_bytes_and_not_with_the_folder(tm
 
 
 def test_settings_are_checked_and_named() -> None:
-    from refusal_stability.params.engines import _check_model
-
     for settings, told in [
         ({"layout": "other", "name": "m"}, "settings.layout"),
         ({"layout": "published"}, "settings.name"),
@@ -209,7 +210,7 @@ def test_settings_are_checked_and_named() -> None:
         ({"name": "m", "missing": ["("]}, "settings.missing"),
     ]:
         with pytest.raises(ParamsError, match=told):
-            _check_model(ModelParams("recorded", "folder", settings=settings), "models.m")
+            parsed(ModelParams, {"engine": "recorded", "path": "folder", "settings": settings}, "models.m")
 
 
 def test_the_published_responses_are_all_found(shared: Path) -> None:

@@ -16,7 +16,8 @@ from scipy import stats
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.row_sampler import BLOCK, RowSampler, inverse_cdf, uniforms
 from refusal_stability.engines.transformers import TransformersEngine
-from refusal_stability.params.engines import ModelParams, TransformersSettings
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.transformers import TransformersSettings
 from refusal_stability.records import Completion, Message, Request, Sampling, sampler_stream
 
 TEMPERATURES = (0.0, 0.3, 0.7, 1.0)

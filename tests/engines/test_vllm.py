@@ -28,7 +28,10 @@ from refusal_stability.engines.store import Store
 from refusal_stability.engines.transformers import TransformersEngine
 from refusal_stability.engines.vllm import VLLMEngine
 from refusal_stability.judging.model.verdict import parse_verdict, verdict_schema
-from refusal_stability.params.engines import ModelParams, OpenAISettings, TransformersSettings, VLLMSettings
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.openai import OpenAISettings
+from refusal_stability.params.engines.transformers import TransformersSettings
+from refusal_stability.params.engines.vllm import VLLMSettings
 from refusal_stability.params.reference_models import ReferenceModelParams
 from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.records import Completion, Message, Request, Sampling, sampler_stream

@@ -13,8 +13,9 @@ import pytest
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.vllm import VLLMEngine
-from refusal_stability.params.checks import ParamsError
-from refusal_stability.params.engines import ModelParams, VLLMSettings, _check_model, engine_settings
+from refusal_stability.params.checks import ParamsError, parsed
+from refusal_stability.params.engines import ModelParams, engine_settings
+from refusal_stability.params.engines.vllm import VLLMSettings
 from refusal_stability.records import Message, OtherEnvironment, Request, Sampling
 
 absent = pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
@@ -77,11 +78,11 @@ def test_vllms_own_argument_names_pass_through_and_ours_are_checked() -> None:
         ({"revision": "abc"}, r"settings\.revision.*the model's own `revision`"),
         ({"trust_remote_code": True}, r"settings\.trust_remote_code.*the model's own"),
         ({"seed": 1}, r"settings\.seed.*every request has a seed of its own"),
-        ({"hf_token": "hf_secret"}, r"settings\.hf_token: '\(not shown\)'.*HF_TOKEN"),
+        ({"hf_token": "hf_secret"}, r"settings\.hf_token: \(not shown\).*HF_TOKEN"),
         ({"cpu_kvcache_gib": 0}, r"settings\.cpu_kvcache_gib"),
         ({"batch_invariant": "perhaps"}, r"settings\.batch_invariant"),
     ],
 )
 def test_settings_that_belong_elsewhere_are_named(settings: dict[str, object], told: str) -> None:
     with pytest.raises(ParamsError, match=told):
-        _check_model(ModelParams("vllm", "m", settings=dict(settings)), "models.m")
+        parsed(ModelParams, {"engine": "vllm", "path": "m", "settings": settings}, "models.m")

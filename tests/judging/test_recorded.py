@@ -3,7 +3,8 @@ import pytest
 
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.judging.recorded import RecordedJudge
-from refusal_stability.params.judges import JudgeParams, RecordedLabelSettings
+from refusal_stability.params.judge_kinds import RecordedLabelSettings
+from refusal_stability.params.judges import JudgeParams
 from refusal_stability.records import Condition, Decision, Prompt, Response
 
 COLD, WARM = Condition("ours", "none", 0.0, 42), Condition("ours", "none", 0.7, 43)

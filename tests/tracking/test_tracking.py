@@ -30,7 +30,7 @@ from refusal_stability.engines.store import Session, Store
 from refusal_stability.engines.vllm import BATCH_ARGUMENTS, HARMLESS_ARGUMENTS
 from refusal_stability.files import FIGURES, PROMPTS, STORE, TRACKED, generation_file, label_file
 from refusal_stability.judging.model.rubric import load_rubric
-from refusal_stability.params.engines import ENGINE_SETTINGS
+from refusal_stability.params.engines.settings import ENGINES
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import StudyError
@@ -42,7 +42,7 @@ from refusal_stability.tracking import mlflow_log as tracking
 from refusal_stability.tracking.mlflow_log import TrackingError
 from refusal_stability.tracking.plans import plan_study
 from refusal_stability.tracking.provenance import provenance
-from refusal_stability.tracking.study import EFFORT_SETTINGS, cell_of
+from refusal_stability.tracking.study import cell_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -334,11 +334,12 @@ def test_another_batch_size_is_the_same_study(study: Path) -> None:
     assert {name: run.data.tags["cell"] for name, run in runs().items()} == before
 
 
-def test_every_setting_that_names_no_run_is_a_setting_of_some_engine() -> None:
-    known = {part.name for settings in ENGINE_SETTINGS.values() for part in fields(settings)}
+def test_every_setting_that_names_no_run_is_a_setting_of_its_engine() -> None:
     arguments = {*HARMLESS_ARGUMENTS, *BATCH_ARGUMENTS}
-    assert known | arguments >= EFFORT_SETTINGS
-    assert arguments <= EFFORT_SETTINGS
+    for name, settings in ENGINES.items():
+        known = {part.name for part in fields(settings)}
+        assert settings.no_effect <= (known | arguments if name == "vllm" else known)
+    assert arguments <= ENGINES["vllm"].no_effect
 
 
 def test_another_share_of_the_gpus_memory_is_the_same_run(study: Path) -> None:

@@ -40,7 +40,7 @@ def imported_names(module: str, top_level_only: bool = False) -> frozenset[str]:
     A module that mentions a package's `__path__` loads whatever lies in the package.
     """
     found: set[str] = set()
-    packages: dict[str, str] = {}
+    packages = {"__path__": module}
     searched: set[str] = set()
     pending: list[ast.AST] = [ast.parse(modules()[module].read_text(encoding="utf-8"))]
     while pending:
@@ -53,6 +53,8 @@ def imported_names(module: str, top_level_only: bool = False) -> frozenset[str]:
             packages |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Attribute) and node.attr == "__path__" and isinstance(node.value, ast.Name):
             searched.add(node.value.id)
+        elif isinstance(node, ast.Name) and node.id == "__path__":
+            searched.add(node.id)
         is_type_checking = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
         is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         if not (top_level_only and (is_type_checking or is_function)):

@@ -16,7 +16,7 @@ from refusal_stability.engines.protocol import Engine, EngineError
 from refusal_stability.files import PROMPTS, STORE, generation_file
 from refusal_stability.judging.model.judge import ModelJudge
 from refusal_stability.judging.model.rubric import load_rubric
-from refusal_stability.params.engines import ModelParams, OpenAISettings, engine_settings
+from refusal_stability.params.engines import ModelParams, engine_settings
 from refusal_stability.params.judges import JudgeParams
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
@@ -49,17 +49,16 @@ def run(params_path: Path) -> None:
         except EngineError as error:
             notes.append(f"{name}: {error}")
             continue
-        found = forecast(engine.identity, asked(engine), STORE)
-        engine.close()
         settings = engine_settings(model, where)
-        paid = settings if isinstance(settings, OpenAISettings) else OpenAISettings(price_in=0.0, price_out=0.0)
-        table.add_row(name, model.engine, *_counts(found, found.cost(paid)))
+        found = forecast(engine.identity, asked(engine), STORE, settings)
+        engine.close()
+        table.add_row(name, model.engine, *_counts(found, found.cost(settings)))
         passed = (
             "passes the cap settings.{}; nothing would be sent"
             if sure
             else ("would pass the cap settings.{} if it were handed every response; nothing would be sent then")
         )
-        notes += [f"{name}: {passed.format(cap)}" for cap in found.beyond(paid)]
+        notes += [f"{name}: {passed.format(cap)}" for cap in found.beyond(settings)]
         notes += [] if sure else [f"{name}: {ON_CALL}"]
     console = Console()
     console.print(table)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from refusal_stability.engines.protocol import Engine, EngineError
-from refusal_stability.params.engines import ENGINE_SETTINGS, ModelParams
+from refusal_stability.params.engines import ModelParams, engine_settings
+from refusal_stability.params.engines.settings import ENGINES
 
 
 def open_engine(model: ModelParams, where: str) -> Engine:
     """The engine that `params.yaml` names for a model; `where` is the model's key, for error messages."""
-    from refusal_stability.params.engines import engine_settings
-
     settings = engine_settings(model, where)
     if model.engine == "transformers":
         from refusal_stability.engines.transformers import TransformersEngine
@@ -27,4 +26,4 @@ def open_engine(model: ModelParams, where: str) -> Engine:
         from refusal_stability.engines.recorded import RecordedEngine
 
         return RecordedEngine(model, settings, where)
-    raise EngineError(f"{where}.engine: {model.engine!r} is not an engine; one of {', '.join(ENGINE_SETTINGS)}")
+    raise EngineError(f"{where}.engine: {model.engine!r} is not an engine; one of {', '.join(ENGINES)}")

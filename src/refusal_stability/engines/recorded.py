@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refusal_stability.engines.protocol import EngineError
-from refusal_stability.params.engines import ModelParams, RecordedSettings
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.recorded import RecordedSettings
 from refusal_stability.records import Completion, Request
 from refusal_stability.tables.user_files import read_frame
 

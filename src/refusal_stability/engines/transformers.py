@@ -14,7 +14,8 @@ from refusal_stability.engines.prefix import shared_prefix
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.row_sampler import RowSampler
 from refusal_stability.engines.weights import folder_digest
-from refusal_stability.params.engines import ModelParams, TransformersSettings
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.transformers import TransformersSettings
 from refusal_stability.records import Completion, Request, Sampling, canonical_json
 
 # A prompt is computed once for all its rows, so a wide column of padding costs little, and one width suits most grids.

@@ -14,7 +14,8 @@ from typing import Any
 
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.weights import weights_identity
-from refusal_stability.params.engines import ModelParams, VLLMSettings
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.vllm import VLLMSettings
 from refusal_stability.records import Completion, Message, OtherEnvironment, Request
 
 ENVIRONMENT = Path(".venv-vllm")

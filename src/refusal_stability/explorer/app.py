@@ -13,6 +13,7 @@ import streamlit as st
 from refusal_stability.explorer import links, session, study, views
 from refusal_stability.explorer.links import LOWEST, Known, View
 from refusal_stability.figures.series import Series, series_of
+from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.load import PARAMS_FILE
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import NO_INTERVENTION, Condition, StudyError
@@ -211,7 +212,7 @@ def notes_on(
 ) -> list[str]:
     """What a reader of one grid should know beside the numbers."""
     notes = []
-    if params.models[series.model].settings.get("labels_only"):
+    if not engine_settings(params.models[series.model]).has_responses:
         notes.append("Labels only: the study has no responses of this model.")
     if series.intervention != NO_INTERVENTION:
         messages = params.intervention(series.intervention).messages("the prompt")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from refusal_stability.judging.protocol import JudgingError
-from refusal_stability.params.judges import WATCHED_FOR_JUDGES, JudgingParams, watched
+from refusal_stability.params.judge_kinds import WATCHED_FOR_JUDGES, watched
+from refusal_stability.params.judges import JudgingParams
 from refusal_stability.records import DECISIONS, Condition, Judgement, Prompt, Response, storable_text
 from refusal_stability.tables.study import LABEL_TABLE
 
@@ -65,7 +66,7 @@ def unwatched_files(judging: JudgingParams) -> list[str]:
         f"judging.judges.{name}.path: {judge.path} is outside {', '.join(WATCHED_FOR_JUDGES)}, so DVC does not notice "
         "when it changes. Move it there, or judge again with `dvc repro --force`"
         for name, judge in judging.judges.items()
-        if judge.kind == "recorded" and judge.path and not watched(judge.path)
+        if judge.path and not watched(judge.path)
     ]
 
 

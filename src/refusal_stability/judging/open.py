@@ -8,7 +8,8 @@ from pathlib import Path
 from refusal_stability.files import STORE
 from refusal_stability.judging.cascade import Cascade
 from refusal_stability.judging.protocol import Judge, JudgingError
-from refusal_stability.params.judges import JUDGE_KINDS, JudgeParams, judge_settings
+from refusal_stability.params.judge_kinds import JUDGE_KINDS
+from refusal_stability.params.judges import JudgeParams, judge_settings
 
 
 def open_judge(

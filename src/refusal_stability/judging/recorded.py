@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from refusal_stability.judging.label_names import decision_named
 from refusal_stability.judging.protocol import Judge, Judgements, JudgingError
-from refusal_stability.params.judges import JudgeParams, RecordedLabelSettings
+from refusal_stability.params.judge_kinds import RecordedLabelSettings
+from refusal_stability.params.judges import JudgeParams
 from refusal_stability.records import Condition, Judgement, Response
 from refusal_stability.tables.user_files import read_frame
 
@@ -198,7 +199,7 @@ class RecordedJudge(Judge):
         """The source's table under our column names: the chosen judge's rows only."""
         import pandas as pd
 
-        from refusal_stability.params.judges import RECORDED_LABEL_COLUMNS
+        from refusal_stability.params.judge_kinds import RECORDED_LABEL_COLUMNS
 
         sources = {name: self._settings.columns.get(name, name) for name in RECORDED_LABEL_COLUMNS}
         present = {name: source for name, source in sources.items() if source in found.columns}

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from functools import cache
 from types import NoneType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -29,7 +28,6 @@ ALLOWED = {
     "dataclass_type": "a section of keys and values",
     "greater_than": "a number over {gt:g}",
     "greater_than_equal": "at least {ge:g}",
-    "literal_error": "one of {expected}",
 }
 SECRET = re.compile(r"(^|[._-])(key|token|secret|password)(_env)?$")
 HIDDEN = object()
@@ -68,6 +66,11 @@ def one_of(names: Iterable[str]) -> str:
     return "one of " + ", ".join(names)
 
 
+def among(*names: str) -> AfterValidator:
+    """A check on a field that takes one of a few texts."""
+    return rule(names.__contains__, one_of(names))
+
+
 def _each_once(values: list[Any]) -> list[Any]:
     repeated = sorted({v for v in values if values.count(v) > 1})
     require(values, "", values, "at least one value")
@@ -92,14 +95,10 @@ EachOnce = AfterValidator(_each_once)
 def parsed(schema: type[T], values: object, key: str = "") -> T:
     """Plain values as the section `schema`, which stands at `key`."""
     try:
-        return _adapter(schema).validate_python(values)
+        checked: T = TypeAdapter(schema).validate_python(values)
     except ValidationError as error:
         raise _first_problem(error, schema, key) from error
-
-
-@cache
-def _adapter(schema: type[T]) -> TypeAdapter[T]:
-    return TypeAdapter(schema)
+    return checked
 
 
 def check_texts(value: object, key: str = "") -> None:
@@ -126,8 +125,6 @@ def _first_problem(error: ValidationError, schema: Any, key: str) -> ParamsError
         return ParamsError(_unknown(str(place[-1]), _keys(schema, place[:-1])), key)
     if kind == "missing":
         return ParamsError("required, but not given", key)
-    if kind == "literal_error":
-        context = {"expected": context["expected"].replace("'", "").replace(" or ", ", ")}
     return ParamsError(_refused(key, found["input"], ALLOWED.get(kind, found["msg"]).format(**context)), key)
 
 

@@ -7,21 +7,20 @@ import re
 from collections.abc import Collection
 from dataclasses import field
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import Annotated, ClassVar
 
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, Share, Text, one_of, require
+from refusal_stability.params.checks import SECTION, Share, Text, among, one_of, require
 
 JUDGE_KINDS: dict[str, type[JudgeSettings]] = {}
 # What the stage `judge` depends on: DVC notices when a file in these changes.
 WATCHED_FOR_JUDGES = ("data/raw", "models/judges", "data/published")
-RecordedColumn = Literal[
+RECORDED_LABEL_COLUMNS = (
     "prompt_id", "prompt", "response", "model", "temperature", "seed",
     "judge", "repeat", "label", "reasoning", "missing_reason", "confidence",
-]  # fmt: skip
-RECORDED_LABEL_COLUMNS: tuple[str, ...] = get_args(RecordedColumn)
+)  # fmt: skip
 FILE_NAME = re.compile(r"[^/\\]+")
 
 
@@ -92,11 +91,11 @@ class RecordedLabelSettings(JudgeSettings, kind="recorded"):
     judges_any_text: ClassVar = False
     recorded: ClassVar = True
 
-    layout: Literal["project", "published", "table"] = "project"
+    layout: Annotated[Text, among("project", "published", "table")] = "project"
     files: list[Text] = field(default_factory=list)
     judge: Text | None = None
     models: dict[Text, Text] = field(default_factory=dict)
-    columns: dict[RecordedColumn, Text] = field(default_factory=dict)
+    columns: dict[Annotated[Text, among(*RECORDED_LABEL_COLUMNS)], Text] = field(default_factory=dict)
     constants: dict[Text, Text] = field(default_factory=dict)
     labels: dict[Text, Text] = field(default_factory=dict)
     missing: list[Text] = field(default_factory=lambda: ["UNKNOWN", "ERROR"])

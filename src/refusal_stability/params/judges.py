@@ -25,7 +25,7 @@ from refusal_stability.params.checks import (
     rule,
 )
 from refusal_stability.params.engines import ModelParams
-from refusal_stability.params.judge_kinds import JUDGE_KINDS, WATCHED_FOR_JUDGES, watched
+from refusal_stability.params.judge_kinds import JUDGE_KINDS, WATCHED_FOR_JUDGES, JudgeSettings, watched
 
 MAJORITY = "majority"
 # A judge's decisions become a column beside these.
@@ -61,9 +61,15 @@ class JudgeParams:
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def settings_class(self) -> type[JudgeSettings]:
+        """The class of the kind's settings, which says what the kind needs."""
+        return JUDGE_KINDS[self.kind]
+
+    @property
     def hands_over_to(self) -> str | None:
         """The judge that decides what this one is not sure of."""
-        return judge_settings(self).hands_over_to
+        second: str | None = judge_settings(self).hands_over_to
+        return second
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> JudgeParams:
@@ -72,7 +78,7 @@ class JudgeParams:
 
     def check_needs(self, key: str) -> None:
         """Refuse a judge that lacks what its kind needs, or has what its kind does not take."""
-        kind, of_kind = JUDGE_KINDS[self.kind], f"kind `{self.kind}`"
+        kind, of_kind = self.settings_class, f"kind `{self.kind}`"
         if kind.needs_model and self.model is None:
             raise ParamsError(f"required for {of_kind}: give its engine and path", f"{key}.model")
         require(kind.needs_model or not self.model, f"{key}.model", "a model", f"null for {of_kind}, which asks none")
@@ -84,7 +90,7 @@ class JudgeParams:
 
 def judge_settings(judge: JudgeParams, where: str = "") -> Any:
     """A judge's `settings` as those of its kind; `where` names the judge in error messages."""
-    return parsed(JUDGE_KINDS[judge.kind], judge.settings, f"{where}.settings".strip("."))
+    return parsed(judge.settings_class, judge.settings, f"{where}.settings".strip("."))
 
 
 @dataclass(config=SECTION)

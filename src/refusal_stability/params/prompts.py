@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Text, require, rule
+from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Text, among, require, rule
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 URL = re.compile(r"https?://[^\s/@]+/\S+")
@@ -26,7 +26,7 @@ class PromptParams:
     path: Annotated[Text, rule(str.strip, "null or a text that is not empty")] | None = None
     url: Annotated[Text, rule(URL.fullmatch, "null or an http(s) address")] | None = None
     sha256: Annotated[Text, rule(SHA256.fullmatch, "null or 64 hexadecimal digits, lower case")] | None = None
-    columns: dict[Literal["prompt", "category", "source", "id"], Text] = field(default_factory=dict)
+    columns: dict[Annotated[Text, among("prompt", "category", "source", "id")], Text] = field(default_factory=dict)
     categories: list[Text] = field(default_factory=list)
     limit: AtLeast1 | None = None
     per_category: AtLeast1 | None = None

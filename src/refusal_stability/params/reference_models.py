@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Number, Whole, require, rule
+from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Number, Text, Whole, among, require, rule
 
 
 @dataclass(config=SECTION)
 class ReferenceModelParams:
     """The training of one embedded model. `profile` names a chat model's planted shares."""
 
-    task: Literal["chat", "judge"] = "chat"
-    profile: Literal["steady", "wavering"] = "steady"
+    task: Annotated[Text, among("chat", "judge")] = "chat"
+    profile: Annotated[Text, among("steady", "wavering")] = "steady"
     seed: AtLeast0 = 0
     samples_per_prompt: Annotated[
         AtLeast1, rule(lambda n: n % 20 == 0, "multiples of 20: shares are planted in twentieths")

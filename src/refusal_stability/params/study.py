@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, model_validator
 from pydantic.dataclasses import dataclass
@@ -19,10 +19,12 @@ from refusal_stability.params.checks import (
     Temperature,
     Text,
     Whole,
+    among,
     require,
     rule,
 )
 from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.settings import EngineSettings
 from refusal_stability.params.judges import JudgingParams
 from refusal_stability.params.metrics import MetricsParams
 from refusal_stability.params.prompts import PromptParams
@@ -45,7 +47,7 @@ Seed = Annotated[Whole, rule(lambda seed: 0 <= seed < 2**63, "a whole number fro
 class TurnParams:
     """One few-shot turn."""
 
-    role: Literal["user", "assistant"]
+    role: Annotated[Text, among(*ROLES)]
     content: Text
 
 
@@ -112,6 +114,11 @@ class StudyParams:
         if self.models:
             self.judging.check_models(self.models)
         return self
+
+    def engines(self) -> Iterator[type[EngineSettings]]:
+        """The settings' class of every model's engine, judge models included."""
+        judges = (judge.model for judge in self.judging.judges.values())
+        return (model.settings_class for model in (*self.models.values(), *judges) if model is not None)
 
     def intervention(self, name: str) -> Intervention:
         """The named intervention as the records speak of it."""

@@ -9,7 +9,7 @@ from refusal_stability.records import NO_INTERVENTION
 from refusal_stability.report.content import Section
 from refusal_stability.report.phrases import several, spelled
 from refusal_stability.report.report_inputs import ReportInputs
-from refusal_stability.report.versions import LOCK, PROJECT, VLLM_LOCK, uses_vllm
+from refusal_stability.report.versions import LOCK, PROJECT, environment_notes, lock_files
 from refusal_stability.tables.columns import COLUMNS, POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, words
 from refusal_stability.tables.number_format import Row, count, estimate
@@ -18,11 +18,7 @@ MOST_UNSTABLE = 10
 LONGEST_PROMPT = 400
 SHORT_ID = 10
 SSI_IN_PERCENT = replace(COLUMNS["mean_ssi"], digits=1, unit="%", factor=100.0)
-ENVIRONMENTS = {
-    str(PROJECT): f"the project ({PROJECT})",
-    str(LOCK): f"the study's own ({LOCK})",
-    str(VLLM_LOCK): f"the engine vllm's ({VLLM_LOCK})",
-}
+ENVIRONMENTS = {str(PROJECT): "the project", LOCK: "the study's own"}
 
 
 def headline(inputs: ReportInputs) -> Section:
@@ -74,7 +70,8 @@ def question(inputs: ReportInputs) -> Section:
 
 def _sampled_with(params: StudyParams) -> str:
     """The sampler's settings; those of recorded responses are not in the study's hands."""
-    sampling, recorded = params.sampling, [name for name, model in params.models.items() if model.engine == "recorded"]
+    sampling = params.sampling
+    recorded = [name for name, model in params.models.items() if not model.settings_class.samples]
     words = f"top_p {sampling.top_p:g}, top_k {sampling.top_k}, at most {sampling.max_tokens} tokens"
     if not recorded:
         return words
@@ -171,6 +168,11 @@ def _reason(row: Row) -> str:
     return "all reasons" if row["missing_reason"] == POOLED else str(row["missing_reason"])
 
 
+def _environment(row: Row) -> str:
+    """Whose versions a file pins."""
+    return f"{ENVIRONMENTS.get(row['environment'], 'an engine of its own')} ({row['environment']})"
+
+
 def parameters(inputs: ReportInputs) -> Section:
     """The parameter file word for word, and the pinned versions."""
     versions = filled(
@@ -180,19 +182,14 @@ def parameters(inputs: ReportInputs) -> Section:
             [pin._asdict() for pin in inputs.pinned],
             words("Package", "package"),
             words("Version", "version"),
-            words("Environment", lambda row: ENVIRONMENTS[row["environment"]]),
+            words("Environment", _environment),
         )
     )
     text = ["This file determines every number above."]
-    locks = (LOCK, VLLM_LOCK) if uses_vllm(inputs.params) else (LOCK,)
-    absent = [str(lock) for lock in locks if str(lock) not in {pin.environment for pin in inputs.pinned}]
+    pinned = {pin.environment for pin in inputs.pinned}
+    absent = [lock for lock in lock_files(inputs.params) if lock not in pinned]
     text += [f"There is no {name} beside the study, so those package versions are unknown." for name in absent]
-    if uses_vllm(inputs.params):
-        text.append(
-            "Models and judges of the engine vllm run in their own environment. Its file pins the CPU build. With an "
-            "NVIDIA driver, `make vllm` installs the GPU build, which brings its own versions of torch, transformers "
-            "and other packages."
-        )
+    text += environment_notes(inputs.params)
     text.append("The engine, device and versions that produced each response are recorded with its run in MLflow.")
     code = inputs.params_text
     return Section("parameters", "Exact parameters and versions", tuple(text), (), versions, (), code)

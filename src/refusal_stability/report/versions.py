@@ -9,9 +9,7 @@ from typing import NamedTuple
 from refusal_stability.params.study import StudyParams
 
 PROJECT = Path("pyproject.toml")
-LOCK = Path("requirements.lock")
-VLLM_LOCK = Path("requirements-vllm.lock")
-VLLM = "vllm"
+LOCK = "requirements.lock"
 PACKAGES = (
     "numpy",
     "scipy",
@@ -38,22 +36,26 @@ class Pin(NamedTuple):
 
 
 def pinned_for(params: StudyParams, folder: Path) -> tuple[Pin, ...]:
-    """What the files in a folder pin for a study; a study without the engine vllm does not use vLLM's environment."""
+    """What the files in a folder pin for a study; one of an environment that no engine runs in is left out."""
     pins = []
     if (folder / PROJECT).is_file():
         named = project_versions((folder / PROJECT).read_text(encoding="utf-8"))
         pins += [Pin(name, version, str(PROJECT)) for name, version in named.items()]
-    for lock in (LOCK, VLLM_LOCK) if uses_vllm(params) else (LOCK,):
+    for lock in lock_files(params):
         if (folder / lock).is_file():
             named = pinned_versions((folder / lock).read_text(encoding="utf-8"))
-            pins += [Pin(name, version, str(lock)) for name, version in named.items()]
+            pins += [Pin(name, version, lock) for name, version in named.items()]
     return tuple(pins)
 
 
-def uses_vllm(params: StudyParams) -> bool:
-    """Whether a model or a judge of the study runs in vLLM's environment."""
-    judges = (judge.model for judge in params.judging.judges.values())
-    return any(model is not None and model.engine == VLLM for model in (*params.models.values(), *judges))
+def lock_files(params: StudyParams) -> list[str]:
+    """The requirements files of the environments that the study's models and judges run in, the project's own first."""
+    return [LOCK, *sorted({engine.lock_file for engine in params.engines()} - {LOCK})]
+
+
+def environment_notes(params: StudyParams) -> list[str]:
+    """What a reader should know about the environments of the study's engines."""
+    return sorted({engine.environment for engine in params.engines()} - {""})
 
 
 def project_versions(pyproject: str) -> dict[str, str]:

@@ -294,8 +294,8 @@ def _reads_recorded(judging: JudgingParams, name: str) -> bool:
     judge = judging.judges[name]
     if judge.kind == MAJORITY:
         return any(_reads_recorded(judging, other) for other in judging.judges if other != name)
-    other = judge.settings.get("escalate_to")
-    return judge.kind == "recorded" or (other is not None and _reads_recorded(judging, other))
+    other = judge.hands_over_to
+    return judge.settings_class.recorded or (other is not None and _reads_recorded(judging, other))
 
 
 def _read_texts(conditions: list[Condition], ids: Any, shape: tuple[int, int, int]) -> Any:

@@ -184,7 +184,7 @@ def _params(study: Study, model: str, intervention: str) -> dict[str, str]:
         "model": model,
         "intervention": intervention,
         # What a recorded model's responses were sampled with, the study does not know.
-        **({} if chosen.engine == "recorded" else {key: getattr(sampling, key) for key in SAMPLED_WITH}),
+        **({key: getattr(sampling, key) for key in SAMPLED_WITH} if chosen.settings_class.samples else {}),
         "prompts": len(study.prompts),
         "prompt_source": study.params.prompts.source,
         "judge": study.params.judging.primary,

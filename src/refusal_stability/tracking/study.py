@@ -17,38 +17,6 @@ from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Condition, content_hash
 from refusal_stability.tracking.provenance import file_md5
 
-# Settings that decide how an engine gets its work done, not which study it is: a run is the same run when they change.
-EFFORT_SETTINGS = frozenset(
-    [
-        "batch_size",
-        "device",
-        "cpu_kvcache_gib",
-        "api_key_env",
-        "concurrency",
-        "timeout_s",
-        "max_retries",
-        "requests_per_minute",
-        "max_requests",
-        "max_total_tokens",
-        "price_in",
-        "price_out",
-        # Arguments of vLLM.
-        "async_scheduling",
-        "disable_log_stats",
-        "download_dir",
-        "enable_prefix_caching",
-        "gpu_memory_utilization",
-        "kv_cache_memory_bytes",
-        "load_format",
-        "log_level",
-        "max_num_batched_tokens",
-        "max_num_scheduled_tokens",
-        "max_num_seqs",
-        "max_parallel_loading_workers",
-        "use_tqdm_on_load",
-    ]
-)
-
 
 @dataclass(frozen=True)
 class Speed:
@@ -113,7 +81,7 @@ def cell_of(study: Study, model: str, intervention: str, *place: float) -> str:
 def _deciding(judging: JudgingParams) -> list[str]:
     """The judges whose decisions a run shows, or may: the primary one, its panel, and whom it hands its doubts to."""
     chosen = [judging.primary] if judging.primary != MAJORITY else list(judging.judges)
-    others = [judging.judges[name].settings.get("escalate_to") for name in chosen]
+    others = [judging.judges[name].hands_over_to for name in chosen]
     return sorted({*chosen, *(name for name in others if name is not None)})
 
 
@@ -122,7 +90,7 @@ def _judge(params: StudyParams, name: str) -> dict[str, Any]:
     judge = params.judging.judges[name]
     path = Path(judge.path or "")
     files = {"path": file_md5(path)} if path.is_file() else {}
-    if judge.kind == "model":
+    if judge.model is not None:
         files["rubric"] = load_rubric(judge.rubric).hash
     return {**_chosen(judge), "model": judge.model and _weights(params, judge.model), "files": files}
 
@@ -133,13 +101,14 @@ def rubric_tags(judging: JudgingParams) -> dict[str, str]:
     return {
         f"rubric_sha256.{name}": load_rubric(judge.rubric).hash
         for name, judge in deciding.items()
-        if judge.kind == "model"
+        if judge.model is not None
     }
 
 
 def _weights(params: StudyParams, model: ModelParams) -> dict[str, Any]:
     """A model as far as it decides what is written; an embedded one is decided by how it was trained."""
-    settings = {key: value for key, value in model.settings.items() if key not in EFFORT_SETTINGS}
+    no_effect = model.settings_class.no_effect
+    settings = {key: value for key, value in model.settings.items() if key not in no_effect}
     trained = {
         name: _chosen(reference)
         for name, reference in params.reference_models.items()

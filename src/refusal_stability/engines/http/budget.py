@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from refusal_stability.engines.protocol import EngineError
-from refusal_stability.params.engines import OpenAISettings
+from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.records import Request
 
 # What a chat template adds around a message, at most, in tokens.

@@ -22,7 +22,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from refusal_stability.engines.http.budget import Abandoned, Pace
 from refusal_stability.engines.protocol import EngineError
-from refusal_stability.params.engines import ModelParams, OpenAISettings
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.records import Completion, Request
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from refusal_stability.params.checks import SECTION, Flag, Text, one_of, parsed, require
-from refusal_stability.params.engines.settings import ENGINES
+from refusal_stability.params.engines.settings import ENGINES, EngineSettings
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
@@ -31,6 +31,11 @@ class ModelParams:
     trust_remote_code: Flag = False
     settings: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def settings_class(self) -> type[EngineSettings]:
+        """The class of the engine's settings, which says what only the engine knows."""
+        return ENGINES[self.engine]
+
     @model_validator(mode="after")
     def _fits_its_engine(self) -> ModelParams:
         require(self.engine in ENGINES, "engine", self.engine, one_of(ENGINES))
@@ -41,5 +46,5 @@ class ModelParams:
 
 def engine_settings(model: ModelParams, where: str = "") -> Any:
     """A model's `settings` as those of its engine; `where` names the model in error messages."""
-    schema = ENGINES[model.engine]
+    schema = model.settings_class
     return parsed(schema, schema.from_keys(model.settings), f"{where}.settings".strip("."))

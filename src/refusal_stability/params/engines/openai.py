@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Number, Text, rule
+from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Number, Text, among, rule
 from refusal_stability.params.engines.settings import EngineSettings
 
 MILLION = 1_000_000
@@ -18,7 +18,9 @@ ADDRESS = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 Address = Annotated[Text, rule(ADDRESS.fullmatch, "http(s)://host[:port]/path, no key in it")]
 # What stands here may be a key pasted in the wrong place.
-Variable = Annotated[Text, rule(VARIABLE.fullmatch, "the name (capitals) of an environment variable", secret=True)]
+Variable = Annotated[
+    Text, among, rule(VARIABLE.fullmatch, "the name (capitals) of an environment variable", secret=True)
+]
 Above0 = Annotated[Number, Field(gt=0)]
 Price = Annotated[Number, Field(ge=0)]
 
@@ -62,5 +64,5 @@ class HTTPSettings(EngineSettings):
 class OpenAISettings(HTTPSettings, engine="openai"):
     """How this API is asked for JSON: `structured`, and `structured_fallback` where the server does not know it."""
 
-    structured: Literal["json_schema", "json_object", "prompt"] = "json_schema"
-    structured_fallback: Literal["json_object", "prompt", "none"] = "prompt"
+    structured: Annotated[Text, among("json_schema", "json_object", "prompt")] = "json_schema"
+    structured_fallback: Annotated[Text, among("json_object", "prompt", "none")] = "prompt"

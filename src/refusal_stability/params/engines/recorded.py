@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, Flag, Text, require, rule
+from refusal_stability.params.checks import SECTION, Flag, Text, among, require, rule
 from refusal_stability.params.engines.settings import EngineSettings
 
-Column = Literal["prompt", "response", "model", "temperature", "seed", "finish_reason", "missing_reason"]
+COLUMNS = ("prompt", "response", "model", "temperature", "seed", "finish_reason", "missing_reason")
 FILE_NAME = re.compile(r"[^/\\]+")
 
 
@@ -35,10 +35,10 @@ class RecordedSettings(EngineSettings, engine="recorded"):
 
     samples: ClassVar = False
 
-    layout: Literal["project", "published"] = "project"
+    layout: Annotated[Text, among("project", "published")] = "project"
     name: Text = ""
     model: Text | None = None
-    columns: dict[Column, Text] = field(default_factory=dict)
+    columns: dict[Annotated[Text, among(*COLUMNS)], Text] = field(default_factory=dict)
     missing: list[Annotated[Text, rule(is_regular_expression, "a regular expression")]] = field(
         default_factory=lambda: [r"\[ERROR"]
     )

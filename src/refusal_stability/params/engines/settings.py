@@ -23,6 +23,7 @@ class EngineSettings:
     no_effect : settings that change how the work is done but never what is written.
     samples : whether it draws completions; false where they exist already.
     lock_file : the requirements file of the environment that it runs in.
+    environment : what the report says of that environment; empty for the project's own.
     bytes_per_token : of English text, in common tokenizers.
     template_tokens : what a chat template adds to a message.
     """
@@ -31,6 +32,7 @@ class EngineSettings:
     no_effect: ClassVar[frozenset[str]] = frozenset()
     samples: ClassVar[bool] = True
     lock_file: ClassVar[str] = "requirements.lock"
+    environment: ClassVar[str] = ""
     bytes_per_token: ClassVar[float] = 4
     template_tokens: ClassVar[int] = 8
 

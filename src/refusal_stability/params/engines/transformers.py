@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, AtLeast1, Text
+from refusal_stability.params.checks import SECTION, AtLeast1, Text, among
 from refusal_stability.params.engines.settings import EngineSettings
 
 
@@ -16,6 +16,6 @@ class TransformersSettings(EngineSettings, engine="transformers"):
 
     no_effect: ClassVar = frozenset({"batch_size", "device"})
 
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: Annotated[Text, among("auto", "float32", "bfloat16", "float16")] = "auto"
     device: Text = "auto"
     batch_size: AtLeast1 = 128

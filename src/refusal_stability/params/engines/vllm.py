@@ -27,6 +27,11 @@ class VLLMSettings(EngineSettings, engine="vllm"):
     """Two settings of our own; every other key is an argument of vLLM's `EngineArgs`."""
 
     lock_file: ClassVar = "requirements-vllm.lock"
+    environment: ClassVar = (
+        "Models and judges of the engine vllm run in their own environment. Its file pins the CPU build. With an "
+        "NVIDIA driver, `make vllm` installs the GPU build, which brings its own versions of torch, transformers "
+        "and other packages."
+    )
     no_effect: ClassVar = frozenset({
         "async_scheduling", "cpu_kvcache_gib", "disable_log_stats", "download_dir", "enable_prefix_caching",
         "gpu_memory_utilization", "kv_cache_memory_bytes", "load_format", "log_level", "max_num_batched_tokens",
