@@ -96,7 +96,7 @@ test: $(READY) ## Run all tests, about 15 minutes on 2 cores; faster: make test 
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
 # What this project needs beside vLLM, pinned. The GPU build brings its own versions of everything else.
-BESIDE_VLLM := antlr4-python3-runtime|hypothesis|omegaconf|pandas|pyarrow|pytest|pytest-timeout|rich|scikit-learn|scipy|tenacity|typer
+BESIDE_VLLM := antlr4-python3-runtime|hypothesis|omegaconf|pandas|pyarrow|pydantic|pytest|pytest-timeout|rich|scikit-learn|scipy|tenacity|typer
 
 $(VLLM_READY): requirements-vllm.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The vLLM environment needs Python 3.11 or newer; name one: make vllm PYTHON=python3.11")'

@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 WIRING = {"stages", "commands"}
 ONLY_IN = {
-    "omegaconf": {"params.load", "params.checks"},
+    "omegaconf": {"params.load"},
     "mlflow": {"tracking.mlflow_log", "review.mlflow_queue"},
     "vllm": {"engines.vllm"},
     "streamlit": {"explorer.app", "explorer.session", "commands.explore"},
