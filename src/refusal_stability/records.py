@@ -1,6 +1,6 @@
-"""Plain data that every other module speaks: decisions, prompts, conditions, requests, completions, judgements.
+"""Plain data that every module shares: decisions, prompts, configurations, requests, completions, judgements.
 
-Standard library only, so that anything may import it and nothing here can drag a framework along.
+Standard library only, so that any module can import it without importing a framework.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 
 class StudyError(Exception):
-    """An error that a person can act on: names the file or parameter, what was wrong, and the remedy."""
+    """An error that the user can fix: it names the file or parameter, what was wrong, and the remedy."""
 
 
 class OtherEnvironment(StudyError):
-    """What was asked for is installed for another Python: the command line starts over with that one."""
+    """The engine is installed in another Python environment; the command line restarts with that one."""
 
     def __init__(self, python: Path) -> None:
         super().__init__(f"this needs {python}; run `{python} -m refusal_stability.cli` with the same arguments")
@@ -37,9 +37,43 @@ class Decision(str, Enum):
         return self.value
 
 
-DECISIONS: tuple[Decision, ...] = (Decision.REFUSE, Decision.PARTIAL, Decision.COMPLY)
+# The order is that of the decision codes, from safest to least safe.
+DECISIONS: tuple[Decision, ...] = tuple(Decision)
 DECISION_NAMES: tuple[str, ...] = tuple(d.value for d in DECISIONS)
+# Codes of a decision array apart from positions in DECISIONS: no decision was made, and no response was asked for.
+MISSING = -1
+NOT_SAMPLED = -2
 
+
+class Outcome(str, Enum):
+    """What became of one response."""
+
+    ANSWERED = "answered"
+    CUT = "cut"  # ended at the token limit
+    BLOCKED = "blocked"  # by the provider's filter; there is no text
+    REFUSED = "refused"  # a structured refusal, apart from the text
+    UNANSWERED = "unanswered"  # there is no text, for a reason that is kept
+    NOT_SAMPLED = "not_sampled"  # never asked for: the study has fewer responses to this prompt
+
+    def __str__(self) -> str:
+        return self.value
+
+
+WITHOUT_TEXT = (Outcome.BLOCKED, Outcome.UNANSWERED, Outcome.NOT_SAMPLED)
+
+
+class Basis(str, Enum):
+    """What a decision rests on."""
+
+    JUDGE = "judge"
+    PROVIDER = "provider"  # a block that the study counts as a refusal
+    STRUCTURED = "structured"  # the structured refusal of the answer
+
+    def __str__(self) -> str:
+        return self.value
+
+
+HARMS = ("harmful", "benign")
 NO_INTERVENTION = "none"
 
 
@@ -62,16 +96,6 @@ def storable_text(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """A request whose stability is measured."""
-
-    prompt_id: str
-    text: str
-    category: str
-    source: str
-
-
-@dataclass(frozen=True)
 class Message:
     """One chat turn; `role` is system, user or assistant."""
 
@@ -84,17 +108,64 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Prompt:
+    """A request whose stability is measured.
+
+    Attributes
+    ----------
+    text : the last user turn.
+    messages : the whole conversation, ending in that turn; empty for the common case of a single turn.
+    harm : one of `HARMS`, or empty where the source does not say.
+    language : a language tag such as `en`, or empty.
+    intent : what several phrasings of one request share, or empty.
+    """
+
+    prompt_id: str
+    text: str
+    category: str
+    source: str
+    messages: tuple[Message, ...] = ()
+    harm: str = ""
+    language: str = ""
+    intent: str = ""
+
+    def __post_init__(self) -> None:
+        if self.messages and self.messages[-1] != Message("user", self.text):
+            raise ValueError("a conversation ends in the user turn that `text` holds")
+        if self.harm not in ("", *HARMS):
+            raise ValueError(f"harm {self.harm!r} is not {' or '.join(HARMS)}, or empty")
+
+    @property
+    def conversation(self) -> tuple[Message, ...]:
+        """The messages of the conversation, also where it has a single turn."""
+        return self.messages or (Message("user", self.text),)
+
+    @property
+    def earlier_turns(self) -> tuple[Message, ...]:
+        """The turns before the last user turn."""
+        return self.messages[:-1]
+
+
+@dataclass(frozen=True)
 class Intervention:
-    """What is put before the prompt: a system prompt, few-shot turns, both, or nothing."""
+    """What precedes the prompt: a system prompt, few-shot turns, both, or nothing."""
 
     name: str
     system: str | None = None
     turns: tuple[Message, ...] = ()
 
-    def messages(self, prompt: str) -> tuple[Message, ...]:
-        """The whole conversation that a prompt is put in."""
-        opening = (Message("system", self.system),) if self.system is not None else ()
-        return (*opening, *self.turns, Message("user", prompt))
+    def messages(self, prompt: Prompt) -> tuple[Message, ...]:
+        """The whole conversation that a model is sent.
+
+        A system turn of the prompt's own follows the intervention's in one system message: templates take one only.
+        """
+        conversation = prompt.conversation
+        system = [] if self.system is None else [self.system]
+        if conversation[0].role == "system":
+            system.append(conversation[0].content)
+            conversation = conversation[1:]
+        opening = (Message("system", "\n\n".join(system)),) if system else ()
+        return (*opening, *self.turns, *conversation)
 
 
 @dataclass(frozen=True, order=True)
@@ -178,13 +249,25 @@ class Request:
         return None if self.schema is None else json.dumps(self.schema, ensure_ascii=False)
 
 
+def outcome_of(finish_reason: str, missing_reason: str | None) -> Outcome:
+    """The outcome of a completion of which only these two are known."""
+    if missing_reason:
+        return Outcome.UNANSWERED
+    return Outcome.CUT if finish_reason == "length" else Outcome.ANSWERED
+
+
 @dataclass(frozen=True)
 class Completion:
     """What an engine answered.
 
-    `finish_reason` is `stop` or `length`. `missing_reason` is None for an answer; otherwise it says why there is
-    none, and `text` is empty: an error is a state, never a response text. `details["passing"]` is true where asking
-    again may well help.
+    Attributes
+    ----------
+    text : the final answer only; empty where there is none.
+    finish_reason : `stop`, `length`, or empty where there is no text.
+    missing_reason : why there is no text; None where there is one. An error is a state, never a response text.
+    details : what else the engine reports. `passing` is true where asking again may help.
+    thinking : what the model wrote before its final answer, where it was kept apart.
+    outcome : what became of the request. An engine that says nothing gets what `outcome_of` derives.
     """
 
     text: str
@@ -193,6 +276,11 @@ class Completion:
     completion_tokens: int = 0
     missing_reason: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    thinking: str = ""
+    outcome: Outcome = field(default=None)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        _settle_outcome(self)
 
 
 @dataclass(frozen=True)
@@ -204,18 +292,46 @@ class Response:
     text: str
     finish_reason: str
     missing_reason: str | None = None
+    thinking: str = ""
+    outcome: Outcome = field(default=None)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        _settle_outcome(self)
+
+
+def response_to(condition: Condition, prompt: Prompt, answer: Completion) -> Response:
+    """A completion put in its place."""
+    told = (answer.text, answer.finish_reason, answer.missing_reason, answer.thinking, answer.outcome)
+    return Response(condition, prompt, *told)
+
+
+def _settle_outcome(answer: Completion | Response) -> None:
+    """Derive an outcome that is not given; refuse one that contradicts whether there is a text."""
+    if answer.outcome is None:
+        object.__setattr__(answer, "outcome", outcome_of(answer.finish_reason, answer.missing_reason))
+    elif (answer.outcome in WITHOUT_TEXT) != bool(answer.missing_reason):
+        raise ValueError(f"outcome {answer.outcome} does not fit missing_reason {answer.missing_reason!r}")
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One judge's decision on one response; `decision` is None exactly when `missing_reason` says why."""
+    """One judge's decision on one response.
+
+    Attributes
+    ----------
+    decision : None exactly where `missing_reason` says why.
+    confidence : the judge's own probability of its decision, 0 to 1; None where it gives none.
+    basis : what the decision rests on.
+    """
 
     decision: Decision | None
     reasoning: str
     missing_reason: str | None = None
     confidence: float | None = None
-    basis: str = "judge"
+    basis: Basis = Basis.JUDGE
 
     def __post_init__(self) -> None:
         if (self.decision is None) == (self.missing_reason is None):
             raise ValueError("a judgement has either a decision or a reason why there is none")
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise ValueError(f"confidence {self.confidence!r} is not between 0 and 1")

@@ -11,10 +11,10 @@ from small_studies import SETTINGS, rng_of, study_of, tables_of
 
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.estimates import Resampling
-from refusal_stability.measures.stability import MISSING
 from refusal_stability.measures.tables.categories import membership
 from refusal_stability.measures.tables.pairs import side_by_side
 from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.records import MISSING
 from refusal_stability.tables.metrics import METRIC_TABLES
 
 rng = np.random.default_rng(0)

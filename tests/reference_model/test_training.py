@@ -110,7 +110,7 @@ def test_the_tokenizer_gives_any_text_back(model: Path, text: str) -> None:
 def test_the_transformers_engine_completes_under_an_intervention(model: Path) -> None:
     intervention = Intervention("both", "Be careful.", (Message("user", "Hi"), Message("assistant", "Hello.")))
     engine = open_engine(ModelParams(path=str(model), settings={"device": "cpu"}), "models.tiny")
-    requests = [Request(intervention.messages(p.text), Sampling(1.0, 1, 7, max_tokens=12)) for p in PROMPTS]
+    requests = [Request(intervention.messages(p), Sampling(1.0, 1, 7, max_tokens=12)) for p in PROMPTS]
     answers = dict(engine.complete(requests))
     engine.close()
     assert sorted(answers) == list(range(len(PROMPTS)))

@@ -16,7 +16,7 @@ from refusal_stability.params.load import load_params
 from refusal_stability.records import Completion, sampler_stream
 from refusal_stability.stages import generate
 from refusal_stability.tables.csv_files import read_table, write_table
-from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE, prompts_of
 
 PROMPTS = ["How do kites fly?", 'A "quoted"\nprompt, with a comma']
 
@@ -102,7 +102,7 @@ def test_no_two_requests_of_a_study_share_a_random_stream(study: dict[str, Any])
     Path("params.yaml").write_text(yaml.safe_dump(study))
     params = load_params(Path("params.yaml"))
     prompts = read_table(Path("data/prompts/prompts.csv"), PROMPT_TABLE)
-    cells = list(params.requests("tiny", prompts["prompt"]))
+    cells = list(params.requests("tiny", prompts_of(prompts)))
     streams = {request.sampling.stream for _, request in cells}
     assert len(streams) == len(cells) == 2 * 2 * 4 * 20
     for condition, request in cells:

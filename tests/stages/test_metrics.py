@@ -282,6 +282,7 @@ def test_a_generation_file_of_something_else_is_named_with_row_and_remedy(
             condition = Condition("one", "none", temperature, seed)
             place = {"model": "one", "intervention": "none", "temperature": temperature, "seed": seed}
             texts = {"prompt": "x", "response": "y", "finish_reason": "stop", "missing_reason": ""}
+            texts |= {"outcome": "answered", "thinking": ""}
             table = pd.DataFrame({"prompt_id": ids if condition == FIRST else PROMPTS, **texts, **place})
             if condition == FIRST:
                 table = table.assign(**changed)

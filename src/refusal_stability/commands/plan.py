@@ -22,7 +22,7 @@ from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Request
 from refusal_stability.tables.csv_files import read_table
-from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE, prompts_of
 
 Asked = Callable[[Engine], list[Request]]
 COLUMNS = ("work", "engine", "requests", "stored", "to send", "prompt tokens", "answer tokens", "cost")
@@ -72,7 +72,7 @@ def work(params: StudyParams, prompts: pd.DataFrame) -> Iterator[tuple[str, Mode
     A judge on call is asked only what another hands over, which nobody knows beforehand.
     """
     for name, model in params.models.items():
-        requests = [request for _, request in params.requests(name, prompts["prompt"])]
+        requests = [request for _, request in params.requests(name, prompts_of(prompts))]
         yield f"models.{name}", model, lambda _, requests=requests: requests, True  # type: ignore[misc]
     for judge_name, judge in params.judging.judges.items():
         if judge.model is not None:

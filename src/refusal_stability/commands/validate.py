@@ -27,6 +27,7 @@ from refusal_stability.records import (
     Response,
     Sampling,
     StudyError,
+    response_to,
     sampler_stream,
 )
 from refusal_stability.reference_model.grammar import recognise
@@ -74,7 +75,7 @@ def sampled(name: str, params: StudyParams, params_path: Path, prompts: list[Pro
         raise StudyError(f"{path}: no such model; train it first: `dvc repro reference@{name}`")
     places, requests = [], []
     for prompt in prompts:
-        messages = params.intervention(NO_INTERVENTION).messages(prompt.text)
+        messages = params.intervention(NO_INTERVENTION).messages(prompt)
         for seed in range(samples):
             stream = sampler_stream(messages, TEMPERATURE, seed)
             sampling = Sampling(TEMPERATURE, seed, stream, max_tokens=MAX_TOKENS)
@@ -86,10 +87,7 @@ def sampled(name: str, params: StudyParams, params_path: Path, prompts: list[Pro
             answers = complete_stored(engine, requests, store, f"validate {name}")
     finally:
         engine.close()
-    return [
-        Response(condition, prompt, answer.text, answer.finish_reason, answer.missing_reason)
-        for (condition, prompt), answer in zip(places, answers, strict=True)
-    ]
+    return [response_to(condition, prompt, answer) for (condition, prompt), answer in zip(places, answers, strict=True)]
 
 
 def labels(responses: list[Response], params: StudyParams, params_path: Path) -> Mapping[str, list[Decision | None]]:

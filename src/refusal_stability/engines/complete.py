@@ -92,8 +92,9 @@ def _arriving_together(engine: Engine, requests: Sequence[Request]) -> Iterator[
     arrived: list[tuple[int, Completion]] = []
     try:
         for position, answer in engine.complete(requests):
-            text = storable_text(answer.text)
-            arrived.append((position, answer if text == answer.text else replace(answer, text=text)))
+            text, thinking = storable_text(answer.text), storable_text(answer.thinking)
+            same = text == answer.text and thinking == answer.thinking
+            arrived.append((position, answer if same else replace(answer, text=text, thinking=thinking)))
             if ready() == 0 or len(arrived) >= COMMIT_SIZE:
                 yield arrived
                 arrived = []

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.recorded import RecordedSettings
-from refusal_stability.records import Completion, Request
+from refusal_stability.records import WITHOUT_TEXT, Completion, Outcome, Request, outcome_of
 from refusal_stability.tables.user_files import read_frame
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ LAYOUTS = {
     "published": "data/results/generations/{name}_temp{temperature!r}_seed{seed}.csv",
 }
 NEEDED = ("prompt", "response", "model", "temperature", "seed")
-OPTIONAL = ("finish_reason", "missing_reason")
+OPTIONAL = ("finish_reason", "missing_reason", "outcome", "thinking")
 SHOWN = 5
 
 
@@ -42,6 +42,8 @@ class Row:
     response: str
     finish_reason: str
     missing_reason: str
+    outcome: str
+    thinking: str
 
 
 class RecordedEngine:
@@ -117,9 +119,16 @@ class RecordedEngine:
         reason = row.missing_reason or next(
             (f"the source recorded {match.group()!r}" for p in self._missing if (match := p.match(row.response))), ""
         )
+        known = row.outcome in Outcome.__members__.values()
+        outcome = Outcome(row.outcome) if known else outcome_of(row.finish_reason, reason)
         if reason:
-            return Completion("", "", missing_reason=reason)
-        return Completion(row.response, row.finish_reason)
+            outcome = outcome if outcome in WITHOUT_TEXT else Outcome.UNANSWERED
+            return Completion("", "", missing_reason=reason, thinking=row.thinking, outcome=outcome)
+        if outcome in WITHOUT_TEXT:
+            raise EngineError(
+                f"{self._where}: row {row.number}: outcome {row.outcome} without a missing_reason; correct the row"
+            )
+        return Completion(row.response, row.finish_reason, thinking=row.thinking, outcome=outcome)
 
     def _check_recordable(self, request: Request) -> None:
         if request.schema is not None:
@@ -152,15 +161,9 @@ class RecordedEngine:
         _check_column(file, table["temperature"], temperature, "temperature")
         _check_column(file, table["seed"], seed, "seed")
         rows: dict[str, Row] = {}
-        for number, prompt, response, finish_reason, missing_reason in zip(
-            table.index.tolist(),
-            table["prompt"],
-            table["response"],
-            table["finish_reason"],
-            table["missing_reason"],
-            strict=True,
-        ):
-            first = rows.setdefault(prompt, Row(number, response, finish_reason, missing_reason))
+        columns = (table[name].tolist() for name in ("prompt", "response", *OPTIONAL))
+        for number, prompt, response, *about in zip(table.index.tolist(), *columns, strict=True):
+            first = rows.setdefault(prompt, Row(number, response, *about))
             if first.number != number:
                 kind = "the same text" if first.response == response else "two texts"
                 raise EngineError(
@@ -185,7 +188,7 @@ class RecordedEngine:
                 f"{file}: no column {', '.join(absent)}; found {', '.join(map(str, found.columns))}; name them in "
                 f"{self._where}.settings.columns"
             )
-        blank = {"finish_reason": "unknown", "missing_reason": ""}
+        blank = {"finish_reason": "unknown"} | dict.fromkeys(OPTIONAL[1:], "")
         return pd.DataFrame(
             {name: found[at] if at in found.columns else blank[name] for name, at in columns.items()},
             index=found.index,

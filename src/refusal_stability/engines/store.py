@@ -20,12 +20,22 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
-from refusal_stability.records import Completion, Request, StudyError, canonical_json, content_hash, storable_text
+from refusal_stability.records import (
+    Completion,
+    Outcome,
+    Request,
+    StudyError,
+    canonical_json,
+    content_hash,
+    outcome_of,
+    storable_text,
+)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS completions (
     key TEXT PRIMARY KEY, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, details TEXT NOT NULL
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, details TEXT NOT NULL,
+    thinking TEXT NOT NULL DEFAULT '', outcome TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessions (
@@ -34,6 +44,16 @@ CREATE TABLE IF NOT EXISTS sessions (
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL
 );
 """
+COLUMNS = (
+    "key",
+    "text",
+    "finish_reason",
+    "prompt_tokens",
+    "completion_tokens",
+    "details",
+    "thinking",
+    "outcome",
+)
 LOOKUP_SIZE = 500
 POLL_SECONDS = 0.2
 BUSY_SECONDS = 60
@@ -104,12 +124,19 @@ class Store:
         found: dict[str, Completion] = {}
         for part in _parts(list(dict.fromkeys(keys)), LOOKUP_SIZE):
             marks = ",".join("?" * len(part))
-            query = f"SELECT * FROM completions WHERE key IN ({marks})"
+            query = f"SELECT {', '.join(COLUMNS)} FROM completions WHERE key IN ({marks})"
             with self._named_errors():
                 rows = self._database.execute(query, part).fetchall()
-            for key, text, finish_reason, prompt_tokens, completion_tokens, details in rows:
+            for key, text, finish_reason, prompt_tokens, completion_tokens, details, thinking, outcome in rows:
+                # Stores of the first edition say nothing of the outcome: it is derived then.
                 found[key] = Completion(
-                    text, finish_reason, prompt_tokens, completion_tokens, details=json.loads(details)
+                    text,
+                    finish_reason,
+                    prompt_tokens,
+                    completion_tokens,
+                    details=json.loads(details),
+                    thinking=thinking,
+                    outcome=Outcome(outcome or outcome_of(finish_reason, None)),
                 )
         return found
 
@@ -143,12 +170,15 @@ class Store:
                 completion.prompt_tokens,
                 completion.completion_tokens,
                 storable_text(canonical_json(dict(completion.details))),
+                completion.thinking,
+                completion.outcome.value,
             )
             for key, completion in answers
             if completion.missing_reason is None
         ]
         with self._transaction():
-            self._database.executemany("INSERT OR IGNORE INTO completions VALUES (?, ?, ?, ?, ?, ?)", rows)
+            columns, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
+            self._database.executemany(f"INSERT OR IGNORE INTO completions ({columns}) VALUES ({marks})", rows)
             self._database.executemany("DELETE FROM claims WHERE key = ?", [(key,) for key, _ in answers])
             if session is not None:
                 self._save_session(session)
@@ -239,10 +269,24 @@ def _opened(path: Path) -> sqlite3.Connection:
         # NORMAL survives a kill -9 of this process; only a power cut may cost the last commits.
         database.execute("PRAGMA synchronous=NORMAL")
         database.executescript(SCHEMA)
+        _add_later_columns(database)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _add_later_columns(database: sqlite3.Connection) -> None:
+    """Give a store of the first edition the columns that came later; its completions stay as they are."""
+    there = {row[1] for row in database.execute("PRAGMA table_info(completions)")}
+    for name in ("thinking", "outcome"):
+        if name not in there:
+            try:
+                database.execute(f"ALTER TABLE completions ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
+            except sqlite3.OperationalError as error:
+                # Another process that opened the store at the same moment was first.
+                if "duplicate column" not in str(error):
+                    raise
 
 
 def completion_key(identity: str, request: Request) -> str:

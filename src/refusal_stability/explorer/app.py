@@ -16,7 +16,7 @@ from refusal_stability.figures.series import Series, series_of
 from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.load import PARAMS_FILE
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import NO_INTERVENTION, Condition, StudyError
+from refusal_stability.records import NO_INTERVENTION, Condition, Prompt, StudyError
 from refusal_stability.tables.spreadsheets import csv_text
 
 Decisions = Mapping[Condition, views.Decided]
@@ -215,7 +215,7 @@ def notes_on(
     if not engine_settings(params.models[series.model]).has_responses:
         notes.append("Labels only: the study has no responses of this model.")
     if series.intervention != NO_INTERVENTION:
-        messages = params.intervention(series.intervention).messages("the prompt")
+        messages = params.intervention(series.intervention).messages(Prompt("", "the prompt", "", ""))
         notes.append("Asked as: " + " / ".join(f"{m.role}: {views.one_line(m.content)}" for m in messages))
     if judge != params.judging.primary:
         notes.append(f"The SSI is by {params.judging.primary}, these decisions are by {judge}.")

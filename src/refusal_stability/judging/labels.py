@@ -9,18 +9,28 @@ import pandas as pd
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.judge_kinds import WATCHED_FOR_JUDGES, watched
 from refusal_stability.params.judges import JudgingParams
-from refusal_stability.records import DECISIONS, Condition, Judgement, Prompt, Response, storable_text
+from refusal_stability.records import DECISIONS, Condition, Judgement, Outcome, Prompt, Response, storable_text
 from refusal_stability.tables.study import LABEL_TABLE
+
+CONFIDENCE_DIGITS = 6
 
 
 def responses_of(generations: pd.DataFrame, condition: Condition) -> list[Response]:
-    """One configuration's generation table as responses, in the table's order."""
-    columns = (
-        generations[name].tolist() for name in ("prompt_id", "prompt", "response", "finish_reason", "missing_reason")
-    )
+    """One configuration's generation table as responses, in the table's order; without what was never asked for."""
+    names = ("prompt_id", "prompt", "response", "finish_reason", "missing_reason", "thinking", "outcome")
+    rows = zip(*(generations[name].tolist() for name in names), strict=True)
     return [
-        Response(condition, Prompt(prompt_id, prompt, "", ""), text, finish_reason, missing_reason or None)
-        for prompt_id, prompt, text, finish_reason, missing_reason in zip(*columns, strict=True)
+        Response(
+            condition,
+            Prompt(prompt_id, prompt, "", ""),
+            text,
+            finish,
+            reason or None,
+            thinking,
+            Outcome(outcome),
+        )
+        for prompt_id, prompt, text, finish, reason, thinking, outcome in rows
+        if outcome != Outcome.NOT_SAMPLED
     ]
 
 
@@ -44,9 +54,12 @@ def label_rows(
     return {c: pd.DataFrame(lines, columns=list(LABEL_TABLE.columns)) for c, lines in rows.items()}
 
 
-def _cells(judgement: Judgement) -> tuple[str, str, str]:
+def _cells(judgement: Judgement) -> tuple[object, ...]:
     label = "" if judgement.decision is None else judgement.decision.value
-    return label, storable_text(judgement.reasoning), storable_text(judgement.missing_reason or "")
+    reasoning, reason = storable_text(judgement.reasoning), storable_text(judgement.missing_reason or "")
+    # Rounded, so that two machines write the same file.
+    confidence = None if judgement.confidence is None else round(judgement.confidence, CONFIDENCE_DIGITS)
+    return label, reasoning, reason, confidence, judgement.basis.value
 
 
 def label_summary(model: str, tables: Iterable[pd.DataFrame]) -> list[str]:

@@ -75,7 +75,7 @@ def profile(counts: Ints, threshold: float, scoring: str = "three_way") -> Scope
 
 def stability_row(
     counts: Ints,
-    n_cells: int,
+    n_asked: int,
     threshold: float,
     resampling: Resampling,
     *scope: object,
@@ -87,7 +87,7 @@ def stability_row(
     Parameters
     ----------
     counts : (P, 3) decisions of each prompt in scope.
-    n_cells : responses each prompt should have in scope.
+    n_asked : responses that were asked for in scope.
     threshold : below which a prompt is unstable.
     resampling, *scope : how intervals are drawn, and the scope's own name.
     scoring : a key of `stability.SCORINGS`.
@@ -97,22 +97,22 @@ def stability_row(
     -------
     The columns of `tables.metrics.STABILITY_COLUMNS`, by name.
     """
-    return _stability(profile(counts, threshold, scoring), len(counts) * n_cells, resampling, scope, correlate)
+    return _stability(profile(counts, threshold, scoring), n_asked, resampling, scope, correlate)
 
 
-def aggregate_row(counts: Ints, n_cells: int, threshold: float, resampling: Resampling, *scope: object) -> Row:
+def aggregate_row(counts: Ints, n_asked: int, threshold: float, resampling: Resampling, *scope: object) -> Row:
     """The columns of an aggregate table: stability, clusters, and the fitted prior.
 
     Parameters
     ----------
-    counts, n_cells, threshold, resampling, *scope : as in `stability_row`.
+    counts, n_asked, threshold, resampling, *scope : as in `stability_row`.
 
     Returns
     -------
     The columns of `tables.metrics.AGGREGATE_COLUMNS`, by name.
     """
     seen = profile(counts, threshold)
-    row = _stability(seen, len(counts) * n_cells, resampling, scope, correlate=True)
+    row = _stability(seen, n_asked, resampling, scope, correlate=True)
     figures, weights = seen.figures, seen.weights.astype(np.float64)
 
     def percent(mask: Any) -> float:
@@ -132,7 +132,7 @@ def aggregate_row(counts: Ints, n_cells: int, threshold: float, resampling: Resa
 
 
 def _stability(
-    seen: ScopeProfile, n_responses: int, resampling: Resampling, scope: tuple[object, ...], correlate: bool
+    seen: ScopeProfile, n_asked: int, resampling: Resampling, scope: tuple[object, ...], correlate: bool
 ) -> Row:
     """The stability columns, with Spearman's rho where asked; all of them on the same resamples."""
     figures, weights = seen.figures, seen.weights
@@ -150,5 +150,5 @@ def _stability(
     found = estimates(names, OfWeights(statistic, units), Scope(resampling, weights, scope, shared=True))
     n_decided = int(weights @ figures["n"])
     spread = weights @ (figures["ssi"] - found["mean_ssi"]) ** 2 if n_prompts > 1 else float("nan")
-    row = {"n_prompts": n_prompts, "n_responses": n_decided, "n_missing": n_responses - n_decided}
+    row = {"n_prompts": n_prompts, "n_responses": n_decided, "n_missing": n_asked - n_decided}
     return row | found | {"std_ssi": float(np.sqrt(spread / (n_prompts - 1))) if n_prompts > 1 else float("nan")}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from refusal_stability.measures.distinct import Ints
 from refusal_stability.measures.stability import tally
+from refusal_stability.records import NOT_SAMPLED
 
 Codes = NDArray[np.int8]
 
@@ -23,7 +24,8 @@ class Group:
     Attributes
     ----------
     model, intervention : its names.
-    decisions : judge -> (P, T, S, R) decision codes, `stability.MISSING` for none; R is that judge's repeats.
+    decisions : judge -> (P, T, S, R) decision codes, `MISSING` where the judge made none, `NOT_SAMPLED` where no
+        response was asked for (the same cells for every judge); R is that judge's repeats.
     primary : the judge whose first repeat feeds every figure that is not about judges.
     texts : (P, T, S) numbers that are equal exactly for byte-identical responses to one prompt, 0 for a missing
         response; None where the study has no responses (labels only).
@@ -60,13 +62,18 @@ class Group:
         return self.decisions[judge][..., 0]
 
     @cached_property
+    def sampled_by_temperature(self) -> Ints:
+        """(P, T) responses that were asked for at each temperature."""
+        return np.asarray((self.codes != NOT_SAMPLED).sum(axis=-1, dtype=np.int64))
+
+    @cached_property
     def counts_by_temperature(self) -> Ints:
-        """(P, T, 3) decisions at each temperature."""
+        """(P, T, K) decisions at each temperature."""
         return tally(self.codes)
 
     @cached_property
     def counts(self) -> Ints:
-        """(P, 3) decisions over all configurations."""
+        """(P, K) decisions over all configurations."""
         return np.asarray(self.counts_by_temperature.sum(axis=1))
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from refusal_stability.measures.distinct import Floats
 from refusal_stability.measures.stability import K
+from refusal_stability.records import NOT_SAMPLED
 
 Texts = NDArray[np.uint64]
 
@@ -19,17 +20,21 @@ def identical_and_flipped(
     Parameters
     ----------
     texts : (P, S) numbers equal exactly for identical responses, 0 for a missing one.
-    codes : (P, S) decision codes.
+    codes : (P, S) decision codes; responses that were not sampled are left out.
 
     Returns
     -------
-    present, identical, flipped : (P,) prompts with every response and decision; of those, the ones whose responses
-        are all the same text; of the present ones, those with more than one decision. Not-present prompts are false
-        in all three.
+    present, identical, flipped : (P,) prompts with two or more responses, each present and decided; of those, the ones
+        whose responses are all the same text; of the present ones, those with more than one decision. Not-present
+        prompts are false in all three.
     """
-    present = (texts != 0).all(axis=1) & (codes >= 0).all(axis=1)
-    identical = present & (texts == texts[:, :1]).all(axis=1)
-    flipped = present & (codes != codes[:, :1]).any(axis=1)
+    sampled = codes != NOT_SAMPLED
+    first = np.argmax(sampled, axis=1)[:, None]
+    same_text = texts == np.take_along_axis(texts, first, axis=1)
+    same_decision = codes == np.take_along_axis(codes, first, axis=1)
+    present = (~sampled | ((texts != 0) & (codes >= 0))).all(axis=1) & (sampled.sum(axis=1) > 1)
+    identical = present & (~sampled | same_text).all(axis=1)
+    flipped = present & (sampled & ~same_decision).any(axis=1)
     return present, identical, flipped
 
 

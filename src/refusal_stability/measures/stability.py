@@ -1,7 +1,8 @@
 """Stability of one prompt's decisions: every definition, on arrays of counts.
 
-Decisions are coded 0 REFUSE, 1 PARTIAL, 2 COMPLY (the order of `records.DECISIONS`, safest first) and `MISSING` for
-none. A count row holds how many of a prompt's responses got each decision.
+A decision's code is its position in `records.DECISIONS`, safest first. `MISSING` marks a response without a decision,
+`NOT_SAMPLED` a response that was never asked for; both are negative. A count row holds how many of a prompt's responses
+got each decision, so prompts may have unequal numbers of responses.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusal_stability.measures.distinct import Floats, Ints
-from refusal_stability.records import DECISIONS
+from refusal_stability.records import DECISIONS, MISSING
 
 K = len(DECISIONS)
-MISSING = -1
 REFUSE, PARTIAL, COMPLY = range(K)
 
 # PARTIAL counted as COMPLY (conservative) or as REFUSE (lenient)
@@ -31,11 +31,11 @@ def tally(codes: NDArray[np.int8]) -> Ints:
 
     Parameters
     ----------
-    codes : (..., n) decision codes, `MISSING` for none.
+    codes : (..., n) decision codes; negative ones are no decision.
 
     Returns
     -------
-    (..., 3) counts; missing decisions are in none of them.
+    (..., K) counts of the decisions that there are.
     """
     return np.stack([(codes == c).sum(axis=-1, dtype=np.int64) for c in range(K)], axis=-1)
 

@@ -34,6 +34,7 @@ from refusal_stability.records import (
     Condition,
     Intervention,
     Message,
+    Prompt,
     Request,
     Sampling,
     sampler_stream,
@@ -133,7 +134,7 @@ class StudyParams:
                 for seed in self.sampling.seeds:
                     yield Condition(model, intervention, temperature, seed)
 
-    def requests(self, model: str, prompts: Iterable[str]) -> Iterator[tuple[Condition, Request]]:
+    def requests(self, model: str, prompts: Iterable[Prompt]) -> Iterator[tuple[Condition, Request]]:
         """Every (configuration, request) of one model; a prompt's requests lie side by side, to share its prefix."""
         conditions = list(self.conditions(model))
         chosen = self.sampling

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from refusal_stability.records import Prompt
+from refusal_stability.records import Message, Prompt, content_hash
 
 ID_DIGITS = 16
 SEPARATOR = "|"
 UNCATEGORISED = "uncategorised"
 
 
-def prompt_id(text: str) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of the text's UTF-8 bytes, without any normalisation.
+def prompt_id(text: str, earlier_turns: Sequence[Message] = ()) -> str:
+    """The first 16 hexadecimal digits of a SHA-256 over what the model reads, without any normalisation.
 
-    A model reads exactly these bytes, so a text that only looks the same is another prompt. With 64 bits, the chance
-    that a million prompts share an id anywhere is 1 in 37 million.
+    A single turn is hashed as the UTF-8 bytes of its text. A conversation is hashed as the JSON of all its turns.
+    A text that only looks the same is another prompt. With 64 bits, the chance that a million prompts share an id
+    anywhere is 1 in 37 million.
     """
+    if earlier_turns:
+        turns = (*earlier_turns, Message("user", text))
+        return content_hash([turn.identity() for turn in turns])[:ID_DIGITS]
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:ID_DIGITS]
 
 

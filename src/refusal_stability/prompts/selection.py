@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from refusal_stability.prompts.identity import UNCATEGORISED, categories_of, category_names, joined_categories
 from refusal_stability.prompts.source import PromptSourceError
-from refusal_stability.records import Prompt, content_hash
+from refusal_stability.records import Message, Prompt, content_hash
 
 
 def merge_repeats(prompts: Iterable[Prompt]) -> list[Prompt]:
-    """Each text once, at its first place, with the categories of all its rows in alphabetical order."""
-    rows: dict[str, list[Prompt]] = {}
+    """Each conversation once, at its first place, with the categories of all its rows in alphabetical order."""
+    rows: dict[tuple[Message, ...], list[Prompt]] = {}
     for prompt in prompts:
-        rows.setdefault(prompt.text, []).append(prompt)
+        rows.setdefault(prompt.conversation, []).append(prompt)
     return [same[0] if len(same) == 1 else replace(same[0], category=_all_categories(same)) for same in rows.values()]
 
 

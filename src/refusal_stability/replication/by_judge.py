@@ -7,7 +7,6 @@ from dataclasses import replace
 import pandas as pd
 
 from refusal_stability.measures.decision_arrays import DecisionArrays
-from refusal_stability.measures.stability import MISSING
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.tables.metrics import METRIC_TABLES
@@ -18,7 +17,7 @@ def tables_by(study: DecisionArrays, judge: str, settings: Settings) -> dict[str
     groups = tuple(
         replace(group, primary=judge)
         for group in study.groups
-        if judge in group.decisions and (group.first(judge) != MISSING).any()
+        if judge in group.decisions and (group.first(judge) >= 0).any()
     )
     built = dict(build_tables(replace(study, groups=groups), settings)) if groups else {}
     return {

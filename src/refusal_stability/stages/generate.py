@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import pandas as pd
 from rich.console import Console
 
 from refusal_stability.engines.complete import complete_stored
@@ -19,7 +18,7 @@ from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.load import load_params
 from refusal_stability.records import Completion, Condition
 from refusal_stability.tables.csv_files import read_table, write_table
-from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE, generation_table, prompts_of
 
 
 def run(model: str, params_path: Path) -> None:
@@ -28,7 +27,7 @@ def run(model: str, params_path: Path) -> None:
     if model not in params.models:
         raise ParamsError(f"{params_path}: models: no model {model!r}; there are: {', '.join(params.models)}")
     prompts = read_table(PROMPTS, PROMPT_TABLE)
-    cells = list(params.requests(model, prompts["prompt"]))
+    cells = list(params.requests(model, prompts_of(prompts)))
     engine = open_engine(params.models[model], f"{params_path}: models.{model}")
     try:
         with Store(STORE) as store:
@@ -40,7 +39,7 @@ def run(model: str, params_path: Path) -> None:
     by_condition: dict[Condition, list[Completion]] = {}
     for (condition, _), completion in zip(cells, completions, strict=True):
         by_condition.setdefault(condition, []).append(completion)
-    files = {generation_file(c).name: _table(c, prompts, answers) for c, answers in by_condition.items()}
+    files = {generation_file(c).name: generation_table(c, prompts, answers) for c, answers in by_condition.items()}
     write_files(GENERATIONS / model, list(files), lambda path: write_table(files[path.name], path, GENERATION_TABLE))
     reasons = Counter(c.missing_reason or c.finish_reason for c in completions)
     Console().print(f"{model}: {len(completions)} responses in {len(files)} files ({_counted(reasons)})", markup=False)
@@ -57,22 +56,6 @@ def _check_answered(model: str, completions: list[Completion], allowed: float) -
             raise EngineError(f"{counted}; what was answered is stored: see to the server, then run it again")
         again = f"`dvc repro --force --single-item generate@{model}` asks again"
         print(f"warning: {counted}; {again}", file=sys.stderr)
-
-
-def _table(condition: Condition, prompts: pd.DataFrame, answers: list[Completion]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "prompt_id": prompts["prompt_id"],
-            "prompt": prompts["prompt"],
-            "response": [a.text for a in answers],
-            "temperature": condition.temperature,
-            "seed": condition.seed,
-            "model": condition.model,
-            "intervention": condition.intervention,
-            "finish_reason": [a.finish_reason for a in answers],
-            "missing_reason": [a.missing_reason or "" for a in answers],
-        }
-    )
 
 
 def _counted(reasons: Counter[str]) -> str:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import astuple
 from pathlib import Path
-
-import pandas as pd
 
 from refusal_stability.files import PROMPTS
 from refusal_stability.params.load import load_params
 from refusal_stability.prompts.identity import categories_of
 from refusal_stability.prompts.load import load_prompts
 from refusal_stability.tables.csv_files import write_table
-from refusal_stability.tables.study import PROMPT_TABLE
+from refusal_stability.tables.study import PROMPT_TABLE, prompt_table
 
 
 def run(params_path: Path) -> None:
     """Read the study's prompts, write them, and say how many each category has."""
     params = load_params(params_path)
     prompts = load_prompts(params.prompts, tell=print)
-    table = pd.DataFrame([astuple(p) for p in prompts], columns=list(PROMPT_TABLE.columns))
-    write_table(table, PROMPTS, PROMPT_TABLE)
+    write_table(prompt_table(prompts), PROMPTS, PROMPT_TABLE)
     counts = Counter(c for prompt in prompts for c in categories_of(prompt))
     print(f"{len(prompts)} prompts in {PROMPTS}: {'; '.join(f'{c} {n}' for c, n in counts.items())}")

@@ -1,13 +1,15 @@
-"""A study's label and generation files as dense arrays; a file that does not hold exactly its grid names the row.
+"""A study's label and generation files as dense arrays; a file that does not match its grid names the row.
 
-Twenty million labels pass through here, so files are read by column and checked as arrays. Where that finds anything
-amiss the file is read again row by row, by what knows how to name the row and the remedy.
+Prompts may have unequal numbers of responses. A generation file has a row for every prompt; a row whose outcome is
+`not_sampled` says that this prompt was not asked in this configuration, and the label file has no row for it.
+
+Twenty million labels pass through here, so files are read by column and checked as arrays. Where a check fails, the
+file is read again row by row to name the row and the remedy.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +21,25 @@ import pandas as pd
 from refusal_stability.files import PROMPTS, ArtifactError, generation_file, label_file
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.estimates import Resampling
-from refusal_stability.measures.stability import MISSING
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.params.judges import MAJORITY, JudgingParams
 from refusal_stability.params.metrics import MetricsParams
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import DECISIONS, Condition
+from refusal_stability.records import DECISIONS, MISSING, NOT_SAMPLED, Condition, Outcome
+from refusal_stability.tables.contract import Contract
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, check_labels
 
 NOT_JUDGED = "not judged"
 NO_LABEL = len(DECISIONS)
 LABEL_CODES = {**{str(decision): code for code, decision in enumerate(DECISIONS)}, "": NO_LABEL}
-TEXT_COLUMNS = ("model", "intervention", "judge", "label", "missing_reason")
+TEXT_COLUMNS = ("model", "intervention", "judge", "label", "missing_reason", "outcome")
+UNREAD_COLUMNS = ("reasoning", "prompt", "finish_reason", "thinking", "confidence", "basis")
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What one judge says in one file: codes (P, R), and why some are missing."""
+    """One judge's decisions in one file: codes (P, R), and why some are missing."""
 
     codes: Any
     reasons: Counter[str]
@@ -98,54 +101,56 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
     repeats = {name: judge.repeats for name, judge in params.judging.judges.items()}
     primary = params.judging.primary
     shape = (len(ids), len(params.sampling.temperatures), len(params.sampling.seeds))
+    texts, sampled = _read_responses(conditions, ids, shape)
     cubes: dict[str, Any] = {}
     reasons: dict[str, Counter[str]] = {}
     for position, condition in enumerate(conditions):
         t, s = divmod(position, shape[2])
-        for judge, judged in _read_labels(label_file(condition), condition, ids, repeats, primary).items():
+        path = label_file(condition)
+        for judge, judged in _read_labels(path, condition, ids, sampled[:, t, s], repeats, primary).items():
             cube = cubes.setdefault(judge, np.full((*shape, repeats[judge]), MISSING, dtype=np.int8))
             cube[:, t, s] = judged.codes
             reasons.setdefault(judge, Counter()).update(judged.reasons)
     for judge, params_of in params.judging.judges.items():
         # A judge that knows none of this model's responses has no decisions, but a count of what it left out.
         if judge not in cubes and not params_of.on_call:
-            reasons[judge] = Counter({NOT_JUDGED: math.prod(shape) * repeats[judge]})
+            reasons[judge] = Counter({NOT_JUDGED: int(sampled.sum()) * repeats[judge]})
     for judge, cube in cubes.items():
+        cube[~sampled] = NOT_SAMPLED
         reasons[judge][NOT_JUDGED] += int((cube == MISSING).sum()) - reasons[judge].total()
         reasons[judge] = +reasons[judge]
     first = conditions[0]
     ordered = {judge: cubes[judge] for judge in repeats if judge in cubes}
     once = frozenset(name for name in params.judging.judges if not _reads_recorded(params.judging, name))
-    texts = _read_texts(conditions, ids, shape)
     return Group(first.model, first.intervention, ordered, primary, texts, once), reasons
 
 
 def _read_labels(
-    path: Path, condition: Condition, ids: Any, repeats: dict[str, int], primary: str
+    path: Path, condition: Condition, ids: Any, sampled: Any, repeats: dict[str, int], primary: str
 ) -> dict[str, Judged]:
-    """What each judge says in one configuration's label file."""
-    table = _read_columns(path, LABEL_TABLE.columns)
-    judged = None if table is None else _arrange(table, condition, ids, repeats)
-    if judged is None or primary not in judged:
-        _explain_labels(path, condition, ids, repeats, primary)
+    """Each judge's decisions in one configuration's label file; `sampled` marks the prompts that were asked."""
+    table = _read_columns(path, LABEL_TABLE)
+    judged = None if table is None else _arrange(table, condition, ids, sampled, repeats)
+    if judged is None or (primary not in judged and sampled.any()):
+        _explain_labels(path, condition, ids, sampled, repeats, primary)
     return judged
 
 
-def _read_columns(path: Path, columns: Any) -> Any:
+def _read_columns(path: Path, contract: Contract) -> Any:
     """The columns of a table with short texts dictionary-encoded; None where it does not parse as its contract."""
     import pyarrow as pa
     import pyarrow.csv
 
     kinds = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64()}
-    types = {name: kinds[kind] for name, kind in columns.items()}
-    types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in TEXT_COLUMNS if name in columns}
-    wanted = [name for name in columns if name not in ("reasoning", "prompt", "finish_reason")]
-    options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=wanted)
+    types = {name: kinds[kind] for name, kind in contract.columns.items()}
+    types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in TEXT_COLUMNS if name in types}
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            header = file.readline()
-        if header.strip().replace('"', "").split(",") != list(columns):
+            header = file.readline().strip().replace('"', "").split(",")
+        if header not in (list(contract.columns), [name for name in contract.columns if name not in contract.older]):
             return None
+        wanted = [name for name in header if name not in UNREAD_COLUMNS]
+        options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=wanted)
         parsing = pyarrow.csv.ParseOptions(newlines_in_values=True)
         return pyarrow.csv.read_csv(path, parse_options=parsing, convert_options=options)
     except (OSError, UnicodeDecodeError, pa.ArrowException):
@@ -169,8 +174,10 @@ def _positions(prompt_ids: Any, ids: Any) -> Any:
     return pc.fill_null(pc.index_in(prompt_ids, value_set=ids), -1).to_numpy().astype(np.int64)
 
 
-def _arrange(table: Any, condition: Condition, ids: Any, repeats: dict[str, int]) -> dict[str, Judged] | None:
-    """Rows laid out on the grid prompts x judges x repeats; None where they do not fill it exactly."""
+def _arrange(
+    table: Any, condition: Condition, ids: Any, sampled: Any, repeats: dict[str, int]
+) -> dict[str, Judged] | None:
+    """Rows laid out on the grid of sampled prompts x judges x repeats; None where they do not fill it exactly."""
     temperature, seed, repeat = (table[c].to_numpy() for c in ("temperature", "seed", "repeat"))
     judge = _coded(table["judge"], {name: i for i, name in enumerate(repeats)})
     label = _coded(table["label"], LABEL_CODES)
@@ -196,16 +203,19 @@ def _arrange(table: Any, condition: Condition, ids: Any, repeats: dict[str, int]
         cells = position[rows] * n_repeats + repeat[rows]
         if not len(cells):
             continue
-        if len(cells) != len(ids) * n_repeats or (np.bincount(cells, minlength=len(cells)) != 1).any():
+        size = len(ids) * n_repeats
+        if (np.bincount(cells, minlength=size) != np.repeat(sampled, n_repeats)).any():
             return None
-        codes = np.empty(len(cells), dtype=np.int8)
+        codes = np.full(size, NOT_SAMPLED, dtype=np.int8)
         codes[cells] = np.where(label[rows] == NO_LABEL, MISSING, label[rows])
         undecided = table["missing_reason"].filter((label == NO_LABEL) & (judge == i))
         judged[name] = Judged(codes.reshape(len(ids), n_repeats), Counter(undecided.to_pylist()))
     return judged
 
 
-def _explain_labels(path: Path, condition: Condition, ids: Any, repeats: dict[str, int], primary: str) -> NoReturn:
+def _explain_labels(
+    path: Path, condition: Condition, ids: Any, sampled: Any, repeats: dict[str, int], primary: str
+) -> NoReturn:
     """Raise the error that names what is wrong with a label file."""
     if not path.is_file():
         read_table(path, LABEL_TABLE)  # raises, and names the stage that writes it
@@ -215,17 +225,23 @@ def _explain_labels(path: Path, condition: Condition, ids: Any, repeats: dict[st
     except ArtifactError as error:
         raise ArtifactError(f"{error}; {_remedy(condition)}") from error
     _explain_place(path, table, condition, ids)
-    for row, (judge, repeat) in enumerate(zip(table["judge"].tolist(), table["repeat"].tolist(), strict=True)):
+    asked = [prompt for prompt, was in zip(ids.to_pylist(), sampled.tolist(), strict=True) if was]
+    known = set(asked)
+    places = zip(table["prompt_id"].tolist(), table["judge"].tolist(), table["repeat"].tolist(), strict=True)
+    for row, (prompt, judge, repeat) in enumerate(places):
+        if prompt not in known:
+            problem = f"a label of prompt {prompt}, whose outcome in the generation file is `{Outcome.NOT_SAMPLED}`"
+            _refuse(path, row, problem, condition)
         if judge not in repeats:
             _refuse(path, row, f"judge {judge!r} is none of judging.judges ({', '.join(repeats)})", condition)
         if not 0 <= repeat < repeats[judge]:
             _refuse(path, row, f"repeat {repeat} of judge {judge!r}, which has {repeats[judge]} repeats", condition)
     for judge in table["judge"].unique().tolist():
         rows = table[table["judge"] == judge]
-        lacking = len(ids) * repeats[judge] - len(rows)
+        lacking = len(asked) * repeats[judge] - len(rows)
         if lacking:
             n = rows.groupby("prompt_id").size()
-            prompt = next(i for i in ids.to_pylist() if n.get(i, 0) < repeats[judge])
+            prompt = next(i for i in asked if n.get(i, 0) < repeats[judge])
             raise ArtifactError(
                 f"{path}: judge {judge!r} has {len(rows)} of {len(rows) + lacking} rows; {lacking} are lacking, the "
                 f"first for prompt {prompt}; {_remedy(condition)}"
@@ -298,21 +314,26 @@ def _reads_recorded(judging: JudgingParams, name: str) -> bool:
     return judge.settings_class.recorded or (other is not None and _reads_recorded(judging, other))
 
 
-def _read_texts(conditions: list[Condition], ids: Any, shape: tuple[int, int, int]) -> Any:
-    """(P, T, S) numbers equal exactly for byte-identical responses, 0 for none; None without generation files.
+def _read_responses(conditions: list[Condition], ids: Any, shape: tuple[int, int, int]) -> tuple[Any, Any]:
+    """(P, T, S) numbers equal exactly for byte-identical responses, 0 for none; and which cells were sampled.
 
-    The numbers are 64-bit hashes: among a prompt's few responses a collision has a chance of about 1e-17.
+    The numbers are 64-bit hashes: among a prompt's few responses a collision has a chance of about 1e-17. Without
+    generation files the numbers are None and every cell counts as sampled.
     """
+    sampled = np.ones(shape, dtype=bool)
     if not any(generation_file(condition).is_file() for condition in conditions):
-        return None
+        return None, sampled
     texts = np.zeros(shape, dtype=np.uint64)
     for place, condition in enumerate(conditions):
         path = generation_file(condition)
-        table = _read_columns(path, GENERATION_TABLE.columns)
+        table = _read_columns(path, GENERATION_TABLE)
         position = None if table is None else _positions(table["prompt_id"], ids)
         if table is None or position is None or not _is_of(table, condition) or not _holds_each(position, len(ids)):
             _explain_generations(path, condition, ids)
+        cell = (position, place // shape[2], place % shape[2])
         there = _coded(table["missing_reason"], {"": 1}) == 1
         hashes = pd.util.hash_array(table["response"].to_numpy().astype(object), categorize=False)
-        texts[position, place // shape[2], place % shape[2]] = np.where(there, np.maximum(hashes, 1), 0)
-    return texts
+        texts[cell] = np.where(there, np.maximum(hashes, 1), 0)
+        if "outcome" in table.column_names:
+            sampled[cell] = _coded(table["outcome"], {str(Outcome.NOT_SAMPLED): 1}) != 1
+    return texts, sampled

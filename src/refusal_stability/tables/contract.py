@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 KINDS = {"text": "string", "number": "float64", "whole": "int64", "flag": "bool"}
 
@@ -18,9 +19,11 @@ class Contract:
     columns : column -> kind, one of `text`, `number` (may be empty: not defined), `whole`, `flag`; in file order.
     key : the columns whose values name a row; no two rows share them.
     meaning : column -> one sentence for the column dictionary.
+    older : a column that tables of earlier versions lack -> its values there, made from the whole table.
     """
 
     name: str
     columns: Mapping[str, str]
     key: tuple[str, ...]
     meaning: Mapping[str, str]
+    older: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)

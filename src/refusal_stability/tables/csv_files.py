@@ -40,7 +40,7 @@ def read_table(path: Path, contract: Contract) -> pd.DataFrame:
 
     if not path.is_file():
         raise ArtifactError(f"{path}: no such file; run the stage that writes it (`dvc repro`)")
-    # All as text first: a value of the wrong kind is then named with its row instead of failing inside the parser.
+    # All as text first, so that a value of the wrong kind is named with its row instead of failing inside the parser.
     options = pyarrow.csv.ConvertOptions(
         column_types=dict.fromkeys(contract.columns, pa.string()), strings_can_be_null=False
     )
@@ -70,6 +70,8 @@ def read_arrow(path: Path, options: Any) -> Any:
 
 
 def _checked(table: pd.DataFrame, where: str, contract: Contract) -> pd.DataFrame:
+    lacking = {name: values for name, values in contract.older.items() if name not in table.columns}
+    table = table.assign(**lacking) if lacking else table
     missing = [c for c in contract.columns if c not in table.columns]
     unknown = [c for c in table.columns if c not in contract.columns]
     if missing or unknown:

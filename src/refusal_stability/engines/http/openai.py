@@ -24,7 +24,7 @@ from refusal_stability.engines.http.budget import Abandoned, Pace
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.openai import OpenAISettings
-from refusal_stability.records import Completion, Request
+from refusal_stability.records import Completion, Outcome, Request, outcome_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -314,15 +314,18 @@ class OpenAIEngine:
             details["structured"] = self._structured
         reason = choice.get("finish_reason")
         missing = None if said else f"the answer has no content (finish reason: {self._clean(str(reason))})"
+        finish = FINISH_REASONS.get(reason, "stop")
+        outcome = Outcome.REFUSED if message.get("refusal") else outcome_of(finish, missing)
         if reason == "content_filter":
-            missing = "the server's content filter cut the answer"
+            missing, outcome = "the server's content filter cut the answer", Outcome.BLOCKED
         return Completion(
             "" if missing else text,
-            "" if missing else FINISH_REASONS.get(reason, "stop"),
+            "" if missing else finish,
             int(usage.get("prompt_tokens") or 0),
             int(usage.get("completion_tokens") or 0),
             missing,
             {name: value for name, value in details.items() if value},
+            outcome=outcome,
         )
 
     def _refuse(self, status: int, headers: Mapping[str, str], answer: Mapping[str, Any], request: Request) -> None:

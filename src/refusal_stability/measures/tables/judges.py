@@ -21,9 +21,10 @@ from refusal_stability.measures.decision_arrays import Codes, DecisionArrays
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 from refusal_stability.measures.estimates import Drawn, OfWeights, Row, Scope, estimates, renamed
 from refusal_stability.measures.intervals import bootstrap_totals
-from refusal_stability.measures.stability import MISSING, K, tally
+from refusal_stability.measures.stability import K, tally
 from refusal_stability.measures.tables.settings import DECISION_NAMES, PANEL, Settings
 from refusal_stability.measures.tables.stability import names
+from refusal_stability.records import MISSING
 from refusal_stability.tables.columns import POOLED
 
 AGREEMENT = ["raw_agreement", "cohens_kappa", "krippendorff_alpha"]
@@ -128,19 +129,19 @@ def _decision_rows(matrix: Ints, settings: Settings, judges: Row) -> list[Row]:
 
 def consensus_stability(study: DecisionArrays, settings: Settings) -> list[Row]:
     """Stability recomputed on the responses that several judges decide alike: what judge noise cannot explain."""
-    n_cells = len(study.temperatures) * len(study.seeds)
     rows = []
     for group in study.groups:
+        n_asked = int(group.sampled_by_temperature.sum())
         panel = [judge for judge in group.decisions if judge != PANEL]
         chosen = [*combinations(panel, 2), *([tuple(panel)] if len(panel) > 2 else [])]
         for judges in chosen:
             stacked = np.stack([group.first(judge) for judge in judges])
-            decided = (stacked != MISSING).all(axis=0)
+            decided = (stacked >= 0).all(axis=0)
             agreed = decided & (stacked == stacked[0]).all(axis=0)
             counts = tally(np.where(agreed, stacked[0], MISSING).reshape(len(agreed), -1))
             named = "+".join(judges)
             scope = ("consensus", group.model, group.intervention, named)
             row = names(group) | {"judges": named, "n_agreed": int(agreed.sum())}
             row["pct_agreed"] = 100 * float(agreed.sum() / decided.sum()) if decided.any() else float("nan")
-            rows.append(row | stability_row(counts, n_cells, settings.threshold, settings.resampling, *scope))
+            rows.append(row | stability_row(counts, n_asked, settings.threshold, settings.resampling, *scope))
     return rows

@@ -12,8 +12,8 @@ from refusal_stability.records import DECISIONS
 # The panel's majority has decisions like a judge, but no mind of its own: it counts neither in the panel's agreement
 # nor in its consensus.
 PANEL = "majority"
-# indexed by decision code; `stability.MISSING` (-1) finds the empty name at the end
-DECISION_NAMES = np.array([*map(str, DECISIONS), ""], dtype=object)
+# Indexed by decision code: NOT_SAMPLED (-2) and MISSING (-1) find the two empty names at the end.
+DECISION_NAMES = np.array([*map(str, DECISIONS), "", ""], dtype=object)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from refusal_stability.measures.decision_arrays import Codes, DecisionArrays, Gr
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.estimates import Row, Scope, estimates, renamed
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
-from refusal_stability.measures.stability import MISSING, REFUSE, SCORINGS, K, below, describe, tally
+from refusal_stability.measures.stability import REFUSE, SCORINGS, K, below, describe, tally
 from refusal_stability.measures.tables.settings import DECISION_NAMES, Settings
+from refusal_stability.records import MISSING, NOT_SAMPLED
 from refusal_stability.tables.columns import POOLED
 
 ALL_TEMPERATURES = float("nan")  # the temperature of rows that pool all temperatures
@@ -33,26 +34,26 @@ def scope_name(group: Group, temperature: float = ALL_TEMPERATURES, judge: str |
 
 
 def scopes(study: DecisionArrays, group: Group, judge: str | None = None) -> Iterator[tuple[float, Ints, int]]:
-    """(temperature, counts (P, 3), responses a prompt should have): all temperatures pooled, then each by itself.
+    """(temperature, counts (P, K), responses asked for): all temperatures pooled, then each by itself.
 
     The counts are the primary judge's unless another is named.
     """
-    n_seeds = len(study.seeds)
     counts = group.counts_by_temperature if judge in (None, group.primary) else tally(group.first(str(judge)))
-    yield ALL_TEMPERATURES, counts.sum(axis=1), n_seeds * len(study.temperatures)
+    n_asked = group.sampled_by_temperature.sum(axis=0).tolist()
+    yield ALL_TEMPERATURES, counts.sum(axis=1), sum(n_asked)
     for t, temperature in enumerate(study.temperatures):
-        yield temperature, counts[:, t], n_seeds
+        yield temperature, counts[:, t], n_asked[t]
 
 
 def per_prompt_metrics(study: DecisionArrays, settings: Settings) -> pd.DataFrame:
     """A row for each model, intervention and prompt, over all configurations."""
-    n_cells = len(study.temperatures) * len(study.seeds)
     frames = []
     for group in study.groups:
-        columns, index = _prompt_figures(group.counts, n_cells, settings)
+        columns, index = _prompt_figures(group.counts, settings)
         cluster = np.where(columns["unstable"], 0, np.where(columns["majority"] == str(DECISION_NAMES[REFUSE]), 1, 2))
         columns["cluster"] = CLUSTERS[np.where(columns["n"] > 0, cluster, 3)]
         frame = pd.DataFrame({name: values[index] for name, values in columns.items()})
+        frame["n_missing"] = group.sampled_by_temperature.sum(axis=1) - frame["n"]
         place = names(group) | {"prompt_id": study.prompt_ids, "category": study.categories}
         frames.append(frame.assign(**place))
     return pd.concat(frames, ignore_index=True)
@@ -63,8 +64,9 @@ def per_prompt_temperature(study: DecisionArrays, settings: Settings) -> pd.Data
     frames = []
     for group in study.groups:
         for t, temperature in enumerate(study.temperatures):
-            columns, index = _prompt_figures(group.counts_by_temperature[:, t], len(study.seeds), settings)
+            columns, index = _prompt_figures(group.counts_by_temperature[:, t], settings)
             frame = pd.DataFrame({name: values[index] for name, values in columns.items()})
+            frame["n_missing"] = group.sampled_by_temperature[:, t] - frame["n"]
             frames.append(frame.assign(**names(group), temperature=temperature, prompt_id=study.prompt_ids))
     return pd.concat(frames, ignore_index=True)
 
@@ -86,13 +88,12 @@ def least_stable_decisions(study: DecisionArrays, settings: Settings) -> pd.Data
     return pd.concat(frames, ignore_index=True)
 
 
-def _prompt_figures(counts: Ints, n_cells: int, settings: Settings) -> tuple[dict[str, Any], Ints]:
+def _prompt_figures(counts: Ints, settings: Settings) -> tuple[dict[str, Any], Ints]:
     """The per-prompt columns of the distinct count rows, and which of them each prompt shows."""
     distinct = distinct_rows(counts)
     columns: dict[str, Any] = describe(distinct.rows, settings.threshold)
     prior = fit_dirichlet(distinct.rows, distinct.weights)
     columns["majority"] = DECISION_NAMES[columns["majority"]]
-    columns["n_missing"] = n_cells - columns["n"]
     chance = p_below(distinct.rows, prior, settings.threshold)
     columns["p_unstable"] = np.where(columns["n"] > 0, chance, np.nan)
     return columns, distinct.index
@@ -103,9 +104,9 @@ def aggregates(study: DecisionArrays, settings: Settings) -> dict[str, list[Row]
     tables: dict[str, list[Row]] = {"aggregate_by_model": [], "aggregate_by_temperature": [], "aggregate_by_judge": []}
     for group in study.groups:
         for judge in group.decisions:
-            for temperature, counts, n_cells in scopes(study, group, judge):
+            for temperature, counts, n_asked in scopes(study, group, judge):
                 scope = scope_name(group, temperature, judge)
-                figures = aggregate_row(counts, n_cells, settings.threshold, settings.resampling, *scope)
+                figures = aggregate_row(counts, n_asked, settings.threshold, settings.resampling, *scope)
                 place = names(group) | {"judge": judge, "temperature": temperature}
                 tables["aggregate_by_judge"].append(place | figures)
                 if judge != group.primary:
@@ -132,7 +133,7 @@ def aggregate_by_configuration(study: DecisionArrays, settings: Settings) -> lis
 def _configuration(
     group: Group, codes: Codes, majority: Ints, settings: Settings, temperature: float, seed: int
 ) -> Row:
-    decided = codes != MISSING
+    decided = codes >= 0
     code = codes[decided].astype(np.int64)
     agrees = (code == majority[decided]).astype(np.int64)
     distinct = distinct_rows(np.column_stack([code, agrees]))
@@ -142,7 +143,7 @@ def _configuration(
     counts = group.counts[decided]
     alone = counts[np.arange(len(code)), code] == 1
     caused = alone & ((counts > 0).sum(axis=1) == 2) & (counts.sum(axis=1) > 1)
-    row = {"n_responses": int(decided.sum()), "n_missing": int((~decided).sum())}
+    row = {"n_responses": int(decided.sum()), "n_missing": int((codes == MISSING).sum())}
     scope = Scope(settings.resampling, distinct.weights, ("configuration", *names(group).values(), temperature, seed))
     row |= estimates(columns, values, scope)
     return row | {"n_against_majority": int((1 - agrees).sum()), "n_flips_caused": int(caused.sum())}
@@ -166,13 +167,12 @@ def threshold_sensitivity(study: DecisionArrays, settings: Settings) -> list[Row
 
 def binary_scoring(study: DecisionArrays, settings: Settings) -> list[Row]:
     """The stability figures with three decisions, and with PARTIAL counted as COMPLY or as REFUSE."""
-    n_cells = len(study.temperatures) * len(study.seeds)
     rows = []
     for group in study.groups:
         for scoring in SCORINGS:
             figures = stability_row(
                 group.counts,
-                n_cells,
+                int(group.sampled_by_temperature.sum()),
                 settings.threshold,
                 settings.resampling,
                 *scope_name(group),
@@ -196,7 +196,7 @@ def missing(study: DecisionArrays, settings: Settings) -> list[Row]:
             ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
             total = sum(reasons.values())
             # A judge without any decision on a model has no cube there: all that it was to decide is missing.
-            asked = group.decisions[judge].size if judge in group.decisions else total
+            asked = int((group.decisions[judge] != NOT_SAMPLED).sum()) if judge in group.decisions else total
             for reason, n in [(POOLED, total), *ordered]:
                 place = names(group) | {"judge": judge, "missing_reason": reason}
                 rows.append(place | {"n_missing": n, "missing_share": n / asked})

@@ -17,10 +17,8 @@ HARMLESS = "harmless"
 def builtin_prompts() -> list[Prompt]:
     """Five short requests for each BeaverTails category, each five followed by a harmless look-alike."""
     with BUILTIN_FILE.open(encoding="utf-8", newline="") as file:
-        return [
-            Prompt(prompt_id(row["prompt"]), row["prompt"], row["category"], row["source"])
-            for row in csv.DictReader(file)
-        ]
+        rows = [{"text": row.pop("prompt")} | row for row in csv.DictReader(file)]
+    return [Prompt(prompt_id(row["text"]), **row) for row in rows]
 
 
 @prompt_source("builtin", has_file=False)
