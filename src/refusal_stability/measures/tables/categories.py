@@ -33,14 +33,14 @@ def membership(categories: NDArray[Any]) -> tuple[list[str], NDArray[np.bool_]]:
 
 def categories(study: DecisionArrays, settings: Settings) -> list[Row]:
     """The stability figures of each category's prompts."""
-    n_cells = len(study.temperatures) * len(study.seeds)
     found, member = membership(study.categories)
     rows = []
     for group in study.groups:
         for c, category in enumerate(found):
             scope = ("category", group.model, group.intervention, category)
-            counts = group.counts[member[:, c]]
-            figures = stability_row(counts, n_cells, settings.threshold, settings.resampling, *scope)
+            inside = member[:, c]
+            counts, n_asked = group.counts[inside], int(group.sampled_by_temperature[inside].sum())
+            figures = stability_row(counts, n_asked, settings.threshold, settings.resampling, *scope)
             rows.append(names(group) | {"category": category, "small": figures["n_prompts"] < SMALL} | figures)
     return rows
 
