@@ -28,6 +28,14 @@ PARAMS = Path("params.yaml")
 
 
 @app.command()
+def params(params: Params = PARAMS) -> None:
+    """Check the parameters and write them out in full, defaults included, into data/params."""
+    from refusal_stability.stages import params as stage
+
+    stage.run(params)
+
+
+@app.command()
 def prompts(params: Params = PARAMS) -> None:
     """Read the prompt source into data/prompts/prompts.csv."""
     from refusal_stability.stages import prompts as stage

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from refusal_stability.records import Condition, StudyError
 
+PARAMS_IN_FULL = Path("data/params")
 PROMPTS = Path("data/prompts/prompts.csv")
 GENERATIONS = Path("data/generations")
 LABELS = Path("data/labels")

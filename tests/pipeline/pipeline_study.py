@@ -11,7 +11,7 @@ from pathlib import Path
 LEFT_BEHIND = shutil.ignore_patterns(
     ".git", ".venv*", "mlruns", "*.egg-info", "__pycache__", ".*_cache", "tmp", "cache", "*.sqlite*", "*.previous.yaml"
 )
-RESULTS = ("data/generations", "data/labels", "data/metrics", "data/prompts", "reports")
+RESULTS = ("data/generations", "data/labels", "data/metrics", "data/params", "data/prompts", "reports")
 
 
 class Study:

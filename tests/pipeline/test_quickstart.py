@@ -69,9 +69,11 @@ def test_one_models_parameters_rerun_only_that_model(quickstart: Study) -> None:
     assert changed != text
     params.write_text(changed)
     try:
+        quickstart.run("dvc", "repro", "params")
         status = quickstart.run("dvc", "status", "--json").stdout
     finally:
         params.write_text(text)
+        quickstart.run("dvc", "repro", "params")
     stages = set(json.loads(status))
     assert "generate@reference-steady" in stages
     assert "generate@reference-wavering" not in stages

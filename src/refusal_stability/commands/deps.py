@@ -19,6 +19,8 @@ from refusal_stability.records import StudyError
 PACKAGE = "refusal_stability"
 SOURCE = Path(refusal_stability.__file__).parent
 STAGE_FILE = Path("dvc.yaml")
+# These read parameters by value: data/params tells DVC when one changes, so that a new parameter reruns none of them.
+BY_VALUE = ("train-reference", "prompts", "generate", "judge")
 # What a module reads from its own folder when it runs: DVC must notice a change of these too.
 DATA_SUFFIXES = (".csv", ".css", ".j2", ".js", ".json", ".md", ".mplstyle", ".yaml")
 
@@ -96,6 +98,8 @@ def stage_sources(command: str) -> list[str]:
     for data in SOURCE.rglob("*"):
         if data.suffix in DATA_SUFFIXES and (data.parent in folders or data.parent.parent in folders):
             files.add(data)
+    if command in BY_VALUE:
+        files = {f for f in files if not f.is_relative_to(SOURCE / "params") or f.name == "study.py"}
     root = SOURCE.parent.parent
     return sorted(file.relative_to(root).as_posix() for file in files if file != SOURCE / "__init__.py")
 
