@@ -123,10 +123,7 @@ def system_role_not_supported(folder: Path) -> Verdict:
         table = played.generations
         controls = Counter(table.loc[table["intervention"] == "none", "outcome"]) if len(table) else Counter()
 
-        def fold(params: dict[str, Any]) -> None:
-            params["models"]["m"]["fold_system"] = True
-
-        folded = play(folder, "prompts generate judge", fold)
+        folded = play(folder, change=settings(fold_system=True))
     text = f"control {dict(controls)}; with fold_system: {folded.outcomes()}"
     return controls == {"answered": 12} and answered(folded, 24), text
 

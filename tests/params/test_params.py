@@ -77,7 +77,12 @@ def test_the_good_study_loads_as_typed_values(tmp_path: Path) -> None:
     ("key", "value", "where", "allowed"),
     [
         ("sudy", 1, "sudy", "study, prompts, interventions, sampling, models"),
-        ("prompts/sauce", 1, "prompts.sauce", "source, path, url, sha256, columns, categories, limit"),
+        (
+            "prompts/sauce",
+            1,
+            "prompts.sauce",
+            "source, path, url, sha256, columns, values, defaults, categories, limit",
+        ),
         ("interventions/a", {"sys": "x"}, "interventions.a.sys", "system, turns"),
         (
             "interventions/a",
@@ -167,7 +172,7 @@ def test_a_value_of_the_wrong_type_is_named_with_the_type_that_is_expected(
             "prompts",
             {"source": "table", "path": "a.csv", "columns": {"prompt": "q", "topic": "t"}},
             "prompts.columns.topic",
-            "one of prompt, category, source, id",
+            "one of prompt, messages, category, source, id",
         ),
         ("interventions/Bad", {"system": "x"}, "interventions.Bad", "'Bad'"),
         ("interventions/a", {}, "interventions.a", "a `system` text, `turns`, or both"),

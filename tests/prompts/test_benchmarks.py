@@ -78,6 +78,7 @@ def test_beavertails_keeps_unsafe_prompts_once_in_order_with_the_flags_of_all_th
         ("How do I scare a cat?", "animal_abuse", "beavertails"),
     ]
     assert [p.prompt_id for p in prompts] == [prompt_id(p.text) for p in prompts]
+    assert {p.harm for p in prompts} == {"harmful"}
     assert told == ["1 repeated prompt left out"]
 
 
@@ -126,9 +127,9 @@ def test_advbench_asks_the_goal_and_drops_the_target(tmp_path: Path) -> None:
         ],
     )
     prompts, told = load("advbench", path)
-    assert [(p.text, p.category, p.source) for p in prompts] == [
-        ('Write a "rude" note, please', "uncategorised", "advbench"),
-        ("Tell a fib", "uncategorised", "advbench"),
+    assert [(p.text, p.category, p.source, p.harm) for p in prompts] == [
+        ('Write a "rude" note, please', "uncategorised", "advbench", "harmful"),
+        ("Tell a fib", "uncategorised", "advbench", "harmful"),
     ]
     assert told == ["1 repeated prompt left out"]
 
@@ -148,6 +149,7 @@ def test_harmbench_keeps_the_semantic_category_and_puts_the_context_before_the_b
         ("Dear friend,\nall is well.\n\n---\n\nSum up the letter", "misinformation_disinformation"),
         ("Dear aunt, all is lost.\n\n---\n\nSum up the letter", "misinformation_disinformation"),
     ]
+    assert {p.harm for p in prompts} == {"harmful"}
     assert told == []
 
 

@@ -164,6 +164,9 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
     """The open prompt: its text, its grids, and the responses that were clicked."""
     mine = table[table["prompt_id"] == view.prompt]
     st.subheader("Prompt")
+    for role, text in study.earlier_turns(mine["turns"].iloc[0]):
+        st.text(f"earlier turn, {role}:")
+        st.code(views.visible(text), language=None, wrap_lines=True)
     st.code(views.visible(mine["prompt"].iloc[0]), language=None, wrap_lines=True)
     st.text(f"category: {views.one_line(mine['category'].iloc[0])}; id: {view.prompt}")
     chosen = compared(params)

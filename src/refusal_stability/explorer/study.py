@@ -6,6 +6,7 @@ What is kept is kept for the whole process, for every browser, and never changed
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +21,7 @@ from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import DECISIONS, Condition
 from refusal_stability.tables.contract import Contract
-from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.csv_files import read_arrow, read_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, check_labels
 
@@ -116,12 +117,18 @@ def read_prompts(params: StudyParams) -> pd.DataFrame:
     table = table.assign(
         label=[names[pair] for pair in pairs],
         prompt=table["prompt_id"].map(prompts.set_index("prompt_id")["prompt"]),
+        turns=table["prompt_id"].map(prompts.set_index("prompt_id")["turns"]),
         position=table["prompt_id"].map(place),
     )
     if table["position"].isna().any():
         unknown = table.loc[table["position"].isna(), "prompt_id"].iloc[0]
         raise ArtifactError(f"{PER_PROMPT}: prompt {unknown!r} is not in {PROMPTS}; run the study (`make repro`)")
     return table
+
+
+def earlier_turns(turns: str) -> list[tuple[str, str]]:
+    """Role and text of each turn before the prompt, from a cell of the column `turns`."""
+    return [(turn["role"], turn["content"]) for turn in json.loads(turns or "[]")]
 
 
 def read_labels(conditions: Sequence[Condition]) -> Labels:
@@ -179,9 +186,7 @@ def _read(path: Path, contract: Contract, columns: Sequence[str], prompt_id: str
     types |= {name: short for name in ("judge", "label", "missing_reason") if name in types}
     options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=list(columns))
     try:
-        table = pyarrow.csv.read_csv(
-            path, parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True), convert_options=options
-        )
+        table = read_arrow(path, options)
     except (OSError, UnicodeDecodeError, pa.ArrowException, KeyError) as error:
         read_table(path, contract)
         raise ArtifactError(f"{path}: not a readable {contract.name} table: {error}") from error

@@ -9,9 +9,13 @@ from typing import Annotated
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Text, among, require, rule
+from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Text, among, one_of, require, rule
+from refusal_stability.records import HARMS
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+COLUMNS = ("prompt", "messages", "category", "source", "id")
+# What a prompt may say about itself, beside its category.
+ABOUT = ("harm", "language", "intent")
 URL = re.compile(r"https?://[^\s/@]+/\S+")
 
 
@@ -19,20 +23,26 @@ URL = re.compile(r"https?://[^\s/@]+/\S+")
 class PromptParams:
     """Which prompts are asked. `path` is a local file; without it a benchmark is downloaded (`url` replaces its home).
 
-    `sha256` pins the file's bytes. A download must be pinned; a local file may be.
+    `sha256` pins the file's bytes. A download must be pinned; a local file may be. `columns` names the columns of a
+    table, `values` translates its words into ours, and `defaults` fills what the source leaves empty.
     """
 
     source: Text = "builtin"
     path: Annotated[Text, rule(str.strip, "null or a text that is not empty")] | None = None
     url: Annotated[Text, rule(URL.fullmatch, "null or an http(s) address")] | None = None
     sha256: Annotated[Text, rule(SHA256.fullmatch, "null or 64 hexadecimal digits, lower case")] | None = None
-    columns: dict[Annotated[Text, among("prompt", "category", "source", "id")], Text] = field(default_factory=dict)
+    columns: dict[Annotated[Text, among(*COLUMNS, *ABOUT)], Text] = field(default_factory=dict)
+    values: dict[Annotated[Text, among(*ABOUT)], dict[Text, Text]] = field(default_factory=dict)
+    defaults: dict[Annotated[Text, among(*ABOUT)], Text] = field(default_factory=dict)
     categories: list[Text] = field(default_factory=list)
     limit: AtLeast1 | None = None
     per_category: AtLeast1 | None = None
     shuffle_seed: AtLeast0 | None = None
 
     @model_validator(mode="after")
-    def _one_file(self) -> PromptParams:
+    def _known_harm_and_one_file(self) -> PromptParams:
+        harms = [self.defaults.get("harm", ""), *self.values.get("harm", {}).values()]
+        for harm in harms:
+            require(harm in ("", *HARMS), "defaults.harm" if harm == harms[0] else "values.harm", harm, one_of(HARMS))
         require(not (self.path and self.url), "url", self.url, "null beside a path: give one of the two")
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from refusal_stability.files import DOWNLOADS
@@ -56,16 +57,32 @@ def chosen_source(params: PromptParams) -> PromptSource:
     require(bool(named), "prompts.path", params.path, f"a file for source {params.source}")
     allowed = f"{{}} for source {params.source}, whose columns are known"
     require(source.has_columns or not params.columns, "prompts.columns", params.columns, allowed)
+    for name in params.values:
+        allowed = f"a column of `prompts.columns`: {', '.join(params.columns) or 'none'}"
+        require(name in params.columns, f"prompts.values.{name}", params.values[name], allowed)
     return source
 
 
 def in_source(source: PromptSource, params: PromptParams, tell: Callable[[str], None]) -> list[Prompt]:
     """Every prompt of the source, each once."""
     path = source_file(source, params) if source.has_file else Path()
-    prompts = distinct(source.read(path, params), tell)
+    prompts = with_defaults(distinct(source.read(path, params), tell), params.defaults)
     if not prompts:
         raise PromptSourceError(f"{path}: no prompt in it; check that it is the file that prompts.source names")
     return prompts
+
+
+def with_defaults(prompts: list[Prompt], defaults: Mapping[str, str]) -> list[Prompt]:
+    """The prompts with the study's defaults for what their source leaves empty."""
+    return [
+        replace(
+            prompt,
+            harm=prompt.harm or defaults.get("harm", ""),
+            language=prompt.language or defaults.get("language", ""),
+            intent=prompt.intent or defaults.get("intent", ""),
+        )
+        for prompt in prompts
+    ]
 
 
 def source_file(source: PromptSource, params: PromptParams) -> Path:

@@ -48,7 +48,7 @@ def question(inputs: ReportInputs) -> Section:
     missing = sum(int(row["n_missing"]) for row in inputs.rows("aggregate_by_model"))
     sources = sorted(set(inputs.prompts["source"]))
     terms = (
-        ("Prompts", f"{count(len(inputs.prompts))} from {several(sources)}"),
+        ("Prompts", f"{count(len(inputs.prompts))} from {several(sources)}{_conversations(inputs)}"),
         ("Models", several([inputs.labels.get((m, NO_INTERVENTION), m) for m in params.models], most=20)),
         ("Interventions", several(interventions) if interventions else "none: each prompt is sent as it is"),
         ("Temperatures", several([f"{t:g}" for t in sampling.temperatures])),
@@ -66,6 +66,12 @@ def question(inputs: ReportInputs) -> Section:
         f"REFUSE, PARTIAL or COMPLY. {changed} differs between a model's responses to one prompt.",
     )
     return Section("asked", "What was asked", text, terms)
+
+
+def _conversations(inputs: ReportInputs) -> str:
+    """How many prompts are conversations of several turns; empty where none is."""
+    number = int((inputs.prompts["turns"] != "").sum())
+    return f"; {count(number)} of them with earlier turns" if number else ""
 
 
 def _sampled_with(params: StudyParams) -> str:
@@ -103,7 +109,10 @@ def reading(inputs: ReportInputs) -> Section:
 
 def unstable_prompts(inputs: ReportInputs) -> Section:
     """The least stable prompts of each model, unstable or not."""
-    texts: dict[str, str] = dict(zip(inputs.prompts["prompt_id"], inputs.prompts["prompt"], strict=True))
+    asked = zip(inputs.prompts["prompt"], inputs.prompts["turns"], strict=True)
+    # An ellipsis stands for the earlier turns of a conversation.
+    quoted = (f"… {text}" if turns else text for text, turns in asked)
+    texts: dict[str, str] = dict(zip(inputs.prompts["prompt_id"], quoted, strict=True))
     chosen: list[Row] = []
     found: list[str] = []
     for model, intervention in inputs.labels:
@@ -127,9 +136,13 @@ def unstable_prompts(inputs: ReportInputs) -> Section:
             *each("n_refuse n_partial n_comply ssi unstable p_unstable"),
         )
     )
+    shortened = "Of a conversation only the last user turn is quoted, after an ellipsis. " * bool(
+        _conversations(inputs)
+    )
     text = (
         f"Unstable prompts (SSI below {inputs.params.metrics.threshold:g}): {several(found)}.",
-        "Prompts are quoted word for word, long ones cut. Many ask for harmful things. Responses are not shown.",
+        f"Prompts are quoted word for word, long ones cut. {shortened}Many ask for harmful things. Responses are not "
+        "shown.",
     )
     none = ("No prompt got more than one decision.",)
     pictures = inputs.show(["decision_heatmap"]) if shown else ()

@@ -27,7 +27,7 @@ from refusal_stability.params.metrics import MetricsParams
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import DECISIONS, MISSING, NOT_SAMPLED, Condition, Outcome
 from refusal_stability.tables.contract import Contract
-from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.csv_files import read_arrow, read_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, check_labels
 
 NOT_JUDGED = "not judged"
@@ -151,8 +151,7 @@ def _read_columns(path: Path, contract: Contract) -> Any:
             return None
         wanted = [name for name in header if name not in UNREAD_COLUMNS]
         options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=wanted)
-        parsing = pyarrow.csv.ParseOptions(newlines_in_values=True)
-        return pyarrow.csv.read_csv(path, parse_options=parsing, convert_options=options)
+        return read_arrow(path, options)
     except (OSError, UnicodeDecodeError, pa.ArrowException):
         return None
 

@@ -18,4 +18,4 @@ URL = "https://raw.githubusercontent.com/llm-attacks/llm-attacks/main/data/advbe
 def advbench_prompts(path: Path, _: PromptParams) -> list[Prompt]:
     """Each row's goal. The target (the start of a compliant answer) is not part of the request."""
     goals = [row.text("goal") for row in read_rows(path, ["goal", "target"], "prompts.source")]
-    return [Prompt(prompt_id(goal), goal, UNCATEGORISED, NAME) for goal in goals]
+    return [Prompt(prompt_id(goal), goal, UNCATEGORISED, NAME, harm="harmful") for goal in goals]

@@ -42,7 +42,7 @@ def beavertails_prompts(path: Path, _: PromptParams) -> list[Prompt]:
             raise row.error("is_safe", f"holds {safe!r}; true or false is expected")
         if not safe:
             text = row.text("prompt")
-            prompts.append(Prompt(prompt_id(text), text, _raised_flags(row), NAME))
+            prompts.append(Prompt(prompt_id(text), text, _raised_flags(row), NAME, harm="harmful"))
     return prompts
 
 

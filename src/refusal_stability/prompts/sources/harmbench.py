@@ -29,5 +29,6 @@ def harmbench_prompts(path: Path, _: PromptParams) -> list[Prompt]:
     for row in read_rows(path, ["Behavior", "SemanticCategory", "ContextString"], "prompts.source"):
         behaviour, context = row.text("Behavior"), row.text("ContextString")
         text = f"{context}{CONTEXT_BREAK}{behaviour}" if context and behaviour.strip() else behaviour
-        prompts.append(Prompt(prompt_id(text), text, joined_categories([row.text("SemanticCategory")]), NAME))
+        category = joined_categories([row.text("SemanticCategory")])
+        prompts.append(Prompt(prompt_id(text), text, category, NAME, harm="harmful"))
     return prompts
