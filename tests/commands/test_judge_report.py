@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -41,7 +42,7 @@ def test_judges_are_compared_with_each_other_on_every_response(capsys):
     assert (row["rater_a"], row["rater_b"], row["n_both"]) == ("rules", "old", 2 * 4 * 12)
     assert 0.6 < row["cohens_kappa_low"] < row["cohens_kappa"] < row["cohens_kappa_high"] < 1
     assert report("rater_confusion")["n_label"].sum() == 96
-    assert "rules against old (all responses): n 96, accuracy 0." in capsys.readouterr().out
+    assert re.search(r"rules +old +all responses +96 +\d\d\.\d% \[", capsys.readouterr().out)
     assert report("corrected_rates").empty
 
 
@@ -80,7 +81,7 @@ def test_people_stand_beside_the_judges_and_correct_the_rates():
     assert rates["model"].tolist() == ["m"] * 3 + ["n"] * 3
     assert (rates["corrected_rate_low"] <= rates["corrected_rate"]).all()
     assert rates.groupby("model")["corrected_rate"].sum().tolist() == pytest.approx([1, 1])
-    assert "Rates corrected by people's labels" in (JUDGE_REPORT / "index.html").read_text()
+    assert "Rates corrected by people&#39;s labels" in (JUDGE_REPORT / "index.html").read_text()
 
 
 def test_a_reviewer_called_like_a_judge_is_an_error_before_any_label_is_given():
@@ -153,7 +154,7 @@ def test_the_commands_review_train_and_report_work_from_the_command_line(tmp_pat
     form = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     form.assign(label=[truth(r) for r in form["response"]]).to_csv(path, index=False)
     assert f"carl {len(form)} of {len(form)}" in run("review", "import", str(path))
-    assert "rules against people" in run("judge-report")
+    assert re.search(r"rules +people +people.s sample", run("judge-report"))
     out = tmp_path / "learned.json"
     assert "kappa" in run("train-judge", str(out), "--judge", "rules")
     assert out.is_file()
@@ -168,7 +169,7 @@ def test_judges_can_be_held_against_any_table_of_labelled_responses(tmp_path, ca
     labelled_csv(tmp_path / "people.csv", "verdict")
     judge_report.of_table(tmp_path / "people.csv", {"label": "verdict"}, [], ["rules"], tmp_path / "no-params.yaml")
     assert report("rater_agreement")["raw_agreement"].tolist() == [1.0]
-    assert "rules against people" in capsys.readouterr().out
+    assert re.search(r"rules +people +people.s sample", capsys.readouterr().out)
 
 
 def test_a_judge_named_twice_is_held_against_a_table_once(tmp_path):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from refusal_stability.files import ArtifactError
-from refusal_stability.replication.comparison import COMPARED, bounds, compare, place_of, read_figures
+from refusal_stability.replication.comparison import COMPARED, bounds, compare_figures, place_of, read_figures
 from refusal_stability.tables.metrics import METRIC_TABLES
 
 HEADER = "quantity,model,judge,temperature,value,tolerance,source,note\n"
@@ -45,7 +45,7 @@ def tables(name: str, primary: str) -> pd.DataFrame:
 
 
 def outcome(tmp_path: Path, line: str, absent: dict[str, str] | None = None) -> pd.Series:
-    return compare(figures(tmp_path, line), tables, "haiku", absent or {}).iloc[0]
+    return compare_figures(figures(tmp_path, line), tables, "haiku", absent or {}).iloc[0]
 
 
 def test_a_figure_within_its_tolerance_is_the_same(tmp_path: Path) -> None:
@@ -126,5 +126,5 @@ def test_every_figure_of_the_file_has_a_place_in_a_table_and_column_that_exist()
 
 
 def test_the_comparison_has_the_columns_of_its_contract(tmp_path: Path) -> None:
-    table = compare(figures(tmp_path, "mean_ssi,m-1.5,haiku,,0.9,0.1,paper,"), tables, "haiku", {})
+    table = compare_figures(figures(tmp_path, "mean_ssi,m-1.5,haiku,,0.9,0.1,paper,"), tables, "haiku", {})
     assert list(table.columns) == list(COMPARED.columns)

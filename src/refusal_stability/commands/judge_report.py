@@ -11,7 +11,7 @@ import pandas as pd
 from refusal_stability.files import JUDGE_REPORT, atomic_write
 from refusal_stability.judge_report.comparison import compare_raters, disagreements
 from refusal_stability.judge_report.corrected_table import corrected_rows, uncorrectable
-from refusal_stability.judge_report.page import agreement_lines, render
+from refusal_stability.judge_report.page import agreement, judges_page
 from refusal_stability.judge_report.ratings import Ratings, ratings_of_study, ratings_of_table
 from refusal_stability.judging.joined_labels import read_judged
 from refusal_stability.judging.label_names import label_map
@@ -19,9 +19,11 @@ from refusal_stability.judging.labelled_table import judge_table, read_labelled
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.judges import MAJORITY, JudgeParams
 from refusal_stability.params.load import load_params
+from refusal_stability.report.html import html_report
 from refusal_stability.review.labels import read_people
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.judge_report import JUDGE_REPORT_TABLES
+from refusal_stability.tables.layout import as_text
 
 
 def of_study(params_path: Path) -> None:
@@ -69,6 +71,6 @@ def _write(
         rows = differing if name == "disagreements" else pd.DataFrame(tables[name], columns=list(contract.columns))
         write_table(rows, path, contract)
     with atomic_write(JUDGE_REPORT / "index.html") as file:
-        file.write(render(title, primary, intro, tables, differing))
-    print("\n".join(agreement_lines(tables)))
+        file.write(html_report(judges_page(title, primary, intro, tables, differing)))
+    print(as_text(agreement(tables)))
     print(f"Raters disagree on {len(differing)} distinct responses; see {JUDGE_REPORT / 'index.html'}")

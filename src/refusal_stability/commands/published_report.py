@@ -9,10 +9,10 @@ import pandas as pd
 from refusal_stability.files import PROMPTS, PUBLISHED_DATA, PUBLISHED_PAGE, PUBLISHED_TABLES, atomic_write
 from refusal_stability.params.load import load_params
 from refusal_stability.replication.by_judge import tables_by
-from refusal_stability.replication.comparison import COMPARED, compare, place_of, read_figures, records
+from refusal_stability.replication.comparison import COMPARED, compare_figures, place_of, read_figures, records
 from refusal_stability.replication.page import page
-from refusal_stability.replication.plan import plan_study, read_study_file
 from refusal_stability.replication.pooling import POOLING, pooling
+from refusal_stability.replication.runnable import read_study_file, runnable_study
 from refusal_stability.report.content import Report
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import latex_table
@@ -27,7 +27,7 @@ def run(study: Path, figures: Path, params_path: Path) -> None:
     """Compare the figures file with the metric tables and write the page, its tables and the comparison as CSV."""
     params = load_params(params_path)
     primary, threshold = params.judging.primary, params.metrics.threshold
-    plan = plan_study(read_study_file(study), PUBLISHED_DATA, primary)
+    runnable = runnable_study(read_study_file(study), PUBLISHED_DATA, primary)
     decisions = read_decisions(params, read_table(PROMPTS, PROMPT_TABLE))
     published = read_figures(figures)
     others = sorted({place_of(figure, primary).primary for figure in records(published)} - {"", primary})
@@ -36,7 +36,7 @@ def run(study: Path, figures: Path, params_path: Path) -> None:
     def tables(name: str, judge: str) -> pd.DataFrame:
         return built[judge][name] if judge in built else metric_table(name)
 
-    compared = compare(published, tables, primary, plan.absent)
+    compared = compare_figures(published, tables, primary, runnable.absent)
     pooled = pooling(decisions, threshold)
     for judge, by_name in built.items():
         for name, table in by_name.items():
@@ -45,7 +45,7 @@ def run(study: Path, figures: Path, params_path: Path) -> None:
     write_table(compared, PUBLISHED_TABLES / "comparison.csv", COMPARED)
     write_table(pooled, PUBLISHED_TABLES / "pooling.csv", POOLING)
     n_responses = len(params.sampling.temperatures) * len(params.sampling.seeds)
-    _write(page(plan, compared, pooled, tables, n_responses, threshold))
+    _write(page(runnable, compared, pooled, tables, n_responses, threshold))
     counts = compared["outcome"].value_counts()
     said = ", ".join(f"{counts.get(outcome, 0)} {outcome}" for outcome in ("same", "differs", "absent"))
     print(f"{len(compared)} published figures: {said}; {PUBLISHED_PAGE}")

@@ -1,76 +1,122 @@
-"""The judge report as one HTML page: all model text is escaped, and the page loads and runs nothing."""
+"""The judge report as a page, and its agreement table for a terminal; both on the report's own layouts."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
 
+from refusal_stability.judge_report.comparison import EVERYBODY
 from refusal_stability.records import DECISION_NAMES
+from refusal_stability.report.content import Report, Section
+from refusal_stability.tables.layout import Layout, Shown, described, each, laid_out, numbers, words
+from refusal_stability.tables.number_format import Row
 
 SHOWN = 200
-TEMPLATE = "judge_report.html.j2"
+RATERS = (words("First", "rater_a"), words("Second", "rater_b"), words("Basis", "basis"))
+
+Tables = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-def render(
-    title: str,
-    primary: str | None,
-    intro: str,
-    tables: Mapping[str, Sequence[Mapping[str, Any]]],
-    differing: pd.DataFrame,
-) -> str:
-    """The page of a report's tables and its first disagreements in full."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("refusal_stability.judge_report"), autoescape=True, undefined=StrictUndefined
-    )
-    labels = DECISION_NAMES
-    confusion = tables["rater_confusion"]
-    confusions = []
-    for start in range(0, len(confusion), len(labels) ** 2):
-        cells = confusion[start : start + len(labels) ** 2]
-        rows = [[cell["n_label"] for cell in cells if cell["label_a"] == label] for label in labels]
-        confusions.append({"rater_a": cells[0]["rater_a"], "rater_b": cells[0]["rater_b"], "rows": rows})
-    shown = differing.head(SHOWN)
-    page: str = environment.get_template(TEMPLATE).render(
-        title=title,
-        primary=primary,
-        intro=intro,
-        tables=tables,
-        labels=labels,
-        confusions=confusions,
-        disagreements=shown.to_dict("records"),
-        shown=len(shown),
-        n_disagreements=len(differing),
-    )
-    return page
+def judges_page(title: str, primary: str | None, intro: str, tables: Tables, differing: pd.DataFrame) -> Report:
+    """The page of a report's tables, with the first disagreements in full."""
+    about = [intro, "Brackets are 95 % bootstrap intervals."]
+    about += [f"The primary judge is {primary}."] if primary else []
+    sections = [
+        Section("agreement", "Agreement", tuple(about), tables=(agreement(tables),)),
+        *([_corrected(tables["corrected_rates"])] if tables["corrected_rates"] else []),
+        Section(
+            "by-decision",
+            "By decision",
+            ("Precision, recall and F1 of the first rater; the second is the reference.",),
+            tables=(
+                laid_out(
+                    "by_decision",
+                    "Errors by decision.",
+                    tables["rater_by_decision"],
+                    words("First", "rater_a"),
+                    words("Reference", "rater_b"),
+                    *each("decision support precision recall f1"),
+                ),
+            ),
+        ),
+        Section("confusion", "Confusion", tables=_confusions(tables["rater_confusion"])),
+        _disagreements(differing),
+    ]
+    return Report(f"Judges: {title}", "How far do judges and people agree, and where do they differ?", tuple(sections))
 
 
-def agreement_lines(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """One line per pair of raters, for the terminal."""
-
-    def figure(row: Mapping[str, Any], name: str) -> str:
-        if math.isnan(row[name]):
-            return "not defined"
-        return f"{row[name]:.3f} [{row[name + '_low']:.3f}, {row[name + '_high']:.3f}]"
-
-    macro = {
-        (row["rater_a"], row["rater_b"]): figure(row, "f1")
-        for row in tables["rater_by_decision"]
-        if row["decision"] == "all"
+def agreement(tables: Tables) -> Layout:
+    """How far each pair of raters agrees."""
+    mean_f1 = {
+        (row["rater_a"], row["rater_b"]): row for row in tables["rater_by_decision"] if row["decision"] == EVERYBODY
     }
-    lines = []
-    for row in tables["rater_agreement"]:
-        if not row["n_both"]:
-            lines.append(f"{row['rater_a']} against {row['rater_b']} ({row['basis']}): no response decided by both")
-            continue
+    f1 = described("f1", "Macro-F1")
+
+    def macro(row: Row) -> str:
         pair = (row["rater_a"], row["rater_b"])
-        parts = [f"n {row['n_both']}", f"accuracy {figure(row, 'raw_agreement')}"]
-        parts += [f"kappa {figure(row, 'cohens_kappa')}"] if pair in macro else []
-        parts += [f"alpha {figure(row, 'krippendorff_alpha')}"]
-        parts += [f"macro-F1 {macro[pair]}"] if pair in macro else []
-        lines.append(f"{pair[0]} against {pair[1]} ({row['basis']}): {', '.join(parts)}")
-    return lines
+        return f1.read(mean_f1[pair]) if pair in mean_f1 else ""
+
+    columns = (
+        described("n_both", "Labelled by both"),
+        *each("raw_agreement cohens_kappa krippendorff_alpha"),
+        numbers("Macro-F1", macro),
+    )
+    return laid_out("agreement", "Agreement of each pair of raters.", tables["rater_agreement"], *RATERS, *columns)
+
+
+def _corrected(rates: Sequence[Mapping[str, Any]]) -> Section:
+    kinds, least = rates[0]["n_strata"], rates[0]["least_labelled"]
+    return Section(
+        "rates",
+        "Rates corrected by people's labels",
+        (
+            "The primary judge's rates, and the same rates corrected by people's labels of a weighted sample "
+            "(prediction-powered inference). The interval covers what the sample leaves open.",
+            f"The sample is drawn from {kinds} kinds of response. Each has {least} or more labelled items.",
+        ),
+        tables=(
+            laid_out(
+                "corrected_rates",
+                "Rates as the judge labels, and as people would.",
+                rates,
+                *each("model intervention decision raw_rate corrected_rate n_labelled"),
+            ),
+        ),
+    )
+
+
+def _confusions(cells: Sequence[Mapping[str, Any]]) -> tuple[Layout, ...]:
+    layouts: list[Layout] = []
+    for (first, second), group in groupby(cells, key=lambda cell: (cell["rater_a"], cell["rater_b"])):
+        counts: dict[str, dict[str, Any]] = {}
+        for cell in group:
+            counts.setdefault(cell["label_a"], {"label": cell["label_a"]})[cell["label_b"]] = cell["n_label"]
+        title = f"{first} (rows) against {second} (columns)."
+        columns = (words(first, "label"), *map(_responses, DECISION_NAMES))
+        layouts.append(laid_out(f"confusion_{len(layouts)}", title, counts.values(), *columns))
+    return tuple(layouts)
+
+
+def _responses(decision: str) -> Shown:
+    return numbers(decision, lambda row: f"{row[decision]:.0f}")
+
+
+def _disagreements(differing: pd.DataFrame) -> Section:
+    shown: list[Row] = [
+        {str(name): value for name, value in row.items()} for row in differing.head(SHOWN).to_dict("records")
+    ]
+    text = (
+        f"{len(shown)} of {len(differing)} distinct responses on which raters disagree; all are in disagreements.csv. "
+        "Requests and responses are shown as plain text."
+    )
+    columns = (
+        described("n_responses", "Times"),
+        words("Decisions", "decisions"),
+        words("Request", "prompt", "verbatim"),
+        words("Response", "response", "verbatim"),
+    )
+    layout = laid_out("disagreements", "Responses on which raters disagree.", shown, *columns)
+    return Section("disagreements", "Disagreements, worst first", (text,), tables=(layout,) if shown else ())

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from refusal_stability.files import ArtifactError
+from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.contract import Contract
 from refusal_stability.tables.csv_files import read_table
 
@@ -59,7 +60,6 @@ COMPARED = Contract(
         "why": "why it differs or is absent; a remark where it is the same",
     },
 )
-OVER_MODELS = "*"
 PAIR = " vs "
 
 # (table, primary judge that its figures need: "" for any) -> the table
@@ -109,7 +109,7 @@ def slug(name: str) -> str:
 def place_of(figure: dict[str, Any], primary: str) -> Place:
     """Where our tables hold a published figure; `primary` is the study's own primary judge."""
     quantity, judge = figure["quantity"], slug(figure["judge"])
-    model = slug(figure["model"]) or OVER_MODELS
+    model = slug(figure["model"]) or POOLED
     if PAIR in judge:
         a, b = judge.split(PAIR)
         between = {"model": model, "judge_a": a, "judge_b": b}
@@ -135,7 +135,7 @@ BETWEEN_JUDGES = {"judge_agreement": "raw_agreement", "judge_decisions_both": "n
 TESTS = {"friedman_chi2": "statistic", "kendalls_w": "kendalls_w", "friedman_blocks": "n_blocks"}
 
 
-def compare(figures: pd.DataFrame, tables: Tables, primary: str, absent: dict[str, str]) -> pd.DataFrame:
+def compare_figures(figures: pd.DataFrame, tables: Tables, primary: str, absent: dict[str, str]) -> pd.DataFrame:
     """A row for each published figure.
 
     Parameters

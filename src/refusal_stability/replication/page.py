@@ -9,8 +9,8 @@ import pandas as pd
 
 from refusal_stability.measures.stability import ssi_entropy_observed
 from refusal_stability.replication.comparison import Tables, records
-from refusal_stability.replication.plan import Plan
 from refusal_stability.replication.reader_tables import READER_TABLES, TEMPERATURE
+from refusal_stability.replication.runnable import RunnableStudy
 from refusal_stability.report.content import Report, Section
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.layout import Layout, Shown, described, filled, laid_out, numbers, words
@@ -22,26 +22,31 @@ OUTCOMES = {"same": "Same", "differs": "Different", "absent": "Absent"}
 
 
 def page(
-    plan: Plan, compared: pd.DataFrame, pooled: pd.DataFrame, tables: Tables, n_responses: int, threshold: float
+    runnable: RunnableStudy,
+    compared: pd.DataFrame,
+    pooled: pd.DataFrame,
+    tables: Tables,
+    n_responses: int,
+    threshold: float,
 ) -> Report:
     """The whole page.
 
     Parameters
     ----------
-    plan : what the data hold and what was left out.
+    runnable : what the data hold and what was left out.
     compared : every published figure beside ours.
     pooled : the per-temperature figures with the models pooled.
     tables : reads our metric tables.
     n_responses : responses a prompt in all.
     threshold : under which a prompt counts as unstable.
     """
-    labels = {held.model: held.label for held in plan.held}
+    labels = {held.model: held.label for held in runnable.held}
 
     who = words("Model", lambda row: labels.get(row["model"], row["model"].replace(POOLED, "all models")))
     readers = {one.name: one.layout(tables(one.source, ""), who) for one in READER_TABLES}
     sections = (
         _outcome(compared),
-        _data(plan),
+        _data(runnable),
         _differences(compared),
         _first_report(compared, n_responses, threshold),
         _pooling(pooled),
@@ -54,7 +59,7 @@ def page(
         ),
         _everything(compared),
     )
-    title = f"The published study, replicated from its raw data ({plan.params['study']})"
+    title = f"The published study, replicated from its raw data ({runnable.params['study']})"
     question = "Do the published figures follow from the published responses and labels? Where not, why?"
     return Report(title, question, sections)
 
@@ -85,8 +90,8 @@ def _labels_by(judge: str) -> Shown:
     return numbers(judge, lambda row: row.get(judge, "none"))
 
 
-def _data(plan: Plan) -> Section:
-    judges = dict.fromkeys(judge for held in plan.held for judge in held.labels)
+def _data(runnable: RunnableStudy) -> Section:
+    judges = dict.fromkeys(judge for held in runnable.held for judge in held.labels)
     rows: list[Row] = [
         {
             "model": held.label,
@@ -94,7 +99,7 @@ def _data(plan: Plan) -> Section:
             "outcome": held.left_out or "runs",
             **{judge: f"{count} of {held.wanted}" for judge, count in held.labels.items()},
         }
-        for held in plan.held
+        for held in runnable.held
     ]
     columns = (
         words("Model", "model"),
@@ -102,7 +107,7 @@ def _data(plan: Plan) -> Section:
         *map(_labels_by, judges),
         words("Outcome", "outcome"),
     )
-    unused = "Not used by any model of the study: " + "; ".join(plan.unclaimed) + "." if plan.unclaimed else ""
+    unused = "Not used by any model of the study: " + "; ".join(runnable.unclaimed) + "." if runnable.unclaimed else ""
     return Section(
         "data",
         "What the data hold",

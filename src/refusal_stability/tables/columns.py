@@ -570,6 +570,14 @@ JUDGES = (
         **RESPONSES,
         macro="f1",
     ),
+    _count("n_labelled", "Labelled items", "labelled items of the people's sample that occur here"),
+    _share("raw_rate", "Judge's rate", "the primary judge's rate"),
+    _share(
+        "corrected_rate",
+        "Corrected rate",
+        "the rate that people would have found (prediction-powered inference)",
+        **RESPONSES,
+    ),
     _count("n_agreed", "Agreed", "responses on which all the judges agree"),
     _percent("pct_agreed", "Agreed", "n_agreed as percent of the responses that all the judges decided", macro="share"),
 )

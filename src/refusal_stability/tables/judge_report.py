@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from refusal_stability.files import JUDGE_REPORT
+from refusal_stability.tables.columns import COLUMNS
 from refusal_stability.tables.contract import Contract
 
 _INTERVALS = {
@@ -58,10 +59,8 @@ JUDGE_REPORT_TABLES: dict[str, tuple[Path, Contract]] = {
             "corrected_rate_high": "number",
         },
         {
-            "raw_rate": "the primary judge's rate",
-            "corrected_rate": "the rate that people would have found (prediction-powered inference)",
+            **{name: COLUMNS[name].meaning for name in ("raw_rate", "corrected_rate", "n_labelled")},
             "corrected_rate_low": "95 % interval, from resampling the people's sample within its strata",
-            "n_labelled": "labelled items of the people's sample that occur here",
             "n_strata": "kinds of response that the sample is drawn from; each has a label, or no rate is corrected",
             "least_labelled": "labelled items of the kind that has the fewest, in all models together",
         },

@@ -14,7 +14,7 @@ import yaml
 
 from refusal_stability.replication.fetch import TABLES, PublishedDataError
 
-RESPONSES, LABELS = TABLES
+GENERATION_TABLES, LABEL_TABLES = TABLES
 STEM = "{name}_temp{temperature!r}_seed{seed}"
 
 
@@ -31,7 +31,7 @@ class Held:
 
 
 @dataclass
-class Plan:
+class RunnableStudy:
     """The study that can run, as the mapping that `params.yaml` takes; what the data hold; files that no model uses."""
 
     params: dict[str, Any]
@@ -63,7 +63,7 @@ def read_study_file(path: Path) -> dict[str, Any]:
     return dict(study)
 
 
-def plan_study(study: Mapping[str, Any], data: Path, primary: str | None = None) -> Plan:
+def runnable_study(study: Mapping[str, Any], data: Path, primary: str | None = None) -> RunnableStudy:
     """Leave out of a study what `data` do not hold.
 
     A model needs labels by the primary judge, or responses where the primary judge is not a recorded one. A model with
@@ -96,7 +96,7 @@ def plan_study(study: Mapping[str, Any], data: Path, primary: str | None = None)
         )
     _drop_labels(judging, {one.model: one for one in held}, data)
     files = {f"{table}/{file.name}" for table in TABLES for file in (data / table).glob("*.csv")}
-    return Plan(params, held, _grouped(sorted(files - used)))
+    return RunnableStudy(params, held, _grouped(sorted(files - used)))
 
 
 def _why_not(held: Held, judging: Mapping[str, Any], labels_only: bool) -> str:
@@ -126,7 +126,7 @@ def _drop_labels(judging: dict[str, Any], held: Mapping[str, Held], data: Path) 
             if held[model].left_out or held[model].labels[judge] < held[model].wanted:
                 del models[model]
         files = params["settings"].get("files", [])
-        files[:] = [name for name in files if (data / LABELS / name).is_file()]
+        files[:] = [name for name in files if (data / LABEL_TABLES / name).is_file()]
         if not models:
             del judging["judges"][judge]
 
@@ -134,7 +134,7 @@ def _drop_labels(judging: dict[str, Any], held: Mapping[str, Held], data: Path) 
 def _responses(settings: Mapping[str, Any], data: Path, grid: list[tuple[float, int]], used: set[str]) -> int:
     if settings.get("labels_only"):
         return 0
-    return _count(f"{RESPONSES}/{settings['name']}", ".csv", data, grid, used)
+    return _count(f"{GENERATION_TABLES}/{settings['name']}", ".csv", data, grid, used)
 
 
 def _labels(judge: Mapping[str, Any], data: Path, grid: list[tuple[float, int]], used: set[str]) -> dict[str, int]:
@@ -144,14 +144,14 @@ def _labels(judge: Mapping[str, Any], data: Path, grid: list[tuple[float, int]],
     settings = judge["settings"]
     if settings["layout"] == "published":
         return {
-            model: _count(f"{LABELS}/{name}", "_labels.csv", data, grid, used)
+            model: _count(f"{LABEL_TABLES}/{name}", "_labels.csv", data, grid, used)
             for model, name in settings["models"].items()
         }
     cells: set[tuple[str, float, int]] = set()
     for name in settings["files"]:
-        if (data / LABELS / name).is_file():
-            used.add(f"{LABELS}/{name}")
-            cells |= _cells(data / LABELS / name)
+        if (data / LABEL_TABLES / name).is_file():
+            used.add(f"{LABEL_TABLES}/{name}")
+            cells |= _cells(data / LABEL_TABLES / name)
     return {
         model: sum((theirs, float(temperature), seed) in cells for temperature, seed in grid)
         for model, theirs in settings["models"].items()
@@ -182,10 +182,10 @@ def _grouped(files: list[str]) -> list[str]:
     return [names[0] if len(names) == 1 else f"{stem}_temp* ({len(names)} files)" for stem, names in groups.items()]
 
 
-def params_text(plan: Plan, source: Path) -> str:
+def params_text(runnable: RunnableStudy, source: Path) -> str:
     """The text of `params.yaml`: the study file itself where all of it runs, else what is left of it."""
-    if plan.params == read_study_file(source):
+    if runnable.params == read_study_file(source):
         return source.read_text(encoding="utf-8")
     remarks = [f"# {source.name} as far as the data at hand go; written by `make {source.stem}`."]
-    remarks += [f"# Left out: {label}: {why}." for label, why in plan.absent.items()]
-    return "\n".join(remarks) + "\n" + yaml.safe_dump(plan.params, sort_keys=False, width=120)
+    remarks += [f"# Left out: {label}: {why}." for label, why in runnable.absent.items()]
+    return "\n".join(remarks) + "\n" + yaml.safe_dump(runnable.params, sort_keys=False, width=120)

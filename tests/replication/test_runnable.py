@@ -11,7 +11,7 @@ import yaml
 
 from refusal_stability.params.load import load_params
 from refusal_stability.replication.fetch import PublishedDataError
-from refusal_stability.replication.plan import params_text, plan_study, read_study_file
+from refusal_stability.replication.runnable import params_text, read_study_file, runnable_study
 
 GRID = list(product((0.0, 1.0), (42, 43)))
 ROOT = Path(__file__).parents[2]
@@ -59,80 +59,82 @@ def write_table(data: Path, models: list[str], grid: list[tuple[float, int]] = G
 
 
 def test_a_model_without_labels_by_the_primary_judge_is_left_out_and_named(data: Path) -> None:
-    plan = plan_study(study(), data)
-    assert list(plan.params["models"]) == ["one", "bare"]
-    assert plan.absent == {
+    runnable = runnable_study(study(), data)
+    assert list(runnable.params["models"]) == ["one", "bare"]
+    assert runnable.absent == {
         "two": "labels by paid for 0 of 4 configurations; `make published PRIMARY=local` measures it by that judge"
     }
-    assert plan.lines()[0] == "One 1.0: responses 4 of 4, labels by paid 4 of 4, labels by local 4 of 4 configurations"
-    assert plan.params["judging"]["judges"]["local"]["settings"]["models"] == {"one": "One"}
+    assert (
+        runnable.lines()[0] == "One 1.0: responses 4 of 4, labels by paid 4 of 4, labels by local 4 of 4 configurations"
+    )
+    assert runnable.params["judging"]["judges"]["local"]["settings"]["models"] == {"one": "One"}
 
 
 def test_another_primary_judge_measures_its_own_models_under_another_name(data: Path) -> None:
-    plan = plan_study(study(), data, "local")
-    assert list(plan.params["models"]) == ["one", "two"]
-    assert plan.params["study"] == "small-local"
-    assert plan.params["judging"]["primary"] == "local"
+    runnable = runnable_study(study(), data, "local")
+    assert list(runnable.params["models"]) == ["one", "two"]
+    assert runnable.params["study"] == "small-local"
+    assert runnable.params["judging"]["primary"] == "local"
 
 
 def test_a_model_of_which_nothing_is_there_is_absent(data: Path) -> None:
     for file in data.rglob("Two_*"):
         file.unlink()
-    plan = plan_study(study(), data)
-    assert plan.absent["two"] == "the data hold neither responses nor labels of it under the names in the study"
+    runnable = runnable_study(study(), data)
+    assert runnable.absent["two"] == "the data hold neither responses nor labels of it under the names in the study"
 
 
 def test_missing_response_files_leave_the_labels(data: Path) -> None:
     (data / "data/results/generations/One_temp1.0_seed43.csv").unlink()
-    plan = plan_study(study(), data)
-    assert plan.params["models"]["one"]["settings"]["labels_only"] is True
-    assert "responses 3 of 4" in plan.lines()[0]
+    runnable = runnable_study(study(), data)
+    assert runnable.params["models"]["one"]["settings"]["labels_only"] is True
+    assert "responses 3 of 4" in runnable.lines()[0]
 
 
 def test_incomplete_labels_by_another_judge_are_not_used(data: Path) -> None:
     (data / "data/results/labels/One_temp1.0_seed43_labels.csv").unlink()
-    plan = plan_study(study(), data)
-    assert list(plan.params["judging"]["judges"]) == ["paid", "rules"]
-    assert "labels by local 3 of 4" in plan.lines()[0]
+    runnable = runnable_study(study(), data)
+    assert list(runnable.params["judging"]["judges"]) == ["paid", "rules"]
+    assert "labels by local 3 of 4" in runnable.lines()[0]
 
 
 def test_a_label_table_that_is_not_there_is_not_read(data: Path) -> None:
     judges = study()["judging"]["judges"]
     judges["paid"]["settings"]["files"].append("elsewhere.csv")
-    plan = plan_study(study(judging={"primary": "paid", "judges": judges}), data)
-    assert plan.params["judging"]["judges"]["paid"]["settings"]["files"] == ["paid.csv"]
+    runnable = runnable_study(study(judging={"primary": "paid", "judges": judges}), data)
+    assert runnable.params["judging"]["judges"]["paid"]["settings"]["files"] == ["paid.csv"]
 
 
 def test_a_judge_that_reads_responses_needs_responses(data: Path) -> None:
     judging = study()["judging"] | {"primary": "rules"}
-    plan = plan_study(study(judging=judging), data)
-    assert list(plan.params["models"]) == ["one", "two"]
-    assert plan.absent == {"bare": "the data hold 0 of 4 response files"}
+    runnable = runnable_study(study(judging=judging), data)
+    assert list(runnable.params["models"]) == ["one", "two"]
+    assert runnable.absent == {"bare": "the data hold 0 of 4 response files"}
 
 
 def test_no_model_at_all_is_an_error_that_says_why(data: Path) -> None:
     write_table(data, [])
     with pytest.raises(PublishedDataError, match=r"no model can run: One 1\.0: labels by paid for 0 of 4"):
-        plan_study(study(), data)
+        runnable_study(study(), data)
 
 
 def test_a_primary_judge_that_does_not_exist_is_an_error_that_lists_the_judges(data: Path) -> None:
     with pytest.raises(PublishedDataError, match="PRIMARY=nobody: no such judge; one of paid, local, rules"):
-        plan_study(study(), data, "nobody")
+        runnable_study(study(), data, "nobody")
 
 
 def test_files_that_no_model_uses_are_named(data: Path) -> None:
     for temperature, seed in GRID:
         (data / f"data/results/labels/Three_temp{temperature}_seed{seed}_labels.csv").write_text("")
     (data / "data/results/labels/notes.csv").write_text("")
-    plan = plan_study(study(), data)
-    assert plan.unclaimed == ["data/results/labels/Three_temp* (4 files)", "data/results/labels/notes.csv"]
+    runnable = runnable_study(study(), data)
+    assert runnable.unclaimed == ["data/results/labels/Three_temp* (4 files)", "data/results/labels/notes.csv"]
 
 
 def test_a_label_table_without_the_columns_names_the_file(data: Path) -> None:
     (data / "data/results/labels/paid.csv").write_text("model,label\n")
     with pytest.raises(PublishedDataError, match=r"paid\.csv: not a label table with model, temperature, seed"):
-        plan_study(study(), data)
+        runnable_study(study(), data)
 
 
 def test_the_study_file_itself_is_taken_where_all_of_it_runs(data: Path, tmp_path: Path) -> None:
@@ -140,13 +142,13 @@ def test_the_study_file_itself_is_taken_where_all_of_it_runs(data: Path, tmp_pat
     del complete["models"]["two"], complete["judging"]["judges"]["local"]["settings"]["models"]["two"]
     source = tmp_path / "small.yaml"
     source.write_text("# a remark\n" + yaml.safe_dump(complete))
-    assert params_text(plan_study(read_study_file(source), data), source) == source.read_text()
+    assert params_text(runnable_study(read_study_file(source), data), source) == source.read_text()
 
 
 def test_what_is_left_of_the_study_says_what_was_left_out(data: Path, tmp_path: Path) -> None:
     source = tmp_path / "small.yaml"
     source.write_text(yaml.safe_dump(study(), sort_keys=False))
-    text = params_text(plan_study(read_study_file(source), data), source)
+    text = params_text(runnable_study(read_study_file(source), data), source)
     assert "# Left out: two: labels by paid for 0 of 4" in text
     assert list(yaml.safe_load(text)["models"]) == ["one", "bare"]
 
@@ -154,8 +156,8 @@ def test_what_is_left_of_the_study_says_what_was_left_out(data: Path, tmp_path: 
 @pytest.mark.parametrize("name", ["published", "rejudge"])
 def test_the_studies_run_on_the_part_of_the_data_that_is_here(name: str, shared: Path, tmp_path: Path) -> None:
     source = ROOT / f"studies/{name}.yaml"
-    plan = plan_study(read_study_file(source), shared / "published-study")
-    (tmp_path / "params.yaml").write_text(params_text(plan, source))
+    runnable = runnable_study(read_study_file(source), shared / "published-study")
+    (tmp_path / "params.yaml").write_text(params_text(runnable, source))
     params = load_params(tmp_path / "params.yaml")
     expected = {"llama-3-1-8b", "qwen-2-5-7b"} | ({"qwen3-8b", "gemma-3-12b"} if name == "published" else set())
     assert set(params.models) == expected
