@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "judging": {"engines", "measures"},
     "study": {"measures"},
     "review": {"judging", "tracking"},
-    "judge_report": {"judging", "measures", "review"},
+    "judge_report": {"judging", "measures", "review", "report"},
     "figures": set(),
     "report": set(),
     "tracking": {"engines", "judging"},
