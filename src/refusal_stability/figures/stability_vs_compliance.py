@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from refusal_stability.figures.style import Tables
 
-LARGEST, MOST_A_PROMPT = 1100.0, 24.0  # square points
+LARGEST, MOST_A_PROMPT = 1100.0, 14.0  # square points
 ASIDE = 0.022  # of compliance; how far apart groups on one spot are drawn
 KEY = (1, 10, 100, 1000, 10000)
 
