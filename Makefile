@@ -83,7 +83,7 @@ rejudge: $(READY) ## Judge the published responses again with this project's jud
 
 .PHONY: ui
 ui: $(READY) ## Open MLflow on http://127.0.0.1:5000 (other port: make ui PORT=5001)
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1
+	$(BIN)/refusal-stability ui --port $(or $(PORT),5000)
 
 .PHONY: explore
 explore: $(READY) ## Browse prompts and responses on http://127.0.0.1:8501 (other port: PORT=8502; no browser: HEADLESS=1)

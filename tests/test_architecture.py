@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 WIRING = {"stages", "commands"}
 ONLY_IN = {
     "omegaconf": {"params.load"},
-    "mlflow": {"tracking.mlflow_log", "review.mlflow_queue"},
+    "mlflow": {"tracking.server", "tracking.mlflow_log", "review.mlflow_queue"},
     "vllm": {"engines.vllm"},
     "streamlit": {"explorer.app", "explorer.session", "commands.explore"},
     "ray": {"engines.ray"},

@@ -258,6 +258,14 @@ def explore(
 
 
 @app.command()
+def ui(port: Annotated[int, typer.Option(help="Of 127.0.0.1.")] = 5000, params: Params = PARAMS) -> None:
+    """Show the study's runs in MLflow: print the address, and serve it."""
+    from refusal_stability.commands import ui as stage
+
+    stage.run(params, port)
+
+
+@app.command()
 def coverage_study(studies: int = 5000, prompts: list[int] = [84, 300, 876], seed: int = 0) -> None:  # noqa: B006
     """Simulate how often the 95 % intervals cover the true value; rewrites docs/coverage.md."""
     from refusal_stability.commands import coverage_study as stage

@@ -13,7 +13,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -25,10 +24,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
+from refusal_stability.commands.ui import server_command
 from refusal_stability.stages import track
 from refusal_stability.tables.metrics import metric_table
-from refusal_stability.tracking import mlflow_log as tracking
-from refusal_stability.tracking.views import PARALLEL_METRICS
+from refusal_stability.tracking.server import local_store, open_client
+from refusal_stability.tracking.views import PARALLEL_METRICS, view_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -57,10 +57,11 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 @dataclass(frozen=True)
 class Tracked:
-    """A tracked study: where MLflow shows it, the page that opens it, and its runs by name."""
+    """A tracked study: MLflow's address, its experiment's page, the page with its view open, and its runs by name."""
 
     address: str
     page: str
+    view: str
     runs: dict[str, Any]
     by_run: pd.DataFrame
     by_temperature: pd.DataFrame
@@ -84,12 +85,13 @@ def tracked(
         else:
             write_study(PARAMS, TEXTS, CATEGORIES, 40)
         track.run(PARAMS)
-        client = tracking._client(tracking.local_store())
+        client = open_client(local_store())
         experiment = client.get_experiment_by_name("quickstart")
         runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id], max_results=1000)}
         tables = metric_table("aggregate_by_configuration"), metric_table("aggregate_by_temperature")
         with serving(folder) as address:
-            yield Tracked(address, f"{address}/#/experiments/{experiment.experiment_id}", runs, *tables)
+            page, view = f"#/experiments/{experiment.experiment_id}", view_page(experiment.experiment_id)
+            yield Tracked(address, f"{address}/{page}", f"{address}/{view}", runs, *tables)
     finally:
         os.chdir(before)
 
@@ -104,11 +106,9 @@ class serving:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        store = ["--backend-store-uri", "sqlite:///mlruns/mlflow.db"]
-        command = [sys.executable, "-m", "mlflow", "ui", *store, "--host", "127.0.0.1", "--port", str(port)]
         log = self.folder / "ui.log"
         self.process = subprocess.Popen(
-            [*command, "--workers", "1"],
+            server_command(port),
             cwd=self.folder,
             stdout=log.open("wb"),
             stderr=subprocess.STDOUT,
@@ -180,7 +180,7 @@ def shoot(page: Page, name: str) -> None:
 
 
 def test_the_table_of_runs_opens_with_the_metrics_that_matter(page: Page, tracked: Tracked) -> None:
-    visit(page, f"{tracked.page}/runs?{tracking.VIEW}", "matching runs")
+    visit(page, tracked.view, "matching runs")
     page.get_by_text("reference-steady T=0 seed=42").wait_for()
     assert re.search(r"\b40\s+matching runs", page.inner_text("body"))
     # In the order in which they stand on the screen.
@@ -218,7 +218,7 @@ def test_the_table_of_runs_opens_with_the_metrics_that_matter(page: Page, tracke
 def test_the_charts_open_on_parallel_coordinates_over_model_temperature_seed_and_stability(
     page: Page, tracked: Tracked
 ) -> None:
-    visit(page, f"{tracked.page}/runs?{tracking.VIEW}&compareRunsMode=CHART", "Parallel Coordinates")
+    visit(page, f"{tracked.view}&compareRunsMode=CHART", "Parallel Coordinates")
     plot = page.locator("svg").filter(has_text="temperature").first
     plot.wait_for()
     page.wait_for_timeout(1000)

@@ -20,7 +20,7 @@ from refusal_stability.params.load import load_params
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.review import PEOPLE_TABLE, SAMPLE_TABLE
 from refusal_stability.tables.study import GENERATION_TABLE
-from refusal_stability.tracking.mlflow_log import TrackingError
+from refusal_stability.tracking.server import TrackingError
 
 PARAMS = Path("params.yaml")
 

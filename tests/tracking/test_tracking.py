@@ -26,6 +26,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from refusal_stability.commands import ui
 from refusal_stability.engines.store import Session, Store
 from refusal_stability.engines.vllm import BATCH_ARGUMENTS, HARMLESS_ARGUMENTS
 from refusal_stability.files import FIGURES, PROMPTS, STORE, TRACKED, generation_file, label_file
@@ -38,11 +39,12 @@ from refusal_stability.stages import track
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import LABEL_TABLE
-from refusal_stability.tracking import mlflow_log as tracking
-from refusal_stability.tracking.mlflow_log import TrackingError
-from refusal_stability.tracking.plans import plan_study
+from refusal_stability.tracking.identity import cell_of
+from refusal_stability.tracking.plans import RunPlan, run_plans
 from refusal_stability.tracking.provenance import provenance
-from refusal_stability.tracking.study import cell_of
+from refusal_stability.tracking.server import ENVIRONMENT, TrackingError, address_of, local_store, open_client
+from refusal_stability.tracking.tracked_study import TrackedStudy, read_tracked_study
+from refusal_stability.tracking.views import view_page
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -67,6 +69,19 @@ def write_params(**changes: object) -> StudyParams:
     return load_params(PARAMS)
 
 
+def read(params: StudyParams) -> TrackedStudy:
+    return read_tracked_study(params, PARAMS, lambda rows, title: b"")
+
+
+def planned(params: StudyParams) -> list[RunPlan]:
+    return run_plans(read(params))
+
+
+def cell(params: StudyParams) -> str:
+    """The name of the parent run of model `one` without an intervention."""
+    return cell_of(params, read(params).prompts_hash, "one", "none")
+
+
 def compute_metrics() -> None:
     from refusal_stability.stages import metrics
 
@@ -86,7 +101,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., No
         (FIGURES / "ssi_distribution.png").write_bytes(b"\x89PNG\r\n\x1a\n")
         # An empty database with MLflow's tables, which take seconds to make.
         Path("mlruns").mkdir()
-        tracking._client(tracking.local_store()).search_experiments()
+        open_client(local_store()).search_experiments()
     finally:
         os.chdir(before)
     return folder
@@ -124,7 +139,7 @@ def study(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def runs(uri: str = "", name: str = "small") -> dict[str, Run]:
     """Every active run by name; two of one name are an error."""
-    client = tracking._client(uri or tracking.local_store())
+    client = open_client(uri or local_store())
     experiment = client.get_experiment_by_name(name)
     found = client.search_runs([experiment.experiment_id], max_results=1000)
     named = {run.info.run_name: run for run in found}
@@ -316,7 +331,7 @@ def test_a_changed_study_adds_runs_beside_the_old_ones(study: Path) -> None:
     before = {run.info.run_id for run in runs().values()}
     write_params(sampling=STUDY["sampling"] | {"max_tokens": 64})
     track.run(PARAMS)
-    client = tracking._client(tracking.local_store())
+    client = open_client(local_store())
     experiment = client.get_experiment_by_name("small")
     after = client.search_runs([experiment.experiment_id])
     assert len(after) == 20
@@ -348,7 +363,7 @@ def test_another_share_of_the_gpus_memory_is_the_same_run(study: Path) -> None:
         params = write_params(
             models={"one": {"path": "m", "engine": "vllm", "settings": {"gpu_memory_utilization": share}}}
         )
-        cells.append([plan.cell for plan in plan_study(track.read_study(params, PARAMS))])
+        cells.append([plan.cell for plan in planned(params)])
     assert cells[0] == cells[1]
 
 
@@ -356,15 +371,15 @@ def test_a_recorded_model_is_not_said_to_have_been_sampled_as_the_study_file_say
     for engine, known in (("recorded", False), ("transformers", True)):
         params = write_params()
         params.models["one"].engine = engine
-        for plan in plan_study(track.read_study(params, PARAMS)):
+        for plan in planned(params):
             assert all((name in plan.params) is known for name in ("top_p", "top_k", "max_tokens"))
 
 
 def test_a_parameter_that_says_its_default_changes_no_cell(tracked: Path) -> None:
-    before = [plan.cell for plan in plan_study(track.read_study(load_params(PARAMS), PARAMS))]
+    before = [plan.cell for plan in planned(load_params(PARAMS))]
     spelled_out = STUDY["judging"] | {"judges": {"rules": {"kind": "rules", "repeats": 1, "temperature": 0.0}}}
     params = write_params(judging=spelled_out)
-    assert [plan.cell for plan in plan_study(track.read_study(params, PARAMS))] == before
+    assert [plan.cell for plan in planned(params)] == before
     write_params()
 
 
@@ -373,20 +388,19 @@ def test_a_rubric_names_the_run_by_its_text_and_not_by_a_file_of_its_name(tracke
     params = write_params(judging={"primary": "mine", "judges": {"mine": judge}})
 
     def found() -> tuple[str, set[str]]:
-        study = track.read_study(params, PARAMS)
-        return cell_of(study, "one", "none"), {plan.tags["rubric_sha256.mine"] for plan in plan_study(study)}
+        return cell(params), {plan.tags["rubric_sha256.mine"] for plan in planned(params)}
 
     try:
-        cell, hashes = found()
+        before, hashes = found()
         assert hashes == {load_rubric("default").hash}
         Path("default").write_text("another text")
-        assert found() == (cell, hashes)
+        assert found() == (before, hashes)
         (tmp_path / "default.md").write_text("edited")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("refusal_stability.judging.model.rubric.RUBRICS", tmp_path)
             edited = found()
             assert edited == (edited[0], {load_rubric("default").hash})
-        assert edited[0] != cell
+        assert edited[0] != before
         assert edited[1] != hashes
     finally:
         Path("default").unlink(missing_ok=True)
@@ -406,7 +420,7 @@ def test_whatever_decides_the_primary_judges_decisions_names_the_run(tracked: Pa
         found = {}
         for primary in ("rules", "mine", "doubtful", "majority"):
             params = write_params(judging={"primary": primary, "judges": judges})
-            found[primary] = cell_of(track.read_study(params, PARAMS), "one", "none")
+            found[primary] = cell(params)
         return found
 
     try:
@@ -467,7 +481,7 @@ def count_runs(database: Path) -> int:
 
 def test_an_experiment_deleted_by_hand_comes_back_without_doubles(study: Path) -> None:
     track.run(PARAMS)
-    client = tracking._client(tracking.local_store())
+    client = open_client(local_store())
     client.delete_experiment(client.get_experiment_by_name("small").experiment_id)
     track.run(PARAMS)
     assert len(runs()) == 10
@@ -515,7 +529,7 @@ def test_a_server_that_takes_the_connection_and_never_answers_is_given_up(
             while True:
                 silent.accept()[0].close()
                 attempts += 1
-    assert attempts == 1 + int(tracking.ENVIRONMENT["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
+    assert attempts == 1 + int(ENVIRONMENT["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
     assert took < 30
     assert not TRACKED.exists()
 
@@ -548,9 +562,39 @@ def test_what_is_printed_leads_to_the_runs_wherever_they_went(
 ) -> None:
     if uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    where = tracking.where_to_look("#/x")
+    where = address_of("#/x")
     assert where.endswith(said)
     assert "secret" not in where
+
+
+def test_the_command_ui_prints_the_address_of_the_studys_view_and_serves_its_database(
+    tracked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(os, "execve", lambda program, command, environment: started.append(command))
+    ui.run(PARAMS, 5001)
+    experiment = open_client(local_store()).get_experiment_by_name("small").experiment_id
+    assert f"http://127.0.0.1:5001/{view_page(experiment)}" in capsys.readouterr().out
+    assert started == [ui.server_command(5001)]
+    assert {"--host", "127.0.0.1", "5001", local_store()} <= set(started[0])
+
+
+def test_the_command_ui_says_that_nothing_was_tracked_yet(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "execve", lambda *_: None)
+    ui.run(PARAMS, 5000)
+    assert "make track" in capsys.readouterr().out
+
+
+def test_the_command_ui_starts_no_server_for_runs_that_are_elsewhere(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("a server was started"))
+    ui.run(PARAMS, 5000)
+    assert "sqlite:///other.db" in capsys.readouterr().out
 
 
 def test_runs_in_another_database_are_there_where_the_line_leads(
@@ -566,7 +610,7 @@ def test_runs_in_another_database_are_there_where_the_line_leads(
 def test_a_models_label_is_text_in_a_runs_description(study: Path) -> None:
     label = "![x](http://127.0.0.1:9/leak.png) **b** <img src=x> `c`"
     params = write_params(models={"one": STUDY["models"]["one"] | {"label": label}})
-    for plan in plan_study(track.read_study(params, PARAMS)):
+    for plan in planned(params):
         title = plan.tags["mlflow.note.content"].split("\n")[0].removeprefix("**").partition("**")[0]
         assert plan.name.startswith(label)
         assert not set(title) & set("![](<>`*:")
@@ -614,7 +658,7 @@ def test_no_cell_of_a_logged_table_starts_a_formula(tracked: Path) -> None:
 
 
 def test_the_saved_views_show_columns_that_the_runs_have(tracked: Path) -> None:
-    client = tracking._client(tracking.local_store())
+    client = open_client(local_store())
     tags = client.get_experiment_by_name("small").tags
     views = {key: json.loads(value) for key, value in tags.items() if key.startswith("mlflow.sharedViewState.")}
     assert {view["name"] for view in views.values()} == {"Configurations", "Models"}
@@ -640,7 +684,7 @@ def test_the_views_list_runs_as_the_study_names_them_also_after_some_were_logged
             file(condition).write_text(table.replace(f",{twin.seed},", f",{condition.seed},"), encoding="utf-8")
     compute_metrics()
     track.run(PARAMS)
-    client = tracking._client(tracking.local_store())
+    client = open_client(local_store())
     first = runs()["Model One T=0 seed=9"].info.run_id
     client.delete_run(first)
     track.run(PARAMS)
@@ -660,7 +704,7 @@ def test_the_views_list_runs_as_the_study_names_them_also_after_some_were_logged
 
 def test_every_plan_has_a_cell_of_its_own(tracked: Path) -> None:
     params = load_params(PARAMS)
-    plans = plan_study(track.read_study(params, PARAMS))
+    plans = planned(params)
     assert len({plan.cell for plan in plans}) == len(plans) == 10
 
 
@@ -710,7 +754,7 @@ def test_a_remote_server_gets_the_runs_and_their_artifacts(
     track.run(PARAMS)
     first = runs(server, "remote")
     assert len(first) == 10
-    client = tracking._client(server)
+    client = open_client(server)
     run_id = first["Model One T=0 seed=42"].info.run_id
     assert {file.path for file in client.list_artifacts(run_id)} == {"run.png", "decisions.csv", "against_majority.csv"}
     assert client.download_artifacts(run_id, "run.png", str(study)).endswith("run.png")

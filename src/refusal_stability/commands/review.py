@@ -16,7 +16,7 @@ from refusal_stability.review.mlflow_queue import collect, offer
 from refusal_stability.review.sample import check_asked, check_sample, distinct_responses, draw_sample
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.review import PEOPLE_TABLE, SAMPLE_TABLE
-from refusal_stability.tracking.mlflow_log import tracking_uri
+from refusal_stability.tracking.server import tracking_uri
 
 SIZE, SEED = 200, 0
 

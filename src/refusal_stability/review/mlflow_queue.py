@@ -1,8 +1,7 @@
-"""The review queue in MLflow: one trace for each item and reviewer, one question with the three decisions, read back.
+"""The review queue in MLflow: a trace for each item and reviewer, with one question about the decision.
 
-Beside `tracking` the only module that imports mlflow. Reviewers have traces of their own because a server without
-logins does not know who answered. The queue lies in an experiment of its own, and a trace holds the request and the
-response and nothing else: which model answered, and what the judges said, stays hidden.
+Each reviewer has traces of their own, because a server without logins does not know who answered. The queue has an
+experiment of its own. A trace holds only the request and the response: the model and the judges' labels stay hidden.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from refusal_stability.records import DECISIONS
-from refusal_stability.tracking.mlflow_log import TrackingError, experiment_called, named_errors, open_client
+from refusal_stability.tracking.server import TrackingError, open_client, open_experiment, plain_errors
 
 if TYPE_CHECKING:
     from mlflow.entities import Trace
@@ -26,13 +25,13 @@ PAGE = 500
 
 
 def offer(study: str, forms: dict[str, pd.DataFrame], guide: str, uri: str) -> int:
-    """Put each reviewer's items into a queue of theirs; returns how many items are new.
+    """Put each reviewer's items into their queue, and return how many items are new.
 
     Parameters
     ----------
     study : names the experiment.
-    forms : reviewer -> items in the order in which they are to be read (item_id, prompt, response).
-    guide : what the labels mean, told beside the question.
+    forms : reviewer -> items in reading order (item_id, prompt, response).
+    guide : what the labels mean, shown beside the question.
     uri : the tracking server or database.
 
     Raises
@@ -42,8 +41,8 @@ def offer(study: str, forms: dict[str, pd.DataFrame], guide: str, uri: str) -> i
     """
     client = _review_client(uri)
     new = 0
-    with named_errors(uri):
-        experiment = experiment_called(client, _experiment(study), uri)
+    with plain_errors(uri):
+        experiment = open_experiment(client, _experiment(study), uri)
         schema = _schema(experiment, guide)
         known = {
             (t.info.tags.get(ITEM_TAG), t.info.tags.get(REVIEWER_TAG)): t.info.trace_id
@@ -62,7 +61,7 @@ def offer(study: str, forms: dict[str, pd.DataFrame], guide: str, uri: str) -> i
 
 
 def collect(study: str, uri: str) -> pd.DataFrame:
-    """The labels that people have given in MLflow so far: item_id, reviewer, label, note.
+    """The labels given in MLflow so far: item_id, reviewer, label, note.
 
     Raises
     ------
@@ -71,11 +70,11 @@ def collect(study: str, uri: str) -> pd.DataFrame:
     """
     client = _review_client(uri)
     rows = []
-    with named_errors(uri):
+    with plain_errors(uri):
         found = client.get_experiment_by_name(_experiment(study))
         if found is None:
             raise TrackingError(
-                f"MLflow has no review of study {study}; offer one with `refusal-stability review export --mlflow`"
+                f"MLflow has no review of study {study}; make one with `refusal-stability review export --mlflow`"
             )
         for trace in _traces(client, found.experiment_id):
             answers = [a for a in trace.info.assessments or [] if _is_answer(a)]
@@ -84,10 +83,10 @@ def collect(study: str, uri: str) -> pd.DataFrame:
             item_id, reviewer = trace.info.tags[ITEM_TAG], trace.info.tags[REVIEWER_TAG]
             values = {str(getattr(answer, "value", "")) for answer in answers}
             if len(values) > 1:
-                told = " and ".join(sorted(values))
+                both = " and ".join(sorted(values))
                 raise TrackingError(
-                    f"MLflow trace {trace.info.trace_id}: item {item_id} has the answers {told} by {reviewer}; delete "
-                    "the one that is not meant"
+                    f"MLflow trace {trace.info.trace_id}: item {item_id} has the answers {both} by {reviewer}; delete "
+                    "the wrong one"
                 )
             rows.append((item_id, reviewer, values.pop(), answers[-1].rationale or ""))
     return pd.DataFrame(sorted(rows), columns=["item_id", "reviewer", "label", "note"])
@@ -98,12 +97,12 @@ def _experiment(study: str) -> str:
 
 
 def _review_client(uri: str) -> MlflowClient:
-    # Read back right after it was written, a trace must be there.
+    # A trace must be readable right after it was written.
     os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
     client = open_client(uri)
     import mlflow
 
-    # The queue functions know no client: they take the process's tracking server.
+    # The queue functions take no client: they use the process's tracking server.
     mlflow.set_tracking_uri(uri)
     return client
 

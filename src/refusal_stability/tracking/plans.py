@@ -1,6 +1,6 @@
-"""A study as the runs that MLflow should show: names, parameters, metrics, notes and artifacts, as plain data.
+"""The runs that MLflow should show, as plain data: names, parameters, metrics, notes and artifacts.
 
-Computes no statistic: every number is a cell of a metric table, rounded.
+Every number is a cell of a metric table, rounded; no statistic is computed here.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from refusal_stability.params.study import StudyParams
 from refusal_stability.records import NO_INTERVENTION, Condition, StudyError, content_hash
 from refusal_stability.tables.columns import COLUMNS
 from refusal_stability.tables.metrics import METRIC_TABLES
+from refusal_stability.tracking.identity import cell_of, rubric_tags
 from refusal_stability.tracking.previews import excerpt, write_preview
-from refusal_stability.tracking.study import Study, cell_of, rubric_tags
+from refusal_stability.tracking.tracked_study import TrackedStudy
 
-# Raise this when what a run holds changes although its inputs do not (another drawing, another artifact).
+# Raise this when runs must be logged again although their inputs are unchanged, e.g. for another drawing.
 LAYOUT = 1
 DIGITS = 4
 MARKUP = re.compile(r"[\\`*_{}\[\]()<>#!|~@&:$]")
-# The metric tables that runs are made of; whatever else there is goes with the parent runs.
+# The metric tables that runs are made of. All other tables go with the parent runs.
 NEEDED = ("aggregate_by_model", "aggregate_by_temperature", "aggregate_by_configuration", "per_prompt_metrics")
 SAMPLED_WITH = ("top_p", "top_k", "max_tokens")
 PROMPT_FACTS = ("prompt_id", "category", "majority", "ssi")
@@ -39,15 +40,15 @@ SAME_FOR_ALL = ("mean_ssi",)
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One run as it should stand in MLflow.
+    """One run as it should be in MLflow.
 
     Attributes
     ----------
-    cell : what makes it this run and no other; plans of one cell are versions of one run.
-    parent : the cell of the parent run; None for a parent.
+    cell : the run's identity; plans with the same cell are versions of one run.
+    parent : the parent run's cell; None for a parent.
     inputs : hashes of whatever else `write` puts into the artifacts.
-    aside : metrics and tags that are true of this machine and moment (speed, versions, git commit): a difference in
-        them alone does not make a run be logged again.
+    machine_metrics, machine_tags : true of this machine and moment (speed, versions, git commit). A difference in
+        these alone does not log a run again.
     write : writes the artifacts into a folder.
     """
 
@@ -58,17 +59,18 @@ class RunPlan:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     inputs: Mapping[str, str]
-    aside: tuple[Mapping[str, float], Mapping[str, str]]
+    machine_metrics: Mapping[str, float]
+    machine_tags: Mapping[str, str]
     write: Callable[[Path], None]
 
     @property
     def content(self) -> str:
-        """A digest of all that is logged and decided by the study."""
+        """A digest of all that is logged of the study itself."""
         logged = (self.params, self.metrics, self.tags, self.inputs)
         return content_hash([LAYOUT, self.name, *map(dict, logged)])[:16]
 
 
-def plan_study(study: Study) -> list[RunPlan]:
+def run_plans(study: TrackedStudy) -> list[RunPlan]:
     """Every run of a study, each parent before its children, in the order of the parameters."""
     plans = []
     for model in study.params.models:
@@ -83,13 +85,13 @@ def plan_study(study: Study) -> list[RunPlan]:
     return plans
 
 
-def tracked_summary(study: Study, plans: Iterable[RunPlan]) -> dict[str, Any]:
+def tracked_summary(study: TrackedStudy, plans: Iterable[RunPlan]) -> dict[str, Any]:
     """What was logged: no run ids, times or places, so that equal studies give equal files."""
     runs = [{"name": p.name, "level": p.tags["level"], "cell": p.cell, "content": p.content} for p in plans]
     return {"experiment": study.params.study, "study_digest": study.digest, "runs": runs}
 
 
-def _plan_model(study: Study, model: str, intervention: str) -> RunPlan:
+def _plan_model(study: TrackedStudy, model: str, intervention: str) -> RunPlan:
     tables = {name: _of(table, model, intervention) for name, table in study.tables.items()}
     tables = {name: table for name, table in tables.items() if len(table)}
     row = _only(tables, "aggregate_by_model")
@@ -111,20 +113,21 @@ def _plan_model(study: Study, model: str, intervention: str) -> RunPlan:
 
     return RunPlan(
         name=name,
-        cell=cell_of(study, model, intervention),
+        cell=cell_of(study.params, study.prompts_hash, model, intervention),
         parent=None,
         params=_params(study, model, intervention),
         metrics=_measured("aggregate_by_model", row),
         tags=_tags(study, "model", model, note),
         inputs={place: study.hashes[file] for place, file in study.attachments.items()}
         | {table_name: _table_hash(table) for table_name, table in tables.items()},
-        aside=_aside(study, model),
+        machine_metrics=_speed(study, model),
+        machine_tags=_machine(study, model),
         write=write,
     )
 
 
 def _plan_run(
-    study: Study, condition: Condition, parent: str, mine: Mapping[str, pd.DataFrame], inputs: Mapping[str, str]
+    study: TrackedStudy, condition: Condition, parent: str, mine: Mapping[str, pd.DataFrame], inputs: Mapping[str, str]
 ) -> RunPlan:
     model, intervention = condition.model, condition.intervention
     row = _only(mine, "aggregate_by_configuration", temperature=condition.temperature, seed=condition.seed)
@@ -132,10 +135,10 @@ def _plan_run(
     name = f"{_name(study.params, model, intervention)} T={condition.temperature:g} seed={condition.seed}"
     note = (
         f"**{_as_markdown(name)}**: {int(row['n_responses'])} decisions, {int(row['n_missing'])} missing.\n\n"
-        f"- {_with_bounds(row, 'agreement')} of them are what the prompt got most often over all configurations\n"
+        f"- {_with_bounds(row, 'agreement')} of them are the prompt's majority over all configurations\n"
         f"- {int(row['n_flips_caused'])} prompts flip because of this configuration alone\n\n"
-        "Artifacts: `run.png`, `decisions.csv`, and `against_majority.csv`, the exceptions with what the model wrote "
-        "(unfiltered model output)."
+        "Artifacts: `run.png`, `decisions.csv`, and `against_majority.csv`: the decisions against the majority, with "
+        "the responses (unfiltered model output)."
     )
 
     def write(folder: Path) -> None:
@@ -147,7 +150,7 @@ def _plan_run(
 
     return RunPlan(
         name=name,
-        cell=cell_of(study, model, intervention, condition.temperature, condition.seed),
+        cell=cell_of(study.params, study.prompts_hash, model, intervention, condition.temperature, condition.seed),
         parent=parent,
         params=_params(study, model, intervention)
         | {"temperature": f"{condition.temperature:g}", "seed": str(condition.seed)},
@@ -163,7 +166,8 @@ def _plan_run(
             "labels_md5": study.hashes[label_file(condition)],
         },
         inputs=inputs,
-        aside=({}, _aside(study, model)[1]),
+        machine_metrics={},
+        machine_tags=_machine(study, model),
         write=write,
     )
 
@@ -174,16 +178,16 @@ def _name(params: StudyParams, model: str, intervention: str) -> str:
 
 
 def _as_markdown(name: str) -> str:
-    """A name as MLflow's Markdown shows it as it is; by entities, which no dialect takes for markup."""
+    """A name that Markdown shows unchanged: characters of markup become entities."""
     return MARKUP.sub(lambda found: f"&#{ord(found[0])};", name)
 
 
-def _params(study: Study, model: str, intervention: str) -> dict[str, str]:
+def _params(study: TrackedStudy, model: str, intervention: str) -> dict[str, str]:
     chosen, sampling = study.params.models[model], study.params.sampling
     values: dict[str, object] = {
         "model": model,
         "intervention": intervention,
-        # What a recorded model's responses were sampled with, the study does not know.
+        # The study does not know how a recorded model was sampled.
         **({key: getattr(sampling, key) for key in SAMPLED_WITH} if chosen.settings_class.samples else {}),
         "prompts": len(study.prompts),
         "prompt_source": study.params.prompts.source,
@@ -194,11 +198,11 @@ def _params(study: Study, model: str, intervention: str) -> dict[str, str]:
     return {key: f"{v:g}" if isinstance(v, float) else str(v) for key, v in values.items() if v is not None}
 
 
-def _tags(study: Study, level: str, model: str, note: str) -> dict[str, str]:
+def _tags(study: TrackedStudy, level: str, model: str, note: str) -> dict[str, str]:
     return {
         "study": study.params.study,
         "level": level,
-        # Not a parameter: it varies with the model and would take an axis of the comparison from it.
+        # A tag, not a parameter: as a parameter it would take an axis of the comparison page.
         "model_path": study.params.models[model].path,
         "prompts_md5": study.prompts_hash,
         **rubric_tags(study.params.judging),
@@ -206,29 +210,34 @@ def _tags(study: Study, level: str, model: str, note: str) -> dict[str, str]:
     }
 
 
-def _aside(study: Study, model: str) -> tuple[dict[str, float], dict[str, str]]:
+def _speed(study: TrackedStudy, model: str) -> dict[str, float]:
+    """The model's generation speed over its whole grid: the store times all interventions of a session together."""
     speed = study.speed.get(model)
-    tags = dict(study.provenance.get(model, {}))
     if speed is None:
-        return {}, tags
-    # Of the model, not of this parent: the store times a model's whole grid, every intervention in one session.
+        return {}
     metrics = {"speed/model_tokens": float(speed.tokens), "speed/model_seconds": round(speed.seconds, 1)}
     if speed.seconds > 0:
         metrics["speed/tokens_per_second"] = round(speed.tokens / speed.seconds, 1)
-    return metrics, tags | {str(key): str(value) for key, value in speed.description.items()}
+    return metrics
+
+
+def _machine(study: TrackedStudy, model: str) -> dict[str, str]:
+    speed = study.speed.get(model)
+    described = {str(key): str(value) for key, value in speed.description.items()} if speed else {}
+    return {**study.provenance.get(model, {}), **described}
 
 
 def _of(table: pd.DataFrame, model: str, intervention: str) -> pd.DataFrame:
-    """A metric table's rows about one model under one intervention, on either side of a comparison."""
+    """A metric table's rows about one model and intervention, on either side of a comparison."""
     if "model" in table:
         return table[(table["model"] == model) & (table["intervention"] == intervention)]
     a = (table["model_a"] == model) & (table["intervention_a"] == intervention)
     return table[a | ((table["model_b"] == model) & (table["intervention_b"] == intervention))]
 
 
-def _needed(study: Study, name: str) -> pd.DataFrame:
+def _needed(study: TrackedStudy, name: str) -> pd.DataFrame:
     if name not in study.tables:
-        raise StudyError(f"data/metrics/{name}.csv: no such file; compute it with `make metrics`")
+        raise StudyError(f"data/metrics/{name}.csv: no such file; run `make metrics`")
     return study.tables[name]
 
 
@@ -239,14 +248,14 @@ def _only(tables: Mapping[str, pd.DataFrame], name: str, **place: float) -> pd.S
     if len(table) != 1:
         where = ", ".join(f"{column} {value:g}" for column, value in place.items()) or "one of the study's models"
         raise StudyError(
-            f"data/metrics/{name}.csv: {len(table)} rows for {where}, expected one: the tables are not this study's; "
-            "compute them with `make metrics`"
+            f"data/metrics/{name}.csv: {len(table)} rows for {where}, expected one. The tables are from another study: "
+            "run `make metrics`"
         )
     return table.iloc[0]
 
 
 def _measured(table: str, row: pd.Series[Any], only: Sequence[str] = ()) -> dict[str, float]:
-    """A row's figures as metrics, rounded: those with intervals first. What is not defined is left out."""
+    """A row's numbers as metrics, rounded: those with intervals first. Undefined ones are left out."""
     columns = [COLUMNS[name] for name in METRIC_TABLES[table][1].columns if name in COLUMNS]
     logged = [column for column in columns if column.mlflow and (not only or column.name in only)]
     logged.sort(key=lambda column: not column.over)

@@ -1,4 +1,9 @@
-"""Saved views of a study for MLflow's page: which runs, columns and axes it opens on."""
+"""Saved views of a study for MLflow's page: the runs, columns and chart axes that it opens with.
+
+The format is private to MLflow's page. It was kept because addresses alone cannot replace it. In MLflow 3.17 an address
+can set filter and order, but not columns or charts: the table of the quickstart study then opened with its 40 runs in
+order and without a single parameter or metric column, and the charts with bar charts of the first 10 runs.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,10 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from refusal_stability.params.study import StudyParams
 from refusal_stability.records import canonical_json
-from refusal_stability.tracking.study import Study
 
+VIEW = "workflowType=machine_learning&viewStateShareKey=configurations"
 RUN_VIEW = (
     "ssi/within_T",
     "agreement/majority",
@@ -29,24 +35,28 @@ MODEL_VIEW = (
     "decisions/partial_rate",
     "decisions/comply_rate",
 )
-# The tag that holds a run's place in the study: by model, intervention, temperature and seed, as the study names them.
+# The tag with a run's place in the study's order: by model, intervention, temperature and seed.
 POSITION = "position"
-# The last one gives the lines their colour.
+# The last one colours the lines.
 PARALLEL_METRICS = ("decisions/comply_rate", "agreement/majority", "ssi/within_T")
 
 
-def saved_views(study: Study) -> dict[str, str]:
-    """Views of the present version of the study, in the form in which MLflow's page keeps views as experiment tags.
+def view_page(experiment_id: str) -> str:
+    """The page of an experiment with its saved view Configurations open."""
+    # Without `workflowType` MLflow opens on its chat tools.
+    return f"#/experiments/{experiment_id}/runs?{VIEW}"
 
-    Without them the table of runs opens without a metric column. The form is MLflow's own affair: a version that has
-    another one ignores these.
+
+def saved_views(params: StudyParams, digest: str) -> dict[str, str]:
+    """Views of one version of a study, as the experiment tags in which MLflow's page keeps views.
+
+    A version of MLflow with another format ignores these tags.
     """
-    params = study.params
     varying = [
         name for name, values in (("model", params.models), ("intervention", params.interventions)) if len(values) > 1
     ]
     axes = [*varying, "temperature", "seed"]
-    # One order key is all that a view may have, and MLflow breaks ties by the newest run first.
+    # A view can have one order key only, and MLflow puts the newest run first among ties.
     order = f"tags.`{POSITION}`"
     chart = {
         "uuid": "configurations",
@@ -57,9 +67,9 @@ def saved_views(study: Study) -> dict[str, str]:
         "showAllRuns": True,
     }
     section = {"uuid": "comparison", "name": "comparison", "display": True, "isReordered": True, "columns": 1}
-    runs = _view(study, "run", axes, RUN_VIEW, order)
+    runs = _view(digest, "run", axes, RUN_VIEW, order)
     charts = {"compareRunCharts": [chart], "compareRunSections": [section]}
-    models = _view(study, "model", ["model", "intervention"], MODEL_VIEW, order)
+    models = _view(digest, "model", ["model", "intervention"], MODEL_VIEW, order)
     views = {"configurations": ("Configurations", runs | charts), "models": ("Models", models)}
     return {
         f"mlflow.sharedViewState.{key}": json.dumps(
@@ -69,12 +79,12 @@ def saved_views(study: Study) -> dict[str, str]:
     }
 
 
-def _view(study: Study, level: str, params: Sequence[str], metrics: Sequence[str], order: str) -> dict[str, Any]:
+def _view(digest: str, level: str, params: Sequence[str], metrics: Sequence[str], order: str) -> dict[str, Any]:
     names = {f"params.`{name}`": 60 if name == "seed" else 100 if name == "temperature" else 150 for name in params}
     names |= {f"metrics.`{name}`": 30 + 7 * len(name) for name in metrics}
     first = "attributes.`Run Name`"
     return {
-        "searchFilter": f"tags.level = '{level}' and tags.study_digest = '{study.digest}'",
+        "searchFilter": f"tags.level = '{level}' and tags.study_digest = '{digest}'",
         "orderByKey": order,
         "orderByAsc": True,
         "startTime": "ALL",

@@ -1,77 +1,37 @@
-"""What tracking reads of a study, and how a run of it is named: by whatever decides its responses and decisions."""
+"""What makes a run this run and no other: everything that decides its responses and decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from refusal_stability.files import REFERENCE_MODELS
 from refusal_stability.judging.model.rubric import load_rubric
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.judges import MAJORITY, JudgingParams
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import Condition, content_hash
+from refusal_stability.records import content_hash
 from refusal_stability.tracking.provenance import file_md5
 
 
-@dataclass(frozen=True)
-class Speed:
-    """What generating with one model took in all, and with what; true of a machine, not of the study.
+def study_digest(params: StudyParams, prompts_hash: str) -> str:
+    """The name of a version of a study: its parameters and prompts."""
+    return content_hash([_chosen(params), prompts_hash])[:16]
 
-    Sessions of the store are what is timed: one holds every intervention, and perhaps a grid that was asked earlier.
+
+def cell_of(params: StudyParams, prompts_hash: str, model: str, intervention: str, *place: float) -> str:
+    """The name of a run: a hash of whatever decides its responses and decisions, and of its place in the grid.
+
+    The grid itself does not count: when a seed is added, existing runs are updated, not doubled.
     """
-
-    tokens: int
-    seconds: float
-    description: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Study:
-    """Everything that tracking reads.
-
-    Attributes
-    ----------
-    tables : metric table name -> table.
-    attachments : place among a parent run's artifacts -> file; the study's figures, report and parameters.
-    hashes : file -> MD5 of its bytes, which is also the name that DVC's cache gives it.
-    rows : a configuration's rows (prompt_id, decision, response); called only when its run has to be logged.
-    draw : draws such rows, with category and majority added, as a PNG.
-    speed : model -> what its generation took; provenance : model -> tags such as the git commit.
-    """
-
-    params: StudyParams
-    prompts: pd.DataFrame
-    prompts_hash: str
-    tables: Mapping[str, pd.DataFrame]
-    attachments: Mapping[str, Path]
-    hashes: Mapping[Path, str]
-    rows: Callable[[Condition], pd.DataFrame]
-    draw: Callable[[pd.DataFrame, str], bytes]
-    speed: Mapping[str, Speed] = field(default_factory=dict)
-    provenance: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-    @property
-    def digest(self) -> str:
-        """The name of this version of the study: its parameters and prompts."""
-        return content_hash([_chosen(self.params), self.prompts_hash])[:16]
-
-
-def cell_of(study: Study, model: str, intervention: str, *place: float) -> str:
-    """The name of a run's place: whatever decides its responses and decisions, and which of them it holds.
-
-    The grid is not part of it: with a seed more, the runs that are there already are updated, not doubled.
-    """
-    params, sampling = study.params, study.params.sampling
+    sampling = params.sampling
     identity = {
         "model": [model, _weights(params, params.models[model])],
         "intervention": [intervention, _chosen(params.interventions[intervention])],
         "sampling": [sampling.top_p, sampling.top_k, sampling.max_tokens],
-        "prompts": study.prompts_hash,
+        "prompts": prompts_hash,
         "judge": {name: _judge(params, name) for name in _deciding(params.judging)},
         "place": [float(value) for value in place],
     }
@@ -79,14 +39,14 @@ def cell_of(study: Study, model: str, intervention: str, *place: float) -> str:
 
 
 def _deciding(judging: JudgingParams) -> list[str]:
-    """The judges whose decisions a run shows, or may: the primary one, its panel, and whom it hands its doubts to."""
+    """The judges that decide a run: the primary judge, its panel, and the judges that these escalate to."""
     chosen = [judging.primary] if judging.primary != MAJORITY else list(judging.judges)
     others = [judging.judges[name].hands_over_to for name in chosen]
     return sorted({*chosen, *(name for name in others if name is not None)})
 
 
 def _judge(params: StudyParams, name: str) -> dict[str, Any]:
-    """A judge as far as it decides: its parameters, its model, its rubric's text and the bytes of its file."""
+    """What decides a judge's labels: its parameters, its model, its rubric's text and the bytes of its file."""
     judge = params.judging.judges[name]
     path = Path(judge.path or "")
     files = {"path": file_md5(path)} if path.is_file() else {}
@@ -96,7 +56,7 @@ def _judge(params: StudyParams, name: str) -> dict[str, Any]:
 
 
 def rubric_tags(judging: JudgingParams) -> dict[str, str]:
-    """The hash of the rubric of each deciding judge that has one: tells versions of its text apart."""
+    """The rubric's hash for each deciding judge that has one, so that versions of the text can be told apart."""
     deciding = {name: judging.judges[name] for name in _deciding(judging)}
     return {
         f"rubric_sha256.{name}": load_rubric(judge.rubric).hash
@@ -106,7 +66,7 @@ def rubric_tags(judging: JudgingParams) -> dict[str, str]:
 
 
 def _weights(params: StudyParams, model: ModelParams) -> dict[str, Any]:
-    """A model as far as it decides what is written; an embedded one is decided by how it was trained."""
+    """What decides a model's responses; for an embedded model, how it was trained as well."""
     no_effect = model.settings_class.no_effect
     settings = {key: value for key, value in model.settings.items() if key not in no_effect}
     trained = {
@@ -118,7 +78,7 @@ def _weights(params: StudyParams, model: ModelParams) -> dict[str, Any]:
 
 
 def _chosen(value: Any) -> Any:
-    """Parameters that differ from their defaults: the same study keeps its name when the project learns a new one."""
+    """The parameters that differ from their defaults, so that a new parameter does not rename old studies."""
     if isinstance(value, Mapping):
         return {key: _chosen(item) for key, item in value.items()}
     if isinstance(value, list):
