@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ TEXTS = {
 }
 CATEGORIES = ("violence", "privacy|fraud", MARKDOWN.replace("|", ""), "plain")
 PROMPT_TEXTS = (f"{FORMULA} first", f"{SCRIPT} second", f"{IMAGE} third", f"{MARKDOWN} fourth", "two\nlines fifth")
+EARLIER_TURNS = [{"role": "system", "content": IMAGE}, {"role": "user", "content": f"{SCRIPT}\n{FORMULA}"}]
 REASONING = f"{IMAGE} {MARKDOWN}\n{SCRIPT}"
 NO_ANSWER = f"the server said {IMAGE}"
 MISSING_AT = Condition("answering", "none", 0.7, 44)
@@ -55,6 +57,7 @@ def write_explored_study(write_study: Callable[..., None]) -> None:
     params = load_params(PARAMS)
     prompts = read_table(PROMPTS, PROMPT_TABLE)
     prompts.loc[: len(PROMPT_TEXTS) - 1, "prompt"] = list(PROMPT_TEXTS)
+    prompts.loc[1, "turns"] = json.dumps(EARLIER_TURNS)
     write_table(prompts, PROMPTS, PROMPT_TABLE)
     for model in params.models:
         for condition in params.conditions(model):

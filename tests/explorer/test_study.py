@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from explored_study import (
+    EARLIER_TURNS,
     IMAGE,
     MISSING_AT,
     MISSING_PROMPT,
@@ -45,6 +46,13 @@ def params(folder: Path, monkeypatch: pytest.MonkeyPatch) -> StudyParams:
 
 def conditions(params: StudyParams) -> list[Condition]:
     return [c for model in params.models for c in params.conditions(model)]
+
+
+def test_the_earlier_turns_of_a_conversation_come_with_its_prompt(params: StudyParams) -> None:
+    table = study.read_prompts(params).drop_duplicates("prompt_id").sort_values("position")
+    found = [study.earlier_turns(turns) for turns in table["turns"]]
+    assert found[1] == [(turn["role"], turn["content"]) for turn in EARLIER_TURNS]
+    assert [turns for turns in found if turns] == [found[1]]
 
 
 def test_the_list_has_a_row_a_series_and_prompt_with_its_text(params: StudyParams) -> None:

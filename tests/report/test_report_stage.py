@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,14 +12,15 @@ import pytest
 from markdown_it import MarkdownIt
 
 from refusal_stability.figures.gallery import GALLERY
-from refusal_stability.files import ArtifactError
+from refusal_stability.files import PROMPTS, ArtifactError
 from refusal_stability.params.study import InterventionParams
 from refusal_stability.report.latex_numbers import QUOTED, study_numbers
 from refusal_stability.report.overview import parameters, question
 from refusal_stability.stages import figures, report
 from refusal_stability.stages.report import read_inputs
-from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
+from refusal_stability.tables.study import PROMPT_TABLE
 
 PARAMS = Path("params.yaml")
 
@@ -148,6 +150,18 @@ def test_a_report_without_a_table_that_a_figure_shows_names_it(study: Path) -> N
     METRIC_TABLES["decomposition"][0].unlink()
     with pytest.raises(ArtifactError, match=r"decomposition\.csv: no such file"):
         report.run(PARAMS)
+
+
+def test_conversations_are_counted_and_quoted_by_their_last_turn(study: Path) -> None:
+    prompts = read_table(PROMPTS, PROMPT_TABLE)
+    prompts["turns"] = json.dumps([{"role": "user", "content": "An earlier turn."}])
+    write_table(prompts, PROMPTS, PROMPT_TABLE)
+    report.run(PARAMS)
+    page = Path("reports/report.html").read_text()
+    assert f"{len(prompts)} of them with earlier turns" in page
+    assert "Of a conversation only the last turn is quoted, after an ellipsis." in page
+    assert "An earlier turn." not in page
+    assert page.count("… ") >= 10
 
 
 def test_prompts_are_marked_as_unstable_where_they_are(study: Path) -> None:

@@ -136,9 +136,7 @@ def unstable_prompts(inputs: ReportInputs) -> Section:
             *each("n_refuse n_partial n_comply ssi unstable p_unstable"),
         )
     )
-    shortened = "Of a conversation only the last user turn is quoted, after an ellipsis. " * bool(
-        _conversations(inputs)
-    )
+    shortened = "Of a conversation only the last turn is quoted, after an ellipsis. " if _conversations(inputs) else ""
     text = (
         f"Unstable prompts (SSI below {inputs.params.metrics.threshold:g}): {several(found)}.",
         f"Prompts are quoted word for word, long ones cut. {shortened}Many ask for harmful things. Responses are not "
