@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -108,3 +108,14 @@ def write_files(folder: Path, names: Sequence[str], write: Callable[[Path], None
     for stray in folder.iterdir():
         if stray.is_file() and stray.name not in names and stray.name != ".gitignore":
             stray.unlink()
+
+
+def write_pages(folder: Path, pages: Mapping[str, str | bytes]) -> None:
+    """Write texts and pictures by their file names into a folder, then remove what else lies there."""
+
+    def write(path: Path) -> None:
+        page = pages[path.name]
+        with atomic_write(path, "w" if isinstance(page, str) else "wb") as file:
+            file.write(page)
+
+    write_files(folder, list(pages), write)

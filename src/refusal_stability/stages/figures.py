@@ -7,7 +7,7 @@ from pathlib import Path
 from refusal_stability.figures.gallery import GALLERY
 from refusal_stability.figures.series import series_of
 from refusal_stability.figures.style import KINDS, figure_bytes
-from refusal_stability.files import FIGURES, atomic_write, write_files
+from refusal_stability.files import FIGURES, write_pages
 from refusal_stability.params.load import load_params
 from refusal_stability.tables.metrics import metric_table
 
@@ -21,9 +21,4 @@ def run(params_path: Path) -> None:
         drawing = figure.draw(tables, series_set)
         for kind in KINDS:
             pages[f"{figure.name}.{kind}"] = figure_bytes(drawing, kind)
-
-    def write(path: Path) -> None:
-        with atomic_write(path, "wb") as file:
-            file.write(pages[path.name])
-
-    write_files(FIGURES, list(pages), write)
+    write_pages(FIGURES, pages)

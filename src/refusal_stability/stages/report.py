@@ -6,7 +6,7 @@ from pathlib import Path
 
 from refusal_stability.figures.gallery import GALLERY
 from refusal_stability.figures.series import series_of
-from refusal_stability.files import FIGURES, PROMPTS, REPORT, TABLES, ArtifactError, atomic_write, write_files
+from refusal_stability.files import FIGURES, PROMPTS, REPORT, TABLES, ArtifactError, atomic_write, write_pages
 from refusal_stability.params.load import load_params
 from refusal_stability.report.build import build_report
 from refusal_stability.report.content import Picture
@@ -32,12 +32,7 @@ def run(params_path: Path) -> None:
             file.write(text)
     pages = {f"{table.name}.tex": latex_table(table) for table in report.tables}
     pages[NUMBERS] = latex_macros(study_numbers(inputs))
-
-    def write(path: Path) -> None:
-        with atomic_write(path) as file:
-            file.write(pages[path.name])
-
-    write_files(TABLES, list(pages), write)
+    write_pages(TABLES, pages)
 
 
 def read_inputs(params_path: Path) -> ReportInputs:
