@@ -1,9 +1,10 @@
-"""`refusal-stability <stage>`: what dvc.yaml and the Makefile call. Heavy imports happen inside the commands."""
+"""The command line: what dvc.yaml, the Makefile and people call. Heavy imports happen inside the commands."""
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from refusal_stability.records import OtherEnvironment, StudyError
 
 app = typer.Typer(
     name="refusal-stability",
-    help="Would this model have refused if we had rolled the dice again?",
+    help="How often does a model's safety decision change across seeds and temperatures?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,81 +28,39 @@ Params = Annotated[Path, typer.Option("--params", help="The study's parameter fi
 PARAMS = Path("params.yaml")
 
 
-@app.command()
-def params(params: Params = PARAMS) -> None:
-    """Check the parameters and write them out in full, defaults included, into data/params."""
-    from refusal_stability.stages import params as stage
-
-    stage.run(params)
-
-
-@app.command()
-def prompts(params: Params = PARAMS) -> None:
-    """Read the prompt source into data/prompts/prompts.csv."""
-    from refusal_stability.stages import prompts as stage
-
-    stage.run(params)
+# Command -> its help. A command runs `stages/<command>.py`; one whose help ends in MODEL takes a model's name.
+STAGES = {
+    "params": "Check the parameters. Write them, defaults included, into data/params.",
+    "prompts": "Read the prompt source into data/prompts/prompts.csv.",
+    "train-reference": "Train one embedded reference model into models/reference/MODEL.",
+    "generate": "Ask every prompt in every configuration of one MODEL.",
+    "judge": "Label every response with every judge, for one MODEL.",
+    "metrics": "Compute every metric table from the labels.",
+    "figures": "Draw every figure from the metric tables.",
+    "report": "Write the report page and the LaTeX tables.",
+    "track": "Log the study to MLflow. Running it twice leaves the same runs.",
+}
 
 
-@app.command()
-def train_reference(name: str, params: Params = PARAMS) -> None:
-    """Train one embedded reference model into models/reference/NAME."""
-    from refusal_stability.stages import train_reference as stage
+def _add_stage(name: str, help_text: str) -> None:
+    module = f"refusal_stability.stages.{name.replace('-', '_')}"
 
-    stage.run(name, params)
+    def of_one_model(model: str, params: Params = PARAMS) -> None:
+        import_module(module).run(model, params)
 
+    def of_the_study(params: Params = PARAMS) -> None:
+        import_module(module).run(params)
 
-@app.command()
-def generate(model: str, params: Params = PARAMS) -> None:
-    """Ask one model every prompt in every configuration."""
-    from refusal_stability.stages import generate as stage
-
-    stage.run(model, params)
+    app.command(name, help=help_text)(of_one_model if help_text.endswith("MODEL.") else of_the_study)
 
 
-@app.command()
-def judge(model: str, params: Params = PARAMS) -> None:
-    """Name the decision of each of one model's responses."""
-    from refusal_stability.stages import judge as stage
-
-    stage.run(model, params)
-
-
-@app.command()
-def metrics(params: Params = PARAMS) -> None:
-    """Compute every table from the labels."""
-    from refusal_stability.stages import metrics as stage
-
-    stage.run(params)
-
-
-@app.command()
-def figures(params: Params = PARAMS) -> None:
-    """Draw the metric tables."""
-    from refusal_stability.stages import figures as stage
-
-    stage.run(params)
-
-
-@app.command()
-def report(params: Params = PARAMS) -> None:
-    """Write the report page and the LaTeX tables."""
-    from refusal_stability.stages import report as stage
-
-    stage.run(params)
-
-
-@app.command()
-def track(params: Params = PARAMS) -> None:
-    """Log the study to MLflow; running it twice leaves the same runs."""
-    from refusal_stability.stages import track as stage
-
-    stage.run(params)
+for _name, _help in STAGES.items():
+    _add_stage(_name, _help)
 
 
 @app.command()
 def plan(params: Params = PARAMS) -> None:
-    """Show requests, tokens and cost of the study before anything is sent."""
+    """Show how many requests and tokens the study needs, and an upper bound of the cost. Nothing is sent."""
     from refusal_stability.commands import plan as stage
 
     stage.run(params)
@@ -109,7 +68,7 @@ def plan(params: Params = PARAMS) -> None:
 
 @app.command()
 def validate(params: Params = PARAMS, samples: int = 200) -> None:
-    """Compare the reference models' planted decision shares with measured ones."""
+    """Compare the decision shares planted in the reference models with the measured ones."""
     from refusal_stability.commands import validate as stage
 
     stage.run(params, samples)
@@ -117,7 +76,7 @@ def validate(params: Params = PARAMS, samples: int = 200) -> None:
 
 @app.command()
 def compare(a: str, b: str, params: Params = PARAMS) -> None:
-    """Set two models, interventions or studies side by side, paired by prompt.
+    """Compare two models, interventions or studies, paired by prompt.
 
     A and B: MODEL, MODEL/INTERVENTION, FOLDER:MODEL[/INTERVENTION], or FOLDER for a whole study.
     """
@@ -129,14 +88,14 @@ def compare(a: str, b: str, params: Params = PARAMS) -> None:
 @app.command()
 def power(
     model: str,
-    difference: Annotated[float, typer.Option(help="B minus A, e.g. -0.02 in mean SSI, 0.05 in the share of flips.")],
-    figure: Annotated[str, typer.Option(help="ssi or flip.")] = "ssi",
-    intervention: Annotated[str, typer.Option(help="The pilot's intervention.")] = "none",
-    power: Annotated[float, typer.Option(help="The chance of detecting the difference.")] = 0.8,
-    tokens_per_response: Annotated[float | None, typer.Option(help="Default: from the pilot's responses.")] = None,
+    difference: Annotated[float, typer.Option(help="B minus A: -0.02 in mean SSI, 0.05 in the share of flips.")],
+    figure: Annotated[str, typer.Option(help="Which measure differs: ssi or flip.")] = "ssi",
+    intervention: Annotated[str, typer.Option(help="Intervention of the pilot.")] = "none",
+    power: Annotated[float, typer.Option(help="Probability of detecting the difference.")] = 0.8,
+    tokens_per_response: Annotated[float | None, typer.Option(help="Default: measured in the pilot.")] = None,
     params: Params = PARAMS,
 ) -> None:
-    """From a pilot's tables: how many prompts, samples and tokens a comparison needs."""
+    """Compute from a pilot study how many prompts, samples and tokens a comparison needs."""
     from refusal_stability.commands import power as stage
 
     stage.run(model, intervention, figure, difference, power, tokens_per_response, params)
@@ -144,20 +103,20 @@ def power(
 
 @app.command()
 def train_judge(
-    out: Annotated[Path, typer.Argument(help="The judge's file, e.g. models/judges/people.json.")],
+    out: Annotated[Path, typer.Argument(help="File to write, e.g. models/judges/people.json.")],
     table: Annotated[Path | None, typer.Option(help="A table of labelled responses.")] = None,
-    judge: Annotated[str | None, typer.Option(help="Or: learn from this judge of the study.")] = None,
+    judge: Annotated[str | None, typer.Option(help="Learn from this judge of the study instead.")] = None,
     prompt_column: str = "prompt",
     response_column: str = "response",
     label_column: str = "label",
     label: LabelNames = None,
     seed: int = 0,
     embeddings: Annotated[
-        str | None, typer.Option(help="Add sentence embeddings of this encoder: a folder, or a Hugging Face id.")
+        str | None, typer.Option(help="Add sentence embeddings of this encoder: a folder or a Hugging Face id.")
     ] = None,
     params: Params = PARAMS,
 ) -> None:
-    """Train a small judge on labelled responses and say how well it judges prompts that it has not seen."""
+    """Train a small judge on labelled responses and report its accuracy on prompts it has not seen."""
     from refusal_stability.commands import train_judge as stage
 
     columns = {"prompt": prompt_column, "response": response_column, "label": label_column}
@@ -166,7 +125,9 @@ def train_judge(
 
 STUDY = Path("studies/published.yaml")
 FIGURES = Path("studies/published_figures.csv")
-published = typer.Typer(help="The published study: fetch its data, set its figures beside ours.", no_args_is_help=True)
+published = typer.Typer(
+    help="The published study: fetch its data, compare its figures with ours.", no_args_is_help=True
+)
 app.add_typer(published, name="published")
 
 
@@ -174,12 +135,12 @@ app.add_typer(published, name="published")
 def fetch(
     params: Params = PARAMS,
     study: Path = STUDY,
-    folder: Annotated[Path | None, typer.Option(help="A folder that holds the data; without it, git.")] = None,
-    url: Annotated[str, typer.Option(help="The git repository.")] = "",
-    commit: Annotated[str, typer.Option(help="Its commit.")] = "",
-    primary: Annotated[str | None, typer.Option(help="Measure by this judge instead of the study's.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder with the data. Default: clone it with git.")] = None,
+    url: Annotated[str, typer.Option(help="Git repository to clone.")] = "",
+    commit: Annotated[str, typer.Option(help="Commit to check out.")] = "",
+    primary: Annotated[str | None, typer.Option(help="Primary judge. Default: the study's.")] = None,
 ) -> None:
-    """Put the published data in data/published and make what they let run of STUDY the active study."""
+    """Fetch the published data into data/published. What these data allow of STUDY becomes the active study."""
     from refusal_stability.commands import published_fetch as stage
 
     stage.run(study, params, folder, url, commit, primary)
@@ -187,7 +148,7 @@ def fetch(
 
 @published.command(name="report")
 def published_report(params: Params = PARAMS, study: Path = STUDY, figures: Path = FIGURES) -> None:
-    """Write reports/published.md: every published figure beside ours."""
+    """Write every published figure beside ours into reports/published.md."""
     from refusal_stability.commands import published_report as stage
 
     stage.run(study, figures, params)
@@ -195,20 +156,20 @@ def published_report(params: Params = PARAMS, study: Path = STUDY, figures: Path
 
 @app.command()
 def judge_report(
-    table: Annotated[Path | None, typer.Option(help="A table of labelled responses, in place of the study.")] = None,
-    judge: Annotated[list[str] | None, typer.Option(help="With --table: the judges to try (default: rules).")] = None,
+    table: Annotated[Path | None, typer.Option(help="Labelled responses to use instead of the study.")] = None,
+    judge: Annotated[list[str] | None, typer.Option(help="With --table: judges to compare. Default: rules.")] = None,
     prompt_column: str = "prompt",
     response_column: str = "response",
     label_column: str = "label",
     label: LabelNames = None,
     params: Params = PARAMS,
 ) -> None:
-    """Compare judges with people and with each other, into reports/judges."""
+    """Compare judges with people and with each other. Writes reports/judges."""
     from refusal_stability.commands import judge_report as stage
 
     if table is None:
         if judge:
-            raise typer.BadParameter("goes with --table; all judges of a study are compared", param_hint="--judge")
+            raise typer.BadParameter("only valid with --table; a study's judges are all compared", param_hint="--judge")
         stage.of_study(params)
     else:
         columns = {"prompt": prompt_column, "response": response_column, "label": label_column}
@@ -221,13 +182,13 @@ app.add_typer(review, name="review")
 
 @review.command("export")
 def review_export(
-    reviewers: Annotated[list[str], typer.Argument(help="Names, e.g. anna ben.")],
-    size: Annotated[int | None, typer.Option(help="How many responses a new sample has (default: 200).")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of a new sample (default: 0).")] = None,
-    mlflow: Annotated[bool, typer.Option("--mlflow", help="Fill a review queue in MLflow in place of forms.")] = False,
+    reviewers: Annotated[list[str], typer.Argument(help="Names of the reviewers, e.g. anna ben.")],
+    size: Annotated[int | None, typer.Option(help="Responses in a new sample. Default: 200.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of a new sample. Default: 0.")] = None,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="Fill a review queue in MLflow instead of forms.")] = False,
     params: Params = PARAMS,
 ) -> None:
-    """Draw a blind, stratified sample of responses and give it to each reviewer."""
+    """Draw a blind, stratified sample of responses and write a form for each reviewer."""
     from refusal_stability.commands import review as stage
 
     stage.export(reviewers, size, seed, mlflow, params)
@@ -239,7 +200,7 @@ def review_import(
     mlflow: Annotated[bool, typer.Option("--mlflow", help="Read the review queues in MLflow.")] = False,
     params: Params = PARAMS,
 ) -> None:
-    """Check reviewers' labels and add them to data/people/labels.csv; none is ever overwritten."""
+    """Check reviewers' labels and add them to data/people/labels.csv. Existing labels are never overwritten."""
     from refusal_stability.commands import review as stage
 
     stage.import_labels(forms or [], mlflow, params)
@@ -247,11 +208,11 @@ def review_import(
 
 @app.command()
 def explore(
-    port: Annotated[int, typer.Option(help="Of 127.0.0.1.")] = 8501,
-    headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8501,
+    headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
     params: Params = PARAMS,
 ) -> None:
-    """Look at the study prompt by prompt in a local page."""
+    """Browse the study prompt by prompt on a local page."""
     from refusal_stability.commands import explore as stage
 
     stage.run(params, port, headless)
@@ -274,8 +235,10 @@ def coverage_study(studies: int = 5000, prompts: list[int] = [84, 300, 876], see
 
 
 @app.command()
-def deps(check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if out of date.")] = False) -> None:
-    """Write the source files that each DVC stage imports into dvc.yaml."""
+def deps(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing. Fail if out of date.")] = False,
+) -> None:
+    """Write the source files that each DVC stage imports into `deps` of dvc.yaml."""
     from refusal_stability.commands import deps as command
 
     command.run(check)
@@ -288,7 +251,7 @@ def main() -> None:
     try:
         app()
     except OtherEnvironment as error:
-        # vLLM pins libraries that this environment has in other versions: the same command goes on over there.
+        # vLLM pins libraries that this environment has in other versions: the same command continues there.
         sys.stdout.flush()
         os.execv(error.python, [str(error.python), "-m", "refusal_stability.cli", *sys.argv[1:]])
     except StudyError as error:
