@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from refusal_stability.engines.complete import complete_stored
-from refusal_stability.engines.http.openai import OpenAIEngine
+from refusal_stability.engines.http.engine import HTTPEngine
 from refusal_stability.engines.protocol import Engine, EngineError
 from refusal_stability.engines.store import Store
 from refusal_stability.engines.transformers import TransformersEngine
@@ -105,7 +105,7 @@ def over_transformers(chat_model: Path) -> Iterator[TransformersEngine]:
 
 
 @pytest.fixture(scope="module")
-def over_http(chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAIEngine]:
+def over_http(chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HTTPEngine]:
     """The HTTP engine at a real vLLM server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -122,7 +122,7 @@ def over_http(chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     try:
         wait_until_ready(f"http://127.0.0.1:{port}/health", server, Path(log.name))
         settings = OpenAISettings(base_url=f"http://127.0.0.1:{port}/v1", structured_fallback="none")
-        yield OpenAIEngine(ModelParams("openai", "wavering"), settings, "models.m")
+        yield HTTPEngine(ModelParams("openai", "wavering"), settings, "models.m")
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
@@ -229,7 +229,7 @@ def test_greedy_text_is_the_transformers_engines(engine: VLLMEngine, over_transf
     assert [c.prompt_tokens for c in ours] == [c.prompt_tokens for c in theirs]
 
 
-def test_a_vllm_server_completes_the_grid_and_honours_every_seed(over_http: OpenAIEngine) -> None:
+def test_a_vllm_server_completes_the_grid_and_honours_every_seed(over_http: HTTPEngine) -> None:
     requests = grid(12)
     first, second = answers(over_http, requests), answers(over_http, requests[::-1])[::-1]
     assert all(c.missing_reason is None and c.text for c in first)
@@ -240,7 +240,7 @@ def test_a_vllm_server_completes_the_grid_and_honours_every_seed(over_http: Open
     assert len({c.text for r, c in zip(requests, first, strict=True) if r.sampling.temperature == 1.0}) > 30
 
 
-def test_decision_shares_agree_between_offline_and_server(engine: VLLMEngine, over_http: OpenAIEngine) -> None:
+def test_decision_shares_agree_between_offline_and_server(engine: VLLMEngine, over_http: HTTPEngine) -> None:
     requests = grid(40, temperatures=[1.0], seeds=range(12))
     others = grid(40, temperatures=[1.0], seeds=range(200, 212))
     assert_shares_agree(answers(engine, requests), answers(over_http, others))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,13 @@ MARKS: Marks = (
     ("<|channel>thought", "<channel|>"),
     ("<unused94>thought", "<unused95>"),
 )
+
+
+def with_marks(own: Sequence[Sequence[str]]) -> Marks:
+    """The known marks, and a study's own before them."""
+    return (*((opening, closing) for opening, closing in own), *MARKS)
+
+
 # What some models wrap around the final answer. Taken off only behind thinking and where it wraps the whole rest.
 WRAPS: Marks = (
     ("<answer>", "</answer>"),
@@ -115,6 +123,9 @@ Split = tuple[str, list[str], bool]
 
 def _split(text: str, cut: bool, marks: Marks) -> Split:
     """(answer, pieces of thinking, whether thinking was closed)."""
+    if _is_json(text):
+        # A verdict may quote a mark.
+        return text, NOTHING, True
     if (headers := list(HEADER.finditer(text))) or text.lstrip().startswith("<|message|>"):
         return _by_channels(text, headers)
     plain = _by_plain_channels(text)
@@ -124,6 +135,16 @@ def _split(text: str, cut: bool, marks: Marks) -> Split:
     if (start := opening.match(text)) and (end := closing.search(text, start.end())):
         return text[end.end() :].lstrip(), [text[start.end() : end.start()].strip()], True
     return _by_marks(text, cut, marks)
+
+
+def _is_json(text: str) -> bool:
+    if not (text.lstrip().startswith("{") and text.rstrip().endswith("}")):
+        return False
+    try:
+        json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _by_channels(text: str, headers: Sequence[re.Match[str]]) -> Split:
@@ -172,7 +193,9 @@ def _pattern(marks: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[str], dict[
 
 def _by_marks(text: str, cut: bool, marks: Marks) -> Split:
     pattern, kinds = _pattern(tuple((opening, closing) for opening, closing in marks if opening and closing))
-    found = [(m, *kinds[m.group().lower()]) for m in pattern.finditer(text)] if kinds else []
+    # Most answers hold none of the characters that marks begin with: looking for these is much cheaper.
+    may = any(first in text for first in {mark[0] for mark in kinds}) or not text.isascii()
+    found = [(m, *kinds[m.group().lower()]) for m in pattern.finditer(text)] if kinds and may else []
     if not found:
         return text, NOTHING, True
     last_closing = {pair: number for number, (_, pair, opens) in enumerate(found) if not opens}

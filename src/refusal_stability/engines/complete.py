@@ -1,4 +1,8 @@
-"""Complete requests through the store: what is stored is looked up, the rest is sent and kept as it arrives."""
+"""Complete requests through the store: what is stored is looked up, the rest is sent and kept as it arrives.
+
+The store keeps texts as the model wrote them. Thinking is set apart here, for every engine alike, so that a study can
+name further marks without paying again, and old stores are read in the same way.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from refusal_stability.engines.answers import MARKS, Marks, final_answer
 from refusal_stability.engines.progress import progress
 from refusal_stability.engines.protocol import Engine
 from refusal_stability.engines.store import Session, Store, completion_key
-from refusal_stability.records import Completion, Request, StudyError, canonical_json, storable_text
+from refusal_stability.records import Completion, Outcome, Request, StudyError, canonical_json, storable_text
 
 POLL_SECONDS = 0.2
 SESSION_SECONDS = 1.0
@@ -30,7 +35,8 @@ def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, c
     Returns
     -------
     list[Completion]
-        One a request, in the order of `requests`. Those with a `missing_reason` are not stored: a rerun asks again.
+        One a request, in the order of `requests`, each with its final answer. Completions that the engine yields with a
+        `missing_reason` are not stored: a rerun asks again.
     """
     identity = canonical_json(dict(engine.identity))
     keys = [completion_key(identity, request) for request in requests]
@@ -56,7 +62,27 @@ def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, c
             advance(len(others), 0)
         if session.completions:
             store.save_session(session)
-    return [done[key] for key in keys]
+    marks: Marks = getattr(engine, "thinking_marks", MARKS)
+    final = {key: with_final_answer(completion, marks) for key, completion in done.items()}
+    return [final[key] for key in keys]
+
+
+def with_final_answer(completion: Completion, marks: Marks = MARKS) -> Completion:
+    """A completion whose text is the final answer only."""
+    if completion.missing_reason is not None or completion.outcome is Outcome.REFUSED:
+        return completion
+    found = final_answer(completion.text, completion.finish_reason, marks, completion.thinking)
+    if found.missing_reason is None and (found.text, found.thinking) == (completion.text, completion.thinking):
+        return completion
+    reason = completion.finish_reason if found.missing_reason is None else ""
+    return replace(
+        completion,
+        text=found.text,
+        thinking=found.thinking,
+        finish_reason=reason,
+        missing_reason=found.missing_reason,
+        outcome=found.outcome,
+    )
 
 
 def _send(

@@ -19,9 +19,9 @@ def open_engine(model: ModelParams, where: str) -> Engine:
 
         return VLLMEngine(model, settings, where)
     if model.engine == "openai":
-        from refusal_stability.engines.http.openai import OpenAIEngine
+        from refusal_stability.engines.http.engine import HTTPEngine
 
-        return OpenAIEngine(model, settings, where)
+        return HTTPEngine(model, settings, where)
     if model.engine == "recorded":
         from refusal_stability.engines.recorded import RecordedEngine
 

@@ -7,16 +7,19 @@ depend on which rows share its batch - up to float noise, which docs/engines.md 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.engines.answers import with_marks
+from refusal_stability.engines.chat_template import decoded, marking_tokens, opened_thinking, rendered, shaping
 from refusal_stability.engines.prefix import shared_prefix
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.row_sampler import RowSampler
 from refusal_stability.engines.weights import folder_digest
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.transformers import TransformersSettings
-from refusal_stability.records import Completion, Request, Sampling, canonical_json
+from refusal_stability.records import Completion, Message, Request, Sampling, canonical_json
 
 # A prompt is computed once for all its rows, so a wide column of padding costs little, and one width suits most grids.
 WIDTH_STEP = 64
@@ -57,10 +60,12 @@ class TransformersEngine:
         self._left = 0
         self._config = self._from_pretrained("AutoConfig")
         self._tokenizer = self._padding(self._from_pretrained("AutoTokenizer", padding_side="left"))
+        self.thinking_marks = with_marks(settings.thinking_marks)
+        self._marking = marking_tokens(self._tokenizer, self.thinking_marks)
         self._device = self._choose_device()
         dtype = self._dtype_name()
         self.identity: dict[str, Any] = {"engine": "transformers", "model": self._weights_identity(), "dtype": dtype}
-        self.identity |= {"batch_size": settings.batch_size, "layout": LAYOUT}
+        self.identity |= {"batch_size": settings.batch_size, "layout": LAYOUT} | shaping(settings)
         self.description = self._describe()
         if not self._is_exact():
             self.identity |= {name: self.description[name] for name in ("device", "torch_version")}
@@ -69,7 +74,7 @@ class TransformersEngine:
         """Yield each request's completion as its batch finishes; see `Engine.complete`."""
         if not requests:
             return
-        prompts = self._tokenize(requests)
+        prompts, opened = self._tokenize(requests)
         groups: dict[str, list[int]] = {}
         for position, request in enumerate(requests):
             room = self._context() - len(prompts[position])
@@ -88,7 +93,8 @@ class TransformersEngine:
                 completions = self._complete_batch(requests, prompts, batch)
                 for done, position in enumerate(batch):
                     self._left = len(batch) - 1 - done
-                    yield position, completions[done]
+                    answer = completions[done]
+                    yield position, replace(answer, text=opened[position] + answer.text) if opened[position] else answer
 
     def ready(self) -> int:
         """How many completions of the finished batch are still to be yielded."""
@@ -159,34 +165,38 @@ class TransformersEngine:
         stops = set(self._stop_ids())
         end = next((i for i, token in enumerate(tokens) if token in stops), None)
         kept = tokens if end is None else tokens[:end]
-        text = self._tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text = decoded(self._tokenizer, kept, self._marking)
         made = len(tokens) if end is None else end + 1
         return Completion(text, "length" if end is None else "stop", prompt_tokens, made)
 
-    def _tokenize(self, requests: Sequence[Request]) -> list[list[int]]:
+    def _tokenize(self, requests: Sequence[Request]) -> tuple[list[list[int]], list[str]]:
+        """Each request's prompt as tokens, and the mark of thinking that its template leaves open."""
         if self._tokenizer.chat_template is None:
             raise EngineError(
                 f"{self._params.path}: the tokenizer has no chat template; use an instruct model, or save one with "
                 "`tokenizer.chat_template = ...`"
             )
         # A grid asks each conversation many times: tokenise it once.
-        seen: dict[Any, list[int]] = {}
+        seen: dict[Any, tuple[list[int], str]] = {}
         for request in requests:
             if request.messages not in seen:
-                seen[request.messages] = self._tokenize_chat(request)
-        return [seen[request.messages] for request in requests]
+                text = self._rendered(request.messages)
+                tokens = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+                seen[request.messages] = tokens, opened_thinking(text, self.thinking_marks)
+        found = [seen[request.messages] for request in requests]
+        return [tokens for tokens, _ in found], [mark for _, mark in found]
 
-    def _tokenize_chat(self, request: Request) -> list[int]:
+    def _rendered(self, messages: Sequence[Message]) -> str:
         from jinja2 import TemplateError
 
-        chat = [{"role": m.role, "content": m.content} for m in request.messages]
         try:
-            text = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+            return rendered(self._tokenizer, messages, self._settings)
         except TemplateError as error:
-            roles = ", ".join(m.role for m in request.messages)
-            raise EngineError(f"{self._params.path}: the chat template rejects the roles {roles}: {error}") from error
-        tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return tokens
+            roles = ", ".join(m.role for m in messages)
+            raise EngineError(
+                f"{self._params.path}: the chat template rejects the roles {roles}: {error}; `fold_system: true` "
+                "in the model's settings puts a system text into the first user turn"
+            ) from error
 
     def _grammar(self, schema: str) -> Any:
         import xgrammar

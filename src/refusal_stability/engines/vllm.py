@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.engines.answers import with_marks
+from refusal_stability.engines.chat_template import decoded, marking_tokens, opened_thinking, rendered, shaping
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.weights import weights_identity
 from refusal_stability.params.engines import ModelParams
@@ -81,7 +83,8 @@ class VLLMEngine:
             "arguments": {name: value for name, value in self._arguments.items() if name not in apart},
             "batch_invariant": settings.batch_invariant,
             "device": self._device,
-        }
+        } | shaping(settings)
+        self.thinking_marks = with_marks(settings.thinking_marks)
         self.description: Mapping[str, Any] = self._describe()
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
@@ -91,6 +94,7 @@ class VLLMEngine:
         engine = self._load().llm_engine
         todo = iter(enumerate(requests))
         prompts: dict[tuple[Message, ...], Any] = {}
+        opened: dict[tuple[Message, ...], str] = {}
         under_way: dict[str, tuple[int, str]] = {}
         try:
             more = True
@@ -101,7 +105,9 @@ class VLLMEngine:
                     if request is None:
                         break
                     if request.messages not in prompts:
-                        prompts[request.messages] = self._render(request.messages)
+                        text = self._rendered(request.messages)
+                        opened[request.messages] = opened_thinking(text, self.thinking_marks)
+                        prompts[request.messages] = self._prompt(text)
                     prompt = prompts[request.messages]
                     if isinstance(prompt, Completion):
                         yield position, prompt
@@ -112,7 +118,7 @@ class VLLMEngine:
                 for output in self._step() if under_way else ():
                     if output.finished:
                         position, _ = under_way.pop(output.request_id)
-                        yield position, _completion(output)
+                        yield position, self._completion(output, opened[requests[position].messages])
         finally:
             if under_way:
                 engine.abort_request([name for _, name in under_way.values()], internal=True)
@@ -156,30 +162,26 @@ class VLLMEngine:
             raise self._failed("stopped", error) from error
         return outputs
 
-    def _render(self, messages: Sequence[Message]) -> Mapping[str, Any] | Completion:
-        """A conversation as vLLM takes it; or, where it leaves no room for an answer, what stands for one."""
-        tokens = self._tokenize(messages)
+    def _prompt(self, text: str) -> Mapping[str, Any] | Completion:
+        """A rendered conversation as vLLM takes it; or, where it leaves no room for an answer, what stands for one."""
+        tokens: list[int] = self._llm.get_tokenizer().encode(text, add_special_tokens=False)
         if len(tokens) >= self._context:
             reason = f"prompt of {len(tokens)} tokens fills the model's context of {self._context}"
             return Completion("", "", len(tokens), missing_reason=reason)
-        rendered: Mapping[str, Any] = self._llm.renderer.render_cmpl([{"prompt_token_ids": tokens}])[0]
-        return rendered
+        prompt: Mapping[str, Any] = self._llm.renderer.render_cmpl([{"prompt_token_ids": tokens}])[0]
+        return prompt
 
-    def _tokenize(self, messages: Sequence[Message]) -> list[int]:
+    def _rendered(self, messages: Sequence[Message]) -> str:
         from jinja2 import TemplateError
 
-        tokenizer = self._llm.get_tokenizer()
-        chat = [{"role": m.role, "content": m.content} for m in messages]
         try:
-            text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+            return rendered(self._llm.get_tokenizer(), messages, self._settings)
         except (TemplateError, ValueError) as error:
             roles = ", ".join(m.role for m in messages)
             raise EngineError(
                 f"{self._where}.path: {self._model.path!r}: no chat template, or one that rejects the roles {roles} "
-                f"({_one_line(error)}); use an instruct model, or drop the intervention"
+                f"({_one_line(error)}); use an instruct model, or `fold_system: true` for one without a system role"
             ) from error
-        tokens: list[int] = tokenizer.encode(text, add_special_tokens=False)
-        return tokens
 
     def _load(self) -> Any:
         if self._llm is not None:
@@ -204,6 +206,7 @@ class VLLMEngine:
         except (RuntimeError, ValueError, OSError, TypeError) as error:
             raise self._failed("could not start", error) from error
         self._context = int(self._llm.model_config.max_model_len)
+        self._marking = marking_tokens(self._llm.get_tokenizer(), self.thinking_marks)
         return self._llm
 
     def _engine_arguments(self) -> dict[str, Any]:
@@ -214,6 +217,17 @@ class VLLMEngine:
         arguments.setdefault("enable_prefix_caching", True)
         arguments.setdefault("use_tqdm_on_load", False)
         return arguments
+
+    def _completion(self, output: Any, opened: str) -> Completion:
+        answer = output.outputs[0]
+        prompt_tokens, made = len(output.prompt_token_ids), len(answer.token_ids)
+        if answer.finish_reason not in ("stop", "length"):
+            reason = f"vLLM ended the request: {answer.finish_reason}"
+            return Completion("", "", prompt_tokens, made, missing_reason=reason, details={"passing": True})
+        text = answer.text
+        if self._marking:
+            text = decoded(self._llm.get_tokenizer(), answer.token_ids, self._marking)
+        return Completion(opened + text, answer.finish_reason, prompt_tokens, made)
 
     def _require_vllm(self) -> None:
         if importlib.util.find_spec("vllm") is not None:
@@ -279,15 +293,6 @@ def _device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _completion(output: Any) -> Completion:
-    answer = output.outputs[0]
-    prompt_tokens, made = len(output.prompt_token_ids), len(answer.token_ids)
-    if answer.finish_reason not in ("stop", "length"):
-        reason = f"vLLM ended the request: {answer.finish_reason}"
-        return Completion("", "", prompt_tokens, made, missing_reason=reason)
-    return Completion(answer.text, answer.finish_reason, prompt_tokens, made)
 
 
 def _one_line(error: Exception) -> str:

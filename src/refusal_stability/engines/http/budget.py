@@ -1,11 +1,11 @@
-"""When the next HTTP request may go: pauses that a server asks for, requests a minute, hard caps on what is spent."""
+"""When the next request may be sent: pauses that a server asks for, requests a minute, hard caps on spending."""
 
 from __future__ import annotations
 
 import asyncio
 
 from refusal_stability.engines.protocol import EngineError
-from refusal_stability.params.engines.openai import OpenAISettings
+from refusal_stability.params.engines.openai import HTTPSettings
 from refusal_stability.records import Request
 
 # What a chat template adds around a message, at most, in tokens.
@@ -13,10 +13,10 @@ TEMPLATE_TOKENS = 32
 
 
 class Abandoned(Exception):
-    """The run is ending: a request that was not sent, or waits for its next try, is given up."""
+    """The run is ending, so a request that waits is given up."""
 
 
-class Pace:
+class Budget:
     """Shared by all workers of one engine.
 
     Parameters
@@ -25,7 +25,7 @@ class Pace:
     where : the model's key in params.yaml, for error messages.
     """
 
-    def __init__(self, settings: OpenAISettings, where: str) -> None:
+    def __init__(self, settings: HTTPSettings, where: str) -> None:
         self._settings = settings
         self._where = where
         self.sent = 0
@@ -35,7 +35,7 @@ class Pace:
         self.stopped: EngineError | None = None
 
     def start(self) -> None:
-        """Make the parts that belong to the running event loop."""
+        """Make what belongs to the running event loop."""
         self.stopped = None
         self._not_before = 0.0
         self._reserved = 0
@@ -43,7 +43,7 @@ class Pace:
         self._settled = asyncio.Event()
 
     def check(self, requests: int) -> None:
-        """Refuse, before anything is sent, a run that cannot stay within `max_requests`."""
+        """Refuse a run that cannot stay within `max_requests`, before anything is sent."""
         cap = self._settings.max_requests
         if cap is not None and self.sent + requests > cap:
             raise EngineError(
@@ -52,7 +52,7 @@ class Pace:
             )
 
     def stop(self, error: EngineError) -> None:
-        """End the run: nothing more is sent, whoever waits is woken."""
+        """End the run: nothing more is sent, and all waits end."""
         self.stopped = self.stopped or error
         self._stopping.set()
         self._settled.set()
@@ -67,19 +67,19 @@ class Pace:
         raise Abandoned
 
     async def pause(self, seconds: float) -> None:
-        """Send nothing at all for a while, and wait for its end."""
+        """Send nothing at all for a while, and wait until that is over."""
         now = asyncio.get_running_loop().time()
         self._not_before = max(self._not_before, now + seconds)
         await self.sleep(self._not_before - now)
 
     async def admit(self, request: Request) -> int:
-        """Wait until a request may be sent; returns the tokens set aside for it."""
+        """Wait until a request may be sent; returns the tokens reserved for it."""
         loop = asyncio.get_running_loop()
         cost = most_tokens(request)
-        await self._set_aside(cost)
+        await self._reserve(cost)
         while (wait := self._not_before - loop.time()) > 0:
             await self.sleep(wait)
-            await self._set_aside(cost)
+            await self._reserve(cost)
         if self.stopped is not None:
             raise Abandoned
         cap = self._settings.max_requests
@@ -92,12 +92,12 @@ class Pace:
         return cost
 
     def settle(self, cost: int, tokens: int) -> None:
-        """Count what an admitted request really took, in place of what was set aside."""
+        """Replace the reservation of a request by what it really took."""
         self._reserved -= cost
         self.tokens += tokens
         self._settled.set()
 
-    async def _set_aside(self, cost: int) -> None:
+    async def _reserve(self, cost: int) -> None:
         cap = self._settings.max_total_tokens
         while cap is not None and self.tokens + self._reserved + cost > cap:
             if self.stopped is not None:

@@ -20,9 +20,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from refusal_stability.params.engines.openai import OpenAISettings
 
 from refusal_stability.engines.complete import complete_stored
-from refusal_stability.engines.http.openai import OpenAIEngine
+from refusal_stability.engines.http.engine import HTTPEngine
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store
 from refusal_stability.params.engines import ModelParams
@@ -90,10 +91,10 @@ def key(monkeypatch: pytest.MonkeyPatch) -> str:
     return KEY
 
 
-def engine_at(url: str, **settings: Any) -> OpenAIEngine:
+def engine_at(url: str, **settings: Any) -> HTTPEngine:
     chosen = {"concurrency": 8, "timeout_s": 20.0} | settings
     model = ModelParams(engine="openai", path="some-model")
-    return OpenAIEngine(model, OpenAISettings(base_url=url, **chosen), "params.yaml: models.m")
+    return HTTPEngine(model, OpenAISettings(base_url=url, **chosen), "params.yaml: models.m")
 
 
 def grid(prompts: int, temperatures: tuple[float, ...] = (0.0, 0.7), seeds: int = 5, **fields: Any) -> list[Request]:
@@ -113,7 +114,7 @@ def right_text(request: Request) -> str:
     return server_module.answer_text({"messages": messages, "temperature": chosen.temperature, "seed": chosen.stream})
 
 
-def answers(engine: OpenAIEngine, requests: list[Request]) -> list[Completion]:
+def answers(engine: HTTPEngine, requests: list[Request]) -> list[Completion]:
     """Every position's completion; each position exactly once."""
     found = list(engine.complete(requests))
     assert sorted(position for position, _ in found) == list(range(len(requests)))
@@ -414,7 +415,7 @@ CHILD = textwrap.dedent(
     """
     import importlib.util, sys
     from pathlib import Path
-    spec = importlib.util.spec_from_file_location("test_openai", sys.argv[1])
+    spec = importlib.util.spec_from_file_location("test_http", sys.argv[1])
     tests = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tests)
     with tests.Store(Path(sys.argv[3])) as store:

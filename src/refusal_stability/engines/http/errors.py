@@ -1,0 +1,195 @@
+"""Read a server's error wherever it stands, and say whom it concerns: the account, one prompt, or the server."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from refusal_stability.engines.http import error_names as known
+from refusal_stability.engines.http.error_names import Meaning
+
+PASSING_STATUSES = (408, 409, 425)
+SHOWN_CHARACTERS = 200
+CODE_KEYS = ("code", "type", "status", "reason", "error_code", "error_type", "errorType", "param", "quotaId")
+WORD_KEYS = ("message", "msg", "detail", "details", "error_description", "error", "errors", "title", "raw", "reasons")
+WAIT = re.compile(r"(?:try again|retry) (?:in|after) (?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+) ?(ms|s))?", re.IGNORECASE)
+FIRST_IN_ORDER = (Meaning.ACCOUNT, Meaning.BLOCKED, Meaning.INVALID, Meaning.NOT_JSON)
+
+
+@dataclass(frozen=True)
+class ServerError:
+    """An error of a server.
+
+    Attributes
+    ----------
+    status : the HTTP status, or the code that the body gives in its place; 0 where neither says.
+    text : all the words of the error.
+    message : the words on one short line, for people.
+    names : its codes and types, in lower case.
+    meaning : whom it concerns; None for a rejection that nobody knows.
+    wait : seconds that the server asks to wait, or None.
+    """
+
+    status: int
+    text: str
+    message: str
+    names: tuple[str, ...]
+    meaning: Meaning | None
+    wait: float | None
+
+    def __str__(self) -> str:
+        status = f"HTTP {self.status}" if self.status else "error"
+        return f"{status}: {self.message}" if self.message else status
+
+
+def read_error(status: int, headers: Mapping[str, str], answer: Any, raw: str) -> ServerError | None:
+    """The error that a response holds, or None.
+
+    Parameters
+    ----------
+    status, headers : of the response.
+    answer : its body as JSON, or None where it is no JSON.
+    raw : its body as text.
+    """
+    found = _error_in(answer, status)
+    if found is None and status == 200:
+        return None
+    if found is None:
+        found = raw
+    names = tuple(dict.fromkeys(_names(found)))
+    statuses = [status, *(int(name) for name in names if name.isdigit() and 400 <= int(name) < 600)]
+    told = next((s for s in statuses if s != 200), 0)
+    text = " ".join(dict.fromkeys(_words(found))) or (found if isinstance(found, str) else "")
+    wait = _wait(headers, text)
+    return ServerError(told, text, one_line(text), names, _meaning(told, statuses, names, text), wait)
+
+
+def one_line(text: str) -> str:
+    """A server's words for one line of a message: short and printable."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * SHOWN_CHARACTERS]).split())
+    return shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "..."
+
+
+def _error_in(answer: Any, status: int) -> Any:
+    """The part of a body that is an error, or None."""
+    if isinstance(answer, list):
+        answer = answer[0] if answer else None
+    if not isinstance(answer, dict):
+        return answer if isinstance(answer, str) and status != 200 else None
+    if error := answer.get("error") or answer.get("errors"):
+        return error if isinstance(error, dict | list | str) else answer
+    choices = answer.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict) and choices[0].get("error"):
+        return choices[0]["error"]
+    if status != 200:
+        return {name: value for name, value in answer.items() if name not in ("choices", "usage", "content")}
+    if choices or answer.get("content") or "candidates" in answer:
+        return None
+    return answer if any(answer.get(name) for name in ("message", "msg", "detail", "error_code")) else None
+
+
+def _names(found: Any, depth: int = 0) -> Iterator[str]:
+    """Codes and types, also of inner errors."""
+    if isinstance(found, dict) and depth < 5:
+        for key in CODE_KEYS:
+            if isinstance(found.get(key), str | int) and not isinstance(found[key], bool):
+                yield _name(str(found[key]))
+        if isinstance(message := found.get("message"), str) and _name(message) in known.MEANINGS:
+            yield _name(message)
+        for value in found.values():
+            yield from _names(value, depth + 1)
+    elif isinstance(found, list) and depth < 5:
+        for value in found[:20]:
+            yield from _names(value, depth + 1)
+
+
+def _name(text: str) -> str:
+    return text[:100].strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def _words(found: Any, depth: int = 0) -> Iterator[str]:
+    """The words of an error, the places of rejected fields included."""
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, list) and depth < 5:
+        for value in found[:20]:
+            yield from _words(value, depth + 1)
+    elif isinstance(found, dict) and depth < 5:
+        if isinstance(found.get("loc"), list):
+            yield f"{'.'.join(map(str, found['loc']))} ({found.get('type', '')}):"
+        for key in WORD_KEYS:
+            yield from _words(found.get(key), depth + 1)
+        if isinstance(inner := found.get("metadata"), dict):
+            yield from _words(inner, depth + 1)
+
+
+def _meaning(status: int, statuses: list[int], names: tuple[str, ...], text: str) -> Meaning | None:
+    """Whom an error concerns; the first rule that fits decides."""
+    named = {known.MEANINGS[name] for name in names if name in known.MEANINGS}
+    rate_limited = "resource_exhausted" in names and not known.A_DAY.search(text + " ".join(names))
+    if known.CREDIT.search(text) and not rate_limited:
+        return Meaning.ACCOUNT
+    if "invalid_prompt" in names:
+        # OpenAI calls a flagged prompt so, others one that they cannot read.
+        return Meaning.BLOCKED if known.BLOCKED.search(text) else Meaning.INVALID
+    for meaning in FIRST_IN_ORDER:
+        if meaning in named:
+            return meaning
+    if known.OVER_THE_LIMIT.search(text) or status == 413:
+        return Meaning.INVALID
+    if status == 429 or Meaning.BUSY in named:
+        return Meaning.BUSY
+    if not {401, 402}.isdisjoint(statuses):
+        return Meaning.ACCOUNT
+    if status < 500 and known.KEY.search(text):
+        return Meaning.ACCOUNT
+    if found := _by_words(status, text):
+        return found
+    if Meaning.SETUP in named or 300 <= status < 400 or status in (404, 405):
+        return Meaning.SETUP
+    if status == 403:
+        return Meaning.ACCOUNT
+    if status >= 500 or status in PASSING_STATUSES or Meaning.PASSING in named:
+        return Meaning.PASSING
+    if status == 451:
+        return Meaning.BLOCKED
+    return None if status or "invalid_request_error" in names else Meaning.PASSING
+
+
+def _by_words(status: int, text: str) -> Meaning | None:
+    if known.TOO_LONG.search(text):
+        return Meaning.INVALID
+    if status >= 500:
+        return None
+    if known.NOT_JSON.search(text):
+        return Meaning.NOT_JSON
+    if known.UNACCEPTABLE.search(text):
+        return Meaning.INVALID
+    if known.BLOCKED.search(text):
+        return Meaning.BLOCKED
+    return Meaning.SETUP if known.NO_MODEL.search(text) else None
+
+
+def _wait(headers: Mapping[str, str], text: str) -> float | None:
+    """Seconds that a server asks to wait: by a header, as seconds or as a date, or in its words."""
+    value = headers.get("Retry-After", "").strip()
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        pass
+    said = WAIT.search(text)
+    if said is None or not any(said.groups()):
+        return None
+    hours, minutes, seconds, unit = said.groups()
+    try:
+        return 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds or 0) / (1000 if unit == "ms" else 1)
+    except ValueError:
+        return None

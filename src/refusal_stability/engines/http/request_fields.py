@@ -1,0 +1,133 @@
+"""The fields of a request as one server wants them: the study's settings, and what the server's errors ask for."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from refusal_stability.engines.http.errors import ServerError
+from refusal_stability.params.engines.openai import OpenAISettings
+from refusal_stability.records import Request
+
+log = logging.getLogger(__name__)
+
+REJECTED = re.compile(
+    r"unknown|unrecogni[sz]ed|unsupported|unexpected|forbidden|deprecated|disallow|incompatible|mutually exclusive|"
+    r"not (?:\w+ )?(?:supported|permitted|allowed|accepted|available|valid)|extra (?:inputs|fields)|additional propert|"
+    r"does not support|do(?:es)?n't support|cannot (?:both )?be|can't be|cannot find|only the default|only one|"
+    r"no longer|use '?max_",
+    re.IGNORECASE,
+)
+# What may be left out, the least harm first.
+MAY_GO = ("top_k", "top_p", "seed", "temperature")
+LAST = "temperature"
+TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
+STRUCTURED = re.compile(r"response_format|json_schema|json_object|guided|structured|grammar|schema")
+
+
+class RequestFields:
+    """How requests are written for one server.
+
+    Parameters
+    ----------
+    settings : `omit`, `rename`, `extra_body`, `chat_template_kwargs`, `reasoning_effort` and how JSON is asked for.
+    where : the model's key in params.yaml, for warnings.
+
+    Notes
+    -----
+    A field that the server rejects by name is left out where that changes nothing that the study asked for: `top_k` 0,
+    `top_p` 1, a temperature of 1, a judge's temperature. Without `seed` the repeats are still independent draws, but
+    they cannot be repeated: the engine says so.
+    """
+
+    def __init__(self, settings: OpenAISettings, where: str) -> None:
+        self._where = where
+        self._fallback = settings.structured_fallback
+        self._omitted = set(settings.omit)
+        self._renamed = dict(settings.rename)
+        self._extra = dict(settings.extra_body)
+        if settings.chat_template_kwargs:
+            self._extra["chat_template_kwargs"] = dict(settings.chat_template_kwargs)
+        if settings.reasoning_effort:
+            self._extra["reasoning_effort"] = settings.reasoning_effort
+        self._rejected_token_fields: set[str] = set()
+        self.structured = settings.structured
+
+    @property
+    def unseeded(self) -> bool:
+        """Whether the server gets no seed."""
+        return "seed" in self._omitted
+
+    def written(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A body as this server wants it."""
+        sent = {self._renamed.get(name, name): body[name] for name in body if name not in self._omitted}
+        return sent | self._extra
+
+    def adapt(self, error: ServerError, sent: Mapping[str, Any], request: Request) -> bool:
+        """Learn from an error what to leave out or rename in a body that was sent; false where nothing may be done."""
+        said = " ".join((error.text, *error.names))
+        named = set()
+        if REJECTED.search(said):
+            named = {name for name in MAY_GO if (at := self._renamed.get(name, name)) in sent and _names(said, at)}
+            if self._rename_token_field(said, sent):
+                return True
+        # Another worker may have learned it while this request was under way.
+        learned = bool(named & self._omitted)
+        for name in MAY_GO:
+            if name in named - self._omitted and self._may_omit(name, request) and not (learned and name == LAST):
+                self._omit(name)
+                learned = True
+        return learned or self._weaken_structure(said, request)
+
+    def _may_omit(self, name: str, request: Request) -> bool:
+        sampling = request.sampling
+        return {
+            "seed": True,
+            "top_k": sampling.top_k == 0,
+            "top_p": sampling.top_p == 1,
+            # A judge's temperature is no part of what is measured; a model's is.
+            "temperature": request.schema is not None or sampling.temperature == 1,
+        }.get(name, False)
+
+    def _omit(self, name: str) -> None:
+        self._omitted.add(name)
+        if name in ("seed", LAST):
+            consequence = "; repeats are unseeded draws, which no rerun reproduces" if name == "seed" else ""
+            log.warning(
+                "%s: the server rejects the field `%s`; requests go without it%s", self._where, name, consequence
+            )
+
+    def _rename_token_field(self, said: str, sent: Mapping[str, Any]) -> bool:
+        used = next((name for name in TOKEN_FIELDS if name in sent), None)
+        if used is None:
+            return False
+        other = TOKEN_FIELDS[1 - TOKEN_FIELDS.index(used)]
+        if not (_names(said, used) or _names(said, other)):
+            return False
+        if self._renamed.get("max_tokens", "max_tokens") == other:
+            return True
+        if other in self._rejected_token_fields:
+            return False
+        self._rejected_token_fields.add(used)
+        self._renamed["max_tokens"] = other
+        return True
+
+    def _weaken_structure(self, said: str, request: Request) -> bool:
+        weaker = self._fallback not in ("none", self.structured) and self.structured != "prompt"
+        if request.schema is None or not STRUCTURED.search(said) or not weaker:
+            return False
+        log.warning(
+            "%s: the server rejects structured output (%s); falling back to `%s`",
+            self._where,
+            said.strip()[:200] or "no reason",
+            self._fallback,
+        )
+        self.structured = self._fallback
+        return True
+
+
+def _names(said: str, field: str) -> bool:
+    """Whether a text names a field."""
+    return re.search(rf"(?<![A-Za-z0-9_]){re.escape(field)}(?![A-Za-z0-9_])", said) is not None

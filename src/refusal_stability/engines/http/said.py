@@ -1,0 +1,81 @@
+"""From what a server said to a completion: the finish reason decides the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from refusal_stability.engines.http.errors import one_line
+from refusal_stability.engines.http.finish_reasons import Ending, ending_of
+from refusal_stability.records import Completion, Outcome
+
+
+class Fault(Exception):
+    """A try that failed in a way that may pass: the request is tried again."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer as a protocol reads it, before anybody asks what it means.
+
+    Attributes
+    ----------
+    text : None where there is no content at all.
+    thinking : what the server set apart.
+    refusal : the structured refusal.
+    reason : the finish reason, word for word.
+    filtered : whether the server says beside it that its filter cut the answer.
+    """
+
+    text: str | None
+    thinking: str
+    refusal: str
+    reason: Any
+    filtered: bool
+    prompt_tokens: int
+    completion_tokens: int
+    details: Mapping[str, Any]
+
+
+def completion(said: Said, details: Mapping[str, Any]) -> Completion:
+    """The completion of an answer; raises `Fault` where the server failed within it.
+
+    The text is still raw: `engines.complete` sets thinking apart, for every engine alike.
+    """
+    ending = ending_of(said.reason)
+    named = one_line(str(said.reason)) if said.reason else "none"
+    kept = {name: value for name, value in {**said.details, **details}.items() if value}
+    text = said.text or ""
+
+    def made(text: str, finish_reason: str, outcome: Outcome | None, missing: str | None = None) -> Completion:
+        tokens = said.prompt_tokens, said.completion_tokens
+        given = {} if outcome is None else {"outcome": outcome}
+        return Completion(text, finish_reason, *tokens, missing, kept, thinking=said.thinking, **given)
+
+    if ending is Ending.FAILED:
+        raise Fault(f"the server ended the answer itself (finish reason: {named})")
+    if said.refusal:
+        return made(text or said.refusal, "stop", Outcome.REFUSED)
+    if ending is Ending.REFUSAL:
+        # What came before it is a beginning that the provider took back.
+        kept |= {"taken_back": text} if text else {}
+        return made("", "refusal", Outcome.REFUSED)
+    if ending is Ending.FILTER or (said.filtered and not text):
+        kept |= {"taken_back": text} if text else {}
+        name = "content" if named == "content_filter" else f"{named}"
+        reason = "the server's content filter cut the answer" + ("" if name == "content" else f" ({name})")
+        return made("", "", Outcome.BLOCKED, reason)
+    if (said.text is None and not said.thinking) or (not text and ending in (None, Ending.TOOL)):
+        if ending is Ending.TOOL:
+            return made("", "", Outcome.UNANSWERED, f"the model called a tool instead of answering ({named})")
+        return made("", "", Outcome.UNANSWERED, f"the answer has no content (finish reason: {named})")
+    finish = {Ending.STOP: "stop", Ending.LENGTH: "length"}.get(
+        ending or Ending.TOOL, named if said.reason else "unknown"
+    )
+    return made(text, finish, None)
+
+
+def is_unknown(said: Said) -> bool:
+    """Whether nobody knows the finish reason of an answer that has a text."""
+    return bool(said.text) and ending_of(said.reason) is None

@@ -1,0 +1,224 @@
+"""Send requests to one server: connections, budget, pauses, retries, and no secret in any message."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from refusal_stability.engines.http.budget import Budget
+from refusal_stability.engines.http.said import Fault
+from refusal_stability.engines.protocol import EngineError
+from refusal_stability.params.engines.openai import HTTPSettings
+from refusal_stability.records import Completion, Request
+
+if TYPE_CHECKING:
+    import aiohttp
+
+log = logging.getLogger(__name__)
+
+LONGEST_BACKOFF_S = 60.0
+LONGEST_WAIT_S = 900.0
+SAID_AGAIN_S = 10.0
+
+
+class Busy(Exception):
+    """The server asks for a pause. That is a wait, not a failure."""
+
+    def __init__(self, reason: str, wait: float | None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class Adapted(Exception):
+    """A field was left out or renamed, as the server asked: try again at once."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A server's response, without secrets."""
+
+    status: int
+    headers: Mapping[str, str]
+    raw: str
+    answer: Any
+
+
+class Transport:
+    """One server.
+
+    Parameters
+    ----------
+    settings : address, key, headers, query, limits.
+    path : of the protocol, such as `/chat/completions`.
+    auth : the headers that show a key.
+    where : the model's key in params.yaml, for error messages.
+
+    Raises
+    ------
+    EngineError
+        From `open`: an environment variable that should hold a secret is empty. From `ask`: nothing listens at the
+        address, or a cap is reached.
+    """
+
+    def __init__(self, settings: HTTPSettings, path: str, auth: Callable[[str], Mapping[str, str]], where: str) -> None:
+        self._settings = settings
+        self._where = where
+        self._auth = auth
+        self.address = settings.base_url.partition("?")[0].rstrip("/") + path
+        self._proxy = _proxy(self.address)
+        self._secrets: list[str] = []
+        self._said: dict[str, float] = {}
+        self.budget = Budget(settings, where)
+        self.reached = False
+        self._headers: dict[str, str] = {}
+        self._query = ""
+
+    def read_secrets(self) -> None:
+        """Read the key, and all headers and query parameters that come from the environment."""
+        settings = self._settings
+        key = self._variable("api_key_env", settings.api_key_env) if settings.api_key_env else None
+        own = {name: self._value(f"headers.{name}", value) for name, value in settings.headers.items()}
+        self._headers = {"Content-Type": "application/json"} | dict(self._auth(key) if key else {}) | own
+        query = {name: self._value(f"query.{name}", value) for name, value in settings.query.items()}
+        written = settings.base_url.partition("?")[2]
+        self._query = "&".join(part for part in (written, urlencode(query)) if part)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Hold connections open, at most `concurrency` of them."""
+        import aiohttp
+
+        self.budget.start()
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._settings.concurrency),
+            timeout=aiohttp.ClientTimeout(total=self._settings.timeout_s),
+            headers=self._headers,
+        ) as self._session:
+            yield
+
+    async def ask(
+        self, request: Request, body: Callable[[], Mapping[str, Any]], read: Callable[[Reply], Completion]
+    ) -> Completion:
+        """The completion that `read` makes of the server's reply; `Fault` where the last try failed too."""
+        try:
+            return await self._try(request, body, read)
+        except Fault as fault:
+            first = [fault]
+
+        async def once_more() -> Completion:
+            if first:
+                raise first.pop()
+            return await self._try(request, body, read)
+
+        # tenacity takes 26 us a call, a tenth of a whole request: only those that failed once come here. Full jitter:
+        # workers that failed together do not come back together.
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Fault),
+            stop=stop_after_attempt(1 + self._settings.max_retries),
+            wait=wait_random_exponential(max=LONGEST_BACKOFF_S),
+            sleep=self.budget.sleep,
+            reraise=True,
+        )
+        return await retrying(once_more)
+
+    def clean(self, text: str) -> str:
+        """A text without secrets."""
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, "[key]")
+        return text
+
+    def say(self, kind: str, message: str) -> None:
+        """Warn, at most every ten seconds for one kind of message."""
+        now = time.monotonic()
+        if now - self._said.get(kind, -60.0) >= SAID_AGAIN_S:
+            self._said[kind] = now
+            log.warning("%s: %s", self._where, message)
+
+    async def _try(
+        self, request: Request, body: Callable[[], Mapping[str, Any]], read: Callable[[Reply], Completion]
+    ) -> Completion:
+        patience = time.monotonic() + LONGEST_WAIT_S
+        while True:
+            try:
+                return await self._send(request, json.dumps(body()).encode(), read)
+            except Adapted:
+                continue
+            except Busy as busy:
+                if time.monotonic() > patience:
+                    raise Fault(str(busy)) from busy
+                self.say("busy", f"{busy}; waiting as the server asks")
+                await self.budget.pause(1.0 if busy.wait is None else busy.wait)
+            except Fault as fault:
+                self.say("fault", f"{fault}; trying again")
+                raise
+
+    async def _send(self, request: Request, payload: bytes, read: Callable[[Reply], Completion]) -> Completion:
+        import aiohttp
+
+        cost = await self.budget.admit(request)
+        tokens = 0
+        url = f"{self.address}?{self._query}" if self._query else self.address
+        try:
+            async with self._session.post(url, data=payload, allow_redirects=False, proxy=self._proxy) as response:
+                found = await response.read()
+            completion = read(self._reply(response, found))
+            tokens = completion.prompt_tokens + completion.completion_tokens or cost
+            return completion
+        except asyncio.TimeoutError as error:
+            tokens = cost
+            raise Fault(f"no answer within {self._settings.timeout_s:g} s") from error
+        except aiohttp.ClientConnectorError as error:
+            reason = self.clean(str(error.os_error))
+            if not self.reached:
+                raise EngineError(
+                    f"{self._where}.settings.base_url: nothing answers at {self._settings.base_url} ({reason}); start "
+                    "the server, or correct the address"
+                ) from error
+            raise Fault(f"the server is gone ({reason})") from error
+        except aiohttp.ClientError as error:
+            tokens = cost
+            raise Fault(f"the connection broke ({type(error).__name__})") from error
+        finally:
+            self.budget.settle(cost, tokens)
+
+    def _reply(self, response: aiohttp.ClientResponse, found: bytes) -> Reply:
+        raw = self.clean(found.decode("utf-8", "replace"))
+        try:
+            answer = json.loads(raw)
+        except (ValueError, RecursionError):
+            answer = None
+        return Reply(response.status, response.headers, raw, answer)
+
+    def _value(self, name: str, value: Any) -> str:
+        return self._variable(name, value["env"]) if isinstance(value, dict) else str(value)
+
+    def _variable(self, name: str, variable: str) -> str:
+        value = os.environ.get(variable, "").strip()
+        if not value:
+            raise EngineError(
+                f"{self._where}.settings.{name}: the environment variable {variable} is not set; export it with the "
+                "server's key before running"
+            )
+        if value not in self._secrets:
+            self._secrets.append(value)
+        return value
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment (`https_proxy`, `no_proxy`, ...) names for an address, or None."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
