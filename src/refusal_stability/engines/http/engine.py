@@ -179,7 +179,8 @@ class HTTPEngine:
         def read(reply: Reply) -> Completion:
             error = read_error(reply.status, reply.headers, reply.answer, reply.raw)
             if error is None:
-                return self._read(reply, {} if request.schema is None else {"structured": used})
+                details = {"structured": used if request.schema else None, "unseeded": not self._fields.seeded(sent)}
+                return self._read(reply, details)
             # A status of 4xx may come with a completion that a filter or a refusal ended.
             if error.meaning is None and (found := self._explained(reply)):
                 return found
@@ -201,8 +202,7 @@ class HTTPEngine:
                 f"finish reason {said.reason}",
                 f"unknown finish reason {said.reason!r}: such answers are kept as whole ones; check that they are",
             )
-        unseeded = {"unseeded": True} if self._fields.unseeded else {}
-        answer = completion(said, {**details, **unseeded})
+        answer = completion(said, details)
         self._transport.reached = True
         return answer
 

@@ -55,10 +55,9 @@ class RequestFields:
         self._rejected_token_fields: set[str] = set()
         self.structured = settings.structured
 
-    @property
-    def unseeded(self) -> bool:
-        """Whether the server gets no seed."""
-        return "seed" in self._omitted
+    def seeded(self, sent: Mapping[str, Any]) -> bool:
+        """Whether a body that was sent has a seed."""
+        return self._renamed.get("seed", "seed") in sent
 
     def written(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A body as this server wants it."""

@@ -1,0 +1,300 @@
+"""Each preset against a loopback server that accepts only what that vendor's reference says it accepts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from refusal_stability.engines.http.engine import HTTPEngine
+from refusal_stability.engines.http.presets import names
+from refusal_stability.engines.protocol import EngineError
+from refusal_stability.params.checks import ParamsError, parsed
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.openai import OpenAISettings
+from refusal_stability.records import Completion, Message, Outcome, Request, Sampling
+
+KEY = "sk-secret-0123456789"
+SCHEMA = {"type": "object", "properties": {"label": {"type": "string"}}, "required": ["label"]}
+COMMON = "model messages temperature top_p stop stream n presence_penalty frequency_penalty response_format tools "
+# What each chat-completions reference lists, beside the common fields.
+FIELDS = {
+    "openai": "seed max_completion_tokens logprobs logit_bias reasoning_effort user metadata store",
+    "azure": "seed max_tokens max_completion_tokens logprobs logit_bias user data_sources",
+    "gemini": "max_tokens max_completion_tokens reasoning_effort extra_body user",
+    "mistral": "random_seed max_tokens safe_prompt prompt_mode prediction",
+    "groq": "seed max_tokens max_completion_tokens reasoning_effort reasoning_format user service_tier",
+}
+OPEN = ("openrouter", "vllm", "llama.cpp", "ollama")  # These let unknown fields pass.
+ANTHROPIC = "model messages max_tokens system temperature top_p top_k stop_sequences stream thinking metadata"
+Answer = tuple[int, Any]
+
+
+def unknown_field(vendor: str, name: str) -> Answer:
+    if vendor == "mistral":
+        wrong = {"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted", "input": 0}
+        return 422, {"object": "error", "message": {"detail": [wrong]}, "type": "invalid_request_error"}
+    if vendor == "gemini":
+        words = f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.'
+        return 400, [{"error": {"code": 400, "message": words, "status": "INVALID_ARGUMENT"}}]
+    if vendor == "groq":
+        return 400, {"error": {"message": f"property '{name}' is unsupported", "type": "invalid_request_error"}}
+    if name == "max_tokens":
+        words = (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        )
+        return 400, {"error": {"message": words, "param": name, "code": "unsupported_parameter"}}
+    return 400, {"error": {"message": f"Unrecognized request argument supplied: {name}", "param": None, "code": None}}
+
+
+def chat(vendor: str, request: web.Request, body: dict[str, Any]) -> Answer:
+    """What a vendor's chat completions answer."""
+    if vendor == "azure":
+        if request.query.get("api-version") != "2024-10-21":
+            return 404, {"error": {"code": "404", "message": "Resource not found"}}
+        if request.headers.get("api-key") != KEY:
+            return 401, {"error": {"code": "401", "message": "Access denied due to invalid subscription key"}}
+    elif vendor in FIELDS and request.headers.get("Authorization") != f"Bearer {KEY}":
+        return 401, {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}
+    if vendor not in OPEN:
+        for name in body:
+            if name not in (COMMON + FIELDS[vendor]).split():
+                return unknown_field(vendor, name)
+    text = '{"label": "REFUSE"}' if "response_format" in body else f"{body.get('seed', body.get('random_seed'))}"
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return 200, {"model": "m", "choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
+
+
+def messages(vendor: str, request: web.Request, body: dict[str, Any]) -> Answer:
+    """What Anthropic's Messages answer."""
+
+    def invalid(words: str) -> Answer:
+        return 400, {"type": "error", "error": {"type": "invalid_request_error", "message": words}}
+
+    if request.headers.get("x-api-key") != KEY or "anthropic-version" not in request.headers:
+        return 401, {"type": "error", "error": {"type": "authentication_error", "message": "invalid x-api-key"}}
+    for name in body:
+        if name not in ANTHROPIC.split():
+            return invalid(f"{name}: Extra inputs are not permitted")
+    if "max_tokens" not in body or body["temperature"] > 1 or "top_p" in body:
+        return invalid("`temperature` and `top_p` cannot both be specified for this model")
+    if {turn["role"] for turn in body["messages"]} - {"user", "assistant"}:
+        return invalid('messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter')
+    said = [{"type": "thinking", "thinking": "Hm.", "signature": "x"}, {"type": "text", "text": body.get("system", "")}]
+    told = {"type": "message", "model": "m", "content": said, "stop_reason": "end_turn"}
+    if "refuse" in body["messages"][-1]["content"]:
+        told |= {"content": [{"type": "text", "text": "Sure, first"}], "stop_reason": "refusal"}
+    return 200, told | {"usage": {"input_tokens": 3, "output_tokens": 2}}
+
+
+class Vendor:
+    """A server of one vendor, in a thread."""
+
+    def __init__(self, respond: Callable[[web.Request, dict[str, Any]], Answer]) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self._respond = respond
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        self._ready.wait(10)
+
+    def _serve(self) -> None:
+        async def handle(request: web.Request) -> web.Response:
+            body = await request.json()
+            self.bodies.append(body)
+            status, answer = self._respond(request, body)
+            return web.Response(text=json.dumps(answer), status=status, content_type="application/json")
+
+        async def start() -> None:
+            app = web.Application()
+            app.router.add_post("/{path:.*}", handle)
+            self._runner = web.AppRunner(app, access_log=None)
+            await self._runner.setup()
+            site = web.TCPSite(self._runner, "127.0.0.1", 0)
+            await site.start()
+            assert site._server is not None
+            self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+            self._ready.set()
+
+        self._loop.run_until_complete(start())
+        self._loop.run_forever()
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+
+Serve = Callable[..., Vendor]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Start servers that answer by a function of (request, body)."""
+    for variable in ("OPENAI", "AZURE_OPENAI", "ANTHROPIC", "GEMINI", "MISTRAL", "GROQ", "OPENROUTER"):
+        monkeypatch.setenv(f"{variable}_API_KEY", KEY)
+    started: list[Vendor] = []
+
+    def start(respond: Callable[[web.Request, dict[str, Any]], Answer]) -> Vendor:
+        started.append(Vendor(respond))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def engine_at(server: Vendor, **settings: Any) -> HTTPEngine:
+    chosen = {"base_url": f"http://127.0.0.1:{server.port}/v1", "concurrency": 4, "max_retries": 1} | settings
+    return HTTPEngine(ModelParams(engine="openai", path="m"), parsed(OpenAISettings, chosen), "models.m")
+
+
+def asked(count: int = 6, temperature: float = 0.7, **fields: Any) -> list[Request]:
+    conversation = (Message("system", "Be brief."), Message("user", "Hello?"))
+    return [Request(conversation, Sampling(temperature, n, n, max_tokens=16), **fields) for n in range(count)]
+
+
+def answers(engine: HTTPEngine, requests: list[Request]) -> list[Completion]:
+    return [answer for _, answer in sorted(engine.complete(requests), key=lambda pair: pair[0])]
+
+
+def vendor_server(serve: Serve, vendor: str) -> Vendor:
+    answer = messages if vendor == "anthropic" else chat
+    return serve(lambda request, body: answer(vendor, request, body))
+
+
+@pytest.mark.parametrize("vendor", names())
+def test_a_preset_asks_as_its_vendor_wants_it_from_the_first_request_on(serve: Serve, vendor: str) -> None:
+    server = vendor_server(serve, vendor)
+    got = answers(engine_at(server, preset=vendor), asked())
+    assert [answer.missing_reason for answer in got] == [None] * 6
+    assert len(server.bodies) == 6
+    seeds = [body.get("seed", body.get("random_seed")) for body in server.bodies]
+    if vendor in ("anthropic", "gemini"):
+        assert seeds == [None] * 6
+        assert all(answer.details["unseeded"] for answer in got)
+    else:
+        assert sorted(seeds) == list(range(6))
+        assert not any("unseeded" in answer.details for answer in got)
+    judged = answers(engine_at(server, preset=vendor), asked(schema=SCHEMA))
+    assert [answer.missing_reason for answer in judged] == [None] * 6
+
+
+@pytest.mark.parametrize("vendor", sorted(FIELDS.keys() - {"azure"}))
+def test_without_a_preset_the_fields_that_a_vendor_rejects_are_left_out_or_renamed(serve: Serve, vendor: str) -> None:
+    server = vendor_server(serve, vendor)
+    got = answers(engine_at(server, api_key_env=f"{vendor.upper()}_API_KEY"), asked())
+    assert [answer.missing_reason for answer in got] == [None] * 6
+    assert len(server.bodies) <= 6 + 4
+
+
+def test_a_preset_is_named_where_there_is_none(serve: Serve) -> None:
+    with pytest.raises(EngineError, match="one of anthropic, azure, gemini"):
+        engine_at(vendor_server(serve, "openai"), preset="nobody")
+
+
+def test_messages_takes_system_texts_apart_and_reports_thinking_and_refusals(serve: Serve) -> None:
+    server = vendor_server(serve, "anthropic")
+    refused = Request((Message("user", "refuse"),), Sampling(0.0, 1, 1))
+    got = answers(engine_at(server, preset="anthropic"), [*asked(1), refused])
+    assert [(answer.text, answer.thinking) for answer in got] == [("Be brief.", "Hm."), ("", "")]
+    assert [answer.outcome for answer in got] == [Outcome.ANSWERED, Outcome.REFUSED]
+    assert got[1].missing_reason is None
+    with pytest.raises(EngineError, match="temperature"):
+        answers(engine_at(server, preset="anthropic"), asked(1, temperature=1.5))
+
+
+def test_settings_that_shape_a_request(serve: Serve) -> None:
+    server = vendor_server(serve, "vllm")
+    shaping: dict[str, Any] = {
+        "omit": ["top_k"],
+        "rename": {"seed": "random_seed"},
+        "extra_body": {"min_p": 0.1},
+        "chat_template_kwargs": {"enable_thinking": False},
+        "reasoning_effort": "low",
+        "fold_system": True,
+        "headers": {"x-tag": "a"},
+        "query": {"v": 2},
+    }
+    engine = engine_at(server, **shaping)
+    answers(engine, asked(1))
+    body = server.bodies[0]
+    assert "top_k" not in body
+    assert (body["random_seed"], body["min_p"], body["reasoning_effort"]) == (0, 0.1, "low")
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert body["messages"] == [{"role": "user", "content": "Be brief.\n\nHello?"}]
+    assert {name: engine.identity[name] for name in shaping} == shaping
+    plain = engine_at(server).identity
+    assert set(plain) == {"engine", "base_url", "model", "structured", "extra_body"}
+
+
+def test_secrets_come_from_the_environment_and_are_in_no_message(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def echo(request: web.Request, body: dict[str, Any]) -> Answer:
+        return 400, {"error": {"message": f"{request.headers.get('x-token')} {request.query_string}"}}
+
+    server = serve(echo)
+    monkeypatch.setenv("RS_TOKEN", "tok-123")
+    engine = engine_at(server, headers={"x-token": {"env": "RS_TOKEN"}}, query={"code": {"env": "RS_TOKEN"}})
+    with pytest.raises(EngineError) as raised:
+        answers(engine, asked(1))
+    assert "[key] code=[key]" in str(raised.value)
+    assert "tok-123" not in str(raised.value) + json.dumps([dict(engine.identity), dict(engine.description)])
+    monkeypatch.delenv("RS_TOKEN")
+    with pytest.raises(EngineError, match=r"settings\.headers\.x-token: .* RS_TOKEN is not set"):
+        answers(engine, asked(1))
+
+
+def test_an_address_may_have_a_query_but_no_secret() -> None:
+    url = "https://x.openai.azure.com/openai/deployments/gpt4o?api-version=2024-10-21"
+    assert parsed(OpenAISettings, {"base_url": url}).base_url == url
+    with pytest.raises(ParamsError, match=r"a secret: settings\.query"):
+        parsed(OpenAISettings, {"base_url": "https://x.example/v1?api_key=abc"})
+
+
+def test_a_judges_temperature_gives_way_and_a_models_does_not(serve: Serve) -> None:
+    def only_default(request: web.Request, body: dict[str, Any]) -> Answer:
+        if body.get("temperature", 1) == 1:
+            return chat("vllm", request, body)
+        words = (
+            "Unsupported value: 'temperature' does not support 0.7 with this model. Only the default (1) is supported."
+        )
+        return 400, {"error": {"message": words, "param": "temperature", "code": "unsupported_value"}}
+
+    judged = answers(engine_at(serve(only_default)), asked(schema=SCHEMA))
+    assert [answer.missing_reason for answer in judged] == [None] * 6
+    with pytest.raises(EngineError, match="temperature"):
+        answers(engine_at(serve(only_default)), asked())
+
+
+def test_top_p_gives_way_only_where_it_is_off(serve: Serve) -> None:
+    def not_both(request: web.Request, body: dict[str, Any]) -> Answer:
+        if "top_p" in body and "temperature" in body:
+            words = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+            return 400, {"error": {"message": words, "type": "invalid_request_error"}}
+        return chat("vllm", request, body)
+
+    server = serve(not_both)
+    assert [answer.missing_reason for answer in answers(engine_at(server), asked())] == [None] * 6
+    assert all("temperature" in body for body in server.bodies)
+    cut = [Request(r.messages, Sampling(1.0, 1, 1, top_p=0.5)) for r in asked(1)]
+    with pytest.raises(EngineError, match="top_p"):
+        answers(engine_at(serve(not_both)), cut)
+
+
+def test_an_answer_that_is_no_json_is_asked_for_once_more_without_response_format(serve: Serve) -> None:
+    def groq(request: web.Request, body: dict[str, Any]) -> Answer:
+        if "response_format" in body and body["seed"] % 2:
+            return 400, {"error": {"message": "Failed to generate JSON.", "code": "json_validate_failed"}}
+        return chat("vllm", request, body)
+
+    server = serve(groq)
+    got = answers(engine_at(server), asked(schema=SCHEMA))
+    assert [answer.missing_reason for answer in got] == [None] * 6
+    assert [answer.details["structured"] for answer in got] == ["json_schema", "prompt"] * 3
+    assert len(server.bodies) == 9
