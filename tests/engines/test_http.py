@@ -20,7 +20,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from refusal_stability.params.engines.openai import OpenAISettings
 
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.http.engine import HTTPEngine

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from refusal_stability.params.engines.transformers import TransformersSettings
 from scipy import stats
 
 from refusal_stability.engines.protocol import EngineError

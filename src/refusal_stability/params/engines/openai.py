@@ -14,9 +14,28 @@ from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Number,
 from refusal_stability.params.engines.settings import EngineSettings
 
 MILLION = 1_000_000
-ADDRESS = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
+ADDRESS = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?(\?[^\s@#]*)?")
+# Query parameters that hold a secret belong into `query`, by the name of an environment variable.
+SECRET_PARAMETER = re.compile(r"[?&](?:[^=&]*[_-])?(?:key|token|sig|signature|secret|password|code)=", re.IGNORECASE)
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-Address = Annotated[Text, rule(ADDRESS.fullmatch, "http(s)://host[:port]/path, no key in it")]
+Address = Annotated[
+    Text,
+    rule(
+        lambda url: ADDRESS.fullmatch(url) and not SECRET_PARAMETER.search(url),
+        "http(s)://host[:port]/path, no key in it (a secret: settings.query, as {env: NAME})",
+        secret=True,
+    ),
+]
+
+
+def _is_value(value: Any) -> bool:
+    """A text or a number; or {env: NAME}, for a secret."""
+    if isinstance(value, dict):
+        return set(value) == {"env"} and VARIABLE.fullmatch(str(value["env"])) is not None
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+Value = Annotated[Any, rule(_is_value, "a text, or {env: NAME} with the name of an environment variable", secret=True)]
 # What stands here may be a key pasted in the wrong place.
 Variable = Annotated[
     Text, among, rule(VARIABLE.fullmatch, "the name (capitals) of an environment variable", secret=True)
@@ -45,6 +64,10 @@ class HTTPSettings(EngineSettings):
     requests_per_minute: Above0 | None = None
     max_requests: AtLeast1 | None = None
     max_total_tokens: AtLeast1 | None = None
+    headers: dict[str, Value] = field(default_factory=dict)
+    query: dict[str, Value] = field(default_factory=dict)
+    omit: list[Text] = field(default_factory=list)
+    rename: dict[str, Text] = field(default_factory=dict)
     extra_body: dict[str, Any] = field(default_factory=dict)
     price_in: Price | None = None
     price_out: Price | None = None
@@ -62,7 +85,13 @@ class HTTPSettings(EngineSettings):
 
 @dataclass(config=SECTION)
 class OpenAISettings(HTTPSettings, engine="openai"):
-    """How this API is asked for JSON: `structured`, and `structured_fallback` where the server does not know it."""
+    """`preset` names a vendor, whose settings then stand wherever the study left the default.
 
+    JSON is asked for as `structured` says, and as `structured_fallback` where the server does not know that.
+    """
+
+    preset: Text | None = None
+    protocol: Annotated[Text, among("chat_completions", "anthropic_messages")] = "chat_completions"
+    reasoning_effort: Text | None = None
     structured: Annotated[Text, among("json_schema", "json_object", "prompt")] = "json_schema"
     structured_fallback: Annotated[Text, among("json_object", "prompt", "none")] = "prompt"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, ClassVar
 
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION
+from refusal_stability.params.checks import SECTION, Flag, Text, require
 
 ENGINES: dict[str, type[EngineSettings]] = {}
 
@@ -26,7 +28,14 @@ class EngineSettings:
     environment : what the report says of that environment; empty for the project's own.
     bytes_per_token : of English text, in common tokenizers.
     template_tokens : what a chat template adds to a message.
+    fold_system : put the system text at the start of the first user turn, for models without that role.
+    thinking_marks : further pairs of marks around thinking, [[opening, closing], ...].
+    chat_template_kwargs : arguments of the chat template, such as `enable_thinking: false`.
     """
+
+    fold_system: Flag = False
+    thinking_marks: list[list[Text]] = field(default_factory=list)
+    chat_template_kwargs: dict[str, Any] = field(default_factory=dict)
 
     engine: ClassVar[str]
     no_effect: ClassVar[frozenset[str]] = frozenset()
@@ -45,6 +54,13 @@ class EngineSettings:
     def from_keys(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The study's `settings` as keys of this class."""
         return settings
+
+    @model_validator(mode="after")
+    def _marks_are_pairs(self) -> EngineSettings:
+        for position, pair in enumerate(self.thinking_marks):
+            fits = len(pair) == 2 and all(pair)
+            require(fits, f"thinking_marks[{position}]", pair, "a pair of an opening and a closing mark")
+        return self
 
     @property
     def has_responses(self) -> bool:

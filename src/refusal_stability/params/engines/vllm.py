@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, fields
 from typing import Any, ClassVar
 
 from pydantic import model_validator
@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from refusal_stability.params.checks import SECTION, AtLeast1, Flag, require
 from refusal_stability.params.engines.settings import EngineSettings
 
+OWN = {"batch_invariant", "cpu_kvcache_gib"}
 ELSEWHERE = {
     "model": "the model's `path`",
     "revision": "the model's own `revision`",
@@ -45,7 +46,7 @@ class VLLMSettings(EngineSettings, engine="vllm"):
     @classmethod
     def from_keys(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """Our own settings, and vLLM's arguments together."""
-        own = {"batch_invariant", "cpu_kvcache_gib"} & settings.keys()
+        own = (OWN | {f.name for f in fields(EngineSettings)}) & settings.keys()
         arguments = {name: value for name, value in settings.items() if name not in own}
         return {name: settings[name] for name in own} | {"arguments": arguments}
 
