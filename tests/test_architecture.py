@@ -55,8 +55,6 @@ ONLY_IN = {
 HEAVY = {"torch", "transformers", "mlflow", "vllm", "aiohttp", "matplotlib", "seaborn", "sklearn", "statsmodels", "dvc"}
 # Tables of data: lists of phrases may be long.
 LONG_FILES = {"judging/rules/phrases.py", "tables/columns.py"}
-# Still to be split.
-LONG_FILES |= {"engines/http/openai.py", "engines/store.py", "engines/transformers.py"}
 MOST_LINES = 350
 
 

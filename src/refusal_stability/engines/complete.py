@@ -72,17 +72,18 @@ def with_final_answer(completion: Completion, marks: Marks = MARKS) -> Completio
     if completion.missing_reason is not None or completion.outcome is Outcome.REFUSED:
         return completion
     found = final_answer(completion.text, completion.finish_reason, marks, completion.thinking)
-    if found.missing_reason is None and (found.text, found.thinking) == (completion.text, completion.thinking):
+    if found.missing_reason is not None:
+        return replace(
+            completion,
+            text="",
+            thinking=found.thinking,
+            finish_reason="",
+            missing_reason=found.missing_reason,
+            outcome=found.outcome,
+        )
+    if (found.text, found.thinking) == (completion.text, completion.thinking):
         return completion
-    reason = completion.finish_reason if found.missing_reason is None else ""
-    return replace(
-        completion,
-        text=found.text,
-        thinking=found.thinking,
-        finish_reason=reason,
-        missing_reason=found.missing_reason,
-        outcome=found.outcome,
-    )
+    return replace(completion, text=found.text, thinking=found.thinking)
 
 
 def _send(

@@ -1,9 +1,9 @@
-"""Does an engine heed the seeds it is given? Told from what it answered."""
+"""Whether an engine uses the seeds that it is given, judged by its answers."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import comb
 from typing import Any
@@ -39,9 +39,20 @@ class SeedUse:
             return None
         return (
             f"{name}: different seeds gave identical text for {self.same} of {self.groups} prompts at temperature "
-            f"{self.temperature:g}: the server seems to ignore `seed` (or answers from a cache), so its repeats are no "
-            "independent draws and its stability is overstated"
+            f"{self.temperature:g}: the server seems to ignore `seed` (or answers from a cache), so its repeats are "
+            "not independent draws, and its stability is overstated"
         )
+
+
+def unseeded_warning(name: str, completions: Sequence[Completion]) -> str | None:
+    """One sentence where a server got no seeds, or None."""
+    unseeded = sum(bool(completion.details.get("unseeded")) for completion in completions)
+    if not unseeded:
+        return None
+    return (
+        f"{name}: {unseeded} of {len(completions)} responses were drawn without a seed, because the server takes none: "
+        "its repeats are independent draws, but no rerun reproduces them"
+    )
 
 
 def seed_use(requests: Iterable[Request], completions: Iterable[Completion]) -> SeedUse:

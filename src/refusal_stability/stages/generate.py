@@ -11,7 +11,7 @@ from rich.console import Console
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import EngineError
-from refusal_stability.engines.seeds import seed_use
+from refusal_stability.engines.seeds import seed_use, unseeded_warning
 from refusal_stability.engines.store import Store
 from refusal_stability.files import GENERATIONS, PROMPTS, STORE, generation_file, write_files
 from refusal_stability.params.checks import ParamsError
@@ -43,17 +43,18 @@ def run(model: str, params_path: Path) -> None:
     write_files(GENERATIONS / model, list(files), lambda path: write_table(files[path.name], path, GENERATION_TABLE))
     reasons = Counter(c.missing_reason or c.finish_reason for c in completions)
     Console().print(f"{model}: {len(completions)} responses in {len(files)} files ({_counted(reasons)})", markup=False)
-    if warning := seed_use(requests, completions).warning(model):
-        print(f"warning: {warning}", file=sys.stderr)
+    for warning in (seed_use(requests, completions).warning(model), unseeded_warning(model, completions)):
+        if warning:
+            print(f"warning: {warning}", file=sys.stderr)
 
 
 def _check_answered(model: str, completions: list[Completion], allowed: float) -> None:
-    """Fail where more requests than allowed went unanswered for a passing reason: DVC then asks again, else never."""
+    """Fail where asking again could fill more gaps than allowed: DVC then caches nothing, and the next run asks."""
     reasons = Counter(c.missing_reason or "" for c in completions if c.details.get("passing"))
     if reasons:
         counted = f"{model}: {reasons.total()} of {len(completions)} requests went unanswered ({_counted(reasons)})"
         if reasons.total() > allowed * len(completions):
-            raise EngineError(f"{counted}; what was answered is stored: see to the server, then run it again")
+            raise EngineError(f"{counted}; what was answered is stored: check the server, then run it again")
         again = f"`dvc repro --force --single-item generate@{model}` asks again"
         print(f"warning: {counted}; {again}", file=sys.stderr)
 

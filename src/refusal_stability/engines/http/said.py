@@ -8,7 +8,7 @@ from typing import Any
 
 from refusal_stability.engines.http.errors import one_line
 from refusal_stability.engines.http.finish_reasons import Ending, ending_of
-from refusal_stability.records import Completion, Outcome
+from refusal_stability.records import Completion, Outcome, outcome_of
 
 
 class Fault(Exception):
@@ -50,8 +50,8 @@ def completion(said: Said, details: Mapping[str, Any]) -> Completion:
 
     def made(text: str, finish_reason: str, outcome: Outcome | None, missing: str | None = None) -> Completion:
         tokens = said.prompt_tokens, said.completion_tokens
-        given = {} if outcome is None else {"outcome": outcome}
-        return Completion(text, finish_reason, *tokens, missing, kept, thinking=said.thinking, **given)
+        settled = outcome or outcome_of(finish_reason, missing)
+        return Completion(text, finish_reason, *tokens, missing, kept, said.thinking, settled)
 
     if ending is Ending.FAILED:
         raise Fault(f"the server ended the answer itself (finish reason: {named})")
