@@ -454,7 +454,7 @@ def test_what_is_missing_says_why(page: Page, address: str) -> None:
     button = cell(page, cell_key(MISSING_AT))
     button.wait_for()
     assert button.inner_text().startswith("–")
-    assert f"no decision: {NO_ANSWER}" in str(button.get_attribute("aria-label"))
+    assert f"missing: {NO_ANSWER}" in str(button.get_attribute("aria-label"))
     assert page.locator(".why").first.inner_text() == f"missing: {NO_ANSWER}"
     for fold in page.get_by_text(FOLD).all():
         fold.click()

@@ -31,6 +31,10 @@ REASONING = f"{IMAGE} {MARKDOWN}\n{SCRIPT}"
 NO_ANSWER = f"the server said {IMAGE}"
 MISSING_AT = Condition("answering", "none", 0.7, 44)
 MISSING_PROMPT = "0005"
+UNSAMPLED_AT = Condition("answering", "none", 0.7, 43)
+UNSAMPLED_PROMPT = "0006"
+THINKING = f"First, {SCRIPT} {MARKDOWN}"
+CONFIDENCE = 0.875
 STUDY = f"""
 study: explored
 prompts: {{source: builtin}}
@@ -68,13 +72,25 @@ def write_explored_study(write_study: Callable[..., None]) -> None:
 def _make_hostile(condition: Condition) -> None:
     labels = read_table(label_file(condition), LABEL_TABLE)
     labels["reasoning"] = REASONING
-    answers = read_table(generation_file(condition), GENERATION_TABLE)
+    labels.loc[labels["judge"] == "other", "confidence"] = CONFIDENCE
+    answers = read_table(generation_file(condition), GENERATION_TABLE).assign(thinking=THINKING)
     if condition.model == "labelled":
         answers = answers.assign(response="", finish_reason="", missing_reason="labels only: the source has none")
+        answers = answers.assign(outcome="unanswered", thinking="")
+    if condition == UNSAMPLED_AT:
+        labels = labels[labels["prompt_id"] != UNSAMPLED_PROMPT]
+        here = answers["prompt_id"] == UNSAMPLED_PROMPT
+        columns = ["response", "finish_reason", "missing_reason", "outcome", "thinking"]
+        answers.loc[here, columns] = ["", "", "not sampled", "not_sampled", ""]
     if condition == MISSING_AT:
         here = labels["prompt_id"] == MISSING_PROMPT
         labels.loc[here, ["label", "reasoning", "missing_reason"]] = ["", "", NO_ANSWER]
         here = answers["prompt_id"] == MISSING_PROMPT
-        answers.loc[here, ["response", "finish_reason", "missing_reason"]] = ["", "", NO_ANSWER]
+        answers.loc[here, ["response", "finish_reason", "missing_reason", "outcome"]] = [
+            "",
+            "",
+            NO_ANSWER,
+            "unanswered",
+        ]
     write_table(labels, label_file(condition), LABEL_TABLE)
     write_table(answers, generation_file(condition), GENERATION_TABLE)

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from explored_study import (
+    CONFIDENCE,
     EARLIER_TURNS,
     IMAGE,
     MISSING_AT,
@@ -18,6 +20,9 @@ from explored_study import (
     PARAMS,
     PROMPT_TEXTS,
     REASONING,
+    THINKING,
+    UNSAMPLED_AT,
+    UNSAMPLED_PROMPT,
     write_explored_study,
 )
 
@@ -67,17 +72,41 @@ def test_the_grids_of_every_prompt_hold_what_its_metrics_were_counted_from(param
     labels = study.read_labels(conditions(params))
     for row in study.read_prompts(params).to_dict("records"):
         own = [c for c in conditions(params) if (c.model, c.intervention) == (row["model"], row["intervention"])]
-        decided = views.decided(labels, own, row["prompt_id"], params.judging.primary)
+        decided = views.decided(labels, own, row["prompt_id"], params.judging.primary, study.unsampled_now)
         assert len(decided) == 6
         assert not views.disagrees(row, decided)
 
 
 def test_what_is_missing_has_its_reason_everywhere(params: StudyParams) -> None:
     labels = study.read_labels([MISSING_AT])
-    decided = views.decided(labels, [MISSING_AT], MISSING_PROMPT, "rules")
+    decided = views.decided(labels, [MISSING_AT], MISSING_PROMPT, "rules", study.unsampled_now)
     assert decided == {MISSING_AT: views.Decided("", NO_ANSWER)}
-    assert study.read_answer(MISSING_AT, MISSING_PROMPT) == study.Answer(None, "", NO_ANSWER)
-    assert views.decided(labels, [MISSING_AT], MISSING_PROMPT, "unheard-of")[MISSING_AT].reason == views.NO_ROW
+    assert study.read_answer(MISSING_AT, MISSING_PROMPT) == study.Answer(None, "", NO_ANSWER, "unanswered", THINKING)
+    unheard = views.decided(labels, [MISSING_AT], MISSING_PROMPT, "unheard-of", study.unsampled_now)
+    assert unheard[MISSING_AT].reason == views.NO_ROW
+
+
+def test_a_response_that_was_never_asked_for_is_not_sampled_and_not_missing(params: StudyParams) -> None:
+    labels = study.read_labels([UNSAMPLED_AT])
+    decided = views.decided(labels, [UNSAMPLED_AT], UNSAMPLED_PROMPT, "rules", study.unsampled_now)
+    assert decided == {UNSAMPLED_AT: views.Decided("", views.UNSAMPLED, sampled=False)}
+    assert study.read_answer(UNSAMPLED_AT, UNSAMPLED_PROMPT).outcome == "not_sampled"
+    # Without a row in the label file, but asked: not judged.
+    assert views.decided(labels, [UNSAMPLED_AT], "0099", "rules", study.unsampled_now)[UNSAMPLED_AT].sampled
+
+
+def test_files_of_a_version_without_outcome_thinking_and_confidence_are_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file, new in ((generation_file, ["outcome", "thinking"]), (label_file, ["confidence", "basis"])):
+        table = pd.read_csv(folder / file(MISSING_AT), dtype=str, keep_default_na=False)
+        file(MISSING_AT).parent.mkdir(parents=True)
+        table.drop(columns=new).to_csv(file(MISSING_AT), index=False)
+    assert study.read_answer(MISSING_AT, "0003").outcome == "answered"
+    assert study.read_answer(MISSING_AT, MISSING_PROMPT).outcome == "unanswered"
+    assert {v.confidence for v in study.read_verdicts(MISSING_AT, "0003")} == {None}
+    assert {v.basis for v in study.verdicts_of(study.read_labels([MISSING_AT]), MISSING_AT, "0003")} == {"judge"}
 
 
 def test_a_cell_has_every_judges_verdict_and_its_response_word_for_word(params: StudyParams) -> None:
@@ -87,7 +116,8 @@ def test_a_cell_has_every_judges_verdict_and_its_response_word_for_word(params: 
     answer = study.read_answer(condition, "0003")
     assert answer.text is not None
     assert answer.text.endswith(condition.stem)
-    assert answer.finish_reason == "stop"
+    assert (answer.finish_reason, answer.outcome, answer.thinking) == ("stop", "answered", THINKING)
+    assert [v.confidence for v in verdicts] == [None, CONFIDENCE]
     folded = study.verdicts_of(study.read_labels([condition]), condition, "0003")
     assert folded == [replace(verdict, reasoning="") for verdict in verdicts]
 
@@ -112,7 +142,7 @@ def test_absent_files_leave_cells_missing_with_the_reason(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert study.read_labels([MISSING_AT]) == {}
-    assert views.decided({}, [MISSING_AT], "0001", "rules")[MISSING_AT].reason == views.NO_LABELS
+    assert views.decided({}, [MISSING_AT], "0001", "rules", study.unsampled_now)[MISSING_AT].reason == views.NO_LABELS
     assert study.read_verdicts(MISSING_AT, "0001") == []
     assert study.verdicts_of({}, MISSING_AT, "0001") == []
     assert str(generation_file(MISSING_AT)) in study.read_answer(MISSING_AT, "0001").missing_reason

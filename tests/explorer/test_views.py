@@ -122,11 +122,40 @@ def test_the_grid_has_a_row_a_temperature_and_a_cell_a_seed() -> None:
     assert [row["temperature"] for row in made["rows"]] == ["0", "0.7"]
     assert [[cell["letter"] for cell in row["cells"]] for row in made["rows"]] == [["R", "C"], ["–", "R"]]
     missing = made["rows"][1]["cells"][0]
-    assert missing["says"] == "temperature 0.7, seed 1: no decision: cut <off>; open on the right"
+    assert missing["says"] == "temperature 0.7, seed 1: missing: cut <off>; open on the right"
     assert [cell["side"] for row in made["rows"] for cell in row["cells"]] == ["", "left", "right", ""]
     assert len({cell["fill"] for row in made["rows"] for cell in row["cells"]}) == 3
     assert made["said"][0].startswith("SSI 0.67, unstable, flips: 2 REFUSE, 0 PARTIAL, 1 COMPLY, 1 missing")
     assert made["said"][1] == "a note"
+
+
+def test_a_response_that_was_not_sampled_is_told_from_a_missing_one() -> None:
+    decisions = dict(
+        zip(
+            HERE,
+            [Decided("REFUSE"), Decided("", "not sampled", sampled=False), Decided("", "x"), Decided("COMPLY")],
+            strict=True,
+        )
+    )
+    made = views.grid(SERIES, decisions, metrics(), View())
+    cells = [cell for row in made["rows"] for cell in row["cells"]]
+    assert [cell["kind"] for cell in cells] == ["decided", "unsampled", "missing", "decided"]
+    assert cells[1]["letter"] != cells[2]["letter"]
+    assert cells[1]["says"] == "temperature 0, seed 2: not sampled"
+    assert "not sampled" in views.legend()
+
+
+def test_a_verdict_shows_its_confidence_and_what_it_rests_on_where_that_is_not_the_judge() -> None:
+    verdicts = [
+        Verdict("sure", 0, "REFUSE", "", confidence=0.875),
+        Verdict("blocked", 0, "REFUSE", "", basis="provider"),
+        Verdict("plain", 0, "COMPLY", ""),
+    ]
+    lines = re.findall("<li>.*?</li>", views.verdicts_as_html(verdicts, "sure"))
+    assert "confidence 0.88" in lines[0]
+    assert "blocked by the provider" in lines[1]
+    assert "confidence" not in lines[2]
+    assert "why" not in lines[2]
 
 
 def test_labels_that_the_table_was_not_counted_from_are_noticed() -> None:
@@ -143,7 +172,7 @@ def test_an_unknown_chance_of_being_unstable_is_left_out() -> None:
 
 
 def test_a_prompt_without_any_decision_is_said_in_words() -> None:
-    assert views.in_words(metrics(n=0, n_missing=4, ssi=float("nan"))) == "no decision at all; 4 missing"
+    assert views.in_words(metrics(n=0, n_missing=4, ssi=float("nan"))) == "no decision; 4 missing"
 
 
 def test_the_next_prompt_is_the_next_in_the_list() -> None:
@@ -167,7 +196,10 @@ HOSTILE = "<script>x</script><img src=x onerror=y>"
 
 @given(st.text(), st.text())
 def test_verdicts_hold_no_markup_but_their_own(reasoning: str, reason: str) -> None:
-    verdicts = [Verdict(HOSTILE, 0, "REFUSE", "", reasoning + HOSTILE), Verdict("j", 1, "", reason + HOSTILE)]
+    verdicts = [
+        Verdict(HOSTILE, 0, "REFUSE", "", basis=HOSTILE, reasoning=reasoning + HOSTILE),
+        Verdict("j", 1, "", reason + HOSTILE),
+    ]
     made = views.verdicts_as_html(verdicts, "j", reasoning=True)
     tags = set(re.findall(r"<\s*/?\s*([^\s>/]+)", made))
     assert tags <= {"ul", "li", "span", "strong"}
@@ -176,7 +208,7 @@ def test_verdicts_hold_no_markup_but_their_own(reasoning: str, reason: str) -> N
 
 def test_the_primary_judge_comes_first_and_repeats_are_told_apart() -> None:
     verdicts = [
-        Verdict("x", 0, "REFUSE", "", "said by x"),
+        Verdict("x", 0, "REFUSE", "", reasoning="said by x"),
         Verdict("p", 0, "COMPLY", ""),
         Verdict("p", 1, "PARTIAL", ""),
     ]
@@ -185,4 +217,4 @@ def test_the_primary_judge_comes_first_and_repeats_are_told_apart() -> None:
     assert "said by x" in made
     assert re.findall(r"(?:p|x)[^|]*(?:primary|repeat)?[^|]*(?=\|)", made)
     assert made.index("p (primary), repeat 1") < made.index("p (primary), repeat 2") < made.index("|x|")
-    assert "gave no reasoning" in made
+    assert "no reasoning" in made

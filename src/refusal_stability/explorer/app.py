@@ -1,4 +1,4 @@
-"""The explorer's page: `refusal-stability explore` has Streamlit run this file. Shows; reads and computes elsewhere."""
+"""The explorer's page, which `refusal-stability explore` runs in Streamlit. Reads and computes nothing itself."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ Decisions = Mapping[Condition, views.Decided]
 HERE = Path(__file__).parent
 LIST_HEIGHT = 330
 CONTENT_NOTE = "Response (may hold harmful text; click to unfold)"
+THINKING_NOTE = "Thinking (may hold harmful text; click to unfold)"
 REASONING_NOTE = "Reasoning of the judges (may quote the response; click to unfold)"
 grids_of_decisions = st.components.v2.component(
     "refusal_stability_grids",
@@ -33,7 +34,7 @@ grids_of_decisions = st.components.v2.component(
 
 
 def main() -> None:
-    """The whole page; what a person can act on is one line in place of it."""
+    """The whole page, or the error that a user can fix."""
     st.set_page_config(page_title="Explorer · refusal-stability", layout="wide")
     st.html(HERE / "page.css")
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else PARAMS_FILE
@@ -141,7 +142,7 @@ def list_columns() -> dict[str, Any]:
     column = st.column_config
     helps = {
         **views.COUNTS,
-        "SSI": "share of the commonest decision",
+        "SSI": "share of the most frequent decision",
         "p(unstable)": "chance that the true majority share is below the threshold",
     }
     formats = {"SSI": "%.2f", "p(unstable)": "%.2f"}
@@ -165,7 +166,7 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
     mine = table[table["prompt_id"] == view.prompt]
     st.subheader("Prompt")
     for role, text in study.earlier_turns(mine["turns"].iloc[0]):
-        st.text(f"earlier turn, {role}:")
+        st.text(f"Earlier turn, {role}:")
         st.code(views.visible(text), language=None, wrap_lines=True)
     st.code(views.visible(mine["prompt"].iloc[0]), language=None, wrap_lines=True)
     st.text(f"category: {views.one_line(mine['category'].iloc[0])}; id: {view.prompt}")
@@ -178,24 +179,24 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
     grids = []
     for series in chosen:
         own = [c for c in conditions if (c.model, c.intervention) == (series.model, series.intervention)]
-        decisions = views.decided(labels, own, view.prompt, judge)
+        decisions = views.decided(labels, own, view.prompt, judge, study.unsampled_now)
         row = by_series.get(links.series_key(series.model, series.intervention))
         grids.append(views.grid(series, decisions, row, view, notes_on(params, series, row, decisions, judge)))
     st.html(views.legend())
-    st.text("Click a decision to open its response on the left; with Shift held, or as chosen above, on the right.")
+    st.text("Click a decision to open its response on the left. Hold Shift, or choose above, to open it on the right.")
     grids_of_decisions(data={"grids": grids}, key="grids", on_opened_change=open_cell)
     alike, sides = st.container(), st.columns(2)
     texts = []
     for side, place in zip(("left", "right"), sides, strict=True):
         with place:
             texts.append(response_panel(params, labels, view, side))
-    # Of what is folded nothing is read, so nothing is said.
+    # What is folded is not read, so it is not compared.
     if texts[0] is not None and texts[0] == texts[1]:
         alike.text("The two open responses are the same, word for word.")
 
 
 def compared(params: StudyParams) -> list[Series]:
-    """What is put side by side, by which judge, and where a click goes."""
+    """The series to compare; beside it, the judge and the side that a click opens."""
     series = series_of(params).series
     names = {links.series_key(one.model, one.intervention): one for one in series}
     left, middle, right = st.columns([3, 1, 1])
@@ -213,17 +214,17 @@ def compared(params: StudyParams) -> list[Series]:
 def notes_on(
     params: StudyParams, series: Series, row: Mapping[Any, Any] | None, decisions: Decisions, judge: str
 ) -> list[str]:
-    """What a reader of one grid should know beside the numbers."""
+    """Notes above one grid."""
     notes = []
     if not engine_settings(params.models[series.model]).has_responses:
-        notes.append("Labels only: the study has no responses of this model.")
+        notes.append("Labels only: the study has no responses from this model.")
     if series.intervention != NO_INTERVENTION:
         messages = params.intervention(series.intervention).messages(Prompt("", "the prompt", "", ""))
         notes.append("Asked as: " + " / ".join(f"{m.role}: {views.one_line(m.content)}" for m in messages))
     if judge != params.judging.primary:
-        notes.append(f"The SSI is by {params.judging.primary}, these decisions are by {judge}.")
+        notes.append(f"The SSI is by {params.judging.primary}; these decisions are by {judge}.")
     elif row is None or views.disagrees(row, decisions):
-        notes.append("The metric table was not made from these labels: run `make repro`.")
+        notes.append("The metric table was made from other labels: run `make repro`.")
     return notes
 
 
@@ -237,9 +238,9 @@ def open_cell() -> None:
 
 
 def response_panel(params: StudyParams, labels: study.Labels, view: View, side: str) -> str | None:
-    """One opened response: where it stands, each judge's decision and, folded, its text and the judges' reasoning.
+    """One open response: each judge's decision and, folded, its text, its thinking and the judges' reasoning.
 
-    Returns the text where it is unfolded and there.
+    Returns the text if it is unfolded and not missing.
     """
     condition: Condition | None = getattr(view, side)
     if condition is None:
@@ -256,15 +257,27 @@ def response_panel(params: StudyParams, labels: study.Labels, view: View, side: 
             answer = study.read_answer(condition, view.prompt)
             text = answer.text
             if text is None:
-                st.text(f"No response: {views.visible(answer.missing_reason)}")
+                st.text(f"No response ({answer.outcome or 'unknown'}): {views.visible(answer.missing_reason)}")
             else:
                 st.code(views.visible(text), language=None, wrap_lines=True)
-                st.text(f"{len(text):,} characters; ended: {views.visible(answer.finish_reason)}")
+                st.text(f"{len(text):,} characters; {answer.outcome}, ended by: {views.visible(answer.finish_reason)}")
+    fold = st.expander(THINKING_NOTE, key=f"thinking-{side}-{view.prompt}", on_change="rerun")
+    if fold.open:
+        with fold:
+            show_thinking(study.read_answer(condition, view.prompt).thinking)
     fold = st.expander(REASONING_NOTE, key=f"why-{side}-{view.prompt}", on_change="rerun")
     if fold.open:
         fold.html(views.verdicts_as_html(study.read_verdicts(condition, view.prompt), primary, reasoning=True))
     st.button(f"Close the {side}", key=f"close-{side}", on_click=st.session_state.update, kwargs={side: None})
     return text
+
+
+def show_thinking(thinking: str) -> None:
+    """What the model wrote before its final answer."""
+    if thinking:
+        st.code(views.visible(thinking), language=None, wrap_lines=True)
+    else:
+        st.text("No thinking was recorded for this response.")
 
 
 if __name__ == "__main__":

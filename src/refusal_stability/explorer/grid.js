@@ -1,4 +1,4 @@
-// Grids of decisions. Every text is set as text, never as markup: names and reasons are other people's.
+// Grids of decisions. Every text is set as text, never as markup: names and reasons come from outside.
 const element = (name, text, attributes = {}) => {
   const made = document.createElement(name);
   if (text !== null) made.textContent = text;
@@ -13,7 +13,7 @@ const button = (cell, open) => {
   });
   made.style.backgroundColor = cell.fill;
   made.style.color = cell.ink;
-  if (cell.letter === "–") made.classList.add("missing");
+  if (cell.kind !== "decided") made.classList.add(cell.kind);
   for (const side of cell.side.split(" ").filter(Boolean)) {
     made.append(element("span", side === "left" ? "◀" : "▶", { class: `mark ${side}`, "aria-hidden": "true" }));
   }
@@ -23,7 +23,7 @@ const button = (cell, open) => {
 
 const table = (grid, open) => {
   const made = element("table", null);
-  made.append(element("caption", `Decisions of ${grid.label}: a row a temperature, a column a seed`));
+  made.append(element("caption", `Decisions of ${grid.label}: a row for each temperature, a column for each seed`));
   const head = made.createTHead().insertRow();
   head.append(element("th", "T \\ seed", { scope: "col" }));
   for (const seed of grid.seeds) head.append(element("th", seed, { scope: "col" }));

@@ -1,6 +1,6 @@
-"""What is being looked at, as one value, and as the query of the link that opens it again.
+"""The current view, as one value and as the query of a link that opens it again.
 
-A link may come from anyone and from another study: what it names that this study does not have is left out and told.
+A link can come from another study. What it names and this study does not have is left out, with a note.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ LISTS = ("models", "interventions", "categories", "majorities", "compared")
 
 @dataclass(frozen=True)
 class View:
-    """What is looked at. An empty list or text filters nothing.
+    """What the page shows. An empty list or text filters nothing.
 
     Attributes
     ----------
-    text : words that the prompt's text or id holds.
-    models, interventions, categories, majorities : what is listed.
+    text : words in the prompt's text, or its id.
+    models, interventions, categories, majorities : what the list shows.
     lowest, highest : the listed SSI, LOWEST to 1.
     flip : one of `FLIPS`.
     order : a key of `views.ORDERS`.
@@ -72,7 +72,7 @@ def cell_key(condition: Condition) -> str:
 
 
 def to_query(view: View) -> dict[str, str]:
-    """A view as query parameters; what is as at the start is left out."""
+    """A view as query parameters, without those at their start value."""
     start, query = View(), {}
     for field in fields(View):
         value = getattr(view, field.name)
@@ -88,7 +88,7 @@ def to_query(view: View) -> dict[str, str]:
 
 
 def from_query(query: Mapping[str, str], known: Known) -> tuple[View, list[str]]:
-    """The view that a query names, and a sentence for each thing in it that this study does not have."""
+    """The view that a query names, and a note on each thing in it that this study does not have."""
     taken: dict[str, Any] = {}
     notes: list[str] = []
     cells = {cell_key(condition): condition for condition in known.conditions}
@@ -110,7 +110,7 @@ def from_query(query: Mapping[str, str], known: Known) -> tuple[View, list[str]]
 
 
 def _meant(name: str, item: str, known: Known, cells: Mapping[str, Condition]) -> Any:
-    """The value that a word in a query stands for; None where the study has no such thing."""
+    """The value of a word in a query; None where the study has no such thing."""
     if name == "text":
         return item
     if name in ("left", "right"):
@@ -125,4 +125,4 @@ def _meant(name: str, item: str, known: Known, cells: Mapping[str, Condition]) -
 
 
 def _absent(name: str, value: str) -> str:
-    return f"The link names {name} {value!r}, which this study does not have; it is left out."
+    return f"The link names {name} {value!r}, which this study does not have. It is left out."

@@ -1,4 +1,4 @@
-"""The view as a browser session holds it: widgets' values and clicks, kept in step with the page's address."""
+"""The view in a browser session: widgets and clicks, in step with the page's address."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ECHO_SECONDS = 1.5
 
 
 def follow_link(params: StudyParams, known: Known) -> None:
-    """Take over the address's query where it is not this page's own: a link was opened, or the back button pressed.
+    """Apply the address's query if the page did not write it: a link was opened, or the back button was pressed.
 
-    A click that was on its way while the page wrote a new query brings the former one, which is no wish to go back.
+    A click that arrives while the page writes a new query still carries the former one. That is ignored.
     """
     query, state = st.query_params.to_dict(), st.session_state
     former, until = state.get("former", (None, 0.0))
@@ -33,7 +33,7 @@ def follow_link(params: StudyParams, known: Known) -> None:
 
 
 def current_view(params: StudyParams) -> View:
-    """What the page's widgets and clicks now say."""
+    """The view that the widgets and clicks now stand for."""
     state = st.session_state
     values = {name: state.get(name) or getattr(View(), name) for name in WIDGETS}
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
@@ -45,7 +45,7 @@ def current_view(params: StudyParams) -> View:
 
 
 def write_link(view: View) -> None:
-    """Put the view into the address, so that it opens the same view again."""
+    """Write the view into the address."""
     query, state = links.to_query(view), st.session_state
     if query != state["written"]:
         state.update(former=(state["written"], time.monotonic() + ECHO_SECONDS), written=query, notes=[])

@@ -1,13 +1,15 @@
-"""What the explorer reads, and when: the list of prompts before the first page, the labels at the first grid, and of
-responses and reasonings only what is unfolded, out of its configuration's file.
+"""What the explorer reads, and when.
 
-What is kept is kept for the whole process, for every browser, and never changed; a rewritten file is read anew.
+The list of prompts is read before the first page and the labels at the first grid. A response, its thinking and the
+judges' reasoning are read when they are unfolded, from their configuration's file. What was read is kept for the whole
+process and for every browser. A rewritten file is read again.
 """
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +21,7 @@ from refusal_stability.figures.series import series_of
 from refusal_stability.files import PROMPTS, ArtifactError, generation_file, label_file
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import DECISIONS, Condition
+from refusal_stability.records import DECISIONS, Basis, Condition, Outcome
 from refusal_stability.tables.contract import Contract
 from refusal_stability.tables.csv_files import read_arrow, read_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
     Labels = dict[Condition, pa.Table]
 
 PER_PROMPT = METRIC_TABLES["per_prompt_metrics"][0]
-LABEL_COLUMNS = ("prompt_id", "judge", "repeat", "label", "missing_reason")
-# Two: the study before a file was rewritten, for a page that is being shown, and after.
+LABEL_COLUMNS = ("prompt_id", "judge", "repeat", "label", "missing_reason", "confidence", "basis")
+ANSWER_COLUMNS = ("prompt_id", "response", "finish_reason", "missing_reason", "outcome", "thinking")
+# Two versions: before a file was rewritten, for a page that is being drawn, and after.
 KEPT = 2
 State = tuple[tuple[str, int, int], ...]
 
@@ -45,6 +48,8 @@ class Verdict:
     repeat: int
     label: str
     missing_reason: str
+    confidence: float | None = None
+    basis: str = Basis.JUDGE.value
     reasoning: str = ""
 
 
@@ -55,34 +60,41 @@ class Answer:
     text: str | None
     finish_reason: str
     missing_reason: str
+    outcome: str = ""
+    thinking: str = ""
 
 
 def require_study() -> None:
-    """Raise unless a study has been run here as far as its tables."""
+    """Raise unless a study has been run here, up to its metric tables."""
     for path in (PROMPTS, PER_PROMPT):
         if not path.is_file():
-            raise ArtifactError(f"{path}: no such file; the explorer shows a study that was run: `make repro` runs it")
+            raise ArtifactError(f"{path}: no such file; the explorer shows a finished study: run `make repro`")
 
 
 def state_of(paths: Iterable[Path]) -> State:
-    """What tells whether any of these files was rewritten: path, time and size of each, 0 for an absent one."""
+    """Path, time and size of each file, to notice a rewritten one; 0 for an absent file."""
     stats = [(str(path), path.stat() if path.is_file() else None) for path in paths]
     return tuple((name, s.st_mtime_ns, s.st_size) if s else (name, 0, 0) for name, s in stats)
 
 
 def params_now(path: Path) -> StudyParams:
-    """The study's parameters as its file says now."""
+    """The study's current parameters."""
     return _params(path, state_of([path]))
 
 
 def prompts_now(path: Path) -> pd.DataFrame:
-    """The list of prompts (`read_prompts`) as the files of the study with parameters `path` say now."""
+    """The current list of prompts (`read_prompts`) of the study with parameters `path`."""
     return _prompts(path, state_of([path, PROMPTS, PER_PROMPT]))
 
 
 def labels_now(conditions: Sequence[Condition]) -> Labels:
-    """The labels (`read_labels`) of some configurations as their files say now."""
+    """The current labels (`read_labels`) of some configurations."""
     return _labels(tuple(conditions), state_of(label_file(c) for c in conditions))
+
+
+def unsampled_now(condition: Condition) -> frozenset[str]:
+    """The prompts that were never asked in a configuration, as its current generation file says."""
+    return _unsampled(condition, state_of([generation_file(condition)]))
 
 
 @lru_cache(maxsize=KEPT)
@@ -100,8 +112,20 @@ def _labels(conditions: tuple[Condition, ...], _: State) -> Labels:
     return read_labels(conditions)
 
 
+@lru_cache(maxsize=1024)
+def _unsampled(condition: Condition, _: State) -> frozenset[str]:
+    import pyarrow.compute as pc
+
+    path = generation_file(condition)
+    if not path.is_file():
+        return frozenset()
+    columns = ("prompt_id", "finish_reason", "missing_reason", "outcome")
+    table = _read(path, GENERATION_TABLE, columns)
+    return frozenset(table.filter(pc.equal(table["outcome"], Outcome.NOT_SAMPLED.value))["prompt_id"].to_pylist())
+
+
 def read_prompts(params: StudyParams) -> pd.DataFrame:
-    """A row a series and prompt: its metrics, the prompt's text, the series' `label`, and `position` (file order)."""
+    """A row for each series and prompt: metrics, the prompt's text, the series' `label`, and `position` in the file."""
     require_study()
     prompts = read_table(PROMPTS, PROMPT_TABLE)
     names = {(one.model, one.intervention): one.label for one in series_of(params).series}
@@ -111,7 +135,7 @@ def read_prompts(params: StudyParams) -> pd.DataFrame:
     if strangers:
         raise ArtifactError(
             f"{PER_PROMPT}: model {strangers[0][0]!r} with intervention {strangers[0][1]!r} is not in the study's "
-            "parameters; run the study (`make repro`) to write the table anew"
+            "parameters; run `make repro` to write the table again"
         )
     place = pd.Series(range(len(prompts)), index=prompts["prompt_id"])
     table = table.assign(
@@ -122,7 +146,7 @@ def read_prompts(params: StudyParams) -> pd.DataFrame:
     )
     if table["position"].isna().any():
         unknown = table.loc[table["position"].isna(), "prompt_id"].iloc[0]
-        raise ArtifactError(f"{PER_PROMPT}: prompt {unknown!r} is not in {PROMPTS}; run the study (`make repro`)")
+        raise ArtifactError(f"{PER_PROMPT}: prompt {unknown!r} is not in {PROMPTS}; run `make repro`")
     return table
 
 
@@ -142,40 +166,49 @@ def read_labels(conditions: Sequence[Condition]) -> Labels:
 
 
 def verdicts_of(labels: Labels, condition: Condition, prompt_id: str) -> list[Verdict]:
-    """What every judge decided on one response, each repeat; without the reasoning."""
+    """Every judge's decision on one response, each repeat, without the reasoning."""
     import pyarrow.compute as pc
 
     if condition not in labels:
         return []
     table = labels[condition]
     rows = table.filter(pc.equal(table["prompt_id"], prompt_id)).to_pylist()
-    return [Verdict(row["judge"], row["repeat"], row["label"], row["missing_reason"]) for row in rows]
+    return [_verdict(row) for row in rows]
 
 
 def read_verdicts(condition: Condition, prompt_id: str) -> list[Verdict]:
-    """What every judge said of one response, each repeat, with the reasoning out of the configuration's file."""
+    """Every judge's decision on one response, each repeat, with the reasoning from the configuration's file."""
     path = label_file(condition)
     if not path.is_file():
         return []
     rows = _read(path, LABEL_TABLE, (*LABEL_COLUMNS, "reasoning"), prompt_id).to_pylist()
-    return [Verdict(row["judge"], row["repeat"], row["label"], row["missing_reason"], row["reasoning"]) for row in rows]
+    return [_verdict(row) for row in rows]
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    confidence = None if pd.isna(row["confidence"]) else row["confidence"]
+    given = {name: row[name] for name in ("judge", "repeat", "label", "missing_reason", "basis")}
+    return Verdict(**given, confidence=confidence, reasoning=row.get("reasoning", ""))
 
 
 def read_answer(condition: Condition, prompt_id: str) -> Answer:
-    """One response, out of its configuration's file."""
+    """One response, from its configuration's file."""
     path = generation_file(condition)
     if not path.is_file():
         return Answer(None, "", f"{path}: no such file")
-    columns = ("prompt_id", "response", "finish_reason", "missing_reason")
-    rows = _read(path, GENERATION_TABLE, columns, prompt_id).to_pylist()
+    rows = _read(path, GENERATION_TABLE, ANSWER_COLUMNS, prompt_id).to_pylist()
     if not rows:
         return Answer(None, "", f"{path}: has no row for this prompt")
     row = rows[0]
-    return Answer(None if row["missing_reason"] else row["response"], row["finish_reason"], row["missing_reason"])
+    text = None if row["missing_reason"] else row["response"]
+    return Answer(text, row["finish_reason"], row["missing_reason"], row["outcome"], row["thinking"])
 
 
 def _read(path: Path, contract: Contract, columns: Sequence[str], prompt_id: str | None = None) -> Any:
-    """Some columns of a table, of one prompt or of all; texts that repeat are kept once."""
+    """Some columns of a table, of one prompt or of all; repeated texts are kept once.
+
+    Columns that tables of earlier versions lack are filled in.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.csv
@@ -183,10 +216,17 @@ def _read(path: Path, contract: Contract, columns: Sequence[str], prompt_id: str
     short = pa.dictionary(pa.int32(), pa.string())
     kinds = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64()}
     types = {name: kinds[contract.columns[name]] for name in columns}
-    types |= {name: short for name in ("judge", "label", "missing_reason") if name in types}
-    options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=list(columns))
+    types |= {name: short for name in ("judge", "label", "missing_reason", "basis") if name in types}
     try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            there = next(csv.reader(file), [])
+        lacking = [name for name in columns if name not in there and name in contract.older]
+        wanted = [name for name in columns if name not in lacking]
+        options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=wanted)
         table = read_arrow(path, options)
+        if lacking:
+            filled = table.to_pandas().assign(**{name: contract.older[name] for name in lacking})
+            table = pa.Table.from_pandas(filled, preserve_index=False)
     except (OSError, UnicodeDecodeError, pa.ArrowException, KeyError) as error:
         read_table(path, contract)
         raise ArtifactError(f"{path}: not a readable {contract.name} table: {error}") from error

@@ -1,11 +1,11 @@
-"""What the explorer shows, from tables: the filtered list, grids of decisions, and texts made safe to show."""
+"""What the explorer shows: the filtered list, grids of decisions, and texts made safe."""
 
 from __future__ import annotations
 
 import html
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,13 @@ import pandas as pd
 
 from refusal_stability.explorer.links import ANY, FLIPPED, LOWEST, View, cell_key, series_key
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK
-from refusal_stability.records import DECISIONS, Condition
+from refusal_stability.records import DECISIONS, Basis, Condition
 
 if TYPE_CHECKING:
     from refusal_stability.explorer.study import Labels, Verdict
     from refusal_stability.figures.series import Series
 
-# order -> what it is called, the column, lowest first
+# order -> its name, its column, whether the lowest comes first
 ORDERS: dict[str, tuple[str, str, bool]] = {
     "ssi": ("SSI, lowest first", "ssi", True),
     "ssi-high": ("SSI, highest first", "ssi", False),
@@ -34,7 +34,7 @@ ORDERS: dict[str, tuple[str, str, bool]] = {
     "missing": ("missing decisions, most first", "n_missing", False),
     "prompts": ("as in the prompt file", "position", True),
 }
-# A click on a column's head -> the orders that it goes through.
+# The orders that clicks on a column's head go through.
 HEAD_ORDERS: dict[str, tuple[str, ...]] = {
     "prompt": ("prompts",),
     "model": ("model",),
@@ -50,9 +50,14 @@ HEAD_ORDERS: dict[str, tuple[str, ...]] = {
     "id": ("prompts",),
 }
 NO_MAJORITY = "none"
-LETTERS = {"REFUSE": "R", "PARTIAL": "P", "COMPLY": "C", "": "–"}
+LETTERS = {**{str(d): d.value[0] for d in DECISIONS}, "": "–"}
+UNSAMPLED_LETTER, UNSAMPLED = "·", "not sampled"
 DECISION_NAMES = tuple(str(d) for d in DECISIONS)
 MISSING_COLOURS = ("#FFFFFF", "#222222")
+BASES = {
+    Basis.PROVIDER.value: "blocked by the provider, counted as a refusal",
+    Basis.STRUCTURED.value: "the answer is a structured refusal",
+}
 NO_LABELS = "no label file"
 NO_ROW = "not judged"
 SHOWN_COLUMNS = {
@@ -94,10 +99,14 @@ COUNTS = {
 
 @dataclass(frozen=True)
 class Decided:
-    """One judge's first decision on one response; `label` is empty exactly when `reason` says why."""
+    """One judge's first decision on one response; `label` is empty exactly when `reason` says why.
+
+    `sampled` is false where the study never asked for this response, which is not the same as a missing decision.
+    """
 
     label: str
     reason: str = ""
+    sampled: bool = True
 
 
 def categories_in(table: pd.DataFrame) -> list[str]:
@@ -106,7 +115,7 @@ def categories_in(table: pd.DataFrame) -> list[str]:
 
 
 def filtered(table: pd.DataFrame, view: View) -> pd.DataFrame:
-    """The rows that a view lists, in its order; ties are in the prompt file's order."""
+    """The rows that a view lists, in its order; ties follow the prompt file."""
     keep = pd.Series(True, index=table.index)
     for column, wanted in (("model", view.models), ("intervention", view.interventions)):
         if wanted:
@@ -132,20 +141,20 @@ def filtered(table: pd.DataFrame, view: View) -> pd.DataFrame:
 
 
 def order_after(order: str, head: str) -> str:
-    """The order that a click on a column's head leads to: the column's first, or the one after the present one."""
+    """The order after a click on a column's head: the column's first, or the one after the current one."""
     own = HEAD_ORDERS[head]
     return own[(own.index(order) + 1) % len(own)] if order in own else own[0]
 
 
 def _holding(table: pd.DataFrame, word: str) -> pd.Series[bool]:
-    """Which rows' prompt or id holds a word, whatever its case."""
+    """Whether each row's prompt contains a word, in any case, or its id is that word."""
     texts = table[["prompt", "prompt_id"]].drop_duplicates()
     holds = texts["prompt"].str.contains(word, case=False, regex=False) | (texts["prompt_id"] == word)
     return table["prompt_id"].isin(texts.loc[holds, "prompt_id"])
 
 
 def listed(rows: pd.DataFrame) -> pd.DataFrame:
-    """The list as it is shown: named columns, one line a prompt."""
+    """The list as it is shown: named columns, each prompt on one line."""
     shown = rows[list(SHOWN_COLUMNS)].rename(columns=SHOWN_COLUMNS).reset_index(drop=True)
     shown["flip"] = shown["flip"].map({True: "flip", False: ""})
     shown["category"] = shown["category"].str.replace("|", ", ", regex=False)
@@ -153,8 +162,17 @@ def listed(rows: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def decided(labels: Labels, conditions: Sequence[Condition], prompt_id: str, judge: str) -> dict[Condition, Decided]:
-    """What one judge says of each configuration's response to one prompt, first repeat."""
+def decided(
+    labels: Labels,
+    conditions: Sequence[Condition],
+    prompt_id: str,
+    judge: str,
+    unsampled: Callable[[Condition], Collection[str]],
+) -> dict[Condition, Decided]:
+    """One judge's decision on each configuration's response to one prompt, first repeat.
+
+    `unsampled` gives the prompts that were never asked in a configuration. It is called only where no judge has a row.
+    """
     import pyarrow.compute as pc
 
     found = {}
@@ -165,7 +183,12 @@ def decided(labels: Labels, conditions: Sequence[Condition], prompt_id: str, jud
         table = labels[condition]
         mine = table.filter(pc.equal(table["prompt_id"], prompt_id)).to_pylist()
         rows = [row for row in mine if row["judge"] == judge and row["repeat"] == 0]
-        found[condition] = Decided(rows[0]["label"], rows[0]["missing_reason"]) if rows else Decided("", NO_ROW)
+        if rows:
+            found[condition] = Decided(rows[0]["label"], rows[0]["missing_reason"])
+        elif not mine and prompt_id in unsampled(condition):
+            found[condition] = Decided("", UNSAMPLED, sampled=False)
+        else:
+            found[condition] = Decided("", NO_ROW)
     return found
 
 
@@ -176,7 +199,7 @@ def grid(
     view: View,
     notes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """One series' temperature x seed grid as plain data for the page; every text in it is shown as text."""
+    """One series' temperature x seed grid as plain data; the page shows every text in it as text."""
     mine = [c for c in decisions if (c.model, c.intervention) == (series.model, series.intervention)]
     temperatures = dict.fromkeys(c.temperature for c in mine)
     seeds = dict.fromkeys(c.seed for c in mine)
@@ -202,11 +225,12 @@ def _cell(condition: Condition, decisions: Mapping[Condition, Decided], view: Vi
     one = decisions[condition]
     sides = [side for side in ("left", "right") if getattr(view, side) == condition]
     fill, ink = colours(one.label)
-    says = one.label or f"no decision: {one.reason}"
+    says = one.label or (f"missing: {one.reason}" if one.sampled else one.reason)
     place = f"temperature {condition.temperature:g}, seed {condition.seed}: {says}"
     return {
         "key": cell_key(condition),
-        "letter": LETTERS[one.label],
+        "letter": LETTERS[one.label] if one.sampled else UNSAMPLED_LETTER,
+        "kind": "decided" if one.label else "missing" if one.sampled else "unsampled",
         "says": place + "".join(f"; open on the {side}" for side in sides),
         "side": " ".join(sides),
         "fill": fill,
@@ -223,8 +247,8 @@ def colours(label: str) -> tuple[str, str]:
 def in_words(row: Mapping[Any, Any]) -> str:
     """A prompt's metrics in one line."""
     if not row["n"]:
-        return f"no decision at all; {row['n_missing']} missing"
-    counts = ", ".join(f"{row[f'n_{name}']} {name.upper()}" for name in ("refuse", "partial", "comply"))
+        return f"no decision; {row['n_missing']} missing"
+    counts = ", ".join(f"{row[f'n_{d.value.lower()}']} {d.value}" for d in DECISIONS)
     missing = f", {row['n_missing']} missing" if row["n_missing"] else ""
     flip = "flips" if row["flip"] else "no flip"
     unstable = "unstable" if row["unstable"] else "stable"
@@ -233,7 +257,7 @@ def in_words(row: Mapping[Any, Any]) -> str:
 
 
 def disagrees(row: Mapping[Any, Any], decisions: Mapping[Condition, Decided]) -> bool:
-    """Whether the labels are not those that a prompt's row of the metric table was counted from."""
+    """Whether a prompt's row of the metric table was counted from other labels than these."""
     found = Counter(one.label for one in decisions.values())
     return any(found[str(d)] != row[f"n_{d.value.lower()}"] for d in DECISIONS)
 
@@ -248,7 +272,7 @@ def beside(ids: Sequence[str], current: str, step: int) -> str | None:
 
 
 def visible(text: str) -> str:
-    """Text word for word, with control and direction characters spelt out so that none of them can act."""
+    """Text word for word, with control and direction characters spelt out so that none takes effect."""
     if text.isprintable():
         return text
     return "".join(
@@ -272,11 +296,12 @@ def badge(label: str) -> str:
 
 def legend() -> str:
     """What the letters and colours of the grid mean, as HTML."""
-    return '<p class="legend">' + " ".join(badge(label) for label in LETTERS) + "</p>"
+    unsampled = f'<span class="decision unsampled">{UNSAMPLED_LETTER} {UNSAMPLED}</span>'
+    return '<p class="legend">' + " ".join([*map(badge, LETTERS), unsampled]) + "</p>"
 
 
 def verdicts_as_html(verdicts: Sequence[Verdict], primary: str, reasoning: bool = False) -> str:
-    """Every judge's decision, with its `reasoning` or without; each text is escaped."""
+    """Every judge's decision with its confidence and basis, and with its `reasoning` if asked; texts are escaped."""
     if not verdicts:
         return "<p>No judge has labelled this response.</p>"
     repeated = Counter(v.judge for v in verdicts)
@@ -285,10 +310,17 @@ def verdicts_as_html(verdicts: Sequence[Verdict], primary: str, reasoning: bool 
         name = html.escape(visible(one.judge)) + (" (primary)" if one.judge == primary else "")
         name += f", repeat {one.repeat + 1}" if repeated[one.judge] > 1 else ""
         line = f"<li>{badge(one.label)} <strong>{name}</strong>"
+        line += "".join(f' <span class="why">{html.escape(visible(fact))}</span>' for fact in _facts(one))
         if one.missing_reason:
             line += f' <span class="why">missing: {html.escape(visible(one.missing_reason))}</span>'
         if reasoning:
-            said = one.reasoning or ("" if one.missing_reason else "gave no reasoning")
+            said = one.reasoning or ("" if one.missing_reason else "no reasoning")
             line += f' <span class="reasoning">{html.escape(visible(said))}</span>'
         lines.append(f"{line}</li>")
     return f'<ul class="verdicts">{"".join(lines)}</ul>'
+
+
+def _facts(verdict: Verdict) -> list[str]:
+    """What is known of a verdict beside its label: the judge's confidence, and a basis other than the judge."""
+    sure = [] if verdict.confidence is None else [f"confidence {verdict.confidence:.2f}"]
+    return sure if verdict.basis == Basis.JUDGE.value else [*sure, BASES.get(verdict.basis, f"basis: {verdict.basis}")]
