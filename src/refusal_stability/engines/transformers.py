@@ -6,16 +6,17 @@ depend on which rows share its batch - up to float noise, which docs/engines.md 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from refusal_stability.engines.answers import with_marks
-from refusal_stability.engines.chat_template import decoded, marking_tokens, opened_thinking, rendered, shaping
 from refusal_stability.engines.prefix import shared_prefix
 from refusal_stability.engines.protocol import EngineError
+from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection, unasked
 from refusal_stability.engines.row_sampler import RowSampler
+from refusal_stability.engines.thinking_tokens import decoded, marking_tokens, opened_thinking
 from refusal_stability.engines.weights import folder_digest
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.transformers import TransformersSettings
@@ -65,7 +66,8 @@ class TransformersEngine:
         self._device = self._choose_device()
         dtype = self._dtype_name()
         self.identity: dict[str, Any] = {"engine": "transformers", "model": self._weights_identity(), "dtype": dtype}
-        self.identity |= {"batch_size": settings.batch_size, "layout": LAYOUT} | shaping(settings)
+        self._template = ChatTemplate(self._tokenizer, settings, self._params.path)
+        self.identity |= {"batch_size": settings.batch_size, "layout": LAYOUT} | self._template.identity
         self.description = self._describe()
         if not self._is_exact():
             self.identity |= {name: self.description[name] for name in ("device", "torch_version")}
@@ -74,14 +76,15 @@ class TransformersEngine:
         """Yield each request's completion as its batch finishes; see `Engine.complete`."""
         if not requests:
             return
-        prompts, opened = self._tokenize(requests)
+        self._template.warn_of_date()
+        prompts: dict[int, list[int]] = {}
+        opened: dict[int, str] = {}
         groups: dict[str, list[int]] = {}
-        for position, request in enumerate(requests):
-            room = self._context() - len(prompts[position])
-            if room < 1:
-                reason = f"prompt of {len(prompts[position])} tokens fills the model's context of {self._context()}"
-                yield position, Completion("", "", len(prompts[position]), missing_reason=reason)
+        for position, (request, prompt) in enumerate(zip(requests, self._tokenize(requests), strict=True)):
+            if isinstance(prompt, Completion):
+                yield position, prompt
                 continue
+            prompts[position], opened[position] = prompt
             sampling = request.sampling
             width = self._width(len(prompts[position]))
             alike = canonical_json([request.schema_text(), sampling.top_p, sampling.top_k, sampling.max_tokens, width])
@@ -109,7 +112,7 @@ class TransformersEngine:
             torch.cuda.empty_cache()
 
     def _complete_batch(
-        self, requests: Sequence[Request], prompts: Sequence[list[int]], batch: Sequence[int]
+        self, requests: Sequence[Request], prompts: Mapping[int, list[int]], batch: Sequence[int]
     ) -> list[Completion]:
         import torch
 
@@ -169,34 +172,32 @@ class TransformersEngine:
         made = len(tokens) if end is None else end + 1
         return Completion(text, "length" if end is None else "stop", prompt_tokens, made)
 
-    def _tokenize(self, requests: Sequence[Request]) -> tuple[list[list[int]], list[str]]:
-        """Each request's prompt as tokens, and the mark of thinking that its template leaves open."""
-        if self._tokenizer.chat_template is None:
-            raise EngineError(
-                f"{self._params.path}: the tokenizer has no chat template; use an instruct model, or save one with "
-                "`tokenizer.chat_template = ...`"
-            )
+    def rendered(self, messages: Sequence[Message]) -> str:
+        """The text that the model reads for a conversation."""
+        return self._template.render(messages)
+
+    def _tokenize(self, requests: Sequence[Request]) -> list[tuple[list[int], str] | Completion]:
+        """Each prompt's tokens and the mark of thinking that it leaves open; or what stands for its answer."""
         # A grid asks each conversation many times: tokenise it once.
-        seen: dict[Any, tuple[list[int], str]] = {}
+        seen: dict[Any, tuple[list[int], str] | Completion] = {}
         for request in requests:
             if request.messages not in seen:
-                text = self._rendered(request.messages)
-                tokens = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-                seen[request.messages] = tokens, opened_thinking(text, self.thinking_marks)
-        found = [seen[request.messages] for request in requests]
-        return [tokens for tokens, _ in found], [mark for _, mark in found]
+                seen[request.messages] = self._prompt(request)
+        return [seen[request.messages] for request in requests]
 
-    def _rendered(self, messages: Sequence[Message]) -> str:
-        from jinja2 import TemplateError
-
+    def _prompt(self, request: Request) -> tuple[list[int], str] | Completion:
         try:
-            return rendered(self._tokenizer, messages, self._settings)
-        except TemplateError as error:
-            roles = ", ".join(m.role for m in messages)
-            raise EngineError(
-                f"{self._params.path}: the chat template rejects the roles {roles}: {error}; `fold_system: true` "
-                "in the model's settings puts a system text into the first user turn"
-            ) from error
+            tokens = self._tokenize_chat(request)
+        except TemplateRejection as error:
+            return unasked(str(error))
+        if len(tokens) >= self._context():
+            reason = f"prompt of {len(tokens)} tokens fills the model's context of {self._context()}"
+            return unasked(reason, len(tokens))
+        return tokens, opened_thinking(self.rendered(request.messages), self.thinking_marks)
+
+    def _tokenize_chat(self, request: Request) -> list[int]:
+        tokens: list[int] = self._tokenizer(self.rendered(request.messages), add_special_tokens=False)["input_ids"]
+        return tokens
 
     def _grammar(self, schema: str) -> Any:
         import xgrammar

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.engines.answers import with_marks
-from refusal_stability.engines.chat_template import decoded, marking_tokens, opened_thinking, rendered, shaping
 from refusal_stability.engines.protocol import EngineError
+from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection, load_tokenizer, unasked
+from refusal_stability.engines.thinking_tokens import decoded, marking_tokens, opened_thinking
 from refusal_stability.engines.weights import weights_identity
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.vllm import VLLMSettings
@@ -83,7 +84,10 @@ class VLLMEngine:
             "arguments": {name: value for name, value in self._arguments.items() if name not in apart},
             "batch_invariant": settings.batch_invariant,
             "device": self._device,
-        } | shaping(settings)
+        }
+        tokenizer = load_tokenizer(model, self._arguments.get("tokenizer"), where)
+        self._template = ChatTemplate(tokenizer, settings, f"{where}.path: {model.path!r}")
+        self.identity = {**self.identity, **self._template.identity}
         self.thinking_marks = with_marks(settings.thinking_marks)
         self.description: Mapping[str, Any] = self._describe()
 
@@ -91,6 +95,7 @@ class VLLMEngine:
         """Yield each request's completion in the step that finishes it; see `Engine.complete`."""
         if not requests:
             return
+        self._template.warn_of_date()
         engine = self._load().llm_engine
         todo = iter(enumerate(requests))
         prompts: dict[tuple[Message, ...], Any] = {}
@@ -105,9 +110,7 @@ class VLLMEngine:
                     if request is None:
                         break
                     if request.messages not in prompts:
-                        text = self._rendered(request.messages)
-                        opened[request.messages] = opened_thinking(text, self.thinking_marks)
-                        prompts[request.messages] = self._prompt(text)
+                        prompts[request.messages], opened[request.messages] = self._prompt(request.messages)
                     prompt = prompts[request.messages]
                     if isinstance(prompt, Completion):
                         yield position, prompt
@@ -162,26 +165,22 @@ class VLLMEngine:
             raise self._failed("stopped", error) from error
         return outputs
 
-    def _prompt(self, text: str) -> Mapping[str, Any] | Completion:
-        """A rendered conversation as vLLM takes it; or, where it leaves no room for an answer, what stands for one."""
+    def rendered(self, messages: Sequence[Message]) -> str:
+        """The text that the model reads for a conversation."""
+        return self._template.render(messages)
+
+    def _prompt(self, messages: Sequence[Message]) -> tuple[Mapping[str, Any] | Completion, str]:
+        """A conversation as vLLM takes it, or what stands for its answer; and the mark of thinking that it opens."""
+        try:
+            text = self.rendered(messages)
+        except TemplateRejection as error:
+            return unasked(str(error)), ""
         tokens: list[int] = self._llm.get_tokenizer().encode(text, add_special_tokens=False)
         if len(tokens) >= self._context:
             reason = f"prompt of {len(tokens)} tokens fills the model's context of {self._context}"
-            return Completion("", "", len(tokens), missing_reason=reason)
+            return unasked(reason, len(tokens)), ""
         prompt: Mapping[str, Any] = self._llm.renderer.render_cmpl([{"prompt_token_ids": tokens}])[0]
-        return prompt
-
-    def _rendered(self, messages: Sequence[Message]) -> str:
-        from jinja2 import TemplateError
-
-        try:
-            return rendered(self._llm.get_tokenizer(), messages, self._settings)
-        except (TemplateError, ValueError) as error:
-            roles = ", ".join(m.role for m in messages)
-            raise EngineError(
-                f"{self._where}.path: {self._model.path!r}: no chat template, or one that rejects the roles {roles} "
-                f"({_one_line(error)}); use an instruct model, or `fold_system: true` for one without a system role"
-            ) from error
+        return prompt, opened_thinking(text, self.thinking_marks)
 
     def _load(self) -> Any:
         if self._llm is not None:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, ClassVar
+from datetime import date
+from typing import Annotated, Any, ClassVar
 
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, Flag, Text, require
+from refusal_stability.params.checks import SECTION, Flag, Text, require, rule
 
 ENGINES: dict[str, type[EngineSettings]] = {}
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return text == str(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+# The date that a chat template writes into the prompt, for engines that render it here.
+TemplateDate = Annotated[Text, rule(_is_date, "null (today) or a date such as '2026-01-31', in quotes")]
 
 
 @dataclass(config=SECTION)

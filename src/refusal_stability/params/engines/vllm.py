@@ -10,9 +10,8 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from refusal_stability.params.checks import SECTION, AtLeast1, Flag, require
-from refusal_stability.params.engines.settings import EngineSettings
+from refusal_stability.params.engines.settings import EngineSettings, TemplateDate
 
-OWN = {"batch_invariant", "cpu_kvcache_gib"}
 ELSEWHERE = {
     "model": "the model's `path`",
     "revision": "the model's own `revision`",
@@ -25,7 +24,7 @@ ELSEWHERE = {
 
 @dataclass(config=SECTION)
 class VLLMSettings(EngineSettings, engine="vllm"):
-    """Two settings of our own; every other key is an argument of vLLM's `EngineArgs`."""
+    """Some settings of our own; every other key is an argument of vLLM's `EngineArgs`."""
 
     lock_file: ClassVar = "requirements-vllm.lock"
     environment: ClassVar = (
@@ -41,12 +40,13 @@ class VLLMSettings(EngineSettings, engine="vllm"):
 
     batch_invariant: Flag = False
     cpu_kvcache_gib: AtLeast1 = 1
+    template_date: TemplateDate | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_keys(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """Our own settings, and vLLM's arguments together."""
-        own = (OWN | {f.name for f in fields(EngineSettings)}) & settings.keys()
+        own = ({f.name for f in fields(cls)} - {"arguments"}) & settings.keys()
         arguments = {name: value for name, value in settings.items() if name not in own}
         return {name: settings[name] for name in own} | {"arguments": arguments}
 

@@ -1,4 +1,4 @@
-"""What a chat template makes of a conversation, and what becomes of special tokens that mark thinking."""
+"""Thinking in a model's tokens: a mark that the prompt leaves open, and special tokens that a decoder must keep."""
 
 from __future__ import annotations
 
@@ -6,21 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refusal_stability.engines.answers import Marks
-from refusal_stability.engines.conversation import folded
-from refusal_stability.params.engines.settings import EngineSettings
-from refusal_stability.records import Message
 
 CHANNEL_TOKENS = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|constrain|>", "<|call|>")
-
-
-def rendered(tokenizer: Any, messages: Sequence[Message], settings: EngineSettings) -> str:
-    """A conversation as the model sees it, up to where its answer begins."""
-    shown = folded(messages) if settings.fold_system else messages
-    chat = [{"role": m.role, "content": m.content} for m in shown]
-    text: str = tokenizer.apply_chat_template(
-        chat, tokenize=False, add_generation_prompt=True, **settings.chat_template_kwargs
-    )
-    return text
 
 
 def opened_thinking(prompt: str, marks: Marks) -> str:
@@ -46,9 +33,3 @@ def decoded(tokenizer: Any, tokens: Sequence[int], kept: frozenset[int]) -> str:
         tokens = [token for token in tokens if token not in dropped]
     text: str = tokenizer.decode(tokens, skip_special_tokens=not kept, clean_up_tokenization_spaces=False)
     return text
-
-
-def shaping(settings: EngineSettings) -> dict[str, Any]:
-    """The settings that shape a prompt, where a study sets them: part of the store's key."""
-    names = ("chat_template_kwargs", "fold_system")
-    return {name: value for name in names if (value := getattr(settings, name))}

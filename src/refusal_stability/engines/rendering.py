@@ -1,0 +1,150 @@
+"""What a chat template makes of a conversation: the text that the model really sees.
+
+A template may write today's date, or reject a role. The date is fixed once per run, so that the store's key can hold
+it. A rejected conversation costs its own answers only.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from refusal_stability.engines.conversation import folded
+from refusal_stability.engines.protocol import EngineError
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.transformers import TransformersSettings
+from refusal_stability.params.engines.vllm import VLLMSettings
+from refusal_stability.records import Completion, Message
+
+DATE_FUNCTION = "strftime_now"
+
+
+class TemplateRejection(Exception):
+    """The template refuses a conversation; the text says why and what to do."""
+
+
+class ChatTemplate:
+    """The chat template of one model under one study's settings.
+
+    Parameters
+    ----------
+    tokenizer : of transformers; its `chat_template` is used.
+    settings : `chat_template_kwargs`, `fold_system` and `template_date`.
+    where : the model, for messages.
+    """
+
+    def __init__(self, tokenizer: Any, settings: TransformersSettings | VLLMSettings, where: str) -> None:
+        self._tokenizer = tokenizer
+        self._settings = settings
+        self._where = where
+        self._has_warned = False
+        self._date = settings.template_date or str(_today())
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the store's key holds beside the conversation; empty for a plain template with default settings."""
+        names = ("chat_template_kwargs", "fold_system")
+        found = {name: value for name in names if (value := getattr(self._settings, name))}
+        return found | ({"template_date": self._date} if self._writes_date() else {})
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The text that the model reads, up to where its answer begins.
+
+        Raises
+        ------
+        EngineError
+            The tokenizer has no chat template.
+        TemplateRejection
+            The template refuses the conversation's roles.
+        """
+        from jinja2 import TemplateError
+
+        if self._tokenizer.chat_template is None:
+            raise EngineError(
+                f"{self._where}: the tokenizer has no chat template; use an instruct model, or save one with "
+                "`tokenizer.chat_template = ...`"
+            )
+        asked = folded(messages) if self._settings.fold_system else messages
+        try:
+            with _date_is(self._date):
+                text: str = self._tokenizer.apply_chat_template(
+                    [message.identity() for message in asked],
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    **self._settings.chat_template_kwargs,
+                )
+        except (TemplateError, ValueError) as error:
+            raise TemplateRejection(_rejected(asked, error)) from error
+        return text
+
+    def warn_of_date(self) -> None:
+        """Tell the user, once, that the prompts hold today's date and how to fix it."""
+        if self._writes_date() and not self._settings.template_date and not self._has_warned:
+            self._has_warned = True
+            print(
+                f"warning: {self._where}: the chat template writes today's date ({self._date}) into every prompt, so "
+                f"answers stored on another day are not reused. Set settings.template_date: '{self._date}' to keep it",
+                file=sys.stderr,
+            )
+
+    def _writes_date(self) -> bool:
+        return DATE_FUNCTION in str(self._tokenizer.chat_template)
+
+
+def load_tokenizer(model: ModelParams, elsewhere: str | None, where: str) -> Any:
+    """A model's tokenizer alone, from the model's path or from another one."""
+    from transformers import AutoTokenizer
+
+    path, revision = (elsewhere, None) if elsewhere else (model.path, model.revision)
+    tokenizers: Any = AutoTokenizer
+    try:
+        return tokenizers.from_pretrained(path, revision=revision, trust_remote_code=model.trust_remote_code)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise EngineError(f"{where}: the tokenizer of {path!r} cannot be loaded: {reason}; check the path") from error
+
+
+def unasked(reason: str, prompt_tokens: int = 0) -> Completion:
+    """What stands for the answer to a prompt that the model cannot be asked."""
+    return Completion("", "", prompt_tokens, missing_reason=reason)
+
+
+def _rejected(messages: Sequence[Message], error: Exception) -> str:
+    reason = " ".join(str(error).split())[:200]
+    remedy = "ask single turns, or use a model whose template takes these roles"
+    if any(message.role == "system" for message in messages):
+        remedy = "set fold_system: true in the model's settings, or drop the system prompt"
+    return f"the chat template rejects the roles {', '.join(m.role for m in messages)} ({reason}); {remedy}"
+
+
+def _today() -> datetime.date:
+    """Today, as transformers tells it to templates."""
+    from transformers.utils import chat_template_utils
+
+    clock: Any = getattr(chat_template_utils, "datetime", datetime.datetime)
+    today: datetime.date = clock.now().date()
+    return today
+
+
+@contextmanager
+def _date_is(date: str) -> Iterator[None]:
+    """Templates read the clock of a module of transformers, which stands still meanwhile."""
+    from transformers.utils import chat_template_utils
+
+    moment = datetime.datetime.fromisoformat(date)
+
+    class Still(datetime.datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return moment
+
+    module: Any = chat_template_utils
+    clock = module.datetime
+    module.datetime = Still
+    try:
+        yield
+    finally:
+        module.datetime = clock
