@@ -1,104 +1,124 @@
-"""`refusal-stability plan`: what the active study would send, and what that may cost. Nothing is sent."""
+"""`refusal-stability plan`: what the active study would send, and an upper bound of its cost. Nothing is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from refusal_stability.engines.forecast import Forecast, forecast
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import Engine, EngineError
-from refusal_stability.files import PROMPTS, STORE, generation_file
+from refusal_stability.files import STORE, generation_file
 from refusal_stability.judging.model.judge import ModelJudge
 from refusal_stability.judging.model.rubric import load_rubric
 from refusal_stability.params.engines import ModelParams, engine_settings
 from refusal_stability.params.judges import JudgeParams
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import Request
+from refusal_stability.prompts.load import load_prompts
+from refusal_stability.records import Prompt, Request
 from refusal_stability.tables.csv_files import read_table
-from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE, prompts_of
+from refusal_stability.tables.study import GENERATION_TABLE
 
-Asked = Callable[[Engine], list[Request]]
-COLUMNS = ("work", "engine", "requests", "stored", "to send", "prompt tokens", "answer tokens", "cost")
+COLUMNS = ("requests", "stored", "to send", "prompt\ntokens", "answer\ntokens", "cost")
 EXPLAINED = (
-    "Prompt tokens are told from the texts' length, about; answer tokens and cost are the most that can be. Caps and "
-    "prices: settings of the engine `openai`."
+    "Prompt tokens are estimated from text length. Answer tokens and cost are upper bounds. Prices and caps are "
+    "settings of each model."
 )
-ON_CALL = "on call; its row is the most that there can be, as if every response were handed over to it"
+CAPPED = "exceeds the cap settings.{}; the run would stop before it sends anything"
+CAPPED_IF_ALL = "would exceed the cap settings.{} if it were asked about every response"
+ON_CALL = "judges only what another judge hands over; its row assumes every response"
+EXACT_BELOW = 100_000
+
+
+class Work(NamedTuple):
+    """What one model is asked: the words for it, its key, the requests, and whether all of them are certain."""
+
+    words: str
+    key: str
+    model: ModelParams
+    requests: Callable[[Engine], list[Request]]
+    certain: bool
 
 
 def run(params_path: Path) -> None:
     """Print requests, tokens and cost of every model and every judge model of the study."""
     params = load_params(params_path)
-    prompts = read_table(PROMPTS, PROMPT_TABLE)
-    table = Table(*COLUMNS, title=f"study {params.study}: {len(prompts)} prompts")
-    for column in table.columns[2:]:
-        column.justify = "right"
+    prompts = load_prompts(params.prompts, tell=print)
+    table = Table("asked", title=f"study {params.study}: {len(prompts)} prompts", box=SIMPLE, padding=(0, 1, 0, 0))
     table.columns[0].overflow = "fold"
-    notes = []
-    for name, model, asked, sure in work(params, prompts):
-        where = f"{params_path}: {name}"
+    for column in COLUMNS:
+        table.add_column(column, justify="right", no_wrap=True)
+    notes: list[str] = []
+    for work in all_work(params, prompts):
         try:
-            engine = open_engine(model, where)
+            engine = open_engine(work.model, f"{params_path}: {work.key}")
         except EngineError as error:
-            notes.append(f"{name}: {error}")
+            notes.append(f"{work.words}: not counted: {error}")
             continue
-        settings = engine_settings(model, where)
-        found = forecast(engine.identity, asked(engine), STORE, settings)
+        settings = engine_settings(work.model)
+        found = forecast(engine.identity, work.requests(engine), STORE, settings)
         engine.close()
-        table.add_row(name, model.engine, *_counts(found, found.cost(settings)))
-        passed = (
-            "passes the cap settings.{}; nothing would be sent"
-            if sure
-            else ("would pass the cap settings.{} if it were handed every response; nothing would be sent then")
-        )
-        notes += [f"{name}: {passed.format(cap)}" for cap in found.beyond(settings)]
-        notes += [] if sure else [f"{name}: {ON_CALL}"]
+        table.add_row(work.words, *_cells(found, found.cost(settings)))
+        capped = CAPPED if work.certain else CAPPED_IF_ALL
+        notes += [f"{work.words}: {capped.format(cap)}" for cap in found.beyond(settings)]
+        notes += [] if work.certain else [f"{work.words}: {ON_CALL}"]
     console = Console()
     console.print(table)
     for note in (*notes, EXPLAINED):
         console.print(note, markup=False)
 
 
-def work(params: StudyParams, prompts: pd.DataFrame) -> Iterator[tuple[str, ModelParams, Asked, bool]]:
-    """Everything that the study asks: (name, model, what is asked of its engine, whether all of it is), models first.
-
-    A judge on call is asked only what another hands over, which nobody knows beforehand.
-    """
+def all_work(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Work]:
+    """Everything that the study asks, models first, then each judge model about each model's responses."""
     for name, model in params.models.items():
-        requests = [request for _, request in params.requests(name, prompts_of(prompts))]
-        yield f"models.{name}", model, lambda _, requests=requests: requests, True  # type: ignore[misc]
+        requests = [request for _, request in params.requests(name, prompts)]
+        yield Work(name, f"models.{name}", model, partial(_same, requests), True)
     for judge_name, judge in params.judging.judges.items():
         if judge.model is not None:
             for name in params.models:
-                asked = partial(_judge_requests, judge=judge, pairs=_pairs(params, name, prompts))
-                yield f"judging.judges.{judge_name} on {name}", judge.model, asked, not judge.on_call
+                about = partial(_judge_requests, judge, _pairs(params, name, prompts))
+                key = f"judging.judges.{judge_name}.model"
+                yield Work(f"{judge_name} on {name}", key, judge.model, about, not judge.on_call)
 
 
-def _judge_requests(engine: Engine, judge: JudgeParams, pairs: list[tuple[str, str]]) -> list[Request]:
+def _same(requests: list[Request], _: Engine) -> list[Request]:
+    return requests
+
+
+def _judge_requests(judge: JudgeParams, pairs: list[tuple[str, str]], engine: Engine) -> list[Request]:
     return ModelJudge("", engine, load_rubric(judge.rubric), judge, STORE).requests(pairs)
 
 
-def _pairs(params: StudyParams, model: str, prompts: pd.DataFrame) -> list[tuple[str, str]]:
-    """The distinct (prompt, response) pairs of a model; before it has answered, as many and as long as there can be."""
+def _pairs(params: StudyParams, model: str, prompts: Sequence[Prompt]) -> list[tuple[str, str]]:
+    """The distinct (prompt, response) pairs of a model; before these prompts are answered, an upper bound."""
     files = [generation_file(condition) for condition in params.conditions(model)]
     if all(file.exists() for file in files):
-        tables = [read_table(file, GENERATION_TABLE) for file in files]
-        rows = pd.concat(table[table["missing_reason"] == ""] for table in tables)
-        return list(dict.fromkeys(zip(rows["prompt"], rows["response"], strict=True)))
+        rows = pd.concat(read_table(file, GENERATION_TABLE) for file in files)
+        if {*rows["prompt"]} == {prompt.text for prompt in prompts}:
+            rows = rows[rows["missing_reason"] == ""]
+            return list(dict.fromkeys(zip(rows["prompt"], rows["response"], strict=True)))
     return [
-        (prompt, f"{number} ".ljust(4 * params.sampling.max_tokens, "x"))
-        for prompt in prompts["prompt"]
+        (prompt.text, f"{number} ".ljust(4 * params.sampling.max_tokens, "x"))
+        for prompt in prompts
         for number in range(len(files))
     ]
 
 
-def _counts(found: Forecast, cost: float | None) -> list[str]:
-    numbers = (found.requests, found.stored, found.to_send, found.prompt_tokens, found.answer_tokens)
-    return [*(f"{number:,}" for number in numbers), "no price" if cost is None else f"{cost:,.2f}"]
+def _cells(found: Forecast, cost: float | None) -> list[str]:
+    counts = (found.requests, found.stored, found.to_send, found.prompt_tokens, found.answer_tokens)
+    return [*map(_short, counts), "no price" if cost is None else f"{cost:,.2f}"]
+
+
+def _short(count: int) -> str:
+    """A count in at most seven characters: `52,560`, `540 k`, `26.9 M`."""
+    if count < EXACT_BELOW:
+        return f"{count:,}"
+    return f"{count / 1e3:,.0f} k" if count < 1e6 else f"{count / 1e6:,.1f} M"

@@ -10,7 +10,8 @@ import pandas as pd
 from refusal_stability.judging.label_names import decision_named
 from refusal_stability.judging.open import open_judge
 from refusal_stability.judging.protocol import JudgingError
-from refusal_stability.params.judges import MAJORITY, JudgeParams
+from refusal_stability.params.judge_kinds import JUDGE_KINDS
+from refusal_stability.params.judges import JudgeParams
 from refusal_stability.records import DECISION_NAMES, NO_INTERVENTION, Condition, Prompt, Response
 from refusal_stability.tables.user_files import read_frame
 
@@ -61,10 +62,11 @@ def judge_table(table: pd.DataFrame, judges: Mapping[str, JudgeParams], where: s
     ]
     judged = table.copy()
     for name, params in judges.items():
-        if params.kind in ("recorded", MAJORITY):
+        if not params.settings_class.judges_any_text:
+            able = ", ".join(kind for kind, settings in JUDGE_KINDS.items() if settings.judges_any_text)
             raise JudgingError(
-                f"{where}.judges.{name}: a judge of kind `{params.kind}` knows the study's own responses only; name "
-                "one of kind rules, trained or model"
+                f"{where}.judges.{name}: a judge of kind `{params.kind}` knows the study's own responses only; name a "
+                f"judge of another kind ({able})"
             )
         judge = open_judge(name, params, f"{where}.judges.{name}", judges)
         try:

@@ -31,15 +31,14 @@ def open_judge(
         Where the judge's kind, rubric, file or model cannot be had.
     """
     judge = _open_one(name, params, where, store)
-    settings = judge_settings(params, where)
-    second = getattr(settings, "escalate_to", None)
+    second = params.hands_over_to
     if second is None:
         return judge
 
     def open_second() -> Judge:
         return open_judge(second, (panel or {})[second], f"{where}.settings.escalate_to", panel, store)
 
-    return Cascade(judge, settings.escalate_below, open_second, where)
+    return Cascade(judge, judge_settings(params, where).escalate_below, open_second, where)
 
 
 def _open_one(name: str, params: JudgeParams, where: str, store: Path) -> Judge:

@@ -117,11 +117,8 @@ class RecordedLabelSettings(JudgeSettings, kind="recorded"):
 
 
 @dataclass(config=SECTION)
-class TrainedJudgeSettings(JudgeSettings, kind="trained"):
-    """A response whose top probability is under `escalate_below` is handed to the judge that `escalate_to` names."""
-
-    reads: ClassVar = "the file of a trained judge"
-    must_be_watched: ClassVar = True
+class ConfidentJudgeSettings(JudgeSettings):
+    """What any judge that gives a confidence takes: under `escalate_below`, the judge `escalate_to` decides."""
 
     escalate_below: Share = 0.0
     escalate_to: Text | None = None
@@ -132,10 +129,18 @@ class TrainedJudgeSettings(JudgeSettings, kind="trained"):
         return self.escalate_to
 
     @model_validator(mode="after")
-    def _both_or_none(self) -> TrainedJudgeSettings:
+    def _both_or_none(self) -> ConfidentJudgeSettings:
         both = (self.escalate_below > 0) == (self.escalate_to is not None)
         require(both, "escalate_to", self.escalate_to, "a judge exactly if escalate_below is over 0")
         return self
+
+
+@dataclass(config=SECTION)
+class TrainedJudgeSettings(ConfidentJudgeSettings, kind="trained"):
+    """The classes' probabilities are its confidence."""
+
+    reads: ClassVar = "the file of a trained judge"
+    must_be_watched: ClassVar = True
 
 
 @dataclass(config=SECTION)
