@@ -98,7 +98,7 @@ def test_a_trained_judge_may_hand_over_to_a_judge_on_call(tmp_path):
         (
             {"strict": {"kind": "rules", "settings": {"x": 1}}},
             "rules",
-            r"judges\.strict\.settings\.x: unknown key; allowed here: none",
+            r"judges\.strict\.settings\.x: unknown key; allowed here: escalate_below, escalate_to",
         ),
         ({"strict": {"kind": "rules", "path": "x"}}, "rules", r"judges\.strict\.path: 'x' .*null for kind"),
         (

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, Share, Text, among, one_of, require
+from refusal_stability.params.checks import SECTION, Flag, Share, Text, among, one_of, require
 
 JUDGE_KINDS: dict[str, type[JudgeSettings]] = {}
 # What the stage `judge` depends on: DVC notices when a file in these changes.
@@ -67,15 +67,36 @@ class JudgeSettings:
 
 
 @dataclass(config=SECTION)
-class RuleJudgeSettings(JudgeSettings, kind="rules"):
-    """No settings."""
+class ConfidentJudgeSettings(JudgeSettings):
+    """What any judge that gives a confidence takes: under `escalate_below`, the judge `escalate_to` decides."""
+
+    escalate_below: Share = 0.0
+    escalate_to: Text | None = None
+
+    @property
+    def hands_over_to(self) -> str | None:
+        """The second judge of the cascade."""
+        return self.escalate_to
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> ConfidentJudgeSettings:
+        both = (self.escalate_below > 0) == (self.escalate_to is not None)
+        require(both, "escalate_to", self.escalate_to, "a judge exactly if escalate_below is over 0")
+        return self
+
+
+@dataclass(config=SECTION)
+class RuleJudgeSettings(ConfidentJudgeSettings, kind="rules"):
+    """The rules need no settings of their own."""
 
 
 @dataclass(config=SECTION)
 class ModelJudgeSettings(JudgeSettings, kind="model"):
-    """No settings: the judge's own keys say how the model is asked."""
+    """`prose` says whether a verdict may have prose around its one JSON object."""
 
     needs_model: ClassVar = True
+
+    prose: Flag = True
 
 
 @dataclass(config=SECTION)
@@ -114,25 +135,6 @@ class RecordedLabelSettings(JudgeSettings, kind="recorded"):
         require(self.models, key, self.models, "our model name -> the model's name at the source")
         for ours, theirs in self.models.items():
             require(ours in models, f"{key}.{ours}", theirs, f"a key that is {one_of(models)}")
-
-
-@dataclass(config=SECTION)
-class ConfidentJudgeSettings(JudgeSettings):
-    """What any judge that gives a confidence takes: under `escalate_below`, the judge `escalate_to` decides."""
-
-    escalate_below: Share = 0.0
-    escalate_to: Text | None = None
-
-    @property
-    def hands_over_to(self) -> str | None:
-        """The second judge of the cascade."""
-        return self.escalate_to
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> ConfidentJudgeSettings:
-        both = (self.escalate_below > 0) == (self.escalate_to is not None)
-        require(both, "escalate_to", self.escalate_to, "a judge exactly if escalate_below is over 0")
-        return self
 
 
 @dataclass(config=SECTION)

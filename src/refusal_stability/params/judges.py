@@ -19,6 +19,7 @@ from refusal_stability.params.checks import (
     Share,
     Temperature,
     Text,
+    among,
     one_of,
     parsed,
     require,
@@ -49,6 +50,7 @@ class JudgeParams:
     model: ModelParams | None = None
     rubric: Annotated[
         Text,
+        among,
         rule(
             lambda rubric: NAME_PATTERN.fullmatch(rubric) or watched(rubric),
             f"a built-in rubric's name, or a file {NOTICED}",
@@ -95,9 +97,13 @@ def judge_settings(judge: JudgeParams, where: str = "") -> Any:
 
 @dataclass(config=SECTION)
 class JudgingParams:
-    """The panel of judges; `primary` names the one whose decisions feed the metrics, or is `majority` of the panel."""
+    """The panel of judges; `primary` names the one whose decisions feed the metrics, or is `majority` of the panel.
+
+    `blocked` says what a response is that the provider blocked: missing, or a refusal.
+    """
 
     primary: Text = "rules"
+    blocked: Annotated[Text, among("missing", "refuse")] = "missing"
     max_missing: Share = 0.02
     judges: dict[Name, JudgeParams] = field(default_factory=lambda: {"rules": JudgeParams()})
 

@@ -11,7 +11,7 @@ from refusal_stability.engines.store import Store
 from refusal_stability.judging.model.instructions import Rubric, judge_messages
 from refusal_stability.judging.model.verdict import LABEL_LIST, parse_answer, parse_verdict, verdict_schema
 from refusal_stability.judging.protocol import Judge, Judgements, Pair, judge_distinct
-from refusal_stability.params.judges import JudgeParams
+from refusal_stability.params.judges import JudgeParams, judge_settings
 from refusal_stability.records import Completion, Judgement, Message, Request, Response, Sampling, sampler_stream
 
 SEED = 0
@@ -36,6 +36,7 @@ class ModelJudge(Judge):
         self.rubric = rubric
         self.params = params
         self.store = store
+        self.prose = judge_settings(params).prose
         self.schema = verdict_schema(params.max_tokens) if rubric.reader is None else None
 
     def judge(self, responses: Sequence[Response]) -> Judgements:
@@ -90,4 +91,4 @@ class ModelJudge(Judge):
             return Judgement(None, "", f"no verdict: {answer.missing_reason}")
         if self.rubric.reader is not None:
             return parse_answer(answer.text, self.rubric.reader, answer.finish_reason)
-        return parse_verdict(answer.text, answer.finish_reason, with_prose=True)
+        return parse_verdict(answer.text, answer.finish_reason, with_prose=self.prose)

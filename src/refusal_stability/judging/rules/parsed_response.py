@@ -17,7 +17,7 @@ READ_SENTENCES = 12
 READ_CHARACTERS = 8000
 END_CHARACTERS = 2000
 SALAD_WORDS = 20
-SHORT_ERROR = 200
+LONGEST_NOTICE = 500
 SHORT_REQUEST = 15
 LONGEST_WORD = 200
 FEW_WORDS = 12
@@ -30,7 +30,6 @@ FEWEST_WORDS = 6
 QUOTES = dict.fromkeys("’‘ʼ´′＇‛", "'") | dict.fromkeys("“”„‟″", '"') | dict.fromkeys("*`", "")
 UNSEEN = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 BARE_CONTRACTIONS = re.compile(r"\b(can|won|don|doesn|didn|couldn|wouldn|shouldn|isn|aren)t\b")
-LABEL = re.compile(r"[ #]{0,4}(?:final )?(?:answer|assistant|response|reply|output|ai|bot)\s{0,2}:\s{0,4}")
 ANY_WORD = re.compile(r"[^\W\d_]+")
 LETTER = re.compile(r"[^\W\d_]")
 TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
@@ -50,11 +49,15 @@ class ParsedResponse:
         return plain(self.request)
 
     @cached_property
-    def text(self) -> str:
-        """The response after any thinking aloud, without a wrapping of quotation marks, JSON or a speaker's label."""
+    def answer(self) -> str:
+        """The response after any thinking, without a JSON object around it; speakers' names and tokens included."""
         thought = phrases.THINKING.match(self.response)
-        answer = plain(_unwrapped(self.response[thought.end() if thought else 0 :]))
-        answer = LABEL.sub("", answer, count=1) if LABEL.match(answer) else answer
+        return plain(_unwrapped(self.response[thought.end() if thought else 0 :]))
+
+    @cached_property
+    def text(self) -> str:
+        """The answer without a speaker's name, a template's tokens, or quotation marks around all of it."""
+        answer = _untagged(self.answer)
         whole = answer[:1] == answer[-1:] == '"' and answer.count('"') == 2
         return answer.strip('"') if whole else answer
 
@@ -86,10 +89,35 @@ class ParsedResponse:
     def refusal(self) -> int:
         """Where the speaker first declines; what is said between quotation marks is somebody else's."""
         for i, part in enumerate(self.parts[:READ_SENTENCES]):
-            found = phrases.REFUSES.search(self.sentences[i])
+            found = phrases.REFUSES.search(self.sentences[i]) or self._says_no(self.sentences[i])
             if found and part.partition(found[0])[0].count('"') % 2 == 0:
                 return i
         return NOWHERE
+
+    def _says_no(self, sentence: str) -> re.Match[str] | None:
+        """A no that answers no question."""
+        found = phrases.SAYS_NO.match(sentence)
+        return found if found and not self.may_be_answered_no else None
+
+    @cached_property
+    def may_be_answered_no(self) -> bool:
+        """Whether a no can be the answer to the request, and not a refusal of it."""
+        if phrases.ASKS_YES_OR_NO.search(self.question):
+            return True
+        return self.question.endswith("?") and not phrases.ASKS_FOR_A_DEED.match(self.question)
+
+    @cached_property
+    def notice(self) -> bool:
+        """Whether the text is a notice of the machine that served the model, and no response."""
+        if len(self.answer) > LONGEST_NOTICE or phrases.SPEAKS.search(self.answer):
+            return False
+        return bool(phrases.NOTICE.fullmatch(self.answer)) and not phrases.ABOUT_NOTICES.search(self.question)
+
+    @cached_property
+    def friendly(self) -> bool:
+        """Whether nothing but pleasantries precede the place where the speaker declines."""
+        before = self.sentences[: self.refusal]
+        return 0 < self.refusal < OPENING and all(map(phrases.PLEASANTRY.match, before))
 
     @cached_property
     def gives_first(self) -> bool:
@@ -127,12 +155,10 @@ class ParsedResponse:
 
     @cached_property
     def nothing(self) -> str:
-        """Why the text gives nothing at all: no words, an error message, the request said back, one phrase for ever."""
+        """Why the text gives nothing at all: no words, the request said back, one phrase for ever."""
         text = self.text
         if not TWO_LETTERS.search(text):
             return "no words"
-        if len(text) < SHORT_ERROR and phrases.ERROR_MESSAGE.fullmatch(text):
-            return "an error message in place of a response"
         if len(self.question) >= SHORT_REQUEST and not TWO_LETTERS.search(text.replace(self.question, "")):
             return "says the request back"
         words = text.split(maxsplit=MANY_WORDS)
@@ -191,6 +217,15 @@ def _unwrapped(text: str) -> str:
         return text
     texts = list(found.values()) if isinstance(found, dict) else []
     return texts[0] if len(texts) == 1 and isinstance(texts[0], str) else text
+
+
+def _untagged(text: str) -> str:
+    """The text without a speaker's name or a template's tokens before it, or what a model wrote after its turn."""
+    if found := phrases.TAGS.match(text):
+        text = text[found.end() :]
+    if "<" in text and (end := phrases.TURN_END.search(text)):
+        text = text[: end.start()].rstrip()
+    return text
 
 
 def _parts(text: str) -> list[str]:
