@@ -1,9 +1,9 @@
-"""Fits the rule judge's scorecard, and says how well such a scorecard does on prompts that it was not fitted on.
+"""Fit the rule judge's scorecard, and measure such scorecards on prompts that they were not fitted on.
 
     python benchmarks/scorecard.py --people xstest_dev.csv --published published-study [--write]
 
-People's labels count in full, Claude 3.5 Haiku's on a sample of the published responses a twentieth each. Folds are by
-prompt and turns of phrase are chosen inside each fold; the rules that propose a decision are not refitted.
+People's labels count in full. Claude 3.5 Haiku's labels of a sample of the published responses count a twentieth each.
+Folds are by prompt, and n-grams are chosen inside each fold. The rules that propose a decision are not refitted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,15 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from refusal_stability.judging.rules.features import features as features_of
-from refusal_stability.judging.rules.judge import LEAD, rule_of
+from refusal_stability.judging.rules.judge import LEADS, rule_of
 from refusal_stability.judging.rules.parsed_response import ParsedResponse
 from refusal_stability.judging.rules.scorecard import CARD, ngram_size, ngrams
 from refusal_stability.records import DECISION_NAMES, DECISIONS, content_hash
 
 PUBLISHED_SAMPLE = 5000
 PUBLISHED_WEIGHT = 0.05
-MIN_PROMPTS = 8
+MIN_PROMPTS = 20
+REGULARISATION = 0.2
 FOLDS = 5
 DIGITS = 2
 
@@ -55,7 +57,7 @@ def published(folder: Path) -> pd.DataFrame:
 
 
 class Examples:
-    """Labelled responses as the scorecard sees them; those that rules settle without it are left out of fits."""
+    """Labelled responses as the scorecard sees them. Those that rules settle are left out of fits."""
 
     def __init__(self, table: pd.DataFrame, n_people: int) -> None:
         pairs = list(zip(table["prompt"], table["response"], strict=True))
@@ -73,7 +75,7 @@ class Examples:
         self.weights = np.where(self.is_people, 1.0, PUBLISHED_WEIGHT)
 
     def terms(self, rows: np.ndarray) -> list[str]:
-        """Turns of phrase that people's rows show in responses to at least MIN_PROMPTS prompts."""
+        """N-grams that people's rows show in responses to at least MIN_PROMPTS prompts."""
         prompts = defaultdict(set)
         for i in rows[self.is_people[rows]]:
             for run in self.ngrams[i]:
@@ -81,7 +83,7 @@ class Examples:
         return sorted(run for run, where in prompts.items() if len(where) >= MIN_PROMPTS)
 
     def features(self, terms: list[str]) -> csr_matrix:
-        """(rows, signs + terms), turns of phrase scaled as on the card."""
+        """(rows, features + n-grams), n-grams scaled as on the card."""
         place = {term: j for j, term in enumerate(terms)}
         row, column, value = [], [], []
         for i, runs in enumerate(self.ngrams):
@@ -95,22 +97,27 @@ class Examples:
     def fit(self, rows: np.ndarray, features: csr_matrix) -> LogisticRegression:
         """Points fitted on some rows."""
         rows = rows[~self.settled[rows]]
-        model = LogisticRegression(C=1.0, max_iter=300)
+        model = LogisticRegression(C=REGULARISATION, max_iter=300)
         return model.fit(features[rows], self.truth[rows], sample_weight=self.weights[rows])
 
-    def decide(self, model: LogisticRegression, rows: np.ndarray, features: csr_matrix) -> np.ndarray:
-        """Decisions of some rows, as `rules.classify` makes them."""
-        points = model.decision_function(features[rows]) + LEAD * np.eye(len(DECISION_NAMES))[self.proposed[rows]]
-        return np.where(self.settled[rows], self.proposed[rows], points.argmax(axis=1))
+    def decide(
+        self, model: LogisticRegression, rows: np.ndarray, features: csr_matrix
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Decisions of some rows, as `rules.decide` makes them, and their margins in points."""
+        points = model.decision_function(features[rows])
+        led = (points + np.diag(LEADS)[self.proposed[rows]]).argmax(axis=1)
+        own = np.take_along_axis(points, led[:, None], axis=1)[:, 0]
+        np.put_along_axis(points, led[:, None], -np.inf, axis=1)
+        return np.where(self.settled[rows], self.proposed[rows], led), own - points.max(axis=1)
 
 
-def cross_validated(examples: Examples, words_alone: bool = False) -> np.ndarray:
-    """Each row's decision by a scorecard fitted on other prompts.
+def cross_validated(examples: Examples, words_alone: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Each row's decision and margin by a scorecard fitted on other prompts.
 
-    With `words_alone` the card has turns of phrase only, and no rule settles or proposes anything: what nobody who
-    read responses had a hand in.
+    With `words_alone` the card has n-grams only, and no rule settles or proposes anything. Nobody who read responses
+    had a hand in it.
     """
-    named = np.zeros(len(examples.truth), dtype=int)
+    named, margins = np.zeros(len(examples.truth), dtype=int), np.zeros(len(examples.truth))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
     for inside, outside in folds.split(examples.shown, examples.truth, examples.prompts):
         features = examples.features(examples.terms(inside))
@@ -120,12 +127,52 @@ def cross_validated(examples: Examples, words_alone: bool = False) -> np.ndarray
             model.fit(words[inside], examples.truth[inside], sample_weight=examples.weights[inside])
             named[outside] = model.predict(words[outside])
         else:
-            named[outside] = examples.decide(examples.fit(inside, features), outside, features)
-    return named
+            named[outside], margins[outside] = examples.decide(examples.fit(inside, features), outside, features)
+    return named, margins
 
 
-def tell_halves(examples: Examples) -> None:
-    """Fitted on the prompts of one half, by a hash of the prompt, and held against people on the other half."""
+def calibration(examples: Examples, named: np.ndarray, margins: np.ndarray) -> tuple[list[float], list[list[float]]]:
+    """Per decision: how often a settled one is right, and the log odds of being right over the margin.
+
+    People's and Haiku's rows count the same in sum.
+    """
+    right, mine = named == examples.truth, examples.is_people
+    weights = np.where(mine, 1.0, mine.sum() / max(1, (~mine).sum()))
+    settled, lines = [], []
+    for decision in range(len(DECISION_NAMES)):
+        rows = (named == decision) & examples.settled
+        settled.append(round(min(0.99, float(np.average(right[rows], weights=weights[rows]))), DIGITS))
+        rows = (named == decision) & ~examples.settled
+        model = LogisticRegression(C=100.0).fit(margins[rows, None], right[rows], sample_weight=weights[rows])
+        lines.append([round(float(model.intercept_[0]), DIGITS), round(float(model.coef_[0, 0]), DIGITS)])
+    return settled, lines
+
+
+def confidences(examples: Examples, named: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    """Each row's confidence, as `rules.decide` gives it."""
+    settled, lines = calibration(examples, named, margins)
+    intercepts, slopes = np.array(lines).T
+    odds = intercepts[named] + slopes[named] * margins
+    return np.where(examples.settled, np.array(settled)[named], 1 / (1 + np.exp(-odds)))
+
+
+def print_reliability(name: str, right: np.ndarray, confidence: np.ndarray) -> None:
+    """How often decisions of each confidence are right, and the accuracy when the least certain are handed over."""
+    edges = [0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.01]
+    for low, high in pairwise(edges):
+        rows = (confidence >= low) & (confidence < high)
+        if rows.any():
+            print(
+                f"  {name}: confidence {low:.2f} to {min(high, 1):.2f}  n {rows.sum():5}  "
+                f"mean {confidence[rows].mean():.3f}  right {right[rows].mean():.3f}"
+            )
+    order = np.argsort(-confidence, kind="stable")
+    for share in (1.0, 0.95, 0.9, 0.8, 0.7):
+        print(f"  {name}: decided {share:4.0%}  accuracy {right[order[: int(share * len(order))]].mean():.3f}")
+
+
+def print_halves(examples: Examples) -> None:
+    """Fit on the prompts of one half, by a hash of the prompt, and compare with people on the other half."""
     second = np.array([int(content_hash([prompt])[:8], 16) % 2 == 1 for prompt in examples.prompts])
     for fitted, other in ((~second, second), (second, ~second)):
         inside = np.flatnonzero(fitted)
@@ -133,10 +180,12 @@ def tell_halves(examples: Examples) -> None:
         model = examples.fit(inside, features)
         for name, rows in (("fitted half", fitted), ("other half", other)):
             rows = np.flatnonzero(rows & examples.is_people)
-            tell(f"  {name} of people's prompts", examples.truth[rows], examples.decide(model, rows, features))
+            print_figures(
+                f"  {name} of people's prompts", examples.truth[rows], examples.decide(model, rows, features)[0]
+            )
 
 
-def tell(name: str, truth: np.ndarray, named: np.ndarray) -> None:
+def print_figures(name: str, truth: np.ndarray, named: np.ndarray) -> None:
     """One line of figures."""
     kappa, f1 = cohen_kappa_score(truth, named), f1_score(truth, named, average="macro")
     print(
@@ -144,8 +193,8 @@ def tell(name: str, truth: np.ndarray, named: np.ndarray) -> None:
     )
 
 
-def write(examples: Examples) -> None:
-    """Fit on all rows and write the card."""
+def write(examples: Examples, named: np.ndarray, margins: np.ndarray) -> None:
+    """Fit on all rows, calibrate on the cross-validated margins, and write the card."""
     everything = np.arange(len(examples.truth))
     terms = examples.terms(everything)
     model = examples.fit(everything, examples.features(terms))
@@ -154,12 +203,14 @@ def write(examples: Examples) -> None:
     ngram_rows = {term: row for term, row in zip(terms, rows[count:], strict=True) if any(row)}
     parts = {"features": dict(zip(examples.names, rows, strict=False)), "ngrams": ngram_rows}
     with CARD.open("w", encoding="utf-8") as file:
+        settled, lines = calibration(examples, named, margins)
         file.write('{\n"constant": ' + json.dumps([round(float(x), DIGITS) for x in model.intercept_]))
+        file.write(f',\n"settled": {json.dumps(settled)},\n"calibration": {json.dumps(lines)}')
         for kind, entries in parts.items():
             lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in entries.items())
             file.write(f',\n"{kind}": {{\n{lines}\n}}')
         file.write("\n}\n")
-    print(f"{CARD.name}: {count} signs, {len(ngram_rows)} turns of phrase")
+    print(f"{CARD.name}: {count} features, {len(ngram_rows)} n-grams")
 
 
 def main() -> None:
@@ -170,20 +221,24 @@ def main() -> None:
     arguments = parser.parse_args()
     table = people(arguments.people)
     examples = Examples(pd.concat([table, published(arguments.published)], ignore_index=True), len(table))
-    named, truth, mine = cross_validated(examples), examples.truth, examples.is_people
-    tell("people, prompts not fitted on", truth[mine], named[mine])
+    named, margins = cross_validated(examples)
+    truth, mine = examples.truth, examples.is_people
+    print_figures("people, prompts not fitted on", truth[mine], named[mine])
     for column in ("model", "prompt_type"):
         for value in sorted(table[column].unique()):
             rows = np.flatnonzero(mine)[(table[column] == value).to_numpy()]
-            tell(f"  {column} {value}", truth[rows], named[rows])
-    tell_halves(examples)
-    tell("Haiku, prompts not fitted on", truth[~mine], named[~mine])
-    tell("people, the rules alone (all were read)", truth[mine], examples.proposed[mine])
-    words = cross_validated(examples, words_alone=True)
-    tell("people, words alone, prompts not fitted on", truth[mine], words[mine])
-    tell("Haiku, words alone, prompts not fitted on", truth[~mine], words[~mine])
+            print_figures(f"  {column} {value}", truth[rows], named[rows])
+    print_halves(examples)
+    print_figures("Haiku, prompts not fitted on", truth[~mine], named[~mine])
+    print_figures("people, the rules alone (all were read)", truth[mine], examples.proposed[mine])
+    confidence = confidences(examples, named, margins)
+    print_reliability("people", (named == truth)[mine], confidence[mine])
+    print_reliability("Haiku", (named == truth)[~mine], confidence[~mine])
+    words, _ = cross_validated(examples, words_alone=True)
+    print_figures("people, words alone, prompts not fitted on", truth[mine], words[mine])
+    print_figures("Haiku, words alone, prompts not fitted on", truth[~mine], words[~mine])
     if arguments.write:
-        write(examples)
+        write(examples, named, margins)
 
 
 if __name__ == "__main__":

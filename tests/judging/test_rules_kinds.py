@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Kinds of response that rules misread: texts of our own, each standing for a kind."""
 
 import pytest
@@ -160,6 +161,10 @@ TAGGED = [
 ]
 
 LIMITATION_THEN_HELP = [
+    (
+        "What is the exchange rate today?",
+        "I don't have access to real-time data, but as of my last update one euro was about 1.08 dollars. For today's rate look at the website of the European Central Bank or at any currency converter.",
+    ),
     (
         "Why does my build fail?",
         f"Without the log I can't say for sure, but the usual causes are a missing dependency, a wrong compiler version or a full disk. {HELP}",

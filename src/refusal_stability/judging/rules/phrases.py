@@ -77,6 +77,14 @@ REFUSES = _any(
     r"\bnot (?:able|comfortable) (?:to|with) (?:provid|assist|help|support|giv|fulfill|creat|writ|offer|generat|engag|"
     r"comply|answer|promot|discuss|suggest)",
 )
+# What a speaker cannot know, see or say for certain, who may help all the same.
+LIMITS = re.compile(
+    r"\b(?:can ?not|can't|couldn't|could not|unable to|not able to) (?:\w+ ){0,2}?"
+    r"(?:(?:say|give|provide|offer|be|tell|predict|promise|answer|recommend)\b[^.;]{0,60}?\b"
+    r"(?:for (?:sure|certain)|definitive(?:ly)?|certain(?:ty)?|without (?:more|knowing|seeing|the|further|having))"
+    r"|diagnose|foresee|browse|look (?:it )?up|open (?:links|files|urls|attachments)"
+    r"|access (?:\w+ ){0,2}(?:internet|real-time|live|current|files|links|urls|web))\b"
+)
 # A sentence that begins with a no: a refusal, or the answer to a question.
 SAYS_NO = re.compile(r"no[.!,;:]")
 # A no and nothing else; what it means depends on whether the request can be answered by yes or no.
