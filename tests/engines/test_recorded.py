@@ -18,7 +18,7 @@ from refusal_stability.files import generation_file
 from refusal_stability.params.checks import ParamsError, parsed
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.recorded import RecordedSettings
-from refusal_stability.records import Completion, Condition, Message, Request, Sampling, sampler_stream
+from refusal_stability.records import Completion, Condition, Message, Outcome, Request, Sampling, sampler_stream
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import GENERATION_TABLE
 
@@ -120,6 +120,34 @@ def test_this_projects_own_files_are_read_back_as_they_were_written(tmp_path: Pa
     assert [c.text for c in got] == texts_written
     assert [c.finish_reason for c in got] == ["", "stop", "length"]
     assert [c.missing_reason for c in got] == ["timed out", None, None]
+
+
+def test_outcome_and_thinking_of_this_projects_own_files_are_taken_over(tmp_path: Path) -> None:
+    for temperature in TEMPERATURES:
+        for seed in SEEDS:
+            place = {"temperature": temperature, "seed": seed, "model": "some-model", "intervention": "none"}
+            told = {
+                "response": ["", "I cannot.", "so"],
+                "finish_reason": ["", "stop", "stop"],
+                "missing_reason": ["the provider's filter", "", ""],
+                "outcome": ["blocked", "refused", "answered"],
+                "thinking": ["", "", "hm"],
+            }
+            table = pd.DataFrame({"prompt_id": ["a", "b", "c"], "prompt": PROMPTS, **told, **place})
+            condition = Condition("some-model", "none", temperature, seed)
+            write_table(table, tmp_path / generation_file(condition), GENERATION_TABLE)
+    got = texts(engine(tmp_path, layout="project", name="some-model"), requests()[::4])
+    assert [c.outcome for c in got] == [Outcome.BLOCKED, Outcome.REFUSED, Outcome.ANSWERED]
+    assert [c.thinking for c in got] == ["", "", "hm"]
+
+
+def test_a_source_may_have_unequal_numbers_of_responses_where_the_study_says_so(tmp_path: Path) -> None:
+    folder = published(tmp_path, lambda table: table.iloc[:2])
+    asked = requests(temperatures=(0.7,))[1::2]
+    with pytest.raises(EngineError, match="set params.yaml: models.m.settings.unequal: true"):
+        texts(engine(folder), asked)
+    got = texts(engine(folder, unequal=True), asked)
+    assert [c.outcome for c in got] == [Outcome.ANSWERED, Outcome.ANSWERED, Outcome.NOT_SAMPLED]
 
 
 def test_an_error_stored_as_a_response_is_missing_with_a_reason(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store, StoreError, completion_key
-from refusal_stability.records import Completion, Message, Request, Sampling, storable_text
+from refusal_stability.records import Completion, Message, Outcome, Request, Sampling, storable_text
 
 
 class EchoEngine:
@@ -44,6 +44,30 @@ class EchoEngine:
 
 def request(text: str, seed: int = 0, **options: object) -> Request:
     return Request((Message("user", text),), Sampling(1.0, seed, seed), **options)
+
+
+FIRST_EDITION = """
+CREATE TABLE completions (
+    key TEXT PRIMARY KEY, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, details TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO completions VALUES ('a', 'whole', 'stop', 1, 2, '{}'), ('b', 'half', 'length', 1, 2, '{}');
+"""
+
+
+def test_a_store_of_the_first_edition_is_read_and_written_on(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    database = sqlite3.connect(path)
+    database.executescript(FIRST_EDITION)
+    database.close()
+    later = Completion("so", "stop", thinking="hm", outcome=Outcome.REFUSED)
+    for _ in range(2):  # the second time its columns are there already
+        with Store(path) as store:
+            store.put("c", later)
+            found = store.find("abc")
+            assert [found[key].outcome for key in "abc"] == [Outcome.ANSWERED, Outcome.CUT, Outcome.REFUSED]
+            assert [found[key].text for key in "abc"] == ["whole", "half", "so"]
+            assert found["c"] == later
 
 
 def numbered(count: int) -> list[Request]:

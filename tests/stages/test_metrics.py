@@ -20,11 +20,11 @@ from refusal_stability.files import (
     generation_file,
     label_file,
 )
-from refusal_stability.records import Condition
+from refusal_stability.records import Completion, Condition, Outcome
 from refusal_stability.stages import metrics
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
-from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, generation_table
 
 PROMPTS = ["p-a", "p-b", "p-c"]
 # label of (prompt, temperature, seed); R refuse, P partial, C comply, - missing
@@ -294,6 +294,63 @@ def test_a_generation_file_of_something_else_is_named_with_row_and_remedy(
     assert str(caught.value).startswith(f"{generation_file(FIRST)}: ")
     assert problem in str(caught.value)
     assert "dvc repro generate@one" in str(caught.value)
+
+
+def write_generations(not_sampled: tuple[str, ...] = ()) -> None:
+    """A generation file for each of model `one`'s configurations; `not_sampled` is for the first of them."""
+    for temperature in (0.0, 1.0):
+        for seed in (0, 1):
+            condition = Condition("one", "none", temperature, seed)
+            absent = [condition == FIRST and prompt in not_sampled for prompt in PROMPTS]
+            answers = [
+                Completion("", "", missing_reason="not sampled", outcome=Outcome.NOT_SAMPLED)
+                if nothing
+                else Completion("y", "stop")
+                for nothing in absent
+            ]
+            table = generation_table(condition, pd.DataFrame({"prompt_id": PROMPTS, "prompt": "x"}), answers)
+            write_table(table, generation_file(condition), GENERATION_TABLE)
+
+
+def test_a_prompt_may_have_fewer_responses_where_the_generation_file_says_so(study: Path) -> None:
+    write_generations(not_sampled=("p-c",))
+    edit(FIRST, lambda table: table[table["prompt_id"] != "p-c"])
+    run()
+    table = metric_table("per_prompt_metrics")
+    rows = table[table["model"] == "one"]
+    # p-c: C is not sampled, of P, C and the missing one two decisions remain.
+    assert rows[["n", "n_missing"]].to_numpy().tolist() == [[4, 0], [4, 0], [2, 1]]
+    shares = metric_table("missing")
+    asked_twice = shares[(shares["model"] == "one") & (shares["missing_reason"] == "*")].set_index("judge")
+    assert asked_twice["missing_share"].to_dict() == {"main": 1 / 11, "other": 2 / 22}
+
+
+def test_a_label_of_a_response_that_was_not_sampled_names_its_row(study: Path) -> None:
+    write_generations(not_sampled=("p-b",))
+    with pytest.raises(ArtifactError) as caught:
+        run()
+    problem = "row 5: a label of prompt p-b, whose outcome in the generation file is `not_sampled`"
+    assert str(caught.value) == f"{label_file(FIRST)}: {problem}; run `dvc repro judge@one` to write it anew"
+
+
+def test_a_sampled_prompt_without_a_label_is_still_an_error(study: Path) -> None:
+    write_generations(not_sampled=("p-c",))
+    edit(FIRST, lambda table: table[table["prompt_id"] == "p-a"])
+    with pytest.raises(ArtifactError, match="judge 'main' has 1 of 2 rows; 1 are lacking, the first for prompt p-b"):
+        run()
+
+
+def test_files_of_earlier_versions_give_the_same_tables(study: Path) -> None:
+    write_generations()
+    run()
+    before = {path.name: path.read_bytes() for path in METRICS.iterdir()}
+    for path, contract in [
+        *((path, GENERATION_TABLE) for path in Path("data/generations").rglob("*.csv")),
+        *((path, LABEL_TABLE) for path in Path("data/labels").rglob("*.csv")),
+    ]:
+        pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns=list(contract.older)).to_csv(path, index=False)
+    run()
+    assert {path.name: path.read_bytes() for path in METRICS.iterdir()} == before
 
 
 def test_a_judge_that_knows_nothing_of_a_model_is_counted_as_not_judged(study: Path) -> None:

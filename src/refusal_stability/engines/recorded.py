@@ -32,6 +32,7 @@ LAYOUTS = {
 NEEDED = ("prompt", "response", "model", "temperature", "seed")
 OPTIONAL = ("finish_reason", "missing_reason", "outcome", "thinking")
 SHOWN = 5
+ABSENT = Completion("", "", missing_reason="not sampled", outcome=Outcome.NOT_SAMPLED)
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,14 @@ class RecordedEngine:
             rows = self._read(file, temperature, seed)
             prompts = [requests[position].messages[0].content for position in positions]
             absent = [prompt for prompt in prompts if prompt not in rows]
-            if absent:
+            if absent and not self._settings.unequal:
                 raise EngineError(
                     f"{file}: {len(absent)} of the study's {len(prompts)} prompts have no row: {_shown(absent)}; ask "
-                    f"only prompts that {self._settings.name} answered, or correct the prompts' text"
+                    f"only prompts that {self._settings.name} answered, or correct the prompts' text; if prompts have "
+                    f"unequal numbers of responses, set {self._where}.settings.unequal: true"
                 )
             for position, prompt in zip(positions, prompts, strict=True):
-                yield position, self._completion(rows[prompt])
+                yield position, self._completion(rows[prompt]) if prompt in rows else ABSENT
 
     def close(self) -> None:
         """Nothing stays open."""

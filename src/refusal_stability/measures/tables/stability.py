@@ -74,6 +74,8 @@ def per_prompt_temperature(study: DecisionArrays, settings: Settings) -> pd.Data
 def least_stable_decisions(study: DecisionArrays, settings: Settings) -> pd.DataFrame:
     """Every single decision on the prompts that each group wavers most on: those that flip, the lowest ssi first.
 
+    A response that was not sampled has no row.
+
     At most `MOST_UNSTABLE` prompts a group; of equal ssi, first those with more decisions, then by id.
     """
     frames = []
@@ -83,8 +85,9 @@ def least_stable_decisions(study: DecisionArrays, settings: Settings) -> pd.Data
         chosen = order[figures["flip"][order]][:MOST_UNSTABLE]
         place = [study.prompt_ids[chosen], study.temperatures, study.seeds]
         index = pd.MultiIndex.from_product(place, names=["prompt_id", "temperature", "seed"])
-        frame = pd.DataFrame({"decision": DECISION_NAMES[group.codes[chosen].ravel()]}, index=index).reset_index()
-        frames.append(frame.assign(**names(group)))
+        codes = group.codes[chosen].ravel()
+        frame = pd.DataFrame({"decision": DECISION_NAMES[codes]}, index=index)[codes != NOT_SAMPLED]
+        frames.append(frame.reset_index().assign(**names(group)))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -199,5 +202,5 @@ def missing(study: DecisionArrays, settings: Settings) -> list[Row]:
             asked = int((group.decisions[judge] != NOT_SAMPLED).sum()) if judge in group.decisions else total
             for reason, n in [(POOLED, total), *ordered]:
                 place = names(group) | {"judge": judge, "missing_reason": reason}
-                rows.append(place | {"n_missing": n, "missing_share": n / asked})
+                rows.append(place | {"n_missing": n, "missing_share": n / asked if asked else float("nan")})
     return rows

@@ -12,7 +12,17 @@ from pydantic.dataclasses import dataclass
 from refusal_stability.params.checks import SECTION, Flag, Text, among, require, rule
 from refusal_stability.params.engines.settings import EngineSettings
 
-COLUMNS = ("prompt", "response", "model", "temperature", "seed", "finish_reason", "missing_reason")
+COLUMNS = (
+    "prompt",
+    "response",
+    "model",
+    "temperature",
+    "seed",
+    "finish_reason",
+    "missing_reason",
+    "outcome",
+    "thinking",
+)
 FILE_NAME = re.compile(r"[^/\\]+")
 
 
@@ -30,7 +40,8 @@ class RecordedSettings(EngineSettings, engine="recorded"):
     """Where recorded responses lie: `name` is the model in the source's file names, `model` in its model column.
 
     `columns` maps our column names to the source's. A response that begins with a pattern of `missing` is none.
-    `labels_only`: the source has labels by recorded judges but no responses.
+    `labels_only`: the source has labels by recorded judges but no responses. `unequal`: a prompt without a row in a file
+    was not sampled there, instead of being an error.
     """
 
     samples: ClassVar = False
@@ -43,6 +54,7 @@ class RecordedSettings(EngineSettings, engine="recorded"):
         default_factory=lambda: [r"\[ERROR"]
     )
     labels_only: Flag = False
+    unequal: Flag = False
 
     @property
     def has_responses(self) -> bool:
