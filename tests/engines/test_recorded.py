@@ -144,7 +144,7 @@ def test_outcome_and_thinking_of_this_projects_own_files_are_taken_over(tmp_path
 def test_a_source_may_have_unequal_numbers_of_responses_where_the_study_says_so(tmp_path: Path) -> None:
     folder = published(tmp_path, lambda table: table.iloc[:2])
     asked = requests(temperatures=(0.7,))[1::2]
-    with pytest.raises(EngineError, match="set params.yaml: models.m.settings.unequal: true"):
+    with pytest.raises(EngineError, match=r"set params.yaml: models\.m\.settings\.unequal: true"):
         texts(engine(folder), asked)
     got = texts(engine(folder, unequal=True), asked)
     assert [c.outcome for c in got] == [Outcome.ANSWERED, Outcome.ANSWERED, Outcome.NOT_SAMPLED]

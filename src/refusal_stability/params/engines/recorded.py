@@ -40,8 +40,8 @@ class RecordedSettings(EngineSettings, engine="recorded"):
     """Where recorded responses lie: `name` is the model in the source's file names, `model` in its model column.
 
     `columns` maps our column names to the source's. A response that begins with a pattern of `missing` is none.
-    `labels_only`: the source has labels by recorded judges but no responses. `unequal`: a prompt without a row in a file
-    was not sampled there, instead of being an error.
+    `labels_only`: the source has labels by recorded judges but no responses. `unequal`: a prompt without a row in a
+    file was not sampled there, instead of being an error.
     """
 
     samples: ClassVar = False
