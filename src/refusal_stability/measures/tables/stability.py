@@ -74,9 +74,8 @@ def per_prompt_temperature(study: DecisionArrays, settings: Settings) -> pd.Data
 def least_stable_decisions(study: DecisionArrays, settings: Settings) -> pd.DataFrame:
     """Every single decision on the prompts that each group wavers most on: those that flip, the lowest ssi first.
 
-    A response that was not sampled has no row.
-
-    At most `MOST_UNSTABLE` prompts a group; of equal ssi, first those with more decisions, then by id.
+    At most `MOST_UNSTABLE` prompts a group; of equal ssi, first those with more decisions, then by id. A response that
+    was not sampled has no row.
     """
     frames = []
     for group in study.groups:
@@ -86,8 +85,8 @@ def least_stable_decisions(study: DecisionArrays, settings: Settings) -> pd.Data
         place = [study.prompt_ids[chosen], study.temperatures, study.seeds]
         index = pd.MultiIndex.from_product(place, names=["prompt_id", "temperature", "seed"])
         codes = group.codes[chosen].ravel()
-        frame = pd.DataFrame({"decision": DECISION_NAMES[codes]}, index=index)[codes != NOT_SAMPLED]
-        frames.append(frame.reset_index().assign(**names(group)))
+        frame = pd.DataFrame({"decision": DECISION_NAMES[codes]}, index=index).reset_index()
+        frames.append(frame.loc[codes != NOT_SAMPLED].assign(**names(group)))
     return pd.concat(frames, ignore_index=True)
 
 
