@@ -77,7 +77,7 @@ def least_stable_decisions(study: DecisionArrays, settings: Settings) -> pd.Data
     At most `MOST_UNSTABLE` prompts a group; of equal ssi, first those with more decisions, then by id. A response that
     was not sampled has no row.
     """
-    frames = []
+    frames: list[pd.DataFrame] = []
     for group in study.groups:
         figures = describe(group.counts, settings.threshold)
         order = np.lexsort((study.prompt_ids.astype(str), -figures["n"], figures["ssi"]))
