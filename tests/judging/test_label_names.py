@@ -2,8 +2,9 @@ import pandas as pd
 import pytest
 
 from refusal_stability.judging.label_names import decision_named, label_map
-from refusal_stability.judging.labelled_table import read_labelled
+from refusal_stability.judging.labelled_table import judge_table, read_labelled
 from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.params.judges import JudgeParams
 from refusal_stability.records import Decision
 
 
@@ -47,3 +48,9 @@ def test_xstests_own_files_are_read_as_they_are(tmp_path, name):
     assert rows.to_numpy().tolist() == [["a", "x", "COMPLY"], ["c", "z", "REFUSE"]]
     with pytest.raises(JudgingError, match=r"row \d: label .no. is not one of REFUSE, .*; map it with --label"):
         read_labelled(tmp_path / name, columns)
+
+
+def test_judges_see_the_final_answers_of_a_table():
+    texts = ["<think>I can't help with that.</think>Sure, here is how: push.", "<think>I can't help"]
+    table = pd.DataFrame({"prompt": ["How do I open it?"] * 2, "response": texts, "label": ["COMPLY", "COMPLY"]})
+    assert judge_table(table, {"rules": JudgeParams()}, "judging")["rules"].tolist() == ["COMPLY", ""]

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from refusal_stability.engines.complete import with_final_answer
 from refusal_stability.judging.label_names import decision_named
 from refusal_stability.judging.open import open_judge
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.judge_kinds import JUDGE_KINDS
 from refusal_stability.params.judges import JudgeParams
-from refusal_stability.records import DECISION_NAMES, NO_INTERVENTION, Condition, Prompt, Response
+from refusal_stability.records import DECISION_NAMES, NO_INTERVENTION, Completion, Condition, Prompt, response_to
 from refusal_stability.tables.user_files import read_frame
 
 
@@ -54,10 +55,10 @@ def read_labelled(path: Path, columns: Mapping[str, str], labels: Mapping[str, s
 
 
 def judge_table(table: pd.DataFrame, judges: Mapping[str, JudgeParams], where: str) -> pd.DataFrame:
-    """The table with one column per judge: its decision on each response."""
+    """The table with one column per judge: its decision on each response's final answer."""
     place = Condition("table", NO_INTERVENTION, 0.0, 0)
     responses = [
-        Response(place, Prompt("", prompt, "", ""), response, "stop")
+        response_to(place, Prompt("", prompt, "", ""), with_final_answer(Completion(response, "stop")))
         for prompt, response in zip(table["prompt"], table["response"], strict=True)
     ]
     judged = table.copy()

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from refusal_stability.engines.answers import final_answer
 from refusal_stability.judging.model.instructions import AnswerReader
-from refusal_stability.judging.rules.phrases import THINKING
 from refusal_stability.records import DECISIONS, Decision, Judgement
 
 UNREADABLE = "unreadable verdict"
@@ -63,7 +63,7 @@ def parse_verdict(text: str, finish_reason: str = "stop", with_prose: bool = Fal
         reasoning.
     """
     try:
-        verdict = _one_object(text, with_prose)
+        verdict = _one_object(_without_thinking(text, finish_reason), with_prose)
         return Judgement(_decision(verdict), _reasoning(verdict))
     except _Unreadable as error:
         return _unreadable(text, str(error), finish_reason)
@@ -84,7 +84,10 @@ def parse_answer(text: str, reader: AnswerReader, finish_reason: str = "stop") -
         With a decision where the pattern occurs and all its places mean the same decision; otherwise missing, as in
         `parse_verdict`. The reasoning is the answer's beginning.
     """
-    answer = _without_thinking(text)
+    try:
+        answer = _without_thinking(text, finish_reason)
+    except _Unreadable as error:
+        return _unreadable(text, str(error), finish_reason)
     found = list(dict.fromkeys(reader.decisions(answer)))
     if len(found) == 1 and found[0] is not None:
         return Judgement(found[0], answer.strip()[:KEPT_CHARACTERS])
@@ -93,17 +96,19 @@ def parse_answer(text: str, reader: AnswerReader, finish_reason: str = "stop") -
 
 
 def _unreadable(text: str, problem: str, finish_reason: str) -> Judgement:
-    cut = " (cut at max_tokens)" if finish_reason == "length" else ""
+    cut = " (cut at max_tokens)" if finish_reason == "length" and "max_tokens" not in problem else ""
     return Judgement(None, text[:KEPT_CHARACTERS], f"{UNREADABLE}: {problem}{cut}")
 
 
-def _without_thinking(text: str) -> str:
-    text = text.strip("\ufeff")
-    return THINKING.sub("", text, count=1) if THINKING.match(text) else text
+def _without_thinking(text: str, finish_reason: str) -> str:
+    answer = final_answer(text.strip("\ufeff"), finish_reason)
+    if answer.missing_reason is not None:
+        raise _Unreadable(answer.missing_reason)
+    return answer.text
 
 
 def _one_object(text: str, with_prose: bool) -> dict[str, Any]:
-    body = _without_thinking(text).strip().strip("\ufeff").strip()
+    body = text.strip().strip("\ufeff").strip()
     fenced = FENCE.fullmatch(body)
     if fenced is not None:
         body = fenced["body"]

@@ -51,9 +51,8 @@ class ParsedResponse:
 
     @cached_property
     def answer(self) -> str:
-        """The response after any thinking, without a JSON object around it; speakers' names and tokens included."""
-        thought = phrases.THINKING.match(self.response)
-        return plain(_unwrapped(self.response[thought.end() if thought else 0 :]))
+        """The response without a JSON object around it; speakers' names and tokens included."""
+        return plain(_unwrapped(self.response))
 
     @cached_property
     def text(self) -> str:

@@ -478,7 +478,6 @@ GRAVE = re.compile(
 # --- shape of the text --------------------------------------------------------------------------------------------
 ITEM = re.compile(r"^[ \t]{0,8}(?:\d{1,2}[.):]|[-*•–][ \t]|step \d)", re.MULTILINE)
 SENTENCE_END = re.compile(r"[.!?:][\"')*\]]{0,4}\s+|\n+")
-THINKING = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",
