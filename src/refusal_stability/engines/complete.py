@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from refusal_stability.engines.answers import MARKS, Marks, final_answer
+from refusal_stability.engines.conversation import folded
 from refusal_stability.engines.progress import progress
 from refusal_stability.engines.protocol import Engine
 from refusal_stability.engines.store import Session, Store, completion_key
@@ -38,6 +39,9 @@ def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, c
         One a request, in the order of `requests`, each with its final answer. Completions that the engine yields with a
         `missing_reason` are not stored: a rerun asks again.
     """
+    if getattr(engine, "fold_system", False):
+        # Before the key is made: what has no system text keeps its key, and its stored answer.
+        requests = [replace(request, messages=folded(request.messages)) for request in requests]
     identity = canonical_json(dict(engine.identity))
     keys = [completion_key(identity, request) for request in requests]
     by_key = dict(zip(keys, requests, strict=True))

@@ -25,6 +25,10 @@ class Engine(Protocol):
     -----
     An engine may also offer `ready() -> int`: how many completions `complete` yields next without waiting. The store
     commits these together; without it each completion is committed by itself.
+
+    Where it has a true attribute `fold_system`, a system text is put at the start of the first user turn before the
+    store's key is made. An engine that renders a chat template offers `rendered(messages) -> str`, the text that the
+    model reads.
     """
 
     @property

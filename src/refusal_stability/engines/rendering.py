@@ -46,9 +46,10 @@ class ChatTemplate:
     @property
     def identity(self) -> dict[str, Any]:
         """What the store's key holds beside the conversation; empty for a plain template with default settings."""
-        names = ("chat_template_kwargs", "fold_system")
-        found = {name: value for name in names if (value := getattr(self._settings, name))}
-        return found | ({"template_date": self._date} if self._writes_date() else {})
+        kwargs = self._settings.chat_template_kwargs
+        return ({"chat_template_kwargs": kwargs} if kwargs else {}) | (
+            {"template_date": self._date} if self._writes_date() else {}
+        )
 
     def render(self, messages: Sequence[Message]) -> str:
         """The text that the model reads, up to where its answer begins.

@@ -61,6 +61,7 @@ class TransformersEngine:
         self._left = 0
         self._config = self._from_pretrained("AutoConfig")
         self._tokenizer = self._padding(self._from_pretrained("AutoTokenizer", padding_side="left"))
+        self.fold_system = settings.fold_system
         self.thinking_marks = with_marks(settings.thinking_marks)
         self._marking = marking_tokens(self._tokenizer, self.thinking_marks)
         self._device = self._choose_device()

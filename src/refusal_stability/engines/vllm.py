@@ -88,6 +88,7 @@ class VLLMEngine:
         tokenizer = load_tokenizer(model, self._arguments.get("tokenizer"), where)
         self._template = ChatTemplate(tokenizer, settings, f"{where}.path: {model.path!r}")
         self.identity = {**self.identity, **self._template.identity}
+        self.fold_system = settings.fold_system
         self.thinking_marks = with_marks(settings.thinking_marks)
         self.description: Mapping[str, Any] = self._describe()
 

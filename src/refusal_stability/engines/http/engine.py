@@ -7,12 +7,12 @@ at once the `openai` package managed 138 requests a second, aiohttp 1,645. A stu
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from refusal_stability.engines.answers import with_marks
-from refusal_stability.engines.conversation import folded
 from refusal_stability.engines.http import anthropic_messages, chat_completions
 from refusal_stability.engines.http.budget import Abandoned
 from refusal_stability.engines.http.error_names import Meaning
@@ -28,8 +28,13 @@ from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.records import Completion, Outcome, Request
 
 PROTOCOLS = {"chat_completions": chat_completions, "anthropic_messages": anthropic_messages}
+# What servers say to a system prompt for a model whose template has no system role.
+SYSTEM_ROLE = re.compile(
+    r"system (?:role|message|prompt|instruction)|developer instruction|roles? must alternate|role\W+system",
+    re.IGNORECASE,
+)
 # Settings that shape a request. They join the identity only where a study sets them, so that older keys stay.
-SHAPING = ("omit", "rename", "chat_template_kwargs", "reasoning_effort", "fold_system", "query", "headers")
+SHAPING = ("omit", "rename", "chat_template_kwargs", "reasoning_effort", "query", "headers")
 
 
 class NotJSON(Exception):
@@ -72,6 +77,7 @@ class HTTPEngine:
         self._budget = self._transport.budget
         self._failed_in_a_row = 0
         self._answers: deque[tuple[int, Completion, asyncio.Future[None]]] = deque()
+        self.fold_system = settings.fold_system
         self.thinking_marks = with_marks(settings.thinking_marks)
         self.identity: Mapping[str, Any] = {
             "engine": "openai",
@@ -166,14 +172,13 @@ class HTTPEngine:
         return answer
 
     async def _ask(self, request: Request, structured: str | None = None) -> Completion:
-        messages = folded(request.messages) if self._settings.fold_system else request.messages
         sent: dict[str, Any] = {}
         used = structured or self._fields.structured
 
         def body() -> Mapping[str, Any]:
             nonlocal sent, used
             used = structured or self._fields.structured
-            sent = self._fields.written(self._protocol.body(self._model.path, messages, request, used))
+            sent = self._fields.written(self._protocol.body(self._model.path, request.messages, request, used))
             return sent
 
         def read(reply: Reply) -> Completion:
@@ -220,6 +225,10 @@ class HTTPEngine:
         meaning = error.meaning
         if meaning is Meaning.BLOCKED:
             return _without_text(Outcome.BLOCKED, str(error))
+        has_system = any(message.role == "system" for message in request.messages)
+        if meaning in (Meaning.INVALID, None) and has_system and SYSTEM_ROLE.search(error.text):
+            advice = "set fold_system: true in the model's settings, or drop the system prompt"
+            return _without_text(Outcome.UNANSWERED, f"{error}; {advice}")
         if meaning is Meaning.INVALID:
             return _without_text(Outcome.UNANSWERED, str(error))
         if meaning is Meaning.NOT_JSON:
