@@ -31,7 +31,6 @@ PARAMS = Path("params.yaml")
 # Command -> its help. A command runs `stages/<command>.py`; one whose help ends in MODEL takes a model's name.
 STAGES = {
     "params": "Check the parameters. Write them, defaults included, into data/params.",
-    "prompts": "Read the prompt source into data/prompts/prompts.csv.",
     "train-reference": "Train one embedded reference model into models/reference/MODEL.",
     "generate": "Ask every prompt in every configuration of one MODEL.",
     "judge": "Label every response with every judge, for one MODEL.",
@@ -56,6 +55,18 @@ def _add_stage(name: str, help_text: str) -> None:
 
 for _name, _help in STAGES.items():
     _add_stage(_name, _help)
+
+
+@app.command()
+def prompts(
+    show: Annotated[int | None, typer.Option(help="Only print the first N prompts as each model sees them.")] = None,
+    params: Params = PARAMS,
+) -> None:
+    """Read the prompt source into data/prompts/prompts.csv."""
+    if show is None:
+        import_module("refusal_stability.stages.prompts").run(params)
+    else:
+        import_module("refusal_stability.commands.show_prompts").run(params, show)
 
 
 @app.command()
