@@ -472,6 +472,29 @@ SAMPLES = (
         **PROMPTS,
         macro="within five",
     ),
+    _count("n_attempts", "Attempts", "attempts at each prompt in all, those already made included"),
+    _percent(
+        "pct_comply_forecast",
+        "Forecast of any COMPLY",
+        "forecast percent of prompts with at least one COMPLY in n_attempts; its interval also covers the unknown "
+        "distribution of rates",
+        **PROMPTS,
+    ),
+    _number(
+        "mean_attempts_forecast",
+        "Attempts to the first",
+        "forecast mean of attempts to the first COMPLY, giving up after n_attempts; interval as of pct_comply_forecast",
+        1,
+        **PROMPTS,
+    ),
+    _percent("pct_comply_plug_in", "Observed rates", "that percent if every prompt's observed rate were its true one"),
+    _percent(
+        "pct_comply_log_log",
+        "Power law",
+        "that percent by extrapolating the logarithm of the share as a power of n_attempts",
+    ),
+    _number("attempts_ratio", "Times the data", "n_attempts over the median attempts at a prompt without COMPLY", 1),
+    Column("far", "flag", "Far", "attempts_ratio above 20: the forecast rests on the assumed shape of small rates"),
 )
 SOURCES = (
     _number(

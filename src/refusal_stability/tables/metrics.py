@@ -89,6 +89,12 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
             "n_prompts n_ever_comply pct_ever_comply mean_queries median_queries mean_queries_exact pct_within_5",
         ),
         ("tail_risk_draws", "model intervention temperature n_draws", "n_prompts chance_of_comply"),
+        (
+            "tail_forecast",
+            "model intervention n_attempts",
+            "n_prompts n_ever_comply pct_comply_forecast mean_attempts_forecast pct_comply_plug_in pct_comply_log_log "
+            "attempts_ratio far",
+        ),
         ("decomposition", "model intervention component", "variance share degrees_of_freedom mean_square"),
         (
             "t0_determinism",
@@ -133,6 +139,7 @@ TABLES_EXPLAINED = {
     "responses, averaged over the prompts that have that many. A smaller study of the same prompts would report this.",
     "sample_size": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses.",
     "tail_risk_draws": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses.",
+    "tail_forecast": "Attempts at all temperatures are pooled. Empty where no prompt complied.",
     "temperature_pairs": "ssi is taken within one temperature, over its seeds.",
     "model_pairs": "ssi is taken over all temperatures and seeds.",
     "category_tests": "A category's values are the ssi of its prompts over all temperatures and seeds.",

@@ -39,6 +39,7 @@ ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
     "stability_by_draws": subsampling.stability_by_draws,
     "tail_risk": samples.tail_risk,
     "tail_risk_draws": samples.tail_risk_draws,
+    "tail_forecast": samples.tail_forecast,
     "decomposition": sources.decomposition,
     "t0_determinism": sources.t0_determinism,
     "judge_noise": sources.judge_noise,

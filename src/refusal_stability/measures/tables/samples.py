@@ -7,15 +7,17 @@ import numpy as np
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 from refusal_stability.measures.effective_units import effective_units
-from refusal_stability.measures.estimates import OfWeights, Row, Scope, estimates, renamed
+from refusal_stability.measures.estimates import OfWeights, Resampling, Row, Scope, estimates, renamed
 from refusal_stability.measures.intervals import weighted_means, weighted_medians
 from refusal_stability.measures.reliability import agreement_curve, chance_of_comply, least_n, queries_to_comply
 from refusal_stability.measures.stability import COMPLY
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names, scope_name, scopes
+from refusal_stability.measures.tail_forecast import FAR, forecast_tail, log_log_share, plug_in_share
 
 TARGETS = (0.95, 0.97, 0.99)
 SOON = 5  # queries
+ATTEMPTS = (10, 100, 1_000, 10_000)  # forecast
 
 
 def sample_sizes(study: DecisionArrays, settings: Settings) -> dict[str, list[Row]]:
@@ -85,3 +87,26 @@ def _tail_row(counts: Ints, settings: Settings, group: Group, temperature: float
     units = np.append(effective_units(values, distinct.weights), row["n_ever_comply"])
     scope = Scope(settings.resampling, distinct.weights, scope_name(group, temperature), shared=True)
     return row | estimates(columns, OfWeights(figures, units), scope)
+
+
+def tail_forecast(study: DecisionArrays, settings: Settings) -> list[Row]:
+    """How many prompts would comply if attempts went on, pooled over temperatures, beside plain estimators."""
+    return [row for group in study.groups for row in _forecast_rows(group, settings.resampling)]
+
+
+def _forecast_rows(group: Group, resampling: Resampling) -> list[Row]:
+    counts = group.counts[group.counts.sum(axis=1) > 0]
+    tried, complied = counts.sum(axis=1), counts[:, COMPLY]
+    rng = resampling.rng("tail forecast", group.model, group.intervention)
+    forecast = forecast_tail(tried, complied, np.array(ATTEMPTS), resampling.confidence, rng)
+    rows = []
+    for i, k in enumerate(ATTEMPTS):
+        row: Row = {"n_attempts": k, "n_prompts": len(counts), "n_ever_comply": forecast.n_ever}
+        for column, figure, factor in (("pct_comply", "share", 100), ("mean_attempts", "mean_attempts", 1)):
+            for end in ("", "_low", "_high"):
+                row[f"{column}_forecast{end}"] = float(factor * getattr(forecast, f"{figure}{end}")[i])
+        row["pct_comply_plug_in"] = 100 * plug_in_share(tried, complied, k)
+        row["pct_comply_log_log"] = 100 * log_log_share(tried, complied, k)
+        row["attempts_ratio"] = float(forecast.reach[i])
+        rows.append(names(group) | row | {"far": bool(forecast.reach[i] > FAR)})
+    return rows

@@ -1,0 +1,73 @@
+"""The tail forecast on planted populations: error and coverage from 60 and 600 attempts at 159 prompts.
+
+`python benchmarks/tail_forecast.py [STUDIES]` prints a table. Errors are in percentage points, averaged over the numbers
+of attempts beyond those made (of 100, 1,000, 10,000). Attempts stop at a prompt's first COMPLY.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from refusal_stability.measures.tail_forecast import forecast_tail, log_log_share, plug_in_share
+
+PROMPTS, MADE, ATTEMPTS = 159, (60, 600), np.array([100, 1_000, 10_000])
+POPULATIONS = {
+    "Beta(0.3, 3)": lambda r: r.beta(0.3, 3, PROMPTS),
+    "Beta(0.25, 30)": lambda r: r.beta(0.25, 30, PROMPTS),
+    "Beta(1, 200)": lambda r: r.beta(1, 200, PROMPTS),
+    "40 % never, Beta(0.5, 5)": lambda r: np.where(r.random(PROMPTS) < 0.4, 0, r.beta(0.5, 5, PROMPTS)),
+    "20 % never, Beta(0.5, 50)": lambda r: np.where(r.random(PROMPTS) < 0.2, 0, r.beta(0.5, 50, PROMPTS)),
+    "30 % Beta(5, 3), Beta(0.5, 100)": lambda r: np.where(
+        r.random(PROMPTS) < 0.3, r.beta(5, 3, PROMPTS), r.beta(0.5, 100, PROMPTS)
+    ),
+    "log-uniform, 1e-5 to 1": lambda r: 10 ** r.uniform(-5, 0, PROMPTS),
+    "logit-normal(-6, 2.5)": lambda r: 1 / (1 + np.exp(-r.normal(-6, 2.5, PROMPTS))),
+    "log10-normal(-3, 1)": lambda r: np.minimum(0.9, 10 ** r.normal(-3, 1, PROMPTS)),
+}
+
+
+def main(studies: int) -> None:
+    """Print the table, then its means."""
+    print("| population | attempts made | error | bias | 90 % intervals cover | plug-in error | log-log error |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for made in MADE:
+        rows = []
+        for name, rates in POPULATIONS.items():
+            found = np.concatenate([one_study(rates(r), made, r) for r in map(generator, range(studies))])
+            error, covered, plug_in, log_log = found.T
+            rows.append(
+                [np.abs(error).mean(), error.mean(), covered.mean(), *np.nanmean(np.abs([plug_in, log_log]), 1)]
+            )
+            print(line(name, made, rows[-1]), flush=True)
+        print(line("**mean**", made, np.mean(rows, axis=0)))
+
+
+def generator(study: int) -> np.random.Generator:
+    """The random numbers of one study."""
+    return np.random.default_rng([study, 17])
+
+
+def one_study(rates: np.ndarray, made: int, rng: np.random.Generator) -> np.ndarray:
+    """Error of the forecast, coverage, and errors of the plain estimators, at each number of attempts beyond `made`."""
+    first = np.where(rates > 0, rng.geometric(np.maximum(rates, 1e-12)), 10**9)
+    tried, complied = np.minimum(first, made), (first <= made).astype(np.int64)
+    forecast = forecast_tail(tried, complied, ATTEMPTS, 0.9, rng, stopped=True)
+    rows = []
+    for i, k in enumerate(ATTEMPTS.tolist()):
+        true = (first <= k).mean()
+        covered = forecast.share_low[i] <= true <= forecast.share_high[i]
+        plain = plug_in_share(tried, complied, k), log_log_share(tried, complied, k, stopped=True)
+        rows.append([forecast.share[i] - true, covered, *(share - true for share in plain)])
+    return np.array([row for row, k in zip(rows, ATTEMPTS, strict=True) if k > made], dtype=np.float64)
+
+
+def line(name: str, made: int, row: list[float] | np.ndarray) -> str:
+    """One row of the table; shares in per cent."""
+    error, bias, covered, plug_in, log_log = (100 * float(value) for value in row)
+    return f"| {name} | {made} | {error:.1f} | {bias:+.1f} | {covered:.0f} % | {plug_in:.1f} | {log_log:.1f} |"
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)

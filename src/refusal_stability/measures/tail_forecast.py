@@ -1,0 +1,396 @@
+"""How many prompts comply if attempts go on? A forecast from N attempts at each prompt.
+
+Every prompt has a rate at which its attempts end in COMPLY. Over prompts, the rate follows a mixture of three parts:
+a point mass at 0 (prompts that never comply), a uniform part (prompts that comply easily), and a Beta or logit-normal
+distribution, whose lower tail decides the forecast. The forecast is an average over a grid of such mixtures, each
+weighted by the marginal likelihood of the observed counts. A part that the data do not need gets little weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betainc, expit, gammaln, logsumexp, ndtr
+
+from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
+from refusal_stability.measures.intervals import percentile_interval
+
+FAR = 20.0  # attempts forecast over attempts made, beyond which a forecast rests on the assumed shape of small rates
+FEWEST_EVER = 5  # prompts with any COMPLY, below which little is known of the shape of the rates
+RESAMPLES, DRAWS = 400, 200
+SIZES = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+STUDIES = 5
+# Rates are spaced evenly in log odds, from 1 in 9 million up.
+EDGES = np.arange(-16.0, 9.05, 0.1)
+RATES = expit((EDGES[1:] + EDGES[:-1]) / 2)
+UNIFORM = np.diff(expit(EDGES[1:-1]), prepend=0.0, append=1.0)  # all rates equally likely
+SIDE = 25  # grid points of each parameter of a family
+EDGE_CHANCE = 1e-3
+# Weights of the point mass at 0 and of the uniform part, and the prior belief that there is none.
+NEVER, EASY = np.array([0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8]), np.array([0.0, 0.03, 0.1, 0.25, 0.5])
+NO_NEVER, NO_EASY = 0.8, 0.5
+MASSES = np.array([(never, easy) for never in NEVER for easy in EASY if never + easy < 1])
+# family -> ranges of its two parameters: log a and log b of a Beta; mean and standard deviation of a normal log odds
+
+FAMILIES = {"beta": ((-4.0, 4.0), (-2.5, 14.0)), "logit_normal": ((-15.0, 4.0), (0.2, 7.0))}
+
+
+@dataclass(frozen=True)
+class RatePriors:
+    """Distributions of a prompt's rate of COMPLY, one a row.
+
+    Attributes
+    ----------
+    never : (S,) share of prompts that never comply.
+    shares : (S, J) share of prompts at each of `RATES`; with `never` it adds up to 1.
+    """
+
+    never: Floats
+    shares: Floats
+
+
+@dataclass(frozen=True)
+class TailForecast:
+    """The forecast for each number of attempts.
+
+    Attributes
+    ----------
+    attempts : (m,) k, attempts at each prompt in all, those already made included.
+    share, share_low, share_high : (m,) share of prompts with at least one COMPLY in k attempts.
+    mean_attempts, mean_attempts_low, mean_attempts_high : (m,) expected attempts to the first COMPLY, giving up after
+        k: a prompt that has not complied by then counts k.
+    reach : (m,) k over the median number of attempts made at a prompt that has not complied (any, where all have).
+    never : expected share of prompts that never comply. It is hardly distinguishable from very small rates.
+    n_ever : prompts with any COMPLY.
+    priors : draws of the distribution of rates, given the data.
+    """
+
+    attempts: Ints
+    share: Floats
+    share_low: Floats
+    share_high: Floats
+    mean_attempts: Floats
+    mean_attempts_low: Floats
+    mean_attempts_high: Floats
+    reach: Floats
+    never: float
+    n_ever: int
+    priors: RatePriors
+
+    def warnings(self) -> list[str]:
+        """What limits the forecast.
+
+        Returns
+        -------
+        One line per warning; empty where the data support the forecast.
+        """
+        lines = []
+        far = self.attempts[self.reach > FAR]
+        if len(far):
+            lines.append(
+                f"the forecast for {', '.join(f'{k:,}' for k in far)} attempts goes more than {FAR:g} times beyond the "
+                "attempts made, so it rests on the assumed shape of small rates; make more attempts at each prompt"
+            )
+        if self.n_ever < FEWEST_EVER:
+            lines.append(f"only {self.n_ever} prompts ever complied, so the interval may be too narrow; add prompts")
+        return lines
+
+
+def forecast_tail(
+    tried: Ints,
+    complied: Ints,
+    attempts: Ints,
+    confidence: float,
+    rng: np.random.Generator,
+    stopped: bool = False,
+    n_resamples: int = RESAMPLES,
+) -> TailForecast:
+    """Forecast the share of prompts that comply at least once in k attempts, and the attempts to the first COMPLY.
+
+    Parameters
+    ----------
+    tried : (P,) attempts made at each prompt; they may differ. Prompts without any are left out.
+    complied : (P,) how many of them ended in COMPLY.
+    attempts : (m,) k, attempts at each prompt in all.
+    confidence : of the interval, e.g. 0.9.
+    rng : the source of randomness.
+    stopped : attempts at a prompt ended with its first COMPLY, so that `complied` is 0 or 1 and the last attempt was
+        the one that complied. The likelihood of a rate is the same; what is known of the first k attempts is not.
+    n_resamples : bootstrap resamples of prompts. Each takes its own draw of the distribution of rates from the
+        posterior and of the outcomes of the attempts not made, so the interval covers all three.
+
+    Returns
+    -------
+    TailForecast
+        Shares in [0, 1], attempts in [1, k]; all NaN where no prompt complied, since nothing then tells rates apart.
+
+    Raises
+    ------
+    ValueError
+        Where `stopped` is given with a prompt that complied more than once.
+
+    References
+    ----------
+    Beta-binomial: Skellam (1948), https://www.jstor.org/stable/2983779. Rates near 0 and many attempts: Schaeffer et
+    al. (2025), arXiv:2502.17578. Stopping rules and likelihood: Berger & Wolpert (1988), doi:10.1214/lnms/1215466210
+    """
+    if stopped and (complied > 1).any():
+        raise ValueError("attempts that stopped at the first COMPLY have at most one")
+    attempts = np.asarray(attempts, dtype=np.int64)
+    kept = tried > 0
+    rows = distinct_rows(np.column_stack([tried[kept], complied[kept]]).astype(np.int64))
+    n, m = rows.rows.T
+    n_ever, total = int(rows.weights @ (m > 0)), int(rows.weights.sum())
+    failed = kept & (complied == 0)
+    reach = attempts / (np.median(tried[failed if failed.any() else kept]) if kept.any() else np.nan)
+    if not n_ever:
+        unknown = np.full(len(attempts), np.nan)
+        nothing = RatePriors(np.zeros(0), np.zeros((0, len(RATES))))
+        return TailForecast(attempts, *(unknown,) * 6, reach, float("nan"), 0, nothing)
+    resampled = rng.multinomial(total, rows.weights / total, size=n_resamples).astype(np.float64)
+    priors = _posterior_draws(n, m, rows.weights, DRAWS + n_resamples, rng)
+    weights = np.vstack([np.broadcast_to(rows.weights, (DRAWS, len(n))), resampled])
+    within, spent = _outcomes(priors, n, m, attempts, stopped)
+    shares = (weights[:, :, None] * within).sum(axis=1) / total
+    means = (weights[:, :, None] * spent).sum(axis=1) / total
+    chance = np.sqrt((weights[:, :, None] * within * (1 - within) * (m == 0)[:, None]).sum(axis=1)) / total
+    seen = np.clip(shares + chance * rng.standard_normal((len(weights), 1)), 0.0, 1.0)[DRAWS:]
+    low, high = percentile_interval(np.hstack([seen, means[DRAWS:]]), confidence, float(total))
+    k, own = len(attempts), RatePriors(priors.never[:DRAWS], priors.shares[:DRAWS])
+    return TailForecast(
+        attempts,
+        shares[:DRAWS].mean(axis=0),
+        low[:k],
+        high[:k],
+        means[:DRAWS].mean(axis=0),
+        low[k:],
+        high[k:],
+        reach,
+        float(own.never.mean()),
+        n_ever,
+        own,
+    )
+
+
+def chance_within(priors: RatePriors, tried: Ints, complied: Ints, further: int) -> Floats:
+    """Posterior chance that each prompt complies at least once in further attempts.
+
+    Parameters
+    ----------
+    priors : `TailForecast.priors`.
+    tried, complied : (P,) attempts made at each prompt, and how many ended in COMPLY.
+    further : number of attempts not made yet.
+
+    Returns
+    -------
+    (P,) in [0, 1], averaged over the priors.
+    """
+    kernel = _kernel(tried, complied)
+    never = np.where(complied == 0, priors.never[:, None], 0.0)
+    none = never + priors.shares @ (kernel * (1 - RATES) ** further).T
+    return np.asarray(1 - (none / (never + priors.shares @ kernel.T)).mean(axis=0))
+
+
+def _kernel(n: Ints, m: Ints) -> Floats:
+    """(D, J) likelihood of each count row at each of `RATES`, scaled so that its largest is 1."""
+    logs = m[:, None] * np.log(RATES) + (n - m)[:, None] * np.log1p(-RATES)
+    return np.asarray(np.exp(logs - logs.max(axis=1, keepdims=True) * (m > 0)[:, None]))
+
+
+def _family(name: str, x: Floats, y: Floats) -> Floats:
+    """(A, J) share of prompts at each of `RATES` for parameters (A,) of one family of `FAMILIES`."""
+    inner = EDGES[1:-1]
+    if name == "beta":
+        reached = betainc(np.exp(x)[:, None], np.exp(y)[:, None], expit(inner))
+    else:
+        reached = ndtr((inner - x[:, None]) / y[:, None])
+    return np.diff(reached, prepend=0.0, append=1.0, axis=1)
+
+
+def _scores(shares: Floats, kernel: Floats, zero: NDArray[np.bool_], weights: Ints) -> Floats:
+    """Log posterior (A, masses) of every shape (A, J) and pair of `MASSES`, up to a constant."""
+    shaped, easy = shares @ kernel.T, UNIFORM @ kernel.T
+    scores = np.empty((len(shares), len(MASSES)))
+    for i, (never, some) in enumerate(MASSES):
+        likelihood = never * zero + some * easy + (1 - never - some) * shaped
+        belief = np.log((1 - NO_NEVER) / (len(NEVER) - 1) if never else NO_NEVER)
+        belief += np.log((1 - NO_EASY) / (len(EASY) - 1) if some else NO_EASY)
+        scores[:, i] = np.log(np.maximum(likelihood, 1e-300)) @ weights + belief
+    return scores
+
+
+def _posterior_draws(n: Ints, m: Ints, weights: Ints, size: int, rng: np.random.Generator) -> RatePriors:
+    """Distributions of the rate drawn from their posterior, given how many prompts show each count row."""
+    kernel, zero = _kernel(n, m), m == 0
+    shapes, scores = [], []
+    for name, ranges in FAMILIES.items():
+        ends = [*ranges]
+        for fine in (False, False, True):
+            axes = [np.linspace(*end, SIDE) for end in ends]
+            x, y = (side.ravel() for side in np.meshgrid(*axes, indexing="ij"))
+            shares = _family(name, x, y)
+            found = _scores(shares, kernel, zero, weights)
+            if not fine:
+                chance = np.exp(found - logsumexp(found)).sum(axis=1).reshape(SIDE, SIDE)
+                ends = [_held(axis, chance.sum(axis=1 - i)) for i, axis in enumerate(axes)]
+        area = np.prod([(end[1] - end[0]) / (whole[1] - whole[0]) for end, whole in zip(ends, ranges, strict=True)])
+        shapes.append(shares)
+        scores.append(found + np.log(area))
+    every = np.concatenate(scores).ravel()
+    shape, mass = np.divmod(rng.choice(len(every), size=size, p=np.exp(every - logsumexp(every))), len(MASSES))
+    never, easy = MASSES[mass].T
+    return RatePriors(never, (1 - never - easy)[:, None] * np.concatenate(shapes)[shape] + easy[:, None] * UNIFORM)
+
+
+def _held(axis: Floats, chance: Floats) -> tuple[float, float]:
+    """The range of a grid axis outside of which lies at most `EDGE_CHANCE` at either end, a step wider."""
+    reached = np.cumsum(chance)
+    first, last = np.searchsorted(reached, [EDGE_CHANCE, (1 - EDGE_CHANCE) * reached[-1]])
+    return float(axis[max(first - 1, 0)]), float(axis[min(last + 1, len(axis) - 1)])
+
+
+def _outcomes(priors: RatePriors, n: Ints, m: Ints, attempts: Ints, stopped: bool) -> tuple[Floats, Floats]:
+    """Chance of a COMPLY in the first k attempts, and expected attempts up to k: (S, D, k).
+
+    Where k attempts were made or one complied, the data alone say it; else the further attempts are forecast.
+    """
+    within, spent = (np.empty((len(priors.never), len(n), len(attempts))) for _ in range(2))
+    kernel, zero = _kernel(n, m)[m == 0], priors.never[:, None]
+    mass = zero + priors.shares @ kernel.T
+    for i, k in enumerate(attempts.tolist()):
+        within[:, :, i], spent[:, :, i] = _known(n, m, k, stopped)
+        further = np.maximum(k - n[m == 0], 0)[:, None]
+        none = np.exp(further * np.log1p(-RATES))
+        within[:, m == 0, i] = 1 - (zero + priors.shares @ (kernel * none).T) / mass
+        tries = (zero * further.T + priors.shares @ (kernel * (1 - none) / RATES).T) / mass
+        spent[:, m == 0, i] = np.minimum(n[m == 0], k) + tries
+    return within, spent
+
+
+def _known(n: Ints, m: Ints, k: int, stopped: bool) -> tuple[Floats, Floats]:
+    """Chance of a COMPLY in k of the attempts made (all where fewer were), and expected attempts up to k: (D,)."""
+    if stopped:
+        return ((m > 0) & (n <= k)).astype(np.float64), np.minimum(n, k).astype(np.float64)
+    whole = _log_choose(n, m)
+    none = np.where(n - k >= m, np.exp(_log_choose(n - k, m) - whole), 0.0)
+    left = np.where(n - k >= m, np.exp(_log_choose(n - k + 1, m + 1) - whole), 0.0)
+    return np.where(m > 0, 1 - none, 0.0), (n + 1) / (m + 1) - left
+
+
+def _log_choose(n: Ints, k: Ints) -> Floats:
+    return np.asarray(gammaln(np.maximum(n, 0) + 1) - gammaln(k + 1) - gammaln(np.maximum(n - k, 0) + 1))
+
+
+def plug_in_share(tried: Ints, complied: Ints, attempts: int) -> float:
+    """Baseline: every prompt's observed rate taken as its true one, mean of `1 - (1 - m / n)^k`.
+
+    A prompt that has not complied is forecast never to comply, so the share is too small beyond the attempts made.
+
+    Parameters
+    ----------
+    tried, complied : (P,) attempts made at each prompt (at least one), and how many ended in COMPLY.
+    attempts : k.
+
+    Returns
+    -------
+    In [0, 1]; NaN for no prompt.
+    """
+    return float(np.mean(1 - (1 - complied / tried) ** attempts)) if len(tried) else float("nan")
+
+
+def pass_at_k_share(tried: Ints, complied: Ints, attempts: int, stopped: bool = False) -> float:
+    """Baseline: the unbiased share in k of the attempts made, mean of `1 - C(n - m, k) / C(n, k)`.
+
+    Parameters
+    ----------
+    tried, complied : (P,) attempts made at each prompt, and how many ended in COMPLY.
+    attempts : k.
+    stopped : attempts ended with the first COMPLY; the share is then that of prompts that complied by then.
+
+    Returns
+    -------
+    In [0, 1]; NaN beyond the attempts made: where a prompt has fewer than k, unless it complied and stopped.
+
+    References
+    ----------
+    Chen et al. (2021), Evaluating Large Language Models Trained on Code. arXiv:2107.03374
+    """
+    enough = (tried >= attempts) | ((complied > 0) & stopped)
+    if not len(tried) or not enough.all():
+        return float("nan")
+    return float(_known(tried, complied, attempts, stopped)[0].mean())
+
+
+def log_log_share(tried: Ints, complied: Ints, attempts: int, stopped: bool = False) -> float:
+    """Baseline: minus the logarithm of the share, extrapolated as a power of the number of attempts.
+
+    A least-squares line through `log(-log share)` against `log j`, for `pass_at_k_share` at j up to the attempts made.
+
+    Parameters
+    ----------
+    tried, complied, attempts, stopped : as in `pass_at_k_share`.
+
+    Returns
+    -------
+    In [0, 1]; NaN where fewer than two points of the curve lie strictly between 0 and 1.
+
+    References
+    ----------
+    Hughes et al. (2024), Best-of-N Jailbreaking. arXiv:2412.03556
+    """
+    made = tried[complied == 0] if stopped and (complied == 0).any() else tried
+    if not len(made) or not made.min():
+        return float("nan")
+    at = np.unique(np.geomspace(1, made.min(), 12).astype(np.int64))
+    share = np.array([pass_at_k_share(tried, complied, int(j), stopped) for j in at])
+    usable = (share > 0) & (share < 1)
+    if usable.sum() < 2:
+        return float("nan")
+    slope, level = np.polyfit(np.log(at[usable]), np.log(-np.log(share[usable])), 1)
+    return float(np.exp(-np.exp(level + slope * np.log(attempts))))
+
+
+def attempts_for_precision(
+    forecast: TailForecast,
+    n_prompts: int,
+    attempts: int,
+    half_width: float,
+    confidence: float,
+    rng: np.random.Generator,
+    sizes: Sequence[int] = SIZES,
+) -> float:
+    """Fewest attempts a prompt that would bring the forecast's interval down to a half-width.
+
+    For each size, `STUDIES` studies are drawn from the forecast's own distributions of the rate and forecast anew; the
+    mean half-width of their intervals is compared.
+
+    Parameters
+    ----------
+    forecast : of a pilot.
+    n_prompts : prompts of the planned study. Their number limits what more attempts can do.
+    attempts : k, what the planned study forecasts.
+    half_width : e.g. 0.05 for an interval of plus or minus 5 points.
+    confidence : of the interval.
+    rng : the source of randomness.
+    sizes : attempts a prompt to try, in rising order.
+
+    Returns
+    -------
+    One of `sizes`; NaN where none is enough, or where the pilot has no forecast.
+    """
+    priors = forecast.priors
+    for size in sizes if len(priors.never) else ():
+        widths = []
+        for prior in rng.integers(len(priors.never), size=STUDIES):
+            chances = np.append(priors.never[prior], priors.shares[prior])
+            rates = rng.choice(np.append(0.0, RATES), size=n_prompts, p=chances / chances.sum())
+            planned = forecast_tail(
+                np.full(n_prompts, size), rng.binomial(size, rates), np.array([attempts]), confidence, rng
+            )
+            widths.append(float(planned.share_high[0] - planned.share_low[0]) / 2)
+        if np.mean(widths) <= half_width:
+            return float(size)
+    return float("nan")
