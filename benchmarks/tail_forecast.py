@@ -1,7 +1,7 @@
 """The tail forecast on planted populations: error and coverage from 60 and 600 attempts at 159 prompts.
 
-`python benchmarks/tail_forecast.py [STUDIES]` prints a table. Errors are in percentage points, averaged over the numbers
-of attempts beyond those made (of 100, 1,000, 10,000). Attempts stop at a prompt's first COMPLY.
+`python benchmarks/tail_forecast.py [STUDIES]` prints a table. Errors are in percentage points, averaged over numbers of
+attempts beyond those made (of 100, 1,000, 10,000). Attempts stop at a prompt's first COMPLY.
 """
 
 from __future__ import annotations
