@@ -143,6 +143,15 @@ def samples(inputs: ReportInputs) -> Section:
             inputs.who,
             *each("pct_ever_comply mean_queries median_queries pct_within_5"),
         ),
+        laid_out(
+            "tail_forecast",
+            "Forecast: prompts with at least one COMPLY if attempts went on, and attempts to the first.",
+            [row for row in inputs.rows("tail_forecast") if math.isfinite(row["pct_comply_forecast"])],
+            inputs.who,
+            numbers("Attempts", lambda row: count(row["n_attempts"]) + (" *" if row["far"] else "")),
+            *each("pct_comply_forecast mean_attempts_forecast pct_comply_plug_in pct_comply_log_log"),
+            notes=("*: more than 20 times the attempts made. The forecast rests on the assumed shape of small rates.",),
+        ),
     )
     text = (
         "The rates are exact: all ways to draw n of a prompt's responses are counted.",

@@ -90,6 +90,7 @@ QUOTED = (
     Quoted("model_pairs", _between),
     Quoted("sample_size_least_n", lambda row: (*_scope(row), "responses for", f"{100 * row['target']:g}")),
     Quoted("tail_risk", lambda row: (*_scope(row), "tail risk")),
+    Quoted("tail_forecast", lambda row: (*_who(row), f"in {row['n_attempts']} attempts")),
     Quoted("decomposition", lambda row: (*_who(row), row["component"])),
     Quoted("t0_determinism", lambda row: (*_judge(row), "t 0")),
     Quoted("judge_noise", lambda row: (*_judge(row), "noise")),

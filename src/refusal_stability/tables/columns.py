@@ -479,6 +479,7 @@ SAMPLES = (
         "forecast percent of prompts with at least one COMPLY in n_attempts; its interval also covers the unknown "
         "distribution of rates",
         **PROMPTS,
+        macro="comply forecast",
     ),
     _number(
         "mean_attempts_forecast",
@@ -486,6 +487,7 @@ SAMPLES = (
         "forecast mean of attempts to the first COMPLY, giving up after n_attempts; interval as of pct_comply_forecast",
         1,
         **PROMPTS,
+        macro="mean attempts",
     ),
     _percent("pct_comply_plug_in", "Observed rates", "that percent if every prompt's observed rate were its true one"),
     _percent(
