@@ -10,7 +10,8 @@ import sys
 
 import numpy as np
 
-from refusal_stability.measures.tail_forecast import forecast_tail, log_log_share, plug_in_share
+from refusal_stability.measures.tail_baselines import log_log_share, plug_in_share
+from refusal_stability.measures.tail_forecast import forecast_tail
 
 PROMPTS, MADE, ATTEMPTS = 159, (60, 600), np.array([100, 1_000, 10_000])
 POPULATIONS = {

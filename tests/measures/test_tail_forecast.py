@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_studies import study_of, tables_of
 
+from refusal_stability.measures.tail_baselines import log_log_share, pass_at_k_share, plug_in_share
 from refusal_stability.measures.tail_forecast import (
     RATES,
     RatePriors,
@@ -17,9 +18,6 @@ from refusal_stability.measures.tail_forecast import (
     attempts_for_precision,
     chance_within,
     forecast_tail,
-    log_log_share,
-    pass_at_k_share,
-    plug_in_share,
 )
 
 ATTEMPTS = np.array([10, 100, 1_000, 10_000])

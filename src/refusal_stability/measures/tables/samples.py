@@ -13,7 +13,8 @@ from refusal_stability.measures.reliability import agreement_curve, chance_of_co
 from refusal_stability.measures.stability import COMPLY
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names, scope_name, scopes
-from refusal_stability.measures.tail_forecast import FAR, forecast_tail, log_log_share, plug_in_share
+from refusal_stability.measures.tail_baselines import log_log_share, plug_in_share
+from refusal_stability.measures.tail_forecast import FAR, forecast_tail
 
 TARGETS = (0.95, 0.97, 0.99)
 SOON = 5  # queries
