@@ -126,10 +126,9 @@ def _split(text: str, cut: bool, marks: Marks) -> Split:
     if _is_json(text):
         # A verdict may quote a mark.
         return text, NOTHING, True
-    if (headers := list(HEADER.finditer(text))) or text.lstrip().startswith("<|message|>"):
+    if "<|message|>" in text and ((headers := list(HEADER.finditer(text))) or text.lstrip().startswith("<|message|>")):
         return _by_channels(text, headers)
-    plain = _by_plain_channels(text)
-    if plain is not None:
+    if (plain := _by_plain_channels(text)) is not None:
         return plain
     opening, closing = SENTENCES
     if (start := opening.match(text)) and (end := closing.search(text, start.end())):

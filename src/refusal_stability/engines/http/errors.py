@@ -16,6 +16,7 @@ PASSING_STATUSES = (408, 409, 425)
 SHOWN_CHARACTERS = 200
 CODE_KEYS = ("code", "type", "status", "reason", "error_code", "error_type", "errorType", "param", "quotaId")
 WORD_KEYS = ("message", "msg", "detail", "details", "error_description", "error", "errors", "title", "raw", "reasons")
+ANSWER_KEYS = ("choices", "usage", "content", "candidates")
 WAIT = re.compile(r"(?:try again|retry) (?:in|after) (?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+) ?(ms|s))?", re.IGNORECASE)
 FIRST_IN_ORDER = (Meaning.ACCOUNT, Meaning.BLOCKED, Meaning.INVALID, Meaning.NOT_JSON)
 
@@ -80,13 +81,11 @@ def _error_in(answer: Any, status: int) -> Any:
         answer = answer[0] if answer else None
     if not isinstance(answer, dict):
         return answer if isinstance(answer, str) and status != 200 else None
-    if error := answer.get("error") or answer.get("errors"):
-        return error if isinstance(error, dict | list | str) else answer
     choices = answer.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], dict) and choices[0].get("error"):
         return choices[0]["error"]
-    if status != 200:
-        return {name: value for name, value in answer.items() if name not in ("choices", "usage", "content")}
+    if answer.get("error") or answer.get("errors") or status != 200:
+        return {name: value for name, value in answer.items() if name not in ANSWER_KEYS}
     if choices or answer.get("content") or "candidates" in answer:
         return None
     return answer if any(answer.get(name) for name in ("message", "msg", "detail", "error_code")) else None

@@ -10,6 +10,8 @@ from refusal_stability.engines.http.errors import one_line
 from refusal_stability.engines.http.finish_reasons import Ending, ending_of
 from refusal_stability.records import Completion, Outcome, outcome_of
 
+OWN_NAMES: Mapping[Ending | None, str] = {Ending.STOP: "stop", Ending.LENGTH: "length"}
+
 
 class Fault(Exception):
     """A try that failed in a way that may pass: the request is tried again."""
@@ -48,32 +50,28 @@ def completion(said: Said, details: Mapping[str, Any]) -> Completion:
     kept = {name: value for name, value in {**said.details, **details}.items() if value}
     text = said.text or ""
 
-    def made(text: str, finish_reason: str, outcome: Outcome | None, missing: str | None = None) -> Completion:
-        tokens = said.prompt_tokens, said.completion_tokens
+    def made(text: str, finish_reason: str, outcome: Outcome | None = None, missing: str | None = None) -> Completion:
         settled = outcome or outcome_of(finish_reason, missing)
+        tokens = said.prompt_tokens, said.completion_tokens
         return Completion(text, finish_reason, *tokens, missing, kept, said.thinking, settled)
 
     if ending is Ending.FAILED:
         raise Fault(f"the server ended the answer itself (finish reason: {named})")
     if said.refusal:
         return made(text or said.refusal, "stop", Outcome.REFUSED)
+    if text and ending in (Ending.REFUSAL, Ending.FILTER):
+        # A beginning that the provider took back.
+        kept["taken_back"] = text
     if ending is Ending.REFUSAL:
-        # What came before it is a beginning that the provider took back.
-        kept |= {"taken_back": text} if text else {}
         return made("", "refusal", Outcome.REFUSED)
     if ending is Ending.FILTER or (said.filtered and not text):
-        kept |= {"taken_back": text} if text else {}
-        name = "content" if named == "content_filter" else f"{named}"
-        reason = "the server's content filter cut the answer" + ("" if name == "content" else f" ({name})")
-        return made("", "", Outcome.BLOCKED, reason)
-    if (said.text is None and not said.thinking) or (not text and ending in (None, Ending.TOOL)):
-        if ending is Ending.TOOL:
-            return made("", "", Outcome.UNANSWERED, f"the model called a tool instead of answering ({named})")
+        name = "" if named in ("content_filter", "none") else f" ({named})"
+        return made("", "", Outcome.BLOCKED, f"the server's content filter cut the answer{name}")
+    if not text and ending is Ending.TOOL:
+        return made("", "", Outcome.UNANSWERED, f"the model called a tool instead of answering ({named})")
+    if not text and (ending is None or (said.text is None and not said.thinking)):
         return made("", "", Outcome.UNANSWERED, f"the answer has no content (finish reason: {named})")
-    finish = {Ending.STOP: "stop", Ending.LENGTH: "length"}.get(
-        ending or Ending.TOOL, named if said.reason else "unknown"
-    )
-    return made(text, finish, None)
+    return made(text, OWN_NAMES.get(ending) or (named if said.reason else "unknown"))
 
 
 def is_unknown(said: Said) -> bool:
