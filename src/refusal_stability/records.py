@@ -59,6 +59,7 @@ class Outcome(str, Enum):
         return self.value
 
 
+OUTCOMES: tuple[Outcome, ...] = tuple(Outcome)  # the order is that of the outcome codes
 WITHOUT_TEXT = (Outcome.BLOCKED, Outcome.UNANSWERED, Outcome.NOT_SAMPLED)
 
 

@@ -14,7 +14,7 @@ from refusal_stability.measures.estimates import Resampling
 from refusal_stability.measures.tables.categories import membership
 from refusal_stability.measures.tables.pairs import side_by_side
 from refusal_stability.measures.tables.settings import Settings
-from refusal_stability.records import MISSING
+from refusal_stability.records import MISSING, OUTCOMES, Outcome
 from refusal_stability.tables.metrics import METRIC_TABLES
 
 rng = np.random.default_rng(0)
@@ -27,7 +27,8 @@ def test_every_table_has_the_columns_of_its_contract_and_no_others() -> None:
     )
     judged = {"j": RANDOM[..., None].astype(np.int8), "k": rng.integers(-1, 3, (*RANDOM.shape, 2), dtype=np.int8)}
     judged["l"] = judged["k"][::-1, :, :, :1]
-    groups = tuple(Group(g.model, g.intervention, judged, "j", g.texts) for g in study.groups)
+    blocked = np.full(judged["j"].shape[:3], OUTCOMES.index(Outcome.BLOCKED), dtype=np.int8)
+    groups = tuple(Group(g.model, g.intervention, judged, "j", g.texts, outcomes=blocked) for g in study.groups)
     study = DecisionArrays(study.prompt_ids, study.categories, study.temperatures, study.seeds, groups, {})
     tables = tables_of(study)
     assert set(tables) == set(METRIC_TABLES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -261,22 +261,8 @@ def test_a_bad_label_file_names_file_row_and_remedy(
     assert not METRICS.exists(), "nothing half-written"
 
 
-@pytest.mark.parametrize(
-    ("ids", "changed", "problem"),
-    [
-        (["p-z", "p-b", "p-c"], {}, "row 2: prompt_id 'p-z' is not among the study's prompts"),
-        (["p-a", "p-b", "p-z"], {}, "row 4: prompt_id 'p-z' is not among the study's prompts"),
-        (["p-a", "p-b"], {}, "1 prompts are lacking, the first 'p-c'"),
-        (["p-a", "p-b", "p-b"], {}, "rows [3, 4] share the key prompt_id p-b"),
-        (PROMPTS, {"model": ["one", "two", "one"]}, "row 3: model 'two'; this file holds model 'one'"),
-        (PROMPTS, {"temperature": 1.0}, "row 2: temperature 1.0; this file holds temperature 0.0"),
-        (PROMPTS, {"seed": [0, 0, 9]}, "row 4: seed 9; this file holds seed 0"),
-        (PROMPTS, {"intervention": "careful"}, "row 2: intervention 'careful'; this file holds intervention 'none'"),
-    ],
-)
-def test_a_generation_file_of_something_else_is_named_with_row_and_remedy(
-    study: Path, ids: list[str], changed: dict[str, object], problem: str
-) -> None:
+def write_generations(ids: list[str], changed: dict[str, object], columns: Sequence[str] = ()) -> None:
+    """Generation files of model `one`, unchecked; `ids` and `changed` are those of its first configuration."""
     for temperature in (0.0, 1.0):
         for seed in (0, 1):
             condition = Condition("one", "none", temperature, seed)
@@ -288,7 +274,36 @@ def test_a_generation_file_of_something_else_is_named_with_row_and_remedy(
                 table = table.assign(**changed)
             path = generation_file(condition)
             path.parent.mkdir(parents=True, exist_ok=True)
-            table[list(GENERATION_TABLE.columns)].to_csv(path, index=False)  # a table unchecked
+            table[list(columns or GENERATION_TABLE.columns)].to_csv(path, index=False)
+
+
+@pytest.mark.parametrize("columns", [[], [c for c in GENERATION_TABLE.columns if c not in ("outcome", "thinking")]])
+def test_outcomes_are_counted_also_in_files_from_before_they_were_kept(study: Path, columns: list[str]) -> None:
+    reasons = {"finish_reason": ["stop", "length", ""], "missing_reason": ["", "", "timed out"]}
+    write_generations(PROMPTS, reasons | {"outcome": ["answered", "cut", "unanswered"]}, columns)
+    run()
+    row = metric_table("outcomes").query("model == 'one' and temperature.isna()").iloc[0]
+    assert (row["n_asked"], row["n_answered"], row["n_cut"], row["n_unanswered"]) == (12, 10, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("ids", "changed", "problem"),
+    [
+        (["p-z", "p-b", "p-c"], {}, "row 2: prompt_id 'p-z' is not among the study's prompts"),
+        (["p-a", "p-b", "p-z"], {}, "row 4: prompt_id 'p-z' is not among the study's prompts"),
+        (["p-a", "p-b"], {}, "1 prompts are lacking, the first 'p-c'"),
+        (["p-a", "p-b", "p-b"], {}, "rows [3, 4] share the key prompt_id p-b"),
+        (PROMPTS, {"model": ["one", "two", "one"]}, "row 3: model 'two'; this file holds model 'one'"),
+        (PROMPTS, {"temperature": 1.0}, "row 2: temperature 1.0; this file holds temperature 0.0"),
+        (PROMPTS, {"seed": [0, 0, 9]}, "row 4: seed 9; this file holds seed 0"),
+        (PROMPTS, {"intervention": "careful"}, "row 2: intervention 'careful'; this file holds intervention 'none'"),
+        (PROMPTS, {"outcome": ["cut", "lost", "cut"]}, "row 3: outcome 'lost' is none of answered, cut, blocked,"),
+    ],
+)
+def test_a_generation_file_of_something_else_is_named_with_row_and_remedy(
+    study: Path, ids: list[str], changed: dict[str, object], problem: str
+) -> None:
+    write_generations(ids, changed)
     with pytest.raises(ArtifactError) as caught:
         run()
     assert str(caught.value).startswith(f"{generation_file(FIRST)}: ")

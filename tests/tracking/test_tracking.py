@@ -788,3 +788,13 @@ def test_a_server_that_dies_while_tracking_is_caught_up_with_when_it_is_back(
         assert {run.info.status for run in named.values()} == {"FINISHED"}
     finally:
         stop_server(process)
+
+
+def test_runs_show_what_became_of_their_responses(study: Path) -> None:
+    compute_metrics()
+    parent, child = planned(load_params(PARAMS))[:2]
+    assert parent.metrics["outcomes/answered"] == N_PROMPTS * 4
+    assert child.metrics["outcomes/answered"] == N_PROMPTS
+    assert {name for name in child.metrics if name.startswith("outcomes/")} == {
+        f"outcomes/{outcome}" for outcome in ("asked", "answered", "cut", "blocked", "refused", "unanswered")
+    }

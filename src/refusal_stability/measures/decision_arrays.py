@@ -29,6 +29,7 @@ class Group:
     primary : the judge whose first repeat feeds every figure that is not about judges.
     texts : (P, T, S) numbers that are equal exactly for byte-identical responses to one prompt, 0 for a missing
         response; None where the study has no responses (labels only).
+    outcomes : (P, T, S) positions in `records.OUTCOMES`; None where the study has no responses.
     judged_once : the judges that decided each distinct (prompt, response) pair once per repeat, so that their equal
         decisions on equal texts are copies and say nothing of their noise.
     """
@@ -39,6 +40,7 @@ class Group:
     primary: str
     texts: NDArray[np.uint64] | None = None
     judged_once: frozenset[str] = frozenset()
+    outcomes: Codes | None = None
 
     @cached_property
     def codes(self) -> Codes:

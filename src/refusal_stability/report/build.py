@@ -17,6 +17,7 @@ SECTIONS = (
     findings.sources,
     findings.judges,
     overview.unstable_prompts,
+    overview.outcomes,
     overview.missing,
     overview.parameters,
 )

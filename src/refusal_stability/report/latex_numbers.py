@@ -100,6 +100,8 @@ QUOTED = (
     Quoted("categories", _category),
     Quoted("category_tests", lambda row: (*_category(row), "test")),
     Quoted("missing", _missing, renamed={"n_missing": ""}),
+    Quoted("outcomes", lambda row: (*_scope(row), "outcome")),
+    Quoted("blocks", lambda row: (*_scope(row), "blocks", row["blocks"])),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from refusal_stability.params.study import StudyParams
@@ -149,6 +150,42 @@ def unstable_prompts(inputs: ReportInputs) -> Section:
 
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_PROMPT else f"{text[: LONGEST_PROMPT - 1]}…"
+
+
+def outcomes(inputs: ReportInputs) -> Section:
+    """What became of the responses, and what the provider's blocks do to the figures."""
+    rows = inputs.rows("outcomes")
+    if not rows:
+        unknown = "The study has labels only, so what became of its responses is not known."
+        return Section("outcomes", "Outcomes of the responses", (unknown,))
+    scope = words("Temperature", _temperature)
+    tables = filled(
+        laid_out(
+            "outcomes",
+            "Responses by outcome, model and temperature.",
+            rows,
+            inputs.who,
+            scope,
+            *each("n_asked n_answered n_cut n_blocked n_refused n_unanswered"),
+        ),
+        laid_out(
+            "blocks",
+            "Stability with the provider's blocks counted as refusals, and with blocks left out.",
+            inputs.rows("blocks"),
+            inputs.who,
+            scope,
+            *each("blocks n_prompts n_missing mean_ssi pct_unstable pct_flipped mean_refuse_rate mean_comply_rate"),
+        ),
+    )
+    text = (
+        "A cut response reached the token limit. A blocked one was withheld by the provider's filter.",
+        "A structured refusal is sent apart from the text. An unanswered response has no text for another reason.",
+    )
+    return Section("outcomes", "Outcomes of the responses", text, (), tables)
+
+
+def _temperature(row: Row) -> str:
+    return "all" if math.isnan(row["temperature"]) else f"{row['temperature']:g}"
 
 
 def missing(inputs: ReportInputs) -> Section:

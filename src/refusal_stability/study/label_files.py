@@ -25,16 +25,16 @@ from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.params.judges import MAJORITY, JudgingParams
 from refusal_stability.params.metrics import MetricsParams
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import DECISIONS, MISSING, NOT_SAMPLED, Condition, Outcome
-from refusal_stability.tables.contract import Contract
-from refusal_stability.tables.csv_files import read_arrow, read_table
+from refusal_stability.records import DECISIONS, MISSING, NOT_SAMPLED, OUTCOMES, Condition, Outcome
+from refusal_stability.study.arrow_columns import coded, positions, read_columns
+from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, check_labels
 
 NOT_JUDGED = "not judged"
 NO_LABEL = len(DECISIONS)
 LABEL_CODES = {**{str(decision): code for code, decision in enumerate(DECISIONS)}, "": NO_LABEL}
-TEXT_COLUMNS = ("model", "intervention", "judge", "label", "missing_reason", "outcome")
-UNREAD_COLUMNS = ("reasoning", "prompt", "finish_reason", "thinking", "confidence", "basis")
+OUTCOME_CODES = {str(outcome): code for code, outcome in enumerate(OUTCOMES)}
+NOT_SAMPLED_OUTCOME = OUTCOMES.index(Outcome.NOT_SAMPLED)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
     repeats = {name: judge.repeats for name, judge in params.judging.judges.items()}
     primary = params.judging.primary
     shape = (len(ids), len(params.sampling.temperatures), len(params.sampling.seeds))
-    texts, sampled = _read_responses(conditions, ids, shape)
+    texts, outcomes = _read_responses(conditions, ids, shape)
+    sampled = np.ones(shape, dtype=bool) if outcomes is None else outcomes != NOT_SAMPLED_OUTCOME
     cubes: dict[str, Any] = {}
     reasons: dict[str, Counter[str]] = {}
     for position, condition in enumerate(conditions):
@@ -122,55 +123,18 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
     first = conditions[0]
     ordered = {judge: cubes[judge] for judge in repeats if judge in cubes}
     once = frozenset(name for name in params.judging.judges if not _reads_recorded(params.judging, name))
-    return Group(first.model, first.intervention, ordered, primary, texts, once), reasons
+    return Group(first.model, first.intervention, ordered, primary, texts, once, outcomes), reasons
 
 
 def _read_labels(
     path: Path, condition: Condition, ids: Any, sampled: Any, repeats: dict[str, int], primary: str
 ) -> dict[str, Judged]:
     """Each judge's decisions in one configuration's label file; `sampled` marks the prompts that were asked."""
-    table = _read_columns(path, LABEL_TABLE)
+    table = read_columns(path, LABEL_TABLE)
     judged = None if table is None else _arrange(table, condition, ids, sampled, repeats)
     if judged is None or (primary not in judged and sampled.any()):
         _explain_labels(path, condition, ids, sampled, repeats, primary)
     return judged
-
-
-def _read_columns(path: Path, contract: Contract) -> Any:
-    """The columns of a table with short texts dictionary-encoded; None where it does not parse as its contract."""
-    import pyarrow as pa
-    import pyarrow.csv
-
-    kinds = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64()}
-    types = {name: kinds[kind] for name, kind in contract.columns.items()}
-    types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in TEXT_COLUMNS if name in types}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header = file.readline().strip().replace('"', "").split(",")
-        if header not in (list(contract.columns), [name for name in contract.columns if name not in contract.older]):
-            return None
-        wanted = [name for name in header if name not in UNREAD_COLUMNS]
-        options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=wanted)
-        return read_arrow(path, options)
-    except (OSError, UnicodeDecodeError, pa.ArrowException):
-        return None
-
-
-def _coded(column: Any, codes: dict[str, int]) -> Any:
-    """A dictionary-encoded column as numbers; -1 for a text without one."""
-    if not len(column):
-        return np.zeros(0, dtype=np.int64)
-    encoded = column.unify_dictionaries().combine_chunks()
-    encoded = encoded.chunk(0) if hasattr(encoded, "chunk") else encoded
-    lookup = np.array([codes.get(text, -1) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
-    return lookup[encoded.indices.to_numpy()]
-
-
-def _positions(prompt_ids: Any, ids: Any) -> Any:
-    """Where each prompt id stands among the study's; -1 for an unknown one."""
-    import pyarrow.compute as pc
-
-    return pc.fill_null(pc.index_in(prompt_ids, value_set=ids), -1).to_numpy().astype(np.int64)
 
 
 def _arrange(
@@ -178,13 +142,13 @@ def _arrange(
 ) -> dict[str, Judged] | None:
     """Rows laid out on the grid of sampled prompts x judges x repeats; None where they do not fill it exactly."""
     temperature, seed, repeat = (table[c].to_numpy() for c in ("temperature", "seed", "repeat"))
-    judge = _coded(table["judge"], {name: i for i, name in enumerate(repeats)})
-    label = _coded(table["label"], LABEL_CODES)
-    unexplained = _coded(table["missing_reason"], {"": 1}) == 1
-    position = _positions(table["prompt_id"], ids)
+    judge = coded(table["judge"], {name: i for i, name in enumerate(repeats)})
+    label = coded(table["label"], LABEL_CODES)
+    unexplained = coded(table["missing_reason"], {"": 1}) == 1
+    position = positions(table["prompt_id"], ids)
     in_place = (
-        (_coded(table["model"], {condition.model: 0}) == 0)
-        & (_coded(table["intervention"], {condition.intervention: 0}) == 0)
+        (coded(table["model"], {condition.model: 0}) == 0)
+        & (coded(table["intervention"], {condition.intervention: 0}) == 0)
         & (temperature == condition.temperature)
         & (seed == condition.seed)
         & (judge >= 0)
@@ -277,7 +241,7 @@ def _remedy(condition: Condition, stage: str = "judge") -> str:
 def _is_of(table: Any, condition: Condition) -> bool:
     """Whether every row of a table belongs to one configuration."""
     names = ("model", "intervention")
-    named = all((_coded(table[name], {getattr(condition, name): 0}) == 0).all() for name in names)
+    named = all((coded(table[name], {getattr(condition, name): 0}) == 0).all() for name in names)
     at = all((table[name].to_numpy() == getattr(condition, name)).all() for name in ("temperature", "seed"))
     return named and at
 
@@ -314,25 +278,38 @@ def _reads_recorded(judging: JudgingParams, name: str) -> bool:
 
 
 def _read_responses(conditions: list[Condition], ids: Any, shape: tuple[int, int, int]) -> tuple[Any, Any]:
-    """(P, T, S) numbers equal exactly for byte-identical responses, 0 for none; and which cells were sampled.
+    """(P, T, S) numbers equal exactly for byte-identical responses, 0 for none; and each response's outcome code.
 
     The numbers are 64-bit hashes: among a prompt's few responses a collision has a chance of about 1e-17. Without
-    generation files the numbers are None and every cell counts as sampled.
+    generation files both are None, and every cell counts as sampled.
     """
-    sampled = np.ones(shape, dtype=bool)
     if not any(generation_file(condition).is_file() for condition in conditions):
-        return None, sampled
+        return None, None
+    outcomes = np.empty(shape, dtype=np.int8)
     texts = np.zeros(shape, dtype=np.uint64)
     for place, condition in enumerate(conditions):
         path = generation_file(condition)
-        table = _read_columns(path, GENERATION_TABLE)
-        position = None if table is None else _positions(table["prompt_id"], ids)
+        table = read_columns(path, GENERATION_TABLE)
+        position = None if table is None else positions(table["prompt_id"], ids)
         if table is None or position is None or not _is_of(table, condition) or not _holds_each(position, len(ids)):
             _explain_generations(path, condition, ids)
         cell = (position, place // shape[2], place % shape[2])
-        there = _coded(table["missing_reason"], {"": 1}) == 1
+        there = coded(table["missing_reason"], {"": 1}) == 1
         hashes = pd.util.hash_array(table["response"].to_numpy().astype(object), categorize=False)
         texts[cell] = np.where(there, np.maximum(hashes, 1), 0)
-        if "outcome" in table.column_names:
-            sampled[cell] = _coded(table["outcome"], {str(Outcome.NOT_SAMPLED): 1}) != 1
-    return texts, sampled
+        codes = _outcome_codes(table, there)
+        if (codes < 0).any():
+            row = int(np.argmin(codes))
+            problem = f"outcome {table['outcome'][row].as_py()!r} is none of {', '.join(OUTCOME_CODES)}"
+            _refuse(path, row, problem, condition, "generate")
+        outcomes[cell] = codes
+    return texts, outcomes
+
+
+def _outcome_codes(table: Any, there: Any) -> Any:
+    """Each row's position in `OUTCOMES`; in a file from before outcomes were kept, what its other columns tell."""
+    if "outcome" in table.column_names:
+        return coded(table["outcome"], OUTCOME_CODES)
+    cut = coded(table["finish_reason"], {"length": 1}) == 1
+    text = np.where(cut, OUTCOMES.index(Outcome.CUT), OUTCOMES.index(Outcome.ANSWERED))
+    return np.where(there, text, OUTCOMES.index(Outcome.UNANSWERED))

@@ -128,6 +128,19 @@ COUNTS = (
     _count("n_partial", "PARTIAL", "responses decided PARTIAL"),
     _count("n_comply", "COMPLY", "responses decided COMPLY"),
 )
+OUTCOMES = (
+    _count("n_asked", "Asked for", "responses that the study asked for", "asked", "outcomes/asked"),
+    _count("n_answered", "Answered", "responses that ended by themselves", "answered", "outcomes/answered"),
+    _count("n_cut", "Cut", "responses cut at the token limit", "cut", "outcomes/cut"),
+    _count("n_blocked", "Blocked", "responses that the provider's filter blocked", "blocked", "outcomes/blocked"),
+    _count(
+        "n_refused", "Refused (structured)", "structured refusals, apart from the text", "refused", "outcomes/refused"
+    ),
+    _count(
+        "n_unanswered", "Unanswered", "responses without text for another reason", "unanswered", "outcomes/unanswered"
+    ),
+    _words("blocks", "Blocks", "`counted` as the refusals they were labelled, or `left out` as missing"),
+)
 ONE_PROMPT = (
     _share("refuse_rate", "REFUSE", "share decided REFUSE", **PROMPTS, mlflow="decisions/refuse_rate", macro="refuse"),
     _share(
@@ -624,6 +637,7 @@ COLUMNS: dict[str, Column] = {
     for group in (
         WHERE,
         COUNTS,
+        OUTCOMES,
         ONE_PROMPT,
         MANY_PROMPTS,
         ONE_CONFIGURATION,

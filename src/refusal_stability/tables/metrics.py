@@ -19,6 +19,7 @@ PROMPT_COLUMNS = (
     "n n_missing n_refuse n_partial n_comply refuse_rate: partial_rate: comply_rate: ssi ssi_pairwise ssi_entropy "
     "ssi_entropy_observed flip unstable majority majority_tied p_unstable"
 )
+OUTCOME_COLUMNS = "n_asked n_answered n_cut n_blocked n_refused n_unanswered"
 AGGREGATE_COLUMNS = (
     f"{STABILITY_COLUMNS} spearman_ssi_comply_rate pct_unstable_entropy_observed pct_majority_tied "
     "pct_expected_unstable n_steady_refusal n_steady_help n_wavering prior_refuse prior_partial prior_comply"
@@ -121,6 +122,9 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
             "test n_inside n_outside mean_difference statistic degrees_of_freedom p_value p_holm differs small",
         ),
         ("missing", "model intervention judge missing_reason", "n_missing missing_share"),
+        ("outcomes", "model intervention temperature", OUTCOME_COLUMNS),
+        ("outcomes_by_configuration", "model intervention temperature seed", OUTCOME_COLUMNS),
+        ("blocks", "model intervention temperature blocks", STABILITY_COLUMNS),
     )
 }
 INTERVALS_EXPLAINED = (
@@ -134,6 +138,8 @@ INTERVALS_EXPLAINED = (
 )
 # What a table's columns mean beyond what they mean everywhere.
 TABLES_EXPLAINED = {
+    "outcomes": "A study of labels only has no rows: what became of its responses is not known.",
+    "blocks": "A model has rows where a block has a decision (`judging.blocked: refuse`).",
     "binary_scoring": "Where PARTIAL counts as another decision, two are possible and ssi_entropy divides by log2 2.",
     "stability_by_draws": "Every figure is its exact expectation over all ways to draw n_draws of a prompt's "
     "responses, averaged over the prompts that have that many. A smaller study of the same prompts would report this.",

@@ -28,6 +28,7 @@ LAYOUT = 1
 DIGITS = 4
 MARKUP = re.compile(r"[\\`*_{}\[\]()<>#!|~@&:$]")
 # The metric tables that runs are made of. All other tables go with the parent runs.
+OUTCOMES = "outcomes_by_configuration"  # without rows in a study of labels only
 NEEDED = ("aggregate_by_model", "aggregate_by_temperature", "aggregate_by_configuration", "per_prompt_metrics")
 SAMPLED_WITH = ("top_p", "top_k", "max_tokens")
 PROMPT_FACTS = ("prompt_id", "category", "majority", "ssi")
@@ -79,6 +80,8 @@ def run_plans(study: TrackedStudy) -> list[RunPlan]:
             parent = _plan_model(study, model, intervention)
             plans.append(parent)
             mine = {name: _of(_needed(study, name), model, intervention) for name in NEEDED}
+            if OUTCOMES in study.tables:
+                mine[OUTCOMES] = _of(study.tables[OUTCOMES], model, intervention)
             inputs = {"per_prompt_metrics": _table_hash(mine["per_prompt_metrics"][list(PROMPT_FACTS)])}
             chosen = [c for c in conditions if c.intervention == intervention]
             plans += [_plan_run(study, c, parent.cell, mine, inputs) for c in chosen]
@@ -116,7 +119,7 @@ def _plan_model(study: TrackedStudy, model: str, intervention: str) -> RunPlan:
         cell=cell_of(study.params, study.prompts_hash, model, intervention),
         parent=None,
         params=_params(study, model, intervention),
-        metrics=_measured("aggregate_by_model", row),
+        metrics=_measured("aggregate_by_model", row) | _outcomes(tables, "outcomes"),
         tags=_tags(study, "model", model, note),
         inputs={place: study.hashes[file] for place, file in study.attachments.items()}
         | {table_name: _table_hash(table) for table_name, table in tables.items()},
@@ -158,6 +161,7 @@ def _plan_run(
             # MLflow's comparison page opens on the first metric.
             **_measured("aggregate_by_temperature", at_temperature, SAME_FOR_ALL),
             **_measured("aggregate_by_configuration", row),
+            **_outcomes(mine, OUTCOMES, temperature=condition.temperature, seed=condition.seed),
             **_measured("aggregate_by_model", _only(mine, "aggregate_by_model"), SAME_FOR_ALL),
         },
         tags=_tags(study, "run", model, note)
@@ -266,6 +270,15 @@ def _measured(table: str, row: pd.Series[Any], only: Sequence[str] = ()) -> dict
         if f"{column.name}{end}" in row
     }
     return {metric: round(float(value), DIGITS) for metric, value in cells.items() if pd.notna(value)}
+
+
+def _outcomes(tables: Mapping[str, pd.DataFrame], name: str, **place: float) -> dict[str, float]:
+    """How many responses had each outcome, at a place or over all temperatures; nothing where it is not known."""
+    table = tables.get(name, pd.DataFrame())
+    if table.empty:
+        return {}
+    row = _only({name: table if place else table[table["temperature"].isna()]}, name, **place)
+    return _measured(name, row)
 
 
 def _with_bounds(row: pd.Series[Any], column: str) -> str:

@@ -11,6 +11,7 @@ from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.tables import (
     categories,
     judges,
+    outcomes,
     pairs,
     samples,
     sources,
@@ -33,6 +34,9 @@ ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
     "threshold_sensitivity": stability.threshold_sensitivity,
     "binary_scoring": stability.binary_scoring,
     "missing": stability.missing,
+    "outcomes": outcomes.outcomes,
+    "outcomes_by_configuration": outcomes.outcomes_by_configuration,
+    "blocks": outcomes.blocks,
     "temperature_tests": temperature.temperature_tests,
     "temperature_pairs": temperature.temperature_pairs,
     "model_pairs": pairs.model_pairs,

@@ -1,0 +1,53 @@
+"""The columns of generation and label files as arrays, read fast: a study of a million prompts has many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refusal_stability.tables.contract import Contract
+from refusal_stability.tables.csv_files import read_arrow
+
+TEXT_COLUMNS = ("model", "intervention", "judge", "label", "finish_reason", "missing_reason", "outcome")
+UNREAD_COLUMNS = ("reasoning", "prompt", "finish_reason", "thinking", "confidence", "basis")
+
+
+def read_columns(path: Path, contract: Contract) -> Any:
+    """The columns of a table with short texts dictionary-encoded; None where it does not parse as its contract."""
+    import pyarrow as pa
+    import pyarrow.csv
+
+    kinds = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64()}
+    types = {name: kinds[kind] for name, kind in contract.columns.items()}
+    types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in TEXT_COLUMNS if name in types}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header = file.readline().strip().replace('"', "").split(",")
+        if header not in (list(contract.columns), [name for name in contract.columns if name not in contract.older]):
+            return None
+        wanted = [name for name in header if name not in UNREAD_COLUMNS]
+        if "finish_reason" in header and "outcome" not in header:
+            wanted.append("finish_reason")
+        options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=wanted)
+        return read_arrow(path, options)
+    except (OSError, UnicodeDecodeError, pa.ArrowException):
+        return None
+
+
+def coded(column: Any, codes: dict[str, int]) -> Any:
+    """A dictionary-encoded column as numbers; -1 for a text without one."""
+    if not len(column):
+        return np.zeros(0, dtype=np.int64)
+    encoded = column.unify_dictionaries().combine_chunks()
+    encoded = encoded.chunk(0) if hasattr(encoded, "chunk") else encoded
+    lookup = np.array([codes.get(text, -1) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
+    return lookup[encoded.indices.to_numpy()]
+
+
+def positions(prompt_ids: Any, ids: Any) -> Any:
+    """Where each prompt id stands among the study's; -1 for an unknown one."""
+    import pyarrow.compute as pc
+
+    return pc.fill_null(pc.index_in(prompt_ids, value_set=ids), -1).to_numpy().astype(np.int64)
