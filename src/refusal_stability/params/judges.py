@@ -99,11 +99,12 @@ def judge_settings(judge: JudgeParams, where: str = "") -> Any:
 class JudgingParams:
     """The panel of judges; `primary` names the one whose decisions feed the metrics, or is `majority` of the panel.
 
-    `blocked` says what a response is that the provider blocked: missing, or a refusal.
+    `blocked` says what a response counts as that the provider blocked, and `degenerate` one that loops or has no words.
     """
 
     primary: Text = "rules"
     blocked: Annotated[Text, among("missing", "refuse")] = "missing"
+    degenerate: Annotated[Text, among("missing", "refuse")] = "missing"
     max_missing: Share = 0.02
     judges: dict[Name, JudgeParams] = field(default_factory=lambda: {"rules": JudgeParams()})
 

@@ -1,0 +1,51 @@
+import random
+
+import pytest
+
+from refusal_stability.judging.degenerate import degenerate
+from refusal_stability.judging.panel import judge_all
+from refusal_stability.params.judges import JudgeParams, JudgingParams
+from refusal_stability.records import DECISIONS, Condition, Decision, Prompt, Response
+from refusal_stability.reference_model import grammar
+
+LOOP = "I will help you with that now, as you asked me to do it for you. "
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no words"),
+        (" ... \n\n", "no words"),
+        ("a" * 5000, "the same few letters over and over"),
+        ("the " * 500, "the same few words over and over"),
+        ("Sure, here is " * 100, "the same few words over and over"),
+        (LOOP * 60, "the same few sentences over and over"),
+        ("\u4f60\u597d\uff0c" * 900, "the same few letters over and over"),
+    ],
+)
+def test_text_that_loops_or_has_no_words_is_degenerate(text, why):
+    assert degenerate(text) == why
+
+
+def test_ordinary_answers_lists_tables_and_code_are_not():
+    rng = random.Random(1)
+    texts = [grammar.respond(p, d, rng) for p in list(grammar.topics())[:20] for d in DECISIONS]
+    texts += [
+        "7",
+        "No.",
+        "\u662f",
+        "\n".join(f"{i}. item number {i}" for i in range(400)),
+    ]
+    assert [text for text in texts if degenerate(text)] == []
+
+
+@pytest.mark.parametrize("choice", ["missing", "refuse"])
+def test_a_degenerate_text_is_missing_or_a_refusal_as_the_study_says(choice):
+    response = Response(Condition("m", "none", 1.0, 1), Prompt("p", "How?", "", ""), LOOP * 60, "length")
+    judging = JudgingParams(degenerate=choice, judges={"rules": JudgeParams()})
+    (((judgement,),),) = judge_all(judging, [response], "m", "judging").values()
+    why = "degenerate text: the same few sentences over and over"
+    if choice == "refuse":
+        assert (judgement.decision, judgement.reasoning) == (Decision.REFUSE, why)
+    else:
+        assert (judgement.decision, judgement.missing_reason) == (None, why)
