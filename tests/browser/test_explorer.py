@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from explored_study import (
+    CONFIDENCE,
+    EARLIER_TURNS,
     FORMULA,
     IMAGE,
     MARKDOWN,
@@ -35,6 +37,9 @@ from explored_study import (
     PROMPT_TEXTS,
     REASONING,
     SCRIPT,
+    THINKING,
+    UNSAMPLED_AT,
+    UNSAMPLED_PROMPT,
     write_explored_study,
 )
 
@@ -57,6 +62,7 @@ ROW_HEIGHT = 35
 WAIT = 60_000
 SIZE: Any = {"width": 1500, "height": 1700}
 FOLD = "Response (may hold harmful text; click to unfold)"
+THOUGHTS = "Thinking (may hold harmful text; click to unfold)"
 WHY = "Reasoning of the judges (may quote the response; click to unfold)"
 # A laptop's window, as in the pictures of the docs.
 SMALL: Any = {"width": 1300, "height": 1180}
@@ -342,6 +348,10 @@ def test_two_responses_stand_side_by_side_each_folded_until_it_is_asked_for(
     assert places[0]["x"] + places[0]["width"] < places[1]["x"]
     assert abs(places[0]["y"] - places[1]["y"]) < ROW_HEIGHT
     assert page.locator("ul.verdicts li").count() == 4
+    assert page.get_by_text(THINKING).count() == 0
+    page.get_by_text(THOUGHTS).first.click()
+    page.locator("[data-testid=stCode]").get_by_text(visible(THINKING), exact=True).wait_for()
+    assert page.get_by_text(f"confidence {CONFIDENCE:.2f}").count() == 2
     whys = page.get_by_text(WHY)
     assert whys.count() == 2
     assert page.locator(".reasoning").count() == 0
@@ -353,19 +363,22 @@ def test_two_responses_stand_side_by_side_each_folded_until_it_is_asked_for(
     page.locator(".reasoning").first.wait_for(state="detached")
     page.get_by_role("button", name="Close the left").click()
     page.get_by_text("Left: no response is open.").wait_for()
-    page.wait_for_function("document.querySelectorAll('[data-testid=stExpander]').length === 2")
+    page.wait_for_function("document.querySelectorAll('[data-testid=stExpander]').length === 3")
     assert page.locator("ul.verdicts li").count() == 2
 
 
 def test_other_peoples_texts_are_shown_as_text_wherever_they_stand(page: Page, address: str) -> None:
     visit(page, address, order="prompts", prompt="0000")
-    shown = page.locator("[data-testid=stCode]").first
+    # Of a conversation, the earlier turns stand before it.
+    shown = page.locator("[data-testid=stCode]").last
     for number, text in enumerate(PROMPT_TEXTS):
         if number:
             page.get_by_role("button", name="Next prompt").click()
         wait_for_query(page, f"prompt={number:04d}")
         cell(page, AT).wait_for()
         assert shown.inner_text().strip() == text
+        turns = [turn["content"] for turn in EARLIER_TURNS] if number == 1 else []
+        assert [code.inner_text().strip() for code in page.locator("[data-testid=stCode]").all()] == [*turns, text]
     cell(page, AT).click()
     page.get_by_text(f"Left: Answering {MARKDOWN}, temperature 0.7, seed 43").wait_for()
     page.get_by_text(WHY).click()
@@ -405,7 +418,7 @@ def test_chosen_models_and_interventions_are_compared_by_the_chosen_judge(page: 
     page.keyboard.press("Escape")
     page.get_by_role("combobox", name="Decisions by").click()
     page.get_by_role("option", name="other").click()
-    note = page.get_by_text("The SSI is by rules, these decisions are by other.")
+    note = page.get_by_text("The SSI is by rules; these decisions are by other.")
     note.first.wait_for()
     assert note.count() == 2
     wait_for_query(page, "judge=other")
@@ -424,7 +437,7 @@ def test_a_link_opens_the_same_view_again_with_the_responses_folded(
     again.get_by_text("Right: labelled").wait_for()
     assert again.get_by_text("Left: Answering").count() == 1
     cell(again, AT).wait_for()
-    assert again.get_by_text("Labels only: the study has no responses of this model.").count() == 2
+    assert again.get_by_text("Labels only: the study has no responses from this model.").count() == 2
     assert again.locator("[data-testid=stCode]").count() == 1
     assert again.get_by_role("combobox", name="Order").input_value() == "as in the prompt file"
     assert query_of(again) == query_of(page)
@@ -458,8 +471,19 @@ def test_what_is_missing_says_why(page: Page, address: str) -> None:
     assert page.locator(".why").first.inner_text() == f"missing: {NO_ANSWER}"
     for fold in page.get_by_text(FOLD).all():
         fold.click()
-    page.get_by_text(f"No response: {NO_ANSWER}").wait_for()
-    page.get_by_text("No response: labels only: the source has none").wait_for()
+    page.get_by_text(f"No response (unanswered): {NO_ANSWER}").wait_for()
+    page.get_by_text("No response (unanswered): labels only: the source has none").wait_for()
+
+
+def test_what_was_not_sampled_looks_other_than_what_is_missing(page: Page, address: str) -> None:
+    visit(page, address, prompt=UNSAMPLED_PROMPT)
+    button = cell(page, cell_key(UNSAMPLED_AT))
+    button.wait_for()
+    assert button.inner_text().startswith("·")
+    assert str(button.get_attribute("aria-label")).endswith("not sampled")
+    button.click()
+    page.get_by_text(FOLD).click()
+    page.get_by_text("No response (not_sampled)").wait_for()
 
 
 def test_the_downloaded_list_holds_no_formula_and_the_tables_own_download_is_off(page: Page, address: str) -> None:
@@ -499,7 +523,7 @@ def test_every_control_has_a_name_and_every_text_enough_contrast(page: Page, add
     page.get_by_text("Right: Answering").wait_for()
     same = page.get_by_text("The two open responses are the same, word for word.")
     page.get_by_text(FOLD).first.click()
-    page.get_by_text("characters; ended: stop").first.wait_for()
+    page.get_by_text("characters; answered, ended by: stop").first.wait_for()
     # Nothing is said of a response that is folded.
     assert same.count() == 0
     page.get_by_text(FOLD).nth(1).click()
@@ -528,7 +552,7 @@ def test_a_study_that_goes_away_is_said_in_one_line(page: Page, address: str, fo
     try:
         page.goto(address)
         page.get_by_text(
-            f"{PER_PROMPT}: no such file; the explorer shows a study that was run: `make repro`"
+            f"{PER_PROMPT}: no such file; the explorer shows a finished study: run `make repro`"
         ).wait_for()
     finally:
         kept.rename(folder / PER_PROMPT)
@@ -625,7 +649,7 @@ def test_one_model_is_seen_to_refuse_and_to_comply_side_by_side(
         for fold in small_page.get_by_text(label).all():
             fold.click()
     small_page.wait_for_function("document.querySelectorAll('.reasoning').length >= 4")
-    small_page.get_by_text("characters; ended:").nth(1).wait_for()
+    small_page.get_by_text("characters; answered, ended by:").nth(1).wait_for()
     decided = small_page.locator("ul.verdicts:not(:has(.reasoning))").all_inner_texts()
     assert ["REFUSE" in decided[0], "COMPLY" in decided[1]] == [True, True]
     small_page.get_by_role("button", name="Close the left").scroll_into_view_if_needed()
