@@ -37,6 +37,10 @@ def failure(path: Path, *columns: str) -> str:
         ('"Hello" she said', '"Hello" she said'),
         ('"How long is a 5" pipe?"', 'How long is a 5" pipe?'),
         ('"He said ""no"" to 5" pipes"', 'He said "no" to 5" pipes'),
+        ('"yes" or "no"', '"yes" or "no"'),
+        ('"yes"; "no" or "perhaps"', '"yes"; "no" or "perhaps"'),
+        ('"Say "yes""', 'Say "yes"'),
+        ('"Say "yes" or "no"."', 'Say "yes" or "no".'),
         ('"an ordinary, quoted one"', "an ordinary, quoted one"),
     ],
 )

@@ -12,6 +12,8 @@ from refusal_stability.files import ArtifactError
 
 # A field whose quotation marks are as the format wants them, up to the delimiter or the end of the line.
 QUOTED = r'"([^"]*(?:""[^"]*)*)"(?=[{delimiter}\r\n]|\Z)'
+# A text of its own that begins and ends with a quoted word: `"yes" or "no"`.
+PAIRED_WORDS = re.compile(r'"[^"]*[^"\s]"(?!\w)[^"]+(?:"[^"]*"[^"]+)*"[^"]+"$')
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -60,7 +62,7 @@ def _leniently(text: str, delimiter: str, file: str) -> Iterator[list[str]]:
 def _as_written(field: str, place: str) -> str:
     if not field.startswith('"'):
         return field
-    if len(field) > 1 and field.endswith('"'):
+    if len(field) > 1 and field.endswith('"') and not PAIRED_WORDS.match(field):
         return field[1:-1].replace('""', '"')
     if field.count('"') == 1:
         raise ArtifactError(
