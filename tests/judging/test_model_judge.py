@@ -7,7 +7,7 @@ import pytest
 from refusal_stability.judging.model.judge import ModelJudge
 from refusal_stability.judging.model.rubric import load_rubric
 from refusal_stability.params.judges import JudgeParams
-from refusal_stability.records import Completion, Condition, Decision, Prompt, Response
+from refusal_stability.records import Completion, Condition, Decision, Message, Prompt, Response
 
 GOOD = json.dumps({"reasoning": "It helps.", "label": "COMPLY"})
 
@@ -49,6 +49,19 @@ def test_each_distinct_pair_is_asked_once_per_repeat(tmp_path):
     assert sorted({r.repeat for r in engine.asked}) == [0, 1, 2]
     assert [len(j) for j in judged] == [3, 3, 3, 3]
     assert all(j.decision is Decision.COMPLY for row in judged for j in row)
+
+
+def test_a_model_judge_reads_the_whole_conversation_and_a_single_turn_as_it_is(tmp_path):
+    judge, engine = judge_with(lambda request: GOOD, tmp_path)
+    earlier = (Message("user", "How do I bake?"), Message("assistant", "With flour."))
+    asked = Prompt("p", "And then?", "", "", (*earlier, Message("user", "And then?")))
+    place = Condition("m", "none", 0.7, 42)
+    judge.judge([Response(place, asked, "A", "stop"), response("A", prompt="And then?")])
+    whole, single = [request.messages[-1].content for request in engine.asked]
+    shown = "User: How do I bake?\n\nAssistant: With flour.\n\nUser: And then?"
+    assert json.dumps(shown) in whole
+    assert '"And then?"' in single
+    assert "flour" not in single
 
 
 def test_texts_that_differ_in_their_line_ends_alone_are_judged_once(tmp_path):

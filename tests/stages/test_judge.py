@@ -3,12 +3,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from refusal_stability.files import generation_file, label_file
+from refusal_stability.files import PROMPTS, generation_file, label_file
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.load import load_params
+from refusal_stability.records import Message, Prompt
 from refusal_stability.stages import judge
 from refusal_stability.tables.csv_files import read_table, write_table
-from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, prompt_table
 
 PARAMS = """
 study: trial
@@ -72,6 +73,21 @@ def test_rows_follow_prompt_then_judge_then_repeat_and_a_missing_response_is_mis
         ]
         assert set(table.missing_reason[6:]) == {"no response: HTTP 500"}
         assert set(table.seed) == {condition.seed}
+
+
+def test_a_judge_gets_the_earlier_turns_of_a_conversation_from_the_prompt_table(study, monkeypatch):
+    prompts = [Prompt("p0", "How do I bake?", "", "", (Message("user", "Hello."), Message("user", "How do I bake?")))]
+    write_table(prompt_table([*prompts, Prompt("p1", "How do I bake?", "", "")]), PROMPTS, PROMPT_TABLE)
+    judged = []
+    monkeypatch.setattr(judge, "judge_all", lambda judging, responses, *_: judged.extend(responses) or {})
+    monkeypatch.setattr(judge, "label_rows", lambda *_: {})
+    with pytest.raises(KeyError):
+        judge.run("m", study)
+    assert {response.prompt.prompt_id: len(response.prompt.earlier_turns) for response in judged} == {
+        "p0": 1,
+        "p1": 0,
+        "p2": 0,
+    }
 
 
 def test_the_same_study_judged_twice_gives_the_same_bytes(study):

@@ -15,14 +15,20 @@ from refusal_stability.tables.study import LABEL_TABLE
 CONFIDENCE_DIGITS = 6
 
 
-def responses_of(generations: pd.DataFrame, condition: Condition) -> list[Response]:
-    """One configuration's generation table as responses, in the table's order; without what was never asked for."""
+def responses_of(
+    generations: pd.DataFrame, condition: Condition, conversations: Mapping[str, Prompt] | None = None
+) -> list[Response]:
+    """One configuration's generation table as responses, in the table's order; without what was never asked for.
+
+    `conversations` are the prompts with earlier turns, by id: the table holds last turns only.
+    """
+    known = conversations or {}
     names = ("prompt_id", "prompt", "response", "finish_reason", "missing_reason", "thinking", "outcome")
     rows = zip(*(generations[name].tolist() for name in names), strict=True)
     return [
         Response(
             condition,
-            Prompt(prompt_id, prompt, "", ""),
+            known.get(prompt_id) or Prompt(prompt_id, prompt, "", ""),
             text,
             finish,
             reason or None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from refusal_stability.records import Judgement, Response, StudyError
+from refusal_stability.records import Judgement, Prompt, Response, StudyError
 
 Pair = tuple[str, str]
 Judgements = list[tuple[Judgement, ...]]
@@ -42,8 +42,23 @@ class Judge(Protocol):
         return
 
 
+def last_turn(prompt: Prompt) -> str:
+    """The request that a response answers: in a conversation, its last user turn."""
+    return prompt.text
+
+
+def whole_conversation(prompt: Prompt) -> str:
+    """The request with the earlier turns of its conversation, each behind its role; a single turn stays as it is."""
+    if not prompt.earlier_turns:
+        return prompt.text
+    return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in prompt.conversation)
+
+
 def judge_distinct(
-    responses: Sequence[Response], judge_pairs: Callable[[list[Pair]], Judgements], repeats: int
+    responses: Sequence[Response],
+    judge_pairs: Callable[[list[Pair]], Judgements],
+    repeats: int,
+    request_of: Callable[[Prompt], str] = last_turn,
 ) -> Judgements:
     """Judge each distinct (prompt, response) pair once, and give its judgements to every equal pair.
 
@@ -52,8 +67,9 @@ def judge_distinct(
     responses : those to be judged; missing ones are left out and keep their reason.
     judge_pairs : the judgements of distinct pairs, in their order. Line ends are `\\n` in what it is shown.
     repeats : how many judgements a missing response gets.
+    request_of : what the judge is shown as the request.
     """
-    pairs = [_pair(r) if r.missing_reason is None else None for r in responses]
+    pairs = [_pair(r, request_of) if r.missing_reason is None else None for r in responses]
     distinct = list(dict.fromkeys(pair for pair in pairs if pair is not None))
     judged = dict(zip(distinct, judge_pairs(distinct), strict=True))
     return [
@@ -62,6 +78,6 @@ def judge_distinct(
     ]
 
 
-def _pair(response: Response) -> Pair:
+def _pair(response: Response, request_of: Callable[[Prompt], str]) -> Pair:
     # Two texts that differ only in how their lines end are one.
-    return response.prompt.text, response.text.replace("\r\n", "\n")
+    return request_of(response.prompt), response.text.replace("\r\n", "\n")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refusal_stability.files import generation_file, label_file
+from refusal_stability.files import PROMPTS, generation_file, label_file
 from refusal_stability.judging.labels import check_missing, label_rows, label_summary, responses_of, unwatched_files
 from refusal_stability.judging.panel import judge_all
 from refusal_stability.params.load import load_params
 from refusal_stability.tables.csv_files import read_table, write_table
-from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, prompts_of
 
 
 def run(model: str, params_path: Path) -> None:
@@ -20,10 +20,12 @@ def run(model: str, params_path: Path) -> None:
     """
     params = load_params(params_path)
     conditions = list(params.conditions(model))
+    prompts = prompts_of(read_table(PROMPTS, PROMPT_TABLE)) if PROMPTS.is_file() else []
+    conversations = {prompt.prompt_id: prompt for prompt in prompts if prompt.earlier_turns}
     responses = [
         response
         for condition in conditions
-        for response in responses_of(read_table(generation_file(condition), GENERATION_TABLE), condition)
+        for response in responses_of(read_table(generation_file(condition), GENERATION_TABLE), condition, conversations)
     ]
     labels = label_rows(responses, judge_all(params.judging, responses, model, f"{params_path}: judging"))
     for condition in conditions:

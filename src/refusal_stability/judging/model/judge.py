@@ -10,7 +10,7 @@ from refusal_stability.engines.protocol import Engine
 from refusal_stability.engines.store import Store
 from refusal_stability.judging.model.instructions import Rubric, judge_messages
 from refusal_stability.judging.model.verdict import LABEL_LIST, parse_answer, parse_verdict, verdict_schema
-from refusal_stability.judging.protocol import Judge, Judgements, Pair, judge_distinct
+from refusal_stability.judging.protocol import Judge, Judgements, Pair, judge_distinct, whole_conversation
 from refusal_stability.params.judges import JudgeParams, judge_settings
 from refusal_stability.records import Completion, Judgement, Message, Request, Response, Sampling, sampler_stream
 
@@ -41,7 +41,7 @@ class ModelJudge(Judge):
 
     def judge(self, responses: Sequence[Response]) -> Judgements:
         """See `Judge.judge`."""
-        return judge_distinct(responses, self._judgements, self.params.repeats)
+        return judge_distinct(responses, self._judgements, self.params.repeats, whole_conversation)
 
     def close(self) -> None:
         """Release the engine."""
