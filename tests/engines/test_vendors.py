@@ -161,7 +161,6 @@ def test_settings_that_shape_a_request(serve: Serve) -> None:
         "extra_body": {"min_p": 0.1},
         "chat_template_kwargs": {"enable_thinking": False},
         "reasoning_effort": "low",
-        "fold_system": True,
         "headers": {"x-tag": "a"},
         "query": {"v": 2},
     }
@@ -171,7 +170,6 @@ def test_settings_that_shape_a_request(serve: Serve) -> None:
     assert "top_k" not in body
     assert (body["random_seed"], body["min_p"], body["reasoning_effort"]) == (0, 0.1, "low")
     assert body["chat_template_kwargs"] == {"enable_thinking": False}
-    assert body["messages"] == [{"role": "user", "content": "Be brief.\n\nHello?"}]
     assert {name: engine.identity[name] for name in shaping} == shaping
     plain = engine_at(server).identity
     assert set(plain) == {"engine", "base_url", "model", "structured", "extra_body"}
@@ -198,6 +196,16 @@ def test_an_address_may_have_a_query_but_no_secret() -> None:
     assert parsed(OpenAISettings, {"base_url": url}).base_url == url
     with pytest.raises(ParamsError, match=r"a secret: settings\.query"):
         parsed(OpenAISettings, {"base_url": "https://x.example/v1?api_key=abc"})
+    for settings in ({"headers": {"api-key": "abc"}}, {"query": {"key": "abc"}}, {"headers": {"Authorization": "abc"}}):
+        with pytest.raises(ParamsError, match=r"\(not shown\) is not allowed; allowed: \{env: NAME\}"):
+            parsed(OpenAISettings, settings)
+
+
+def test_a_whole_address_with_its_own_version_is_taken_as_it_is(serve: Serve) -> None:
+    server = vendor_server(serve, "azure")
+    url = f"http://127.0.0.1:{server.port}/openai/deployments/d/chat/completions?api-version=2024-10-21"
+    got = answers(engine_at(server, preset="azure", base_url=url), asked(2))
+    assert [answer.missing_reason for answer in got] == [None] * 2
 
 
 def test_a_judges_temperature_gives_way_and_a_models_does_not(serve: Serve) -> None:

@@ -51,6 +51,7 @@ def read(answer: Any) -> Said:
         refusal="",
         reason=answer.get("stop_reason"),
         filtered=False,
+        thought_unseen=any(part["type"] == "redacted_thinking" for part in parts),
         prompt_tokens=int(usage.get("input_tokens") or 0),
         completion_tokens=int(usage.get("output_tokens") or 0),
         details={"model": answer.get("model"), "usage": usage},

@@ -54,13 +54,17 @@ def read(answer: Any) -> Said:
     usage = answer.get("usage") or {}
     text, thinking, refusal = _parts(message.get("content"))
     fields = [message[name] for name in THINKING_FIELDS if isinstance(message.get(name), str) and message[name]]
+    if not fields and isinstance(said := message.get("reasoning_details"), list):
+        fields = list(_texts(said, "text"))
+    counted = usage.get("completion_tokens_details") or {}
     reason = choice.get("finish_reason")
     return Said(
         text=text,
         thinking="\n".join(dict.fromkeys((*fields, *thinking))),
         refusal=message.get("refusal") or refusal,
         reason=reason if reason is not None else choice.get("native_finish_reason"),
-        filtered=_filtered(answer, choice),
+        filtered=_any_filtered(choice.get("content_filter_results")),
+        thought_unseen=bool(counted.get("reasoning_tokens")),
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),
         details={"model": answer.get("model"), "system_fingerprint": answer.get("system_fingerprint"), "usage": usage},
@@ -104,10 +108,6 @@ def _texts(part: Any, kind: str) -> Iterator[str]:
             if name in part:
                 yield from _texts(part[name], kind)
                 return
-
-
-def _filtered(answer: dict[str, Any], choice: dict[str, Any]) -> bool:
-    return _any_filtered(choice.get("content_filter_results"))
 
 
 def _any_filtered(found: Any) -> bool:

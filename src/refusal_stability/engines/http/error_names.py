@@ -45,7 +45,8 @@ NAMES: dict[Meaning, str] = {
         context_length_exceeded string_above_max_length string_too_long exceed_context_size_error
         context_window_exceeded contextwindowexceedederror prompt_too_long input_too_long max_input_tokens_exceeded
         tokens_limit_reached token_limit_exceeded max_tokens_exceeded request_too_large payload_too_large
-        invalid_prompt invalid_message_content empty_message_content unsupported_language
+        invalid_prompt invalid_request_prompt invalid_request_message_order invalid_message_content
+        empty_message_content unsupported_language
     """,
     Meaning.NOT_JSON: """
         json_validate_failed tool_use_failed json_invalid invalid_json_response
@@ -84,6 +85,7 @@ CREDIT = _any_of(
     r"recharge|in arrears|(?:payment|bill|invoice) (?:\w+ ){0,2}overdue",
     r"account (?:\w+ ){0,4}(?:not active|deactivated|disabled|suspended|restricted|terminated|overdue|inactive)",
     r"(?:organi[sz]ation|project) (?:\w+ ){0,4}(?:deactivated|disabled|suspended|restricted)",
+    "余额不足|欠费",
 )
 _KEY = r"(?:api|access|subscription|authentication|auth)[ _-]?(?:key|token)s?"
 KEY = _any_of(
@@ -99,7 +101,8 @@ BLOCKED = _any_of(
     r"(?:flagged|blocked|filtered|rejected) (?:\w+ ){0,6}(?:moderation|safety|polic|content|guardrail)|flagged as",
     r"safety (?:system|filter|settings?|reasons?|polic|check)",
     r"prohibited[ _]content|inappropriate content|sensitive words",
-    r"violat\w* (?:\w+ ){0,6}polic|guardrail|moderation|block[ _]?reason",
+    r"violat\w* (?:\w+ ){0,6}(?:polic|guideline|terms)|guardrail|moderation|block[ _]?reason|content exists risk",
+    "敏感|不安全|违规",
 )
 TOO_LONG = _any_of(
     r"context[ _-](?:length|size|window|limit)",

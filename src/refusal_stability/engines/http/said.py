@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from refusal_stability.engines.answers import BEFORE_LIMIT, ONLY_THINKING
 from refusal_stability.engines.http.errors import one_line
 from refusal_stability.engines.http.finish_reasons import Ending, ending_of
 from refusal_stability.records import Completion, Outcome, outcome_of
@@ -28,6 +29,7 @@ class Said:
     refusal : the structured refusal.
     reason : the finish reason, word for word.
     filtered : whether the server says beside it that its filter cut the answer.
+    thought_unseen : whether tokens went into thinking that the server does not show.
     """
 
     text: str | None
@@ -35,6 +37,7 @@ class Said:
     refusal: str
     reason: Any
     filtered: bool
+    thought_unseen: bool
     prompt_tokens: int
     completion_tokens: int
     details: Mapping[str, Any]
@@ -69,6 +72,9 @@ def completion(said: Said, details: Mapping[str, Any]) -> Completion:
         return made("", "", Outcome.BLOCKED, f"the server's content filter cut the answer{name}")
     if not text and ending is Ending.TOOL:
         return made("", "", Outcome.UNANSWERED, f"the model called a tool instead of answering ({named})")
+    if said.thought_unseen and not text.strip() and not said.thinking:
+        limit = BEFORE_LIMIT if ending is Ending.LENGTH else ""
+        return made("", "", Outcome.UNANSWERED, ONLY_THINKING + limit)
     if not text and (ending is None or (said.text is None and not said.thinking)):
         return made("", "", Outcome.UNANSWERED, f"the answer has no content (finish reason: {named})")
     return made(text, OWN_NAMES.get(ending) or (named if said.reason else "unknown"))

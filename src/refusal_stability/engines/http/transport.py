@@ -75,7 +75,8 @@ class Transport:
         self._settings = settings
         self._where = where
         self._auth = auth
-        self.address = settings.base_url.partition("?")[0].rstrip("/") + path
+        # Azure's portal shows whole addresses.
+        self.address = settings.base_url.partition("?")[0].rstrip("/").removesuffix(path) + path
         self._proxy = _proxy(self.address)
         self._secrets: list[str] = []
         self._said: dict[str, float] = {}
@@ -90,8 +91,9 @@ class Transport:
         key = self._variable("api_key_env", settings.api_key_env) if settings.api_key_env else None
         own = {name: self._value(f"headers.{name}", value) for name, value in settings.headers.items()}
         self._headers = {"Content-Type": "application/json"} | dict(self._auth(key) if key else {}) | own
-        query = {name: self._value(f"query.{name}", value) for name, value in settings.query.items()}
         written = settings.base_url.partition("?")[2]
+        there = {part.partition("=")[0] for part in written.split("&")}
+        query = {n: self._value(f"query.{n}", value) for n, value in settings.query.items() if n not in there}
         self._query = "&".join(part for part in (written, urlencode(query)) if part)
 
     @asynccontextmanager
@@ -174,7 +176,8 @@ class Transport:
             async with self._session.post(url, data=payload, allow_redirects=False, proxy=self._proxy) as response:
                 found = await response.read()
             completion = read(self._reply(response, found))
-            tokens = completion.prompt_tokens + completion.completion_tokens or cost
+            unsaid = 0 if completion.missing_reason else cost
+            tokens = completion.prompt_tokens + completion.completion_tokens or unsaid
             return completion
         except asyncio.TimeoutError as error:
             tokens = cost

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Number, Text, among, rule
+from refusal_stability.params.checks import HIDDEN, SECTION, AtLeast0, AtLeast1, Number, Text, among, require, rule
 from refusal_stability.params.engines.settings import EngineSettings
 
 MILLION = 1_000_000
 ADDRESS = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?(\?[^\s@#]*)?")
 # Query parameters that hold a secret belong into `query`, by the name of an environment variable.
+SECRET_NAME = re.compile(r"authorization|cookie|(?:^|[_-])(?:key|token|secret|password)$", re.IGNORECASE)
 SECRET_PARAMETER = re.compile(r"[?&](?:[^=&]*[_-])?(?:key|token|sig|signature|secret|password|code)=", re.IGNORECASE)
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 Address = Annotated[
@@ -71,6 +72,14 @@ class HTTPSettings(EngineSettings):
     extra_body: dict[str, Any] = field(default_factory=dict)
     price_in: Price | None = None
     price_out: Price | None = None
+
+    @model_validator(mode="after")
+    def _secrets_come_from_the_environment(self) -> HTTPSettings:
+        for key in ("headers", "query"):
+            for name, value in getattr(self, key).items():
+                shown = isinstance(value, dict) or not SECRET_NAME.search(name)
+                require(shown, f"{key}.{name}", HIDDEN, "{env: NAME}, where the environment variable NAME holds it")
+        return self
 
     def cost(self, prompt_tokens: float, answer_tokens: float) -> float | None:
         """Tokens times prices; None where a price is not given."""
