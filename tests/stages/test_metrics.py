@@ -261,7 +261,7 @@ def test_a_bad_label_file_names_file_row_and_remedy(
     assert not METRICS.exists(), "nothing half-written"
 
 
-def write_generations(ids: list[str], changed: dict[str, object], columns: Sequence[str] = ()) -> None:
+def write_unchecked(ids: list[str], changed: dict[str, object], columns: Sequence[str] = ()) -> None:
     """Generation files of model `one`, unchecked; `ids` and `changed` are those of its first configuration."""
     for temperature in (0.0, 1.0):
         for seed in (0, 1):
@@ -280,7 +280,7 @@ def write_generations(ids: list[str], changed: dict[str, object], columns: Seque
 @pytest.mark.parametrize("columns", [[], [c for c in GENERATION_TABLE.columns if c not in ("outcome", "thinking")]])
 def test_outcomes_are_counted_also_in_files_from_before_they_were_kept(study: Path, columns: list[str]) -> None:
     reasons = {"finish_reason": ["stop", "length", ""], "missing_reason": ["", "", "timed out"]}
-    write_generations(PROMPTS, reasons | {"outcome": ["answered", "cut", "unanswered"]}, columns)
+    write_unchecked(PROMPTS, reasons | {"outcome": ["answered", "cut", "unanswered"]}, columns)
     run()
     row = metric_table("outcomes").query("model == 'one' and temperature.isna()").iloc[0]
     assert (row["n_asked"], row["n_answered"], row["n_cut"], row["n_unanswered"]) == (12, 10, 1, 1)
@@ -303,7 +303,7 @@ def test_outcomes_are_counted_also_in_files_from_before_they_were_kept(study: Pa
 def test_a_generation_file_of_something_else_is_named_with_row_and_remedy(
     study: Path, ids: list[str], changed: dict[str, object], problem: str
 ) -> None:
-    write_generations(ids, changed)
+    write_unchecked(ids, changed)
     with pytest.raises(ArtifactError) as caught:
         run()
     assert str(caught.value).startswith(f"{generation_file(FIRST)}: ")
