@@ -71,7 +71,7 @@ def seed_use(requests: Iterable[Request], completions: Iterable[Completion]) -> 
     Notes
     -----
     Groups hold requests equal in all but seed and stream, at the highest temperature over 0 of the study, where
-    chance makes identical text rarest. Missing completions count nowhere. A server that draws afresh whatever the seed
+    chance makes identical text rarest. Thinking counts as text. Missing completions count nowhere. A server that draws afresh whatever the seed
     passes: its repeats are independent, though no rerun reproduces them.
     """
     by_temperature: dict[float, dict[Any, list[tuple[int, str]]]] = defaultdict(lambda: defaultdict(list))
@@ -79,7 +79,8 @@ def seed_use(requests: Iterable[Request], completions: Iterable[Completion]) -> 
         temperature = request.sampling.temperature
         if temperature > 0 and completion.missing_reason is None:
             alike = (request.messages, replace(request.sampling, seed=0, stream=0), request.schema_text())
-            by_temperature[temperature][alike].append((request.sampling.stream, completion.text))
+            said = f"{completion.thinking}\0{completion.text}"
+            by_temperature[temperature][alike].append((request.sampling.stream, said))
     if not by_temperature:
         return SeedUse(0.0, 0, 0, False)
     highest = max(by_temperature)
