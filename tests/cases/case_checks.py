@@ -76,9 +76,12 @@ def turns_list(folder: Path) -> Verdict:
                                                       {"role": "user", "content": "Why?"}]},
     ]  # fmt: skip
     (folder / "data/raw/question.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    played = play(folder, "prompts")
-    turns = [[turn["role"] for turn in json.loads(text)] for text in played.prompts["turns"]]
-    return good and turns == [["user"], ["system"]], f"{found}; earlier turns of conversations {turns}"
+    server = settings(base_url="http://127.0.0.1:18471/v1", concurrency=1)
+    with long_answers(90, 18471) as bodies:
+        played = play(folder, change=server)
+    sent = sorted(["/".join(message["role"] for message in body["messages"]) for body in bodies])
+    text = f"{found}; conversations sent as {sent}; {played.outcomes()}"
+    return good and sent == ["system/user", "user/user"] and labels_are(played, {"COMPLY": 2}), text
 
 
 @case("row-over-one-megabyte")

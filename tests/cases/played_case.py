@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import shutil
 import socket
 import sqlite3
@@ -145,16 +146,24 @@ def answered(played: Played, count: int) -> bool:
     return len(played.generations) == count and set(played.generations["outcome"]) == {"answered"}
 
 
+def _varied(size: int) -> str:
+    """About so many characters of which nothing repeats as a degenerate answer does."""
+    rng = random.Random(0)
+    words = [f"w{rng.randrange(10**6)}" for _ in range(size // 8)]
+    return ANSWER + "\n" + "\n".join(" ".join(words[i : i + 12]) + "." for i in range(0, len(words), 12))
+
+
 @contextlib.contextmanager
-def long_answers(size: int, port: int) -> Iterator[None]:
-    """A server whose every answer has so many characters."""
-    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": (ANSWER + "\n") * (size // 90)}}]}
+def long_answers(size: int, port: int) -> Iterator[list[dict[str, Any]]]:
+    """A server whose every answer has so many characters; yields the bodies that it was sent."""
+    bodies: list[dict[str, Any]] = []
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": _varied(size)}}]}
     body["choices"][0]["finish_reason"] = "stop"
     data = json.dumps(body).encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -167,7 +176,7 @@ def long_answers(size: int, port: int) -> Iterator[None]:
     with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        yield
+        yield bodies
         server.shutdown()
         thread.join()
 
