@@ -19,6 +19,7 @@ from refusal_stability.commands.deps import (
     reachable,
     with_deps,
 )
+from refusal_stability.tables.metrics import METRIC_TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = modules()
@@ -184,6 +185,21 @@ def test_a_file_stays_short(module: str) -> None:
 @pytest.mark.parametrize("module", [m for m in MODULES if room(m) == "stages"])
 def test_a_stage_is_a_thin_entry(module: str) -> None:
     assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= 90
+
+
+# A stage or command is `run`. What a room reads is `read`. A table's builder, its figure and its section bear its name.
+SHARED_NAMES = {"run", "main", "read", *METRIC_TABLES}
+
+
+def test_no_public_name_is_defined_in_two_rooms() -> None:
+    rooms: dict[str, set[str]] = {}
+    for module, file in MODULES.items():
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            # What the command line calls a command is not a name of the code.
+            public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+            if public and room(module) != "cli":
+                rooms.setdefault(node.name, set()).add(room(module))
+    assert not {name: sorted(places) for name, places in rooms.items() if len(places) > 1 and name not in SHARED_NAMES}
 
 
 def test_no_module_is_a_drawer_for_odds_and_ends() -> None:

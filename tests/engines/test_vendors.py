@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from refusal_stability.engines.http.engine import HTTPEngine
-from refusal_stability.engines.http.presets import names
+from refusal_stability.engines.http.presets import preset_names
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.params.checks import ParamsError, parsed
 from refusal_stability.params.engines import ModelParams
@@ -112,7 +112,7 @@ def vendor_server(serve: Serve, vendor: str) -> Any:
     return serve(lambda request, body: answer(vendor, request, body))
 
 
-@pytest.mark.parametrize("vendor", names())
+@pytest.mark.parametrize("vendor", preset_names())
 def test_a_preset_asks_as_its_vendor_wants_it_from_the_first_request_on(serve: Serve, vendor: str) -> None:
     server = vendor_server(serve, vendor)
     got = answers(engine_at(server, preset=vendor), asked())

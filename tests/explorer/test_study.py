@@ -54,14 +54,14 @@ def conditions(params: StudyParams) -> list[Condition]:
 
 
 def test_the_earlier_turns_of_a_conversation_come_with_its_prompt(params: StudyParams) -> None:
-    table = study.read_prompts(params).drop_duplicates("prompt_id").sort_values("position")
+    table = study.prompt_rows(params).drop_duplicates("prompt_id").sort_values("position")
     found = [study.earlier_turns(turns) for turns in table["turns"]]
     assert found[1] == [(turn["role"], turn["content"]) for turn in EARLIER_TURNS]
     assert [turns for turns in found if turns] == [found[1]]
 
 
 def test_the_list_has_a_row_a_series_and_prompt_with_its_text(params: StudyParams) -> None:
-    table = study.read_prompts(params)
+    table = study.prompt_rows(params)
     assert len(table) == 2 * 2 * N_PROMPTS
     assert set(PROMPT_TEXTS) <= set(table["prompt"])
     assert set(table["position"]) == set(range(N_PROMPTS))
@@ -70,7 +70,7 @@ def test_the_list_has_a_row_a_series_and_prompt_with_its_text(params: StudyParam
 
 def test_the_grids_of_every_prompt_hold_what_its_metrics_were_counted_from(params: StudyParams) -> None:
     labels = study.read_labels(conditions(params))
-    for row in study.read_prompts(params).to_dict("records"):
+    for row in study.prompt_rows(params).to_dict("records"):
         own = [c for c in conditions(params) if (c.model, c.intervention) == (row["model"], row["intervention"])]
         decided = views.decided(labels, own, row["prompt_id"], params.judging.primary, study.unsampled_now)
         assert len(decided) == 6
@@ -187,7 +187,7 @@ def test_a_broken_file_is_named_with_the_remedy(
     monkeypatch.chdir(tmp_path)
     params = load_params(PARAMS)
     with pytest.raises(StudyError, match=str(path)) as error:
-        study.read_prompts(params)
+        study.prompt_rows(params)
         study.read_labels(conditions(params))
     assert says in str(error.value)
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refusal_stability.judging.panel import judge_all, majority
+from refusal_stability.judging.panel import judge_all, majority_of
 from refusal_stability.params.judges import JudgeParams, JudgingParams
 from refusal_stability.records import (
     DECISIONS,
@@ -37,13 +37,13 @@ def said(*decisions):
     ],
 )
 def test_each_judge_has_one_vote_and_a_tie_goes_to_the_least_safe(panel, decision, tied):
-    judgement = majority({name: said(*decisions) for name, decisions in panel.items()})
+    judgement = majority_of({name: said(*decisions) for name, decisions in panel.items()})
     assert judgement.decision is decision
     assert judgement.reasoning.startswith("tie: ") == tied
 
 
 def test_a_panel_without_a_vote_is_missing():
-    judgement = majority({"a": said(None), "b": said(None, None)})
+    judgement = majority_of({"a": said(None), "b": said(None, None)})
     assert judgement.missing_reason == "no judge of the panel decided"
     assert judgement.reasoning == "a missing, b missing"
 
@@ -52,16 +52,16 @@ def test_a_panel_without_a_vote_is_missing():
 def test_the_majority_does_not_depend_on_the_order_of_the_judges(panel):
     judgements = {name: said(*decisions) for name, decisions in panel.items()}
     backwards = dict(reversed(judgements.items()))
-    assert majority(judgements).decision is majority(backwards).decision
+    assert majority_of(judgements).decision is majority_of(backwards).decision
 
 
 @given(st.sampled_from(DECISIONS), st.integers(1, 5))
 def test_a_panel_of_one_mind_decides_that(decision, judges):
-    assert majority({str(i): said(decision) for i in range(judges)}).decision is Decision(decision)
+    assert majority_of({str(i): said(decision) for i in range(judges)}).decision is Decision(decision)
 
 
 def test_the_majoritys_confidence_is_its_share_of_the_votes():
-    assert majority({"a": said(R), "b": said(R), "c": said(C), "d": said(None)}).confidence == pytest.approx(2 / 3)
+    assert majority_of({"a": said(R), "b": said(R), "c": said(C), "d": said(None)}).confidence == pytest.approx(2 / 3)
 
 
 def responses():

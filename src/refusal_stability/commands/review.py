@@ -11,7 +11,7 @@ from refusal_stability.judging.model.rubric import guide
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.load import load_params
 from refusal_stability.review.forms import check_reviewer, check_unwritten, form_of, read_form, write_form
-from refusal_stability.review.labels import labels_so_far, merge_labels, progress, sample_so_far
+from refusal_stability.review.labels import labelling_progress, labels_so_far, merge_labels, sample_so_far
 from refusal_stability.review.mlflow_queue import collect, offer
 from refusal_stability.review.sample import check_asked, check_sample, distinct_responses, draw_sample
 from refusal_stability.tables.csv_files import write_table
@@ -77,4 +77,4 @@ def import_labels(forms: Sequence[Path], mlflow: bool, params_path: Path) -> Non
         check_reviewer(path.stem, params.judging.judges)
         labels = merge_labels(labels, read_form(path, path.stem, set(sample["item_id"])), sample, str(path))
     write_table(labels, PEOPLE_LABELS, PEOPLE_TABLE)
-    print(progress(labels, len(before), len(sample)))
+    print(labelling_progress(labels, len(before), len(sample)))

@@ -36,7 +36,7 @@ ABSENT = Completion("", "", missing_reason="not sampled", outcome=Outcome.NOT_SA
 
 
 @dataclass(frozen=True)
-class Row:
+class RecordedResponse:
     """One recorded response and the line of its file that it stands in (the header is row 1)."""
 
     number: int
@@ -117,7 +117,7 @@ class RecordedEngine:
     def close(self) -> None:
         """Nothing stays open."""
 
-    def _completion(self, row: Row) -> Completion:
+    def _completion(self, row: RecordedResponse) -> Completion:
         reason = row.missing_reason or next(
             (f"the source recorded {match.group()!r}" for p in self._missing if (match := p.match(row.response))), ""
         )
@@ -157,15 +157,15 @@ class RecordedEngine:
                 digest.update(file.read_bytes())
         return digest.hexdigest()
 
-    def _read(self, file: Path, temperature: float, seed: int) -> dict[str, Row]:
+    def _read(self, file: Path, temperature: float, seed: int) -> dict[str, RecordedResponse]:
         table = self._table(file)
         self._check_model(file, table["model"])
         _check_column(file, table["temperature"], temperature, "temperature")
         _check_column(file, table["seed"], seed, "seed")
-        rows: dict[str, Row] = {}
+        rows: dict[str, RecordedResponse] = {}
         columns = (table[name].tolist() for name in ("prompt", "response", *OPTIONAL))
         for number, prompt, response, *about in zip(table.index.tolist(), *columns, strict=True):
-            first = rows.setdefault(prompt, Row(number, response, *about))
+            first = rows.setdefault(prompt, RecordedResponse(number, response, *about))
             if first.number != number:
                 kind = "the same text" if first.response == response else "two texts"
                 raise EngineError(

@@ -169,7 +169,7 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
         st.text(f"Earlier turn, {role}:")
         st.code(views.visible(text), language=None, wrap_lines=True)
     st.code(views.visible(mine["prompt"].iloc[0]), language=None, wrap_lines=True)
-    st.text(f"category: {views.one_line(mine['category'].iloc[0])}; id: {view.prompt}")
+    st.text(f"category: {views.on_one_line(mine['category'].iloc[0])}; id: {view.prompt}")
     chosen = compared(params)
     judge = view.judge or params.judging.primary
     by_series = {links.series_key(row["model"], row["intervention"]): row for row in mine.to_dict("records")}
@@ -220,7 +220,7 @@ def notes_on(
         notes.append("Labels only: the study has no responses from this model.")
     if series.intervention != NO_INTERVENTION:
         messages = params.intervention(series.intervention).messages(Prompt("", "the prompt", "", ""))
-        notes.append("Asked as: " + " / ".join(f"{m.role}: {views.one_line(m.content)}" for m in messages))
+        notes.append("Asked as: " + " / ".join(f"{m.role}: {views.on_one_line(m.content)}" for m in messages))
     if judge != params.judging.primary:
         notes.append(f"The SSI is by {params.judging.primary}; these decisions are by {judge}.")
     elif row is None or views.disagrees(row, decisions):

@@ -83,7 +83,7 @@ def params_now(path: Path) -> StudyParams:
 
 
 def prompts_now(path: Path) -> pd.DataFrame:
-    """The current list of prompts (`read_prompts`) of the study with parameters `path`."""
+    """The current list of prompts (`prompt_rows`) of the study with parameters `path`."""
     return _prompts(path, state_of([path, PROMPTS, PER_PROMPT]))
 
 
@@ -104,7 +104,7 @@ def _params(path: Path, _: State) -> StudyParams:
 
 @lru_cache(maxsize=KEPT)
 def _prompts(path: Path, _: State) -> pd.DataFrame:
-    return read_prompts(params_now(path))
+    return prompt_rows(params_now(path))
 
 
 @lru_cache(maxsize=KEPT)
@@ -124,7 +124,7 @@ def _unsampled(condition: Condition, _: State) -> frozenset[str]:
     return frozenset(table.filter(pc.equal(table["outcome"], Outcome.NOT_SAMPLED.value))["prompt_id"].to_pylist())
 
 
-def read_prompts(params: StudyParams) -> pd.DataFrame:
+def prompt_rows(params: StudyParams) -> pd.DataFrame:
     """A row for each series and prompt: metrics, the prompt's text, the series' `label`, and `position` in the file."""
     require_study()
     prompts = read_table(PROMPTS, PROMPT_TABLE)

@@ -158,7 +158,7 @@ def listed(rows: pd.DataFrame) -> pd.DataFrame:
     shown = rows[list(SHOWN_COLUMNS)].rename(columns=SHOWN_COLUMNS).reset_index(drop=True)
     shown["flip"] = shown["flip"].map({True: "flip", False: ""})
     shown["category"] = shown["category"].str.replace("|", ", ", regex=False)
-    shown["prompt"] = shown["prompt"].map(one_line)
+    shown["prompt"] = shown["prompt"].map(on_one_line)
     return shown
 
 
@@ -281,7 +281,7 @@ def visible(text: str) -> str:
     )
 
 
-def one_line(text: str) -> str:
+def on_one_line(text: str) -> str:
     """Text on one line, as a cell of a table shows it."""
     return " ".join(visible(text).split())
 

@@ -23,7 +23,7 @@ def with_interval(value: float, low: float, high: float, digits: int, unit: str 
     return f"{middle} [{low:.{digits}f}, {high:.{digits}f}]" if np.isfinite(low) and np.isfinite(high) else middle
 
 
-def estimate(row: pd.Series, column: str, digits: int, unit: str = "", factor: float = 1.0) -> str:
+def stated(row: pd.Series, column: str, digits: int, unit: str = "", factor: float = 1.0) -> str:
     """One column of a row with its interval."""
     value, low, high = (factor * row[name] for name in (column, f"{column}_low", f"{column}_high"))
     return with_interval(value, low, high, digits, unit)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refusal_stability.figures.alt_text import estimate, for_each, out_of
+from refusal_stability.figures.alt_text import for_each, out_of, stated
 from refusal_stability.figures.dot_chart import name_rows
 from refusal_stability.figures.lines import with_bounds
 from refusal_stability.figures.panels import panel_grid, panel_title
@@ -74,7 +74,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     def describe(_: Series, rows: pd.DataFrame) -> str:
         ordered = rows.sort_values("mean_ssi", kind="stable")
         ends = (("least stable", ordered.iloc[0]), ("most stable", ordered.iloc[-1]))
-        return ", ".join(f"{word} {row['category']} (mean SSI {estimate(row, 'mean_ssi', 3)})" for word, row in ends)
+        return ", ".join(f"{word} {row['category']} (mean SSI {stated(row, 'mean_ssi', 3)})" for word, row in ends)
 
     table = tables["categories"].dropna(subset=["mean_ssi"])
     _, left_out = drawn_categories(table)

@@ -8,10 +8,11 @@ import numpy as np
 
 from refusal_stability.figures.alt_text import for_each
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK, MUTED, RULE
-from refusal_stability.figures.series import Series, SeriesSet, shown, wrapped
+from refusal_stability.figures.series import Series, SeriesSet, wrapped
 from refusal_stability.figures.study_figure import StudyFigure
 from refusal_stability.figures.style import PAGE_WIDTH, canvas, in_house_style
 from refusal_stability.records import DECISIONS
+from refusal_stability.tables.layout import plain_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 def _one_prompt(row: pd.Series) -> str:
     counts = " ".join(f"{row[f'n_{d.value.lower()}']} {d.value}" for d in DECISIONS if row[f"n_{d.value.lower()}"])
-    return f"{shown(row['prompt_id'])[:10]} (SSI {row['ssi']:.2f}: {counts})"
+    return f"{plain_line(row['prompt_id'])[:10]} (SSI {row['ssi']:.2f}: {counts})"
 
 
 FIGURE = StudyFigure(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refusal_stability.figures.alt_text import at_lowest_and_highest_temperature, estimate, for_each
+from refusal_stability.figures.alt_text import at_lowest_and_highest_temperature, for_each, stated
 from refusal_stability.figures.dot_chart import draw_dots, limit_dots, name_rows
 from refusal_stability.figures.lines import draw_lines, with_bounds
 from refusal_stability.figures.palette import RULE
@@ -75,7 +75,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     """The share of each source, and of the seeds at the lowest and highest temperature, for each model."""
 
     def share(row: pd.Series) -> str:
-        return estimate(row, "share", 1, "%", 100)
+        return stated(row, "share", 1, "%", 100)
 
     def describe(_: Series, rows: pd.DataFrame) -> str:
         sources = ", ".join(

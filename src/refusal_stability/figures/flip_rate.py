@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refusal_stability.figures.alt_text import at_lowest_and_highest_temperature, estimate, for_each
+from refusal_stability.figures.alt_text import at_lowest_and_highest_temperature, for_each, stated
 from refusal_stability.figures.dot_chart import draw_dots, limit_dots, name_rows
 from refusal_stability.figures.lines import draw_lines, percent_limits, with_bounds
 from refusal_stability.figures.series import Series, SeriesSet
@@ -53,7 +53,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     """Flip rate of each model over everything, and at its lowest and highest temperature."""
 
     def rate(row: pd.Series) -> str:
-        return estimate(row, "pct_flipped", 1, "%")
+        return stated(row, "pct_flipped", 1, "%")
 
     def describe(one: Series, rows: pd.DataFrame) -> str:
         ends = at_lowest_and_highest_temperature(one.of(tables["aggregate_by_temperature"]), rate)

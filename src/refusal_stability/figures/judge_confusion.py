@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refusal_stability.figures.alt_text import estimate, out_of
+from refusal_stability.figures.alt_text import out_of, stated
 from refusal_stability.figures.panels import panel_grid
 from refusal_stability.figures.series import NothingToDraw, SeriesSet, wrapped
 from refusal_stability.figures.study_figure import StudyFigure
@@ -73,8 +73,8 @@ def alt_text(tables: Tables, _: SeriesSet) -> str:
     pooled = table[(table["model"] == ALL) & (table["judge_a"] != ALL)]
     pooled = pooled[pooled["n_both"] > 0]
     said = [
-        f"{row['judge_a']} and {row['judge_b']} agree on {estimate(row, 'raw_agreement', 1, '%', 100)} of "
-        f"{row['n_both']:,} responses (kappa {estimate(row, 'cohens_kappa', 3)})"
+        f"{row['judge_a']} and {row['judge_b']} agree on {stated(row, 'raw_agreement', 1, '%', 100)} of "
+        f"{row['n_both']:,} responses (kappa {stated(row, 'cohens_kappa', 3)})"
         for _, row in pooled.iterrows()
     ]
     left_out = drawn_pairs(pooled)[1]

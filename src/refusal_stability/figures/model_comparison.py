@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refusal_stability.figures.alt_text import estimate, for_each
+from refusal_stability.figures.alt_text import for_each, stated
 from refusal_stability.figures.dot_chart import around, draw_dots, limit_dots, name_rows
 from refusal_stability.figures.lines import with_bounds
 from refusal_stability.figures.palette import DECISION_COLOURS
@@ -72,9 +72,9 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     def describe(_: Series, rows: pd.DataFrame) -> str:
         row = rows.iloc[0]
         rates = ", ".join(
-            f"{d.value.lower()} {estimate(row, f'mean_{d.value.lower()}_rate', 1, '%', 100)}" for d in DECISIONS
+            f"{d.value.lower()} {stated(row, f'mean_{d.value.lower()}_rate', 1, '%', 100)}" for d in DECISIONS
         )
-        return f"{rates}; mean SSI {estimate(row, 'mean_ssi', 3)}, unstable {estimate(row, 'pct_unstable', 1, '%')}"
+        return f"{rates}; mean SSI {stated(row, 'mean_ssi', 3)}, unstable {stated(row, 'pct_unstable', 1, '%')}"
 
     return for_each(tables["aggregate_by_model"], series_set, describe)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refusal_stability.figures.alt_text import estimate, for_each
+from refusal_stability.figures.alt_text import for_each, stated
 from refusal_stability.figures.lines import draw_lines, near_one_limits, with_bounds
 from refusal_stability.figures.series import SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
@@ -44,7 +44,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
         pooled,
         series_set,
         lambda _, rows: ", ".join(
-            f"{estimate(row, 'majority_agreement', 3)} with {row['n_draws']}" for _, row in rows.iterrows()
+            f"{stated(row, 'majority_agreement', 3)} with {row['n_draws']}" for _, row in rows.iterrows()
         ),
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refusal_stability.figures.palette import intervention_line, model_look
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import NO_INTERVENTION
+from refusal_stability.tables.layout import plain_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,9 @@ def series_of(params: StudyParams) -> SeriesSet:
                 Series(
                     model=name,
                     intervention=intervention,
-                    label=shown(label if alone or intervention == NO_INTERVENTION else f"{label} + {intervention}"),
+                    label=plain_line(
+                        label if alone or intervention == NO_INTERVENTION else f"{label} + {intervention}"
+                    ),
                     colour=colour,
                     marker=marker,
                     line=intervention_line(turn),
@@ -92,12 +94,7 @@ def series_of(params: StudyParams) -> SeriesSet:
 
 def wrapped(text: str, width: int = LABEL_WIDTH, lines: int = 3) -> str:
     """Text broken into at most `lines` short lines; longer text ends in an ellipsis."""
-    broken = textwrap.wrap(shown(text), width) or [""]
+    broken = textwrap.wrap(plain_line(text), width) or [""]
     if len(broken) > lines:
         broken = [*broken[: lines - 1], broken[lines - 1][: width - 1].rstrip() + "…"]
     return "\n".join(broken)
-
-
-def shown(text: str) -> str:
-    """Text as one line that can be drawn: white space collapsed, control and direction characters removed."""
-    return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refusal_stability.figures.alt_text import estimate, for_each
+from refusal_stability.figures.alt_text import for_each, stated
 from refusal_stability.figures.palette import INK, RULE, UNSTABLE_FILL
 from refusal_stability.figures.panels import panel_grid, panel_title
 from refusal_stability.figures.series import Series, SeriesSet
@@ -90,7 +90,7 @@ def _bars(axes: Axes, one: Series, prompts: pd.DataFrame, threshold: float) -> f
 def _summary(axes: Axes, model: pd.DataFrame) -> None:
     for _, row in model.iterrows():
         text = (
-            f"mean SSI {estimate(row, 'mean_ssi', 3)}\nunstable {estimate(row, 'pct_unstable', 1, '%')}\n"
+            f"mean SSI {stated(row, 'mean_ssi', 3)}\nunstable {stated(row, 'pct_unstable', 1, '%')}\n"
             f"{row['n_prompts']:,} prompts"
         )
         note(axes, 0.02, 0.97, text, va="top", linespacing=1.4, fontsize=7.5, color=INK, transform=axes.transAxes)
@@ -102,8 +102,8 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
         tables["aggregate_by_model"],
         series_set,
         lambda _, rows: (
-            f"mean SSI {estimate(rows.iloc[0], 'mean_ssi', 3)}, "
-            f"{estimate(rows.iloc[0], 'pct_unstable', 1, '%')} of {rows.iloc[0]['n_prompts']:,} prompts unstable"
+            f"mean SSI {stated(rows.iloc[0], 'mean_ssi', 3)}, "
+            f"{stated(rows.iloc[0], 'pct_unstable', 1, '%')} of {rows.iloc[0]['n_prompts']:,} prompts unstable"
         ),
     )
 

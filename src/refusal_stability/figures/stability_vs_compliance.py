@@ -26,7 +26,7 @@ ASIDE = 0.022  # of compliance; how far apart groups on one spot are drawn
 KEY = (1, 10, 100, 1000, 10000)
 
 
-class Group(NamedTuple):
+class PromptGroup(NamedTuple):
     """A group of prompts: its words, their colour, and where they stand."""
 
     words: str
@@ -37,11 +37,11 @@ class Group(NamedTuple):
 
 
 STABLE = {
-    Decision.REFUSE: Group("stable REFUSE", DECISION_TEXT[Decision.REFUSE], -0.11, 1.33, "left"),
-    Decision.PARTIAL: Group("stable PARTIAL", DECISION_TEXT[Decision.PARTIAL], 0.5, 1.33, "center"),
-    Decision.COMPLY: Group("stable COMPLY", DECISION_TEXT[Decision.COMPLY], 1.11, 1.33, "right"),
+    Decision.REFUSE: PromptGroup("stable REFUSE", DECISION_TEXT[Decision.REFUSE], -0.11, 1.33, "left"),
+    Decision.PARTIAL: PromptGroup("stable PARTIAL", DECISION_TEXT[Decision.PARTIAL], 0.5, 1.33, "center"),
+    Decision.COMPLY: PromptGroup("stable COMPLY", DECISION_TEXT[Decision.COMPLY], 1.11, 1.33, "right"),
 }
-UNSTABLE = Group("unstable", UNSTABLE_TEXT, -0.11, 0.38, "left")
+UNSTABLE = PromptGroup("unstable", UNSTABLE_TEXT, -0.11, 0.38, "left")
 
 
 @in_house_style
@@ -108,7 +108,7 @@ def _key(figure: Figure, area: float, most: int) -> None:
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), fontsize=7.5)
 
 
-def groups(prompts: pd.DataFrame) -> list[tuple[Group, int]]:
+def groups(prompts: pd.DataFrame) -> list[tuple[PromptGroup, int]]:
     """The groups and how many prompts each has: stable ones by majority, then the unstable ones."""
     stable = prompts[~prompts["unstable"].astype(bool)]
     counted = [(group, int((stable["majority"] == d.value).sum())) for d, group in STABLE.items()]

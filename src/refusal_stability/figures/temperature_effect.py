@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from refusal_stability.figures.against_temperature import against_temperature
-from refusal_stability.figures.alt_text import at_lowest_and_highest_temperature, estimate, for_each
+from refusal_stability.figures.alt_text import at_lowest_and_highest_temperature, for_each, stated
 from refusal_stability.figures.lines import near_one_limits, share_limits
 from refusal_stability.figures.series import SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
@@ -32,7 +32,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     """Comply rate and mean SSI of each model at its lowest and highest temperature."""
 
     def at(row: pd.Series) -> str:
-        return f"comply {estimate(row, 'mean_comply_rate', 1, '%', 100)}, mean SSI {estimate(row, 'mean_ssi', 3)}"
+        return f"comply {stated(row, 'mean_comply_rate', 1, '%', 100)}, mean SSI {stated(row, 'mean_ssi', 3)}"
 
     table = tables["aggregate_by_temperature"]
     return for_each(table, series_set, lambda _, rows: at_lowest_and_highest_temperature(rows, at))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refusal_stability.figures.alt_text import estimate, for_each
+from refusal_stability.figures.alt_text import for_each, stated
 from refusal_stability.figures.lines import draw_lines, percent_limits, with_bounds
 from refusal_stability.figures.palette import RULE
 from refusal_stability.figures.series import Series, SeriesSet
@@ -44,7 +44,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     def describe(_: Series, rows: pd.DataFrame) -> str:
         ordered = rows.sort_values("threshold")
         ends = [ordered.iloc[0], ordered.iloc[-1]]
-        return ", ".join(f"{estimate(r, 'pct_unstable', 1, '%')} below {r['threshold']:g}" for r in ends)
+        return ", ".join(f"{stated(r, 'pct_unstable', 1, '%')} below {r['threshold']:g}" for r in ends)
 
     return for_each(tables["threshold_sensitivity"], series_set, describe)
 

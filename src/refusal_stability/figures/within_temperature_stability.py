@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from refusal_stability.figures.against_temperature import against_temperature
-from refusal_stability.figures.alt_text import at_lowest_and_highest_temperature, estimate, for_each
+from refusal_stability.figures.alt_text import at_lowest_and_highest_temperature, for_each, stated
 from refusal_stability.figures.lines import near_one_limits, percent_limits
 from refusal_stability.figures.series import SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
@@ -32,7 +32,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     """Agreement of two samples and unstable share of each model at its lowest and highest temperature."""
 
     def at(row: pd.Series) -> str:
-        agree, unstable = estimate(row, "mean_ssi_pairwise", 3), estimate(row, "pct_unstable", 1, "%")
+        agree, unstable = stated(row, "mean_ssi_pairwise", 3), stated(row, "pct_unstable", 1, "%")
         return f"two samples agree {agree}, unstable {unstable}"
 
     table = tables["aggregate_by_temperature"]

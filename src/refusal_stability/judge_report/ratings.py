@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from refusal_stability.judge_report.correction import stratified_draws
-from refusal_stability.judging.panel import majority
+from refusal_stability.judging.panel import majority_of
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.measures.intervals import bootstrap
 from refusal_stability.records import DECISION_NAMES, Decision, Judgement
@@ -115,7 +115,7 @@ def rate(distinct: pd.DataFrame, judges: Sequence[str], people: People | None) -
 
 def _together(row: Sequence[str]) -> Decision | None:
     votes = {str(i): [Judgement(Decision(label), "")] for i, label in enumerate(row) if label}
-    return majority(votes).decision if votes else None
+    return majority_of(votes).decision if votes else None
 
 
 def clashing_names(people: People | None, judges: Sequence[str]) -> list[str]:

@@ -56,7 +56,7 @@ def judge_all(judging: JudgingParams, responses: Sequence[Response], model: str,
     decided: dict[str, Judgements] = {}
     for name in judging.judges:
         if name == MAJORITY:
-            decided[name] = [(majority({j: rows[i] for j, rows in judged.items()}),) for i in range(len(responses))]
+            decided[name] = [(majority_of({j: rows[i] for j, rows in judged.items()}),) for i in range(len(responses))]
         elif name in judged:
             decided[name] = judged[name]
     return decided
@@ -77,7 +77,7 @@ def _given(responses: Sequence[Response], judging: JudgingParams) -> dict[int, J
     return given
 
 
-def majority(panel: Mapping[str, Sequence[Judgement]]) -> Judgement:
+def majority_of(panel: Mapping[str, Sequence[Judgement]]) -> Judgement:
     """The panel's decision on one response.
 
     Parameters

@@ -34,7 +34,7 @@ Cell = tuple[str, float, int, str, int]
 
 
 @dataclass(frozen=True)
-class Row:
+class Recorded:
     """One recorded label and its row number in its file (the header is row 1)."""
 
     file: Path
@@ -89,7 +89,7 @@ class RecordedJudge(Judge):
         return [judged[position] for position in range(len(responses))]
 
     def _find(
-        self, cells: dict[Cell, Row], by_text: bool, condition: Condition, wanted: Sequence[Response]
+        self, cells: dict[Cell, Recorded], by_text: bool, condition: Condition, wanted: Sequence[Response]
     ) -> Judgements:
         model, found, absent = self._settings.models[condition.model], [], []
         for response in wanted:
@@ -109,7 +109,7 @@ class RecordedJudge(Judge):
             )
         return found
 
-    def _judgement(self, row: Row, response: Response) -> Judgement:
+    def _judgement(self, row: Recorded, response: Response) -> Judgement:
         if row.response is not None and response.missing_reason is None and row.response != response.text:
             raise JudgingError(
                 f"{row.file}: row {row.number}: this label belongs to another response than the study's to prompt "
@@ -128,9 +128,9 @@ class RecordedJudge(Judge):
             f"{self._where}.settings.labels, or list it in {self._where}.settings.missing"
         )
 
-    def _read(self, conditions: Sequence[Condition]) -> tuple[dict[Cell, Row], bool]:
+    def _read(self, conditions: Sequence[Condition]) -> tuple[dict[Cell, Recorded], bool]:
         """Every row of the files in use by its cell, and whether prompts are matched by their text."""
-        cells: dict[Cell, Row] = {}
+        cells: dict[Cell, Recorded] = {}
         texts = set()
         for file, condition in self._files(conditions):
             table = self._table(file)
@@ -159,7 +159,7 @@ class RecordedJudge(Judge):
             for c in conditions
         ]
 
-    def _add(self, cells: dict[Cell, Row], file: Path, table: pd.DataFrame, condition: Condition | None) -> None:
+    def _add(self, cells: dict[Cell, Recorded], file: Path, table: pd.DataFrame, condition: Condition | None) -> None:
         """Add a table's rows, each to its cell; `condition` is what the file's name promises."""
         models = table["model"].tolist()
         if condition is not None and len(set(models)) > 1:
@@ -241,7 +241,7 @@ def _numbers(file: Path, table: pd.DataFrame, name: str) -> list[float]:
     return found
 
 
-def _rows(file: Path, table: pd.DataFrame) -> Iterator[Row]:
+def _rows(file: Path, table: pd.DataFrame) -> Iterator[Recorded]:
     nothing = [""] * len(table)
     labels, reasonings, reasons = (
         table[name].tolist() if name in table else nothing for name in ("label", "reasoning", "missing_reason")
@@ -249,7 +249,7 @@ def _rows(file: Path, table: pd.DataFrame) -> Iterator[Row]:
     responses = table["response"].tolist() if "response" in table else [None] * len(table)
     confidences = _confidences(file, table) if "confidence" in table else [None] * len(table)
     for number, *cells in zip(table.index.tolist(), labels, reasonings, reasons, responses, confidences, strict=True):
-        yield Row(file, number, *cells)
+        yield Recorded(file, number, *cells)
 
 
 def _confidences(file: Path, table: pd.DataFrame) -> list[float | None]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from refusal_stability.records import Message
-from refusal_stability.tables.user_files import Row
+from refusal_stability.tables.user_files import UserRow
 
 ROLES = ("system", "user", "assistant")
 
 
-def conversation_in(row: Row, column: str, as_json: bool) -> tuple[Message, ...]:
+def conversation_in(row: UserRow, column: str, as_json: bool) -> tuple[Message, ...]:
     """The messages of a cell, ending in the user turn that is judged.
 
     A text is one user turn, and a list of texts is a list of user turns. With `as_json`, a text that starts with `[` is
@@ -30,7 +30,7 @@ def conversation_in(row: Row, column: str, as_json: bool) -> tuple[Message, ...]
     return messages
 
 
-def _message(row: Row, column: str, part: Any) -> Message:
+def _message(row: UserRow, column: str, part: Any) -> Message:
     if not isinstance(part, dict):
         return Message("user", row.checked(part, column))
     role, content = part.get("role"), part.get("content")
@@ -46,7 +46,7 @@ def _joined(content: Any) -> Any:
     return content
 
 
-def _check_order(row: Row, column: str, messages: Sequence[Message]) -> None:
+def _check_order(row: UserRow, column: str, messages: Sequence[Message]) -> None:
     if not messages:
         raise row.error(column, "the conversation is empty; write a turn or remove the row")
     if messages[-1].role != "user":

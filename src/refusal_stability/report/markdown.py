@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from refusal_stability.report.content import Report, Section
-from refusal_stability.tables.layout import Kind, Layout
+from refusal_stability.tables.layout import Kind, Layout, plain_line
 
 FIGURES_FOLDER = "figures"
 # What GitHub makes links of in plain text, after escapes and entities are gone: mentions, issues, addresses.
@@ -22,19 +21,15 @@ def markdown_report(report: Report) -> str:
 
 def escaped(text: str, in_table: bool = False) -> str:
     """Text that Markdown shows as it is, on one line; a word that would become a link is set as code."""
-    words = (verbatim(w, in_table) if LINKED.search(w) else PUNCTUATION.sub(r"\\\1", w) for w in shown(text).split(" "))
+    found = plain_line(text).split(" ")
+    words = (verbatim(w, in_table) if LINKED.search(w) else PUNCTUATION.sub(r"\\\1", w) for w in found)
     return " ".join(words)
-
-
-def shown(text: str) -> str:
-    """Text on one line, without control and direction characters."""
-    return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
 
 
 def verbatim(text: str, in_table: bool = False) -> str:
     """Other people's text in a code span: no link, image, mention or HTML in it takes effect."""
     # A pipe ends a table's cell even inside a code span, where its escape is the only one that is honoured.
-    line = shown(text).replace("|", "\\|") if in_table else shown(text)
+    line = plain_line(text).replace("|", "\\|") if in_table else plain_line(text)
     fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", line)), default=0))
     return f"{fence} {line} {fence}" if line else ""
 

@@ -53,7 +53,7 @@ def sample_so_far() -> pd.DataFrame | None:
     return None
 
 
-def progress(labels: pd.DataFrame, before: int, items: int) -> str:
+def labelling_progress(labels: pd.DataFrame, before: int, items: int) -> str:
     """One line: how many labels are new, and how many items each reviewer has labelled."""
     given = labels.groupby("reviewer").size()
     counts = ", ".join(f"{reviewer} {n} of {items}" for reviewer, n in given.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -83,6 +84,11 @@ def filled(*layouts: Layout) -> tuple[Layout, ...]:
 def laid_out(name: str, title: str, rows: Iterable[Row], *columns: Shown, notes: Iterable[str] = ()) -> Layout:
     """A layout of rows."""
     return Layout(name, title, columns, tuple(rows), tuple(notes))
+
+
+def plain_line(text: str) -> str:
+    """Text on one line, without control and direction characters."""
+    return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
 
 
 def as_text(layout: Layout) -> str:

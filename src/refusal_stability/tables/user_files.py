@@ -29,7 +29,7 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 @dataclass(frozen=True)
-class Row:
+class UserRow:
     """One row of a file; `place` reads like `prompts.csv: row 7` (in a table, row 1 is the header)."""
 
     file: str
@@ -60,7 +60,7 @@ class Row:
         return ArtifactError(f"{self.place}, column {column}: {problem}")
 
 
-def read_rows(path: Path, columns: Sequence[str], named_by: str = "prompts.columns") -> Iterator[Row]:
+def read_rows(path: Path, columns: Sequence[str], named_by: str = "prompts.columns") -> Iterator[UserRow]:
     """Every row of a file, in order, with the named columns.
 
     A file of plain texts (`.txt`, or JSON that lists texts) has no column names: its texts are the first column asked
@@ -70,7 +70,7 @@ def read_rows(path: Path, columns: Sequence[str], named_by: str = "prompts.colum
         if column := next((c for c in columns if c not in row.values), None):
             place, found = row.place if position else path, ", ".join(row.values)
             raise ArtifactError(f"{place}: no column {column!r} (check {named_by}); found {found}")
-        yield Row(row.file, row.number, {column: row.values[column] for column in columns})
+        yield UserRow(row.file, row.number, {column: row.values[column] for column in columns})
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _rows(path: Path, only_column: str) -> Iterator[Row]:
+def _rows(path: Path, only_column: str) -> Iterator[UserRow]:
     suffixes = [s.lower() for s in path.suffixes]
     compression = suffixes.pop() if suffixes and suffixes[-1] in OPENERS else ""
     kind = suffixes[-1] if suffixes else ""
@@ -105,7 +105,7 @@ def _rows(path: Path, only_column: str) -> Iterator[Row]:
             if not isinstance(values, dict):
                 found = type(values).__name__
                 raise ArtifactError(f"{path}: row {number}: expected an object or a text, found {found}")
-            yield Row(str(path), number, values)
+            yield UserRow(str(path), number, values)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from refusal_stability.params.engines.openai import OpenAISettings
 FOLDER = Path(__file__).with_name("presets")
 
 
-def names() -> list[str]:
+def preset_names() -> list[str]:
     """Every preset."""
     return sorted(file.stem for file in FOLDER.glob("*.yaml"))
 
@@ -23,8 +23,9 @@ def with_preset(settings: OpenAISettings, where: str) -> OpenAISettings:
     """The settings with those of their preset filled in wherever the study left the default."""
     if settings.preset is None:
         return settings
-    if settings.preset not in names():
-        raise EngineError(f"{where}.settings.preset: {settings.preset!r} is not a preset; one of {', '.join(names())}")
+    if settings.preset not in preset_names():
+        known = ", ".join(preset_names())
+        raise EngineError(f"{where}.settings.preset: {settings.preset!r} is not a preset; one of {known}")
     given = yaml.safe_load((FOLDER / f"{settings.preset}.yaml").read_text(encoding="utf-8"))
     return replace(settings, **{name: _filled(settings, name, value) for name, value in given.items()})
 

@@ -8,7 +8,7 @@ from refusal_stability.params.prompts import PromptParams
 from refusal_stability.prompts.identity import joined_categories, prompt_id
 from refusal_stability.prompts.source import prompt_source
 from refusal_stability.records import Prompt, StudyError
-from refusal_stability.tables.user_files import Row, read_rows
+from refusal_stability.tables.user_files import UserRow, read_rows
 
 NAME = "beavertails"
 URL = "https://huggingface.co/datasets/PKU-Alignment/BeaverTails/resolve/main/round0/330k/train.jsonl.xz"
@@ -46,13 +46,13 @@ def beavertails_prompts(path: Path, _: PromptParams) -> list[Prompt]:
     return prompts
 
 
-def _raised_flags(row: Row) -> str:
+def _raised_flags(row: UserRow) -> str:
     flags = row.values["category"]
     if not isinstance(flags, dict) or not set(flags) <= set(CATEGORIES):
         raise _not_beavertails(row, flags)
     return joined_categories(c for c in CATEGORIES if flags.get(c))
 
 
-def _not_beavertails(row: Row, flags: object) -> StudyError:
+def _not_beavertails(row: UserRow, flags: object) -> StudyError:
     found = ", ".join(f for f in flags if f not in CATEGORIES) if isinstance(flags, dict) else type(flags).__name__
     return row.error("category", f"expected BeaverTails' 14 flags, found {found}; read other files with source `table`")

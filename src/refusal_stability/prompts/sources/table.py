@@ -11,7 +11,7 @@ from refusal_stability.prompts.conversation import conversation_in
 from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories, prompt_id
 from refusal_stability.prompts.source import prompt_source
 from refusal_stability.records import HARMS, Message, Prompt
-from refusal_stability.tables.user_files import Row, read_rows
+from refusal_stability.tables.user_files import UserRow, read_rows
 
 
 @prompt_source("table", has_columns=True)
@@ -23,8 +23,8 @@ def table_prompts(path: Path, params: PromptParams) -> list[Prompt]:
     require(not {"prompt", "messages"} <= set(columns), "prompts.columns.messages", columns.get("messages"), EITHER)
     asked = columns.get("messages") or columns["prompt"]
     prompts = []
-    ids: dict[str, Row] = {}
-    conversations: dict[tuple[Message, ...], Row] = {}
+    ids: dict[str, UserRow] = {}
+    conversations: dict[tuple[Message, ...], UserRow] = {}
     for row in read_rows(path, list(dict.fromkeys([asked, *columns.values()]))):
         messages = conversation_in(row, asked, as_json="messages" in columns)
         text = messages[-1].content
@@ -48,7 +48,7 @@ def table_prompts(path: Path, params: PromptParams) -> list[Prompt]:
 EITHER = "either `prompt` or `messages`, not both"
 
 
-def _id(row: Row, column: str) -> str:
+def _id(row: UserRow, column: str) -> str:
     value = row.values[column]
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -58,7 +58,7 @@ def _id(row: Row, column: str) -> str:
     return identity
 
 
-def _category(row: Row, column: str) -> str:
+def _category(row: UserRow, column: str) -> str:
     value = row.values[column]
     names = value if isinstance(value, list) else [value]
     if not all(isinstance(name, str | None) for name in names):
@@ -66,7 +66,7 @@ def _category(row: Row, column: str) -> str:
     return joined_categories(name or "" for name in names)
 
 
-def _about(row: Row, columns: Mapping[str, str], values: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def _about(row: UserRow, columns: Mapping[str, str], values: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Harm, language and intent, as far as the file has columns for them."""
     about = {}
     for name in ("harm", "language", "intent"):
@@ -81,7 +81,7 @@ def _about(row: Row, columns: Mapping[str, str], values: Mapping[str, Mapping[st
     return about
 
 
-def _translated(row: Row, column: str, words: Mapping[str, str]) -> str:
+def _translated(row: UserRow, column: str, words: Mapping[str, str]) -> str:
     """A cell's text in our words; numbers and truth values are matched as they are written in JSON."""
     value = row.values[column]
     if value is None:
