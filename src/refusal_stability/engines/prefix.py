@@ -1,4 +1,4 @@
-"""A batch's prompts, each distinct one computed once, as keys and values that all rows which ask it go on from."""
+"""Compute each distinct prompt of a batch once, as keys and values that all its rows continue from."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-# How many prompts are computed at once, and the columns that each is padded to: told by the prompt alone, so that float
-# noise does not depend on what is left to do.
+# How many prompts are computed at once, and the columns that each is padded to. Both follow from the prompt alone, so
+# that float noise does not depend on what is left to do.
 PREFILL_ROWS = 8
 COLUMN_STEP = 16
 
@@ -23,15 +23,15 @@ def shared_prefix(
     length: int,
     exact: bool,
 ) -> Any | None:
-    """The cache of a batch's prompts but for their last token, for `generate` to go on from.
+    """The cache of a batch's prompts without their last token, for `generate` to continue from.
 
     Parameters
     ----------
     model : a causal language model of transformers.
-    rows : the prompt of each row, as tokens; most rows share theirs with others.
+    rows : the prompt of each row, as tokens. Most rows share theirs with others.
     padded : makes model inputs from prompts and a number of columns, padded on the left.
-    width, length : columns of the prompt, and tokens to be made at most.
-    exact : whether a row's numbers are the same for any number of rows: then fewer than `PREFILL_ROWS` are not filled
+    width, length : columns of the prompt, and the most tokens to be generated.
+    exact : whether a row's numbers are the same for any number of rows. Then fewer than `PREFILL_ROWS` are not filled
         up.
 
     Returns
@@ -61,7 +61,7 @@ def shared_prefix(
             inputs = padded([list(prompt) for prompt in some], columns)
             positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
             filled = DynamicCache(config=model.config)
-            # The body alone: nobody asks for the scores of a prompt's own words.
+            # Without the head: the scores of a prompt's own words are not needed.
             model.get_decoder()(**inputs, position_ids=positions, past_key_values=filled, use_cache=True)
             parts.append((columns, filled))
     chosen = torch.tensor([place[tuple(row)] for row in rows], device=model.device)
@@ -83,7 +83,7 @@ def _roomy_layer() -> type:
     from transformers.cache_utils import DynamicLayer
 
     class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
-        """Room for all tokens from the start: the usual layer copies all that it holds with every token."""
+        """Space for all tokens from the start. The usual layer copies all that it holds with every token."""
 
         def __init__(self, keys: torch.Tensor, values: torch.Tensor, chosen: torch.Tensor, room: int) -> None:
             super().__init__()  # type: ignore[no-untyped-call]
@@ -99,7 +99,7 @@ def _roomy_layer() -> type:
             return roomy
 
         def update(self, key_states: Any, value_states: Any, *_: Any, **__: Any) -> tuple[Any, Any]:
-            """Write the new positions behind the old ones; keys and values of all positions so far."""
+            """Write the new positions behind the old ones, and return the keys and values of all positions."""
             end = self._held + key_states.shape[2]
             for part, new in zip(self._all, (key_states, value_states), strict=True):
                 part[:, :, self._held : end] = new

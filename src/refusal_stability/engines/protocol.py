@@ -1,4 +1,4 @@
-"""What every engine offers: requests in, completions out."""
+"""What every engine offers: it takes requests and gives completions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from refusal_stability.records import Completion, Request, StudyError
 
 
 class EngineError(StudyError):
-    """An engine that cannot work: names the model or server, what was wrong, and the remedy."""
+    """An engine that cannot work. The message names the model or server, what was wrong, and the remedy."""
 
 
 class Engine(Protocol):
@@ -23,12 +23,16 @@ class Engine(Protocol):
 
     Notes
     -----
-    An engine may also offer `ready() -> int`: how many completions `complete` yields next without waiting. The store
-    commits these together; without it each completion is committed by itself.
+    An engine yields texts as the model wrote them. `engines.complete` sets thinking apart, by `engines.answers`.
 
-    Where it has a true attribute `fold_system`, a system text is put at the start of the first user turn before the
-    store's key is made. An engine that renders a chat template offers `rendered(messages) -> str`, the text that the
-    model reads.
+    An engine may also offer:
+
+    - `ready() -> int`, how many completions `complete` yields next without waiting. The store commits these together.
+      Without it each completion is committed by itself.
+    - `thinking_marks`, the pairs of marks around its model's thinking; the known ones otherwise.
+    - `fold_system`. Where it is true, a system text is put at the start of the first user turn, before the store's key
+      is made.
+    - `rendered(messages) -> str`, the text that a chat template makes of a conversation.
     """
 
     @property

@@ -1,9 +1,9 @@
-"""Completions already paid for: an SQLite file keyed by everything that decides a completion; resuming is a look-up.
+"""Completions already paid for: an SQLite file, keyed by everything that decides a completion.
 
-Completions are committed before the engine is let wait for more: those that were ready at once share a commit, so a
-kill costs what was in flight or had just arrived and no more. Several processes may share a store: a key is claimed
-before it is sent, others wait for the claimant's answer, and the claims of a process that died are taken over. Times
-and throughput live here too, never in DVC's outputs.
+Completions are committed before the engine waits for more. Those that were ready at once share a commit, so a kill
+costs only what was in flight or had just arrived. Several processes may share a store. A key is claimed before it is
+sent. Others wait for the claimant's answer, and take over the claims of a process that died. Times and throughput are
+kept here too, never in DVC's outputs.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            # A claim that cannot be given up is taken over all the same: its owner is gone.
+            # A claim that cannot be released is taken over anyway: its owner is gone.
             with suppress(sqlite3.Error):
                 self._database.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
         finally:
@@ -141,7 +141,7 @@ class Store:
         return found
 
     def claim(self, keys: Sequence[str]) -> list[str]:
-        """Claim those of `keys` that are neither stored nor claimed by a living process; in the given order."""
+        """Claim those `keys` that are neither stored nor claimed by a living process, in the given order."""
         with self._transaction():
             owners = {row[0] for row in self._database.execute("SELECT DISTINCT owner FROM claims")}
             for owner in owners - {self.owner}:
@@ -157,11 +157,11 @@ class Store:
         return free
 
     def put(self, key: str, completion: Completion, session: Session | None = None) -> None:
-        """Keep one completion; see `put_all`."""
+        """Store one completion; see `put_all`."""
         self.put_all([(key, completion)], session)
 
     def put_all(self, answers: Sequence[tuple[str, Completion]], session: Session | None = None) -> None:
-        """Keep (key, completion) pairs and give up their claims, in one commit; a missing one only does the latter."""
+        """Store (key, completion) pairs and release their claims, in one commit. A missing one is not stored."""
         rows = [
             (
                 key,
@@ -184,12 +184,12 @@ class Store:
                 self._save_session(session)
 
     def save_session(self, session: Session) -> None:
-        """Keep what a session did so far."""
+        """Store what a session did so far."""
         with self._transaction():
             self._save_session(session)
 
     def sessions(self) -> list[Session]:
-        """Every session kept, oldest first."""
+        """Every session, oldest first."""
         with self._named_errors():
             rows = self._database.execute("SELECT * FROM sessions ORDER BY started, session").fetchall()
         return [Session(*row) for row in rows]
@@ -202,7 +202,7 @@ class Store:
         return str(self.path.with_name(f"{self.path.name}.{owner}.alive"))
 
     def _forget_the_dead(self) -> None:
-        """Remove the lock files of killed processes; those that left no claim behind would never be looked for."""
+        """Remove the lock files of killed processes, also of those that left no claim behind."""
         start = f"{self.path.name}."
         for file in self.path.parent.iterdir():
             if file.name.startswith(start) and file.suffix == ".alive":
@@ -257,12 +257,12 @@ def _is_busy(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
-# Two processes that turn a new file to write-ahead logging are told at once that it is busy, whatever the timeout.
+# Two processes that switch a new file to write-ahead logging get "busy" at once, whatever the timeout.
 @retry(
     retry=retry_if_exception(_is_busy), stop=stop_after_delay(BUSY_SECONDS), wait=wait_random(0.01, 0.1), reraise=True
 )
 def _opened(path: Path) -> sqlite3.Connection:
-    # Autocommit mode: transactions are opened and closed in plain sight, in `Store._transaction`.
+    # Autocommit mode: `Store._transaction` opens and closes transactions.
     database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         database.execute("PRAGMA journal_mode=WAL")

@@ -1,4 +1,4 @@
-"""What names a model's weights in the store's key: a hash of its files, or its id and commit on the hub."""
+"""How the store's key names a model's weights: a hash of its files, or its id and commit on the hub."""
 
 from __future__ import annotations
 
