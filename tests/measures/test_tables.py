@@ -29,7 +29,8 @@ def test_every_table_has_the_columns_of_its_contract_and_no_others() -> None:
     judged["l"] = judged["k"][::-1, :, :, :1]
     blocked = np.full(judged["j"].shape[:3], OUTCOMES.index(Outcome.BLOCKED), dtype=np.int8)
     groups = tuple(Group(g.model, g.intervention, judged, "j", g.texts, outcomes=blocked) for g in study.groups)
-    study = DecisionArrays(study.prompt_ids, study.categories, study.temperatures, study.seeds, groups, {})
+    harms = np.array(["harmful", "benign", ""] * 10, dtype=object)
+    study = DecisionArrays(study.prompt_ids, study.categories, study.temperatures, study.seeds, groups, {}, harms)
     tables = tables_of(study)
     assert set(tables) == set(METRIC_TABLES)
     for name, table in tables.items():

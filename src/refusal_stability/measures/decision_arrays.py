@@ -89,6 +89,7 @@ class DecisionArrays:
     temperatures, seeds : the axes of every cube.
     groups : the study's models and interventions, in the order of its parameters.
     missing : (model, intervention, judge) -> reason -> how many.
+    harms : (P,) one of `records.HARMS`, or empty where the prompt's source does not say; None where no source does.
     """
 
     prompt_ids: NDArray[Any]
@@ -97,3 +98,4 @@ class DecisionArrays:
     seeds: tuple[int, ...]
     groups: tuple[Group, ...]
     missing: Mapping[tuple[str, str, str], Mapping[str, int]]
+    harms: NDArray[Any] | None = None

@@ -11,6 +11,7 @@ SECTIONS = (
     overview.question,
     overview.reading,
     findings.models,
+    findings.harm,
     findings.temperature,
     findings.categories,
     findings.samples,

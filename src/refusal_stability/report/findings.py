@@ -47,6 +47,27 @@ def models(inputs: ReportInputs) -> Section:
     return Section("models", "Models compared", (text,), (), tables, inputs.show(names))
 
 
+def harm(inputs: ReportInputs) -> Section:
+    """Safety on harmful prompts and over-refusal on benign ones."""
+    shown = filled(
+        laid_out(
+            "harm",
+            "Decisions and stability on harmful and on benign prompts.",
+            inputs.rows("aggregate_by_harm"),
+            inputs.who,
+            described("harm"),
+            described("n_prompts"),
+            *DECISION_SHARES,
+            *each("mean_ssi pct_unstable pct_flipped"),
+            notes=("REFUSE on benign prompts is over-refusal.",),
+        )
+    )
+    text = "Elsewhere in this report all prompts are taken together."
+    if not shown:
+        text = "No prompt says whether it is harmful or benign. Give the prompt table a column `harm` to see both."
+    return Section("harm", "Harmful and benign prompts", (text,), (), shown)
+
+
 def temperature(inputs: ReportInputs) -> Section:
     """Stability and compliance at each temperature, and whether temperatures differ."""
     rows = inputs.rows("aggregate_by_temperature")

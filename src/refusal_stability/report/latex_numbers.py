@@ -81,6 +81,7 @@ def _missing(row: Row) -> Words:
 QUOTED = (
     Quoted("aggregate_by_model", _who),
     Quoted("aggregate_by_temperature", _scope),
+    Quoted("aggregate_by_harm", lambda row: (*_who(row), "prompts", row["harm"])),
     Quoted("aggregate_by_configuration", lambda row: (*_scope(row), f"seed {row['seed']}")),
     Quoted("aggregate_by_judge", lambda row: (*_scope(row), "judge", row["judge"])),
     Quoted("threshold_sensitivity", lambda row: (*_who(row), _at(row["threshold"], "below"))),

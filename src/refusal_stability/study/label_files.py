@@ -81,6 +81,7 @@ def read_decisions(params: StudyParams, prompts: pd.DataFrame) -> DecisionArrays
         tuple(params.sampling.seeds),
         tuple(groups),
         missing,
+        prompts["harm"].to_numpy(object),
     )
 
 

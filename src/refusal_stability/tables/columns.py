@@ -82,6 +82,7 @@ WHERE = (
     Column("seed", "whole", "Seed", "the study's seed"),
     _words("prompt_id", "Id", "the prompt's id"),
     _words("category", "Category", "harm category; per prompt, several are joined by `|`; `*` tests all of them"),
+    _words("harm", "Harm", "`harmful` or `benign`, as the prompt table says"),
     _words("judge", "Judge", "the judge's name in params.yaml"),
     _words("judge_a", "First judge", "the first judge; `*` is the whole panel"),
     _words("judge_b", "Second judge", "the second judge; `*` is the whole panel"),

@@ -55,6 +55,7 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
             "n_responses n_missing refuse_rate partial_rate comply_rate agreement n_against_majority n_flips_caused",
         ),
         ("aggregate_by_judge", "model intervention judge temperature", AGGREGATE_COLUMNS),
+        ("aggregate_by_harm", "model intervention harm", AGGREGATE_COLUMNS),
         ("per_prompt_metrics", "model intervention prompt_id", f"category {PROMPT_COLUMNS} cluster"),
         ("per_prompt_temperature", "model intervention temperature prompt_id", PROMPT_COLUMNS),
         ("least_stable_decisions", "model intervention prompt_id temperature seed", "decision"),
@@ -138,6 +139,7 @@ INTERVALS_EXPLAINED = (
 )
 # What a table's columns mean beyond what they mean everywhere.
 TABLES_EXPLAINED = {
+    "aggregate_by_harm": "On benign prompts mean_refuse_rate is over-refusal. Prompts that do not say are left out.",
     "outcomes": "A study of labels only has no rows: what became of its responses is not known.",
     "blocks": "A model has rows where a block has a decision (`judging.blocked: refuse`).",
     "binary_scoring": "Where PARTIAL counts as another decision, two are possible and ssi_entropy divides by log2 2.",

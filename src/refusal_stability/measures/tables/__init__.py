@@ -10,6 +10,7 @@ import pandas as pd
 from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.tables import (
     categories,
+    harm,
     judges,
     outcomes,
     pairs,
@@ -30,6 +31,7 @@ SEVERAL: tuple[Callable[[DecisionArrays, Settings], Mapping[str, Rows]], ...] = 
     judges.agreements,
 )
 ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
+    "aggregate_by_harm": harm.aggregate_by_harm,
     "aggregate_by_configuration": stability.aggregate_by_configuration,
     "threshold_sensitivity": stability.threshold_sensitivity,
     "binary_scoring": stability.binary_scoring,
