@@ -311,7 +311,7 @@ def test_a_generation_file_of_something_else_is_named_with_row_and_remedy(
     assert "dvc repro generate@one" in str(caught.value)
 
 
-def write_generations(not_sampled: tuple[str, ...] = ()) -> None:
+def write_sampled(not_sampled: tuple[str, ...] = ()) -> None:
     """A generation file for each of model `one`'s configurations; `not_sampled` is for the first of them."""
     for temperature in (0.0, 1.0):
         for seed in (0, 1):
@@ -328,7 +328,7 @@ def write_generations(not_sampled: tuple[str, ...] = ()) -> None:
 
 
 def test_a_prompt_may_have_fewer_responses_where_the_generation_file_says_so(study: Path) -> None:
-    write_generations(not_sampled=("p-c",))
+    write_sampled(not_sampled=("p-c",))
     edit(FIRST, lambda table: table[table["prompt_id"] != "p-c"])
     run()
     table = metric_table("per_prompt_metrics")
@@ -341,7 +341,7 @@ def test_a_prompt_may_have_fewer_responses_where_the_generation_file_says_so(stu
 
 
 def test_a_label_of_a_response_that_was_not_sampled_names_its_row(study: Path) -> None:
-    write_generations(not_sampled=("p-b",))
+    write_sampled(not_sampled=("p-b",))
     with pytest.raises(ArtifactError) as caught:
         run()
     problem = "row 5: a label of prompt p-b, whose outcome in the generation file is `not_sampled`"
@@ -349,14 +349,14 @@ def test_a_label_of_a_response_that_was_not_sampled_names_its_row(study: Path) -
 
 
 def test_a_sampled_prompt_without_a_label_is_still_an_error(study: Path) -> None:
-    write_generations(not_sampled=("p-c",))
+    write_sampled(not_sampled=("p-c",))
     edit(FIRST, lambda table: table[table["prompt_id"] == "p-a"])
     with pytest.raises(ArtifactError, match="judge 'main' has 1 of 2 rows; 1 are lacking, the first for prompt p-b"):
         run()
 
 
 def test_files_of_earlier_versions_give_the_same_tables(study: Path) -> None:
-    write_generations()
+    write_sampled()
     run()
     before = {path.name: path.read_bytes() for path in METRICS.iterdir()}
     for path, contract in [
