@@ -65,6 +65,15 @@ def test_numbers_flags_and_undefined_values_round_trip(tmp_path: Path) -> None:
     assert read["kept"].tolist() == [True, False]
 
 
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=8))
+def test_numbers_round_trip_to_the_last_bit(tmp_path_factory: pytest.TempPathFactory, sizes: list[float]) -> None:
+    path = tmp_path_factory.mktemp("table") / "t.csv"
+    sizes = [1 / 11, *sizes]
+    names = [str(i) for i in range(len(sizes))]
+    write_table(pd.DataFrame({"name": names, "size": sizes, "count": 1, "kept": True}), path, SAMPLE)
+    assert read_table(path, SAMPLE)["size"].tolist() == sizes
+
+
 def test_writing_the_same_table_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one.csv", "two.csv"):
         write_table(prompts(["a", "b"]), tmp_path / name, PROMPT_TABLE)

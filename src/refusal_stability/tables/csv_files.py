@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from refusal_stability.files import ArtifactError, atomic_write
@@ -109,6 +110,10 @@ def _as_kind(column: pd.Series[Any], kind: str, where: str, name: str) -> pd.Ser
     else:
         values = pd.to_numeric(column if text is None else text.replace("", None), errors="coerce")
         absent = values.isna()
+        if text is not None and kind == "number":
+            # `to_numeric` loses the last bit of one number in twenty or so.
+            values = values.astype(np.float64)
+            values[~absent] = text[~absent].to_numpy().astype(np.float64)
         bad = absent & (column.notna() if text is None else ~text.isin(["", None]) & text.notna())
         if kind == "whole":
             bad = bad | absent | (values % 1 != 0)
