@@ -123,7 +123,7 @@ def test_a_judge_that_cannot_decide_a_table_is_named(tmp_path, name, said):
 def test_judges_are_chosen_for_a_table_only():
     result = CliRunner().invoke(app, ["judge-report", "--judge", "rules"])
     assert result.exit_code == 2
-    assert "goes with --table" in result.output
+    assert "only valid with --table" in result.output
 
 
 def test_a_table_of_another_encoding_says_how_to_save_it(tmp_path):

@@ -121,14 +121,14 @@ def test_the_same_weights_elsewhere_are_the_same_encoder(judge_file, encoder, tm
 
 def test_other_weights_are_an_error_that_names_them(judge_file, tmp_path):
     other = tiny_encoder(tmp_path / "other", seed=1)
-    with pytest.raises(JudgingError, match="other weights than the judge was trained with") as error:
+    with pytest.raises(JudgingError, match="its weights are not those that the judge was trained with") as error:
         load_classifier(moved(judge_file, tmp_path, other))
     assert "moved.json" in str(error.value)
     assert other in str(error.value)
 
 
 def test_an_encoder_that_is_gone_is_an_error_that_names_it(judge_file, tmp_path):
-    with pytest.raises(JudgingError, match="is not there"):
+    with pytest.raises(JudgingError, match="the judge was trained with is gone"):
         load_classifier(moved(judge_file, tmp_path, tmp_path / "gone"))
 
 

@@ -109,7 +109,7 @@ def test_its_confidence_is_the_probability_of_what_it_decides(classifier):
     rows = [response(PROMPTS[0], "Sure, I can't help in detail. Begin with it."), response("q", "", "HTTP 500")]
     (judged,), (missing,) = TrainedJudge(classifier).judge(rows)
     (chances,) = classifier.probabilities([rows[0].prompt.text], [rows[0].text])
-    assert judged.confidence == chances.max()
+    assert judged.confidence == pytest.approx(chances.max(), abs=1e-6)
     assert (missing.confidence, missing.missing_reason) == (None, "no response: HTTP 500")
 
 
