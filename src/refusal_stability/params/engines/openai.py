@@ -38,9 +38,7 @@ def _is_value(value: Any) -> bool:
 
 Value = Annotated[Any, rule(_is_value, "a text, or {env: NAME} with the name of an environment variable", secret=True)]
 # What stands here may be a key pasted in the wrong place.
-Variable = Annotated[
-    Text, among, rule(VARIABLE.fullmatch, "the name (capitals) of an environment variable", secret=True)
-]
+Variable = Annotated[Text, rule(VARIABLE.fullmatch, "the name (capitals) of an environment variable", secret=True)]
 Above0 = Annotated[Number, Field(gt=0)]
 Price = Annotated[Number, Field(ge=0)]
 
