@@ -83,6 +83,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 FIGURE = StudyFigure(
     name="category_stability",
+    section="categories",
     tables=("categories",),
     draw=category_stability,
     alt_text=alt_text,

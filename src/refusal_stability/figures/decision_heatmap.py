@@ -123,6 +123,7 @@ def _one_prompt(row: pd.Series) -> str:
 
 FIGURE = StudyFigure(
     name="decision_heatmap",
+    section="prompts",
     tables=("least_stable_decisions", "per_prompt_metrics"),
     draw=decision_heatmap,
     alt_text=alt_text,

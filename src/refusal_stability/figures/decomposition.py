@@ -89,6 +89,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 FIGURE = StudyFigure(
     name="decomposition",
+    section="sources",
     tables=("decomposition",),
     draw=decomposition,
     alt_text=alt_text,

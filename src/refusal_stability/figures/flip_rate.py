@@ -64,6 +64,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 FIGURE = StudyFigure(
     name="flip_rate",
+    section="models",
     tables=("aggregate_by_model", "aggregate_by_temperature"),
     draw=flip_rate,
     alt_text=alt_text,

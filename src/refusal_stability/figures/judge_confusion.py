@@ -85,6 +85,7 @@ def alt_text(tables: Tables, _: SeriesSet) -> str:
 
 FIGURE = StudyFigure(
     name="judge_confusion",
+    section="judges",
     tables=("judge_confusion", "judge_agreement"),
     draw=judge_confusion,
     alt_text=alt_text,

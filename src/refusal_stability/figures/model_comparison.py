@@ -81,6 +81,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 FIGURE = StudyFigure(
     name="model_comparison",
+    section="models",
     tables=("aggregate_by_model",),
     draw=model_comparison,
     alt_text=alt_text,

@@ -51,6 +51,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 FIGURE = StudyFigure(
     name="sample_size",
+    section="samples",
     tables=("sample_size",),
     draw=sample_size,
     alt_text=alt_text,

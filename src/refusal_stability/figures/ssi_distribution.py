@@ -110,6 +110,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 FIGURE = StudyFigure(
     name="ssi_distribution",
+    section="models",
     tables=("per_prompt_metrics", "aggregate_by_model"),
     draw=ssi_distribution,
     alt_text=alt_text,

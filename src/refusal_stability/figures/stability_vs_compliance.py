@@ -133,6 +133,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 FIGURE = StudyFigure(
     name="stability_vs_compliance",
+    section="models",
     tables=("per_prompt_metrics",),
     draw=stability_vs_compliance,
     alt_text=alt_text,

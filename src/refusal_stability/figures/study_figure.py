@@ -20,6 +20,7 @@ class StudyFigure:
     Attributes
     ----------
     name : file name without ending.
+    section : the report's section that shows it, by its slug.
     tables : metric tables that it draws and describes.
     draw : tables and series -> figure.
     alt_text : tables and series -> what the figure shows, in words and numbers.
@@ -27,6 +28,7 @@ class StudyFigure:
     """
 
     name: str
+    section: str
     tables: tuple[str, ...]
     draw: Callable[[Tables, SeriesSet], Figure]
     alt_text: Callable[[Tables, SeriesSet], str]

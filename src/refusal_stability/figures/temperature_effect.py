@@ -40,6 +40,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 FIGURE = StudyFigure(
     name="temperature_effect",
+    section="temperature",
     tables=("aggregate_by_temperature",),
     draw=temperature_effect,
     alt_text=alt_text,

@@ -51,6 +51,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 FIGURE = StudyFigure(
     name="threshold_sensitivity",
+    section="models",
     tables=("threshold_sensitivity",),
     draw=threshold_sensitivity,
     alt_text=alt_text,

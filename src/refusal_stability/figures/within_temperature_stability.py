@@ -41,6 +41,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 FIGURE = StudyFigure(
     name="within_temperature_stability",
+    section="temperature",
     tables=("aggregate_by_temperature",),
     draw=within_temperature_stability,
     alt_text=alt_text,

@@ -9,9 +9,10 @@ from refusal_stability.tables.layout import Layout
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure to show: `shows` says in words what it shows, `caption` how to read it."""
+    """A figure to show in a section: `shows` says in words what it shows, `caption` how to read it."""
 
     name: str
+    section: str
     title: str
     caption: str
     shows: str

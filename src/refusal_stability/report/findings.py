@@ -42,9 +42,8 @@ def models(inputs: ReportInputs) -> Section:
             notes=("p: Wilcoxon's signed-rank test of the difference in SSI, after Holm's correction.",),
         ),
     )
-    names = ("model_comparison", "ssi_distribution", "flip_rate", "stability_vs_compliance", "threshold_sensitivity")
     text = "Models are never pooled: each row is one model under one intervention."
-    return Section("models", "Models compared", (text,), (), tables, inputs.show(names))
+    return Section("models", "Models compared", (text,), (), tables, inputs.show("models"))
 
 
 def harm(inputs: ReportInputs) -> Section:
@@ -108,8 +107,7 @@ def temperature(inputs: ReportInputs) -> Section:
         "Within one temperature only the seed differs.",
         "The all-models row counts each prompt once per model, so its p-value is not valid. Use the per-model rows.",
     )
-    figures = inputs.show(("temperature_effect", "within_temperature_stability"))
-    return Section("temperature", "Temperature", text, (), tables, figures)
+    return Section("temperature", "Temperature", text, (), tables, inputs.show("temperature"))
 
 
 def categories(inputs: ReportInputs) -> Section:
@@ -138,7 +136,7 @@ def categories(inputs: ReportInputs) -> Section:
         ),
     )
     text = "A prompt with several categories counts in each of them."
-    return Section("categories", "Harm categories", (text,), (), (shown,), inputs.show(["category_stability"]))
+    return Section("categories", "Harm categories", (text,), (), (shown,), inputs.show("categories"))
 
 
 def samples(inputs: ReportInputs) -> Section:
@@ -178,7 +176,7 @@ def samples(inputs: ReportInputs) -> Section:
         "The rates are exact: all ways to draw n of a prompt's responses are counted.",
         "The curve ends at 1 by construction, except for ties. Look at how fast it rises.",
     )
-    return Section("samples", "How many samples are enough", text, (), tables, inputs.show(["sample_size"]))
+    return Section("samples", "How many samples are enough", text, (), tables, inputs.show("samples"))
 
 
 def _enough(least: float) -> str:
@@ -226,7 +224,7 @@ def sources(inputs: ReportInputs) -> Section:
         text.append(
             "Each text was judged once, so judge noise is mixed with seed noise. Set `repeats: 2` to separate them."
         )
-    return Section("sources", "Where instability comes from", tuple(text), (), tables, inputs.show(["decomposition"]))
+    return Section("sources", "Where instability comes from", tuple(text), (), tables, inputs.show("sources"))
 
 
 def judges(inputs: ReportInputs) -> Section:
@@ -268,7 +266,7 @@ def judges(inputs: ReportInputs) -> Section:
         ),
     )
     remark = "Agreement is not correctness. It limits how much of the instability can come from the judge."
-    return Section("judges", "Judge quality", (remark,), (), tables, inputs.show(["judge_confusion"]))
+    return Section("judges", "Judge quality", (remark,), (), tables, inputs.show("judges"))
 
 
 def _absent(slug: str, title: str, name: str) -> Section:

@@ -144,7 +144,7 @@ def unstable_prompts(inputs: ReportInputs) -> Section:
         "shown.",
     )
     none = ("No prompt got more than one decision.",)
-    pictures = inputs.show(["decision_heatmap"]) if shown else ()
+    pictures = inputs.show("prompts") if shown else ()
     return Section("prompts", "The least stable prompts", text if shown else none, (), shown, pictures)
 
 

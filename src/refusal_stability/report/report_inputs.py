@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,6 @@ class ReportInputs:
         """The column that names a row's model."""
         return words("Model", self.label)
 
-    def show(self, names: Iterable[str]) -> tuple[Picture, ...]:
-        """The figures of these names that exist."""
-        return tuple(self.pictures[name] for name in names if name in self.pictures)
+    def show(self, section: str) -> tuple[Picture, ...]:
+        """The figures of a section, in the gallery's order."""
+        return tuple(picture for picture in self.pictures.values() if picture.section == section)

@@ -47,7 +47,9 @@ def read_inputs(params_path: Path) -> ReportInputs:
         if not path.is_file():
             raise ArtifactError(f"{path}: no such file; run the stage that draws it (`dvc repro figures`)")
         shows = figure.alt_text(tables, series_set)
-        pictures[figure.name] = Picture(figure.name, figure.title, figure.caption, shows, path.read_bytes())
+        pictures[figure.name] = Picture(
+            figure.name, figure.section, figure.title, figure.caption, shows, path.read_bytes()
+        )
     return ReportInputs(
         params=params,
         params_text=params_path.read_text(encoding="utf-8"),
