@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from synthetic_study import SyntheticStudy, synthetic_study
+from test_palette import contrast
 
 from refusal_stability.figures.judge_confusion import alt_text, judge_confusion
 from refusal_stability.records import DECISIONS
@@ -25,6 +28,29 @@ def test_each_cell_has_its_count_and_its_share_of_the_row(study) -> None:
     ]
     row = pooled["REFUSE"]
     assert texts[0][1] == f"{row['REFUSE'] / row.sum():.0%}"
+
+
+def test_every_count_reads_on_its_cell() -> None:
+    shares = np.linspace(0, 1, 41)
+    rows = [
+        {
+            "model": "*",
+            "intervention": "*",
+            "judge_a": "a",
+            "judge_b": f"b{i}",
+            "label_a": "REFUSE",
+            "label_b": label,
+            "n_label": int(1000 * n),
+        }
+        for i in range(0, 6)
+        for label, n in (("REFUSE", shares[8 * i if i < 5 else 28]), ("COMPLY", 1 - shares[8 * i if i < 5 else 28]))
+    ]
+    study = synthetic_study(n_prompts=5)
+    for axes in judge_confusion({**study.tables, "judge_confusion": pd.DataFrame(rows)}, study.series_set).axes:
+        axes.figure.canvas.draw()
+        faces = [to_hex(colour) for colour in axes.collections[0].get_facecolors()]
+        for text, face in zip(axes.texts, faces, strict=True):
+            assert contrast(to_hex(text.get_color()), face) >= 3.5, text.get_text()
 
 
 def test_the_figure_says_what_is_pooled_and_of_what_the_shares_are(study) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refusal_stability.figures.alt_text import out_of, stated
+from refusal_stability.figures.palette import INK
 from refusal_stability.figures.panels import panel_grid
 from refusal_stability.figures.series import NothingToDraw, SeriesSet, wrapped
 from refusal_stability.figures.study_figure import StudyFigure
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ALL = "*"
 MOST_PAIRS = 6
+WHITE_FROM = 0.7  # share of a row from which white reads better than black on the map's blue
 
 
 @in_house_style
@@ -56,7 +58,12 @@ def _panel(axes: Axes, rows: pd.DataFrame, one: str, other: str) -> None:
     ]
     look = {"cmap": "Blues", "vmin": 0, "vmax": 1, "cbar": False, "annot_kws": {"fontsize": 7.5}}
     seaborn.heatmap(shares, annot=texts, fmt="", xticklabels=names, yticklabels=names, ax=axes, **look)
+    for text, share in zip(axes.texts, shares.ravel(), strict=True):
+        # seaborn writes in white from a share of about 0.5 on, which is hard to read there.
+        text.set_color("white" if share > WHITE_FROM else INK)
     axes.tick_params(length=0, labelleft=True, labelbottom=True, rotation=0)
+    for label in axes.get_yticklabels():
+        label.set_verticalalignment("center")
     axes.set_xlabel(other)
     axes.set_ylabel(one)
 

@@ -91,8 +91,11 @@ def _circles(axes: Axes, spots: pd.DataFrame, area: float, threshold: float) -> 
     colours = {d.value: DECISION_COLOURS[d] for d in DECISIONS}
     fill = spots["majority"].map(colours).fillna("#FFFFFF").tolist()
     edge = np.where(spots["unstable"] | (spots["majority"] == "PARTIAL"), MUTED, "#FFFFFF").tolist()
-    look: dict[str, Any] = {"color": fill, "edgecolor": edge, "linewidth": 0.4, "zorder": 3, "clip_on": False}
-    axes.scatter(spots["x"], spots["y"], s=area * spots["prompts"], **look)
+    areas = area * spots["prompts"].to_numpy()
+    # An edge may take little of a small circle.
+    edges = np.minimum(0.4, 0.12 * np.sqrt(areas))
+    look: dict[str, Any] = {"color": fill, "edgecolor": edge, "linewidth": edges, "zorder": 3, "clip_on": False}
+    axes.scatter(spots["x"], spots["y"], s=areas, **look)
 
 
 def _key(figure: Figure, area: float, most: int) -> None:
