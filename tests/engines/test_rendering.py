@@ -113,6 +113,23 @@ def test_today_in_the_prompts_is_told_once_and_a_fixed_date_never(
     assert capsys.readouterr().err == ""
 
 
+def test_a_date_that_an_argument_replaces_is_not_in_the_key(model_with: Any, on: Any) -> None:
+    llama = "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+    folder = model_with(llama + "Today Date: {{ date_string }}\n" + TURNS)
+    on("2026-01-05")
+    assert engine(folder).identity["template_date"] == "2026-01-05"
+    assert engine(folder).rendered(ASK).startswith("Today Date: 05 Jan 2026")
+    fixed = engine(folder, chat_template_kwargs={"date_string": "1 Feb 2025"})
+    assert "template_date" not in fixed.identity
+    assert fixed.rendered(ASK).startswith("Today Date: 1 Feb 2025")
+
+
+def test_a_date_beside_the_default_system_prompt_only_is_in_the_key(model_with: Any, on: Any) -> None:
+    on("2026-01-05")
+    default = "{% if messages[0].role != 'system' %}Today is {{ strftime_now('%d %B %Y') }}.\n{% endif %}"
+    assert engine(model_with(default + TURNS)).identity["template_date"] == "2026-01-05"
+
+
 def test_keys_of_plain_templates_hold_neither_date_nor_arguments(tiny_model: Path) -> None:
     keys = set(engine(tiny_model).identity)
     assert keys == {"engine", "model", "dtype", "batch_size", "layout"}

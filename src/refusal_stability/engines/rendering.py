@@ -20,6 +20,8 @@ from refusal_stability.params.engines.vllm import VLLMSettings
 from refusal_stability.records import Completion, Message
 
 DATE_FUNCTION = "strftime_now"
+TWO_DAYS = ("2001-02-03", "2014-11-15")
+PROBES = ((Message("user", "a"),), (Message("system", "a"), Message("user", "a")))
 
 
 class TemplateRejection(Exception):
@@ -42,13 +44,14 @@ class ChatTemplate:
         self._where = where
         self._has_warned = False
         self._date = settings.template_date or str(_today())
+        self._writes_date = DATE_FUNCTION in str(tokenizer.chat_template) and self._differs_by_date()
 
     @property
     def identity(self) -> dict[str, Any]:
         """What the store's key holds beside the conversation; empty for a plain template with default settings."""
         kwargs = self._settings.chat_template_kwargs
         return ({"chat_template_kwargs": kwargs} if kwargs else {}) | (
-            {"template_date": self._date} if self._writes_date() else {}
+            {"template_date": self._date} if self._writes_date else {}
         )
 
     def render(self, messages: Sequence[Message]) -> str:
@@ -61,16 +64,36 @@ class ChatTemplate:
         TemplateRejection
             The template refuses the conversation's roles.
         """
-        from jinja2 import TemplateError
-
         if self._tokenizer.chat_template is None:
             raise EngineError(
                 f"{self._where}: the tokenizer has no chat template; use an instruct model, or save one with "
                 "`tokenizer.chat_template = ...`"
             )
+        return self._rendered(messages, self._date)
+
+    def warn_of_date(self) -> None:
+        """Tell the user, once, that the prompts hold today's date and how to fix it."""
+        if self._writes_date and not self._settings.template_date and not self._has_warned:
+            self._has_warned = True
+            print(
+                f"warning: {self._where}: the chat template writes today's date ({self._date}) into every prompt, so "
+                f"answers stored on another day are not reused. Set settings.template_date: '{self._date}' to keep it",
+                file=sys.stderr,
+            )
+
+    def _differs_by_date(self) -> bool:
+        """Whether a conversation with or without a system text is rendered differently on two days."""
+        try:
+            return any(len({self._rendered(chat, date) for date in TWO_DAYS}) > 1 for chat in PROBES)
+        except TemplateRejection:
+            return True
+
+    def _rendered(self, messages: Sequence[Message], date: str) -> str:
+        from jinja2 import TemplateError
+
         asked = folded(messages) if self._settings.fold_system else messages
         try:
-            with _date_is(self._date):
+            with _date_is(date):
                 text: str = self._tokenizer.apply_chat_template(
                     [message.identity() for message in asked],
                     tokenize=False,
@@ -80,19 +103,6 @@ class ChatTemplate:
         except (TemplateError, ValueError) as error:
             raise TemplateRejection(_rejected(asked, error)) from error
         return text
-
-    def warn_of_date(self) -> None:
-        """Tell the user, once, that the prompts hold today's date and how to fix it."""
-        if self._writes_date() and not self._settings.template_date and not self._has_warned:
-            self._has_warned = True
-            print(
-                f"warning: {self._where}: the chat template writes today's date ({self._date}) into every prompt, so "
-                f"answers stored on another day are not reused. Set settings.template_date: '{self._date}' to keep it",
-                file=sys.stderr,
-            )
-
-    def _writes_date(self) -> bool:
-        return DATE_FUNCTION in str(self._tokenizer.chat_template)
 
 
 def load_tokenizer(model: ModelParams, elsewhere: str | None, where: str) -> Any:
