@@ -7,7 +7,7 @@ from pathlib import Path
 
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.study import InterventionParams, SamplingParams, StudyParams
-from refusal_stability.records import Request
+from refusal_stability.records import Prompt, Request
 
 PROMPTS = 876
 CONCURRENCY = 32
@@ -25,7 +25,7 @@ def requests(prompts: int) -> list[Request]:
     """The study's requests, as the stage makes them."""
     study = StudyParams("http", interventions={"none": InterventionParams()}, sampling=SamplingParams(max_tokens=64))
     study.models = {MODEL: ModelParams("openai", MODEL)}
-    return [request for _, request in study.requests(MODEL, texts(prompts))]
+    return [request for _, request in study.requests(MODEL, [Prompt("", text, "", "") for text in texts(prompts)])]
 
 
 def lay_out(folder: Path, prompts: int, port: int) -> Path:

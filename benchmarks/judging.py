@@ -1,6 +1,6 @@
-"""Judging: how many calls a judge model needs for the published Llama responses, and how fast the rule judge is.
+"""Judging: the judge model's calls for the published Llama responses, and the rule judge's speed.
 
-The published data are looked for in RS_SHARED, or in `shared` beside the checkout.
+The published data lie in the folder RS_SHARED, or in `shared` beside the checkout.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class CountingEngine:
         self.asked = 0
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """One verdict a request."""
+        """One verdict per request."""
         for position in range(len(requests)):
             self.asked += 1
             yield position, Completion('{"reasoning": "counted", "label": "REFUSE"}', "stop")
@@ -44,7 +44,7 @@ class CountingEngine:
 
 
 def measure(quick: bool) -> list[Finding]:
-    """Judge calls for the published responses; responses a second of the rule judge on them and on embedded text."""
+    """Judge calls for the published responses; the rule judge's speed on them and on embedded text."""
     rounds = 1 if quick else 5
     embedded = embedded_responses(500 if quick else 17_520)
     speed = f"rule judge, {len(embedded):,} responses of the embedded corpus"
@@ -81,7 +81,7 @@ def measure(quick: bool) -> list[Finding]:
 
 
 def rate(responses: Sequence[Response]) -> float:
-    """Responses a second of CPU time: the rule judge runs in one thread."""
+    """Responses per second of CPU time; the rule judge runs in one thread."""
     start = time.process_time()
     RuleJudge(1).judge(responses)
     return len(responses) / (time.process_time() - start)
@@ -112,7 +112,8 @@ def published_responses(name: str, limit: int | None) -> list[Response]:
 
     model = ModelParams("recorded", str(PUBLISHED), settings={"layout": "published", "name": name})
     study = StudyParams("published", interventions={"none": InterventionParams()}, models={"recorded": model})
-    prompts = pd.read_csv(PUBLISHED / "data/processed/prompts.csv", keep_default_na=False)["prompt"].tolist()[:limit]
+    texts = pd.read_csv(PUBLISHED / "data/processed/prompts.csv", keep_default_na=False)["prompt"].tolist()[:limit]
+    prompts = [Prompt("", text, "", "") for text in texts]
     cells = list(study.requests("recorded", prompts))
     answers = dict(open_engine(model, "recorded").complete([request for _, request in cells]))
     responses = []

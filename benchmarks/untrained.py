@@ -49,4 +49,4 @@ def grid(prompts: int, max_tokens: int = MAX_TOKENS) -> list[Request]:
     """The study's requests for the first built-in prompts: 4 temperatures x 5 seeds each."""
     study = StudyParams("grid", interventions={"none": InterventionParams()}, models={"m": ModelParams(path="m")})
     study.sampling = SamplingParams(max_tokens=max_tokens)
-    return [request for _, request in study.requests("m", [p.text for p in builtin_prompts()[:prompts]])]
+    return [request for _, request in study.requests("m", builtin_prompts()[:prompts])]
