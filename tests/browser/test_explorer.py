@@ -44,8 +44,9 @@ from explored_study import (
 )
 
 from refusal_stability.explorer.links import cell_key
+from refusal_stability.explorer.list_columns import LIST_COLUMNS
 from refusal_stability.explorer.study import PER_PROMPT
-from refusal_stability.explorer.views import LETTERS, WIDTHS, visible
+from refusal_stability.explorer.views import LETTERS, visible
 from refusal_stability.files import generation_file, label_file
 from refusal_stability.records import Condition
 from refusal_stability.tables.csv_files import read_table
@@ -204,6 +205,7 @@ def cell(page: Page, key: str) -> Locator:
 # What the list draws stands beside its canvas for screen readers: the ids of the rows that are on the screen.
 CELLS = """[...document.querySelectorAll('[data-testid=stDataFrame] [role=row]')].slice(1)
     .map(row => row.lastElementChild.textContent + ',').join('')"""
+WIDTHS = {head: column.width for head, column in LIST_COLUMNS.items()}
 HEADS = "[data-testid=stDataFrame] [role=columnheader]"
 
 
@@ -285,8 +287,8 @@ def test_a_click_on_a_columns_head_orders_the_list_and_the_next_prompt_follows_i
     by_category = sorted(mine, key=lambda line: (line["category"], line["prompt_id"]))
     for head, order, expected in (
         ("SSI", "ssi-high", by_ssi),
-        ("flip", "flip", by_flip),
-        ("category", "category", by_category),
+        ("Flip", "flip", by_flip),
+        ("Category", "category", by_category),
     ):
         click_head(page, head)
         wait_for_query(page, f"order={order}")
@@ -305,7 +307,7 @@ def test_a_click_on_a_columns_head_orders_the_list_and_the_next_prompt_follows_i
     wait_for_query(page, "order=model")
     page.wait_for_timeout(500)
     # Streamlit's own sorting, of which *Next prompt* would not know, is not offered.
-    click_head(page, "category", from_end=14)
+    click_head(page, "Category", from_end=14)
     page.get_by_role("menuitem", name="Hide column").wait_for()
     assert not page.get_by_text("Sort ascending").is_visible()
     assert not page.get_by_text("Sort descending").is_visible()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from refusal_stability.explorer import views
 from refusal_stability.explorer.links import View
+from refusal_stability.explorer.list_columns import LIST_COLUMNS
 from refusal_stability.explorer.study import Verdict
 from refusal_stability.explorer.views import Decided
 from refusal_stability.figures.series import Series
@@ -87,18 +88,17 @@ def test_every_order_orders(order: str) -> None:
 
 
 def test_a_click_on_a_columns_head_leads_to_its_order_and_a_second_one_on() -> None:
-    assert set(views.HEAD_ORDERS) == set(views.SHOWN_COLUMNS.values())
-    reached = {views.order_after(order, head) for order in views.ORDERS for head in views.HEAD_ORDERS}
+    reached = {views.order_after(order, head) for order in views.ORDERS for head in LIST_COLUMNS}
     assert reached == set(views.ORDERS)
     assert [views.order_after(order, "SSI") for order in ("flip", "ssi", "ssi-high")] == ["ssi", "ssi-high", "ssi"]
-    assert views.order_after("category", "category") == "category"
+    assert views.order_after("category", "Category") == "category"
 
 
 def test_the_list_shows_a_prompt_on_one_line_and_leaves_the_table_as_it_was() -> None:
     rows = table().assign(prompt="two\nlines\u202e")
     shown = views.listed(rows)
-    assert set(shown["prompt"]) == {"two lines\\u{202e}"}
-    assert list(shown["flip"]) == ["", "flip", "flip", "", "flip"]
+    assert set(shown["Prompt"]) == {"two lines\\u{202e}"}
+    assert list(shown["Flip"]) == ["", "flip", "flip", "", "flip"]
     assert rows["flip"].dtype == bool
 
 
@@ -218,3 +218,14 @@ def test_the_primary_judge_comes_first_and_repeats_are_told_apart() -> None:
     assert re.findall(r"(?:p|x)[^|]*(?:primary|repeat)?[^|]*(?=\|)", made)
     assert made.index("p (primary), repeat 1") < made.index("p (primary), repeat 2") < made.index("|x|")
     assert "no reasoning" in made
+
+
+def test_a_column_of_the_list_is_named_and_explained_as_everywhere_and_all_fit_a_window() -> None:
+    assert list(LIST_COLUMNS)[:4] == ["Prompt", "Model", "SSI", "p(unstable)"]
+    assert LIST_COLUMNS["SSI"].help == "share of the commonest decision, 1/3 to 1"
+    assert (LIST_COLUMNS["SSI"].format, LIST_COLUMNS["p(unstable)"].format, LIST_COLUMNS["R"].format) == (
+        "%.2f",
+        "%.2f",
+        None,
+    )
+    assert sum(column.width for column in LIST_COLUMNS.values()) < 1000

@@ -12,6 +12,7 @@ import streamlit as st
 
 from refusal_stability.explorer import links, session, study, views
 from refusal_stability.explorer.links import LOWEST, Known, View
+from refusal_stability.explorer.list_columns import LIST_COLUMNS
 from refusal_stability.figures.series import Series, series_of
 from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.load import PARAMS_FILE
@@ -139,18 +140,12 @@ def prompt_list(table: pd.DataFrame, rows: pd.DataFrame, order: str) -> None:
 
 def list_columns() -> dict[str, Any]:
     """How each column of the list is drawn."""
-    column = st.column_config
-    helps = {
-        **views.COUNTS,
-        "SSI": "share of the most frequent decision",
-        "p(unstable)": "chance that the true majority share is below the threshold",
-    }
-    formats = {"SSI": "%.2f", "p(unstable)": "%.2f"}
+    drawn = st.column_config
     return {
-        name: column.NumberColumn(format=formats.get(name), width=width, help=helps[name])
-        if name in helps
-        else column.TextColumn(width=width)
-        for name, width in views.WIDTHS.items()
+        head: drawn.NumberColumn(format=column.format, width=column.width, help=column.help)
+        if column.help
+        else drawn.TextColumn(width=column.width)
+        for head, column in LIST_COLUMNS.items()
     }
 
 

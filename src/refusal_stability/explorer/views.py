@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from refusal_stability.explorer.links import ANY, FLIPPED, LOWEST, View, cell_key, series_key
+from refusal_stability.explorer.list_columns import LIST_COLUMNS
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK
 from refusal_stability.records import DECISIONS, Basis, Condition
 
@@ -34,21 +35,6 @@ ORDERS: dict[str, tuple[str, str, bool]] = {
     "missing": ("missing decisions, most first", "n_missing", False),
     "prompts": ("as in the prompt file", "position", True),
 }
-# The orders that clicks on a column's head go through.
-HEAD_ORDERS: dict[str, tuple[str, ...]] = {
-    "prompt": ("prompts",),
-    "model": ("model",),
-    "SSI": ("ssi", "ssi-high"),
-    "p(unstable)": ("unstable",),
-    "flip": ("flip",),
-    "majority": ("majority",),
-    "category": ("category",),
-    "R": ("refuse",),
-    "P": ("partial",),
-    "C": ("comply",),
-    "missing": ("missing",),
-    "id": ("prompts",),
-}
 NO_MAJORITY = "none"
 LETTERS = {**{str(d): d.value[0] for d in DECISIONS}, "": "–"}
 UNSAMPLED_LETTER, UNSAMPLED = "·", "not sampled"
@@ -60,41 +46,6 @@ BASES = {
 }
 NO_LABELS = "no label file"
 NO_ROW = "not judged"
-SHOWN_COLUMNS = {
-    "prompt": "prompt",
-    "label": "model",
-    "ssi": "SSI",
-    "p_unstable": "p(unstable)",
-    "flip": "flip",
-    "majority": "majority",
-    "category": "category",
-    "n_refuse": "R",
-    "n_partial": "P",
-    "n_comply": "C",
-    "n_missing": "missing",
-    "prompt_id": "id",
-}
-# Pixels, so that every column is on the screen of a window 1,300 wide.
-WIDTHS = {
-    "prompt": 172,
-    "model": 133,
-    "SSI": 50,
-    "p(unstable)": 85,
-    "flip": 50,
-    "majority": 75,
-    "category": 95,
-    "R": 50,
-    "P": 50,
-    "C": 50,
-    "missing": 58,
-    "id": 66,
-}
-COUNTS = {
-    "R": "responses decided REFUSE",
-    "P": "responses decided PARTIAL",
-    "C": "responses decided COMPLY",
-    "missing": "responses without a decision",
-}
 
 
 @dataclass(frozen=True)
@@ -142,7 +93,7 @@ def filtered(table: pd.DataFrame, view: View) -> pd.DataFrame:
 
 def order_after(order: str, head: str) -> str:
     """The order after a click on a column's head: the column's first, or the one after the current one."""
-    own = HEAD_ORDERS[head]
+    own = LIST_COLUMNS[head].orders
     return own[(own.index(order) + 1) % len(own)] if order in own else own[0]
 
 
@@ -155,11 +106,12 @@ def _holding(table: pd.DataFrame, word: str) -> pd.Series[bool]:
 
 def listed(rows: pd.DataFrame) -> pd.DataFrame:
     """The list as it is shown: named columns, each prompt on one line."""
-    shown = rows[list(SHOWN_COLUMNS)].rename(columns=SHOWN_COLUMNS).reset_index(drop=True)
+    heads = {column.name: column.head for column in LIST_COLUMNS.values()}
+    shown = rows[list(heads)].reset_index(drop=True)
     shown["flip"] = shown["flip"].map({True: "flip", False: ""})
     shown["category"] = shown["category"].str.replace("|", ", ", regex=False)
     shown["prompt"] = shown["prompt"].map(on_one_line)
-    return shown
+    return shown.rename(columns=heads)
 
 
 def decided(

@@ -1,0 +1,60 @@
+"""The columns of the list of prompts: headings and meanings are those of `tables.columns`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from refusal_stability.tables.columns import COLUMNS
+
+
+@dataclass(frozen=True)
+class ListColumn:
+    """A column of the list.
+
+    Attributes
+    ----------
+    name, head : its name in the table, and its heading.
+    width : in pixels; together the columns fit a window 1,300 wide.
+    orders : those that clicks on the heading go through.
+    """
+
+    name: str
+    head: str
+    width: int
+    orders: tuple[str, ...]
+
+    @property
+    def help(self) -> str:
+        """What its numbers mean; empty for texts."""
+        column = COLUMNS.get(self.name)
+        return column.meaning if column and column.kind in ("number", "whole") else ""
+
+    @property
+    def format(self) -> str | None:
+        """How its numbers are written; None for whole ones."""
+        column = COLUMNS.get(self.name)
+        return f"%.{column.decimals}f" if column and column.kind == "number" else None
+
+
+def _described(name: str, width: int, *orders: str, head: str = "") -> ListColumn:
+    return ListColumn(name, head or COLUMNS[name].title, width, orders)
+
+
+LIST_COLUMNS: dict[str, ListColumn] = {
+    column.head: column
+    for column in (
+        ListColumn("prompt", "Prompt", 172, ("prompts",)),
+        ListColumn("label", COLUMNS["model"].title, 133, ("model",)),
+        _described("ssi", 50, "ssi", "ssi-high"),
+        _described("p_unstable", 85, "unstable"),
+        _described("flip", 50, "flip"),
+        _described("majority", 75, "majority"),
+        _described("category", 95, "category"),
+        # A letter each: the names of the decisions would take the width of the prompt.
+        _described("n_refuse", 50, "refuse", head="R"),
+        _described("n_partial", 50, "partial", head="P"),
+        _described("n_comply", 50, "comply", head="C"),
+        _described("n_missing", 58, "missing"),
+        _described("prompt_id", 66, "prompts"),
+    )
+}
