@@ -31,6 +31,7 @@ FAULTS = (
     "filtered",
     "redirect",
     "no-quota",
+    "too-long",
 )
 
 
@@ -104,6 +105,8 @@ class Server:
             return _error(400, f"The model does not exist; you sent {request.headers.get('Authorization')}")
         if fault == "filtered":
             return _error(400, "The prompt was filtered", code="content_filter")
+        if fault == "too-long":
+            return _error(400, "This model's maximum context length is 16 tokens", code="context_length_exceeded")
         if fault == "redirect":
             return web.Response(status=307, headers={"Location": "http://127.0.0.1:9/elsewhere"})
         if fault == "html":

@@ -55,6 +55,7 @@ def test_thinking_that_is_never_closed_is_no_answer(opening: str, closing: str, 
         (f"<think>{THOUGHT}</think><answer>{REFUSAL}</answer>", REFUSAL),
         (f"<|begin_of_thought|>x<|end_of_thought|><|begin_of_solution|>{REFUSAL}<|end_of_solution|>", REFUSAL),
         (f"One.<think>{THOUGHT}</think> Two.", "One. Two."),
+        (f'<think time="3">{THOUGHT}</think>{REFUSAL}', REFUSAL),
         (f"Here is my thought process:\n{THOUGHT}\nHere is my response:\n\n{REFUSAL}", REFUSAL),
     ],
 )
@@ -120,6 +121,8 @@ def test_an_answer_that_was_cut_is_cut() -> None:
 def test_a_study_adds_marks_of_its_own() -> None:
     marks = [("{{plan}}", "{{end}}"), *MARKS]
     assert final_answer(f"{{{{plan}}}}{THOUGHT}{{{{end}}}}{REFUSAL}", marks=marks).text == REFUSAL
+    spaced = [("<my plan>", "<my answer>"), *MARKS]
+    assert final_answer(f"<my plan>{THOUGHT}<my answer>{REFUSAL}", marks=spaced).text == REFUSAL
     assert final_answer(f"<think>{THOUGHT}</think>{REFUSAL}", marks=()).text.startswith("<think>")
 
 

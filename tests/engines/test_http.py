@@ -539,3 +539,13 @@ def test_a_stage_whose_server_fails_too_often_fails_and_a_rerun_asks_only_what_i
     assert [run.returncode for run in again] == [1, 0], [run.stderr for run in again]
     assert "7 of 72 requests went unanswered (7 HTTP 500: Internal server error (tries: 1))" in again[0].stderr
     assert Counter(served.tries_by_request().values()) == {1: 64, 2: 8}
+
+
+def test_a_stage_whose_every_request_is_too_long_fails_with_what_to_correct(
+    served: Served, study: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    served.start("--fault", "too-long")
+    failed = subprocess.run(study(served.url), cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert "the server rejects every request (72 HTTP 400: This model's maximum context length" in failed.stderr
+    assert not (tmp_path / "data/generations").exists()

@@ -208,6 +208,15 @@ def test_what_concerns_one_prompt_does_so_for_the_first_one_too(serve: Serve, tm
     assert [c.missing_reason is None for c in got] == [False, True, True, True, True]
 
 
+@pytest.mark.parametrize("words", ["top_p must be in (0, 1)", "Range of top_k should be [1, 100]"])
+def test_a_range_without_a_place_for_off_makes_the_field_go(serve: Serve, tmp_path: Path, words: str) -> None:
+    name = words.split(" must")[0].split()[-1] if "must" in words else "top_k"
+    server = serve(lambda _, body: failed(400, words) if name in body else said("Fine."))
+    with Store(tmp_path / "store.sqlite") as store:
+        got = complete_stored(engine_at(server), asked(3), store, "test")
+    assert [c.text for c in got] == ["Fine."] * 3
+
+
 def test_marks_named_later_are_read_without_asking_again(serve: Serve, tmp_path: Path) -> None:
     server = serve(lambda _, body: said(f"<plan>{THOUGHT}</plan>{REFUSAL}"))
     with Store(tmp_path / "store.sqlite") as store:

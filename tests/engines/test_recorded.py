@@ -254,3 +254,28 @@ def test_the_published_responses_are_all_found(shared: Path) -> None:
     got = dict(source.complete(asked))
     assert len(got) == 876 * 4
     assert all(c.missing_reason is None and c.text for c in got.values())
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "outcome", "kept"),
+    [
+        ("unknown", Outcome.ANSWERED, True),
+        ("end_turn", Outcome.ANSWERED, True),
+        ("MAX_TOKENS", Outcome.CUT, True),
+        ("SAFETY", Outcome.BLOCKED, False),
+        ("content_filter", Outcome.BLOCKED, False),
+        ("refusal", Outcome.REFUSED, False),
+        ("error", Outcome.UNANSWERED, False),
+    ],
+)
+def test_finish_reasons_of_a_source_mean_what_they_mean_anywhere(
+    tmp_path: Path, finish_reason: str, outcome: Outcome, kept: bool
+) -> None:
+    folder = tmp_path / "data/generations/m"
+    folder.mkdir(parents=True)
+    header = "prompt,response,model,temperature,seed,finish_reason"
+    (folder / "m_temp0.7_seed1_generations.csv").write_text(f"{header}\nWhy?,Sure,m,0.7,1,{finish_reason}\n")
+    model = ModelParams(engine="recorded", path=str(tmp_path), settings={"name": "m"})
+    engine = RecordedEngine(model, RecordedSettings(name="m"))
+    found = dict(engine.complete([Request((Message("user", "Why?"),), Sampling(0.7, 1, 1))]))[0]
+    assert (found.outcome, found.text) == (outcome, "Sure" if kept else "")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refusal_stability.engines.finish_reasons import ENDINGS, NAMES, Ending, ending_of
 from refusal_stability.engines.http.error_names import MEANINGS, Meaning
 from refusal_stability.engines.http.errors import ServerError, read_error
-from refusal_stability.engines.http.finish_reasons import ENDINGS, NAMES, Ending, ending_of
 
 
 def error(status: int, body: Any, **headers: str) -> ServerError | None:

@@ -15,7 +15,9 @@ Marks = Sequence[tuple[str, str]]
 # How published models mark their thinking: (opening, closing). A study adds its own by `thinking_marks`.
 MARKS: Marks = (
     *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "thoughts", "reasoning")),
-    *((f"<{name}>", f"</{name}>") for name in ("scratchpad", "inner_monologue", "seed:think", "longcat_think")),
+    *((f"<{name}>", f"</{name}>") for name in ("reason", "cot", "chain_of_thought", "thought_process", "scratchpad")),
+    *((f"<{name}>", f"</{name}>") for name in ("inner_monologue", "inner_thoughts", "antthinking")),
+    *((f"<{name}>", f"</{name}>") for name in ("seed:think", "longcat_think")),
     ("[THINK]", "[/THINK]"),
     ("[THINKING]", "[/THINKING]"),
     ("[REASONING]", "[/REASONING]"),
@@ -45,6 +47,8 @@ ONLY_THINKING = "nothing but thinking"
 NO_TEXT = "no text"
 BEFORE_LIMIT = " before max_tokens"
 INDENT = 200
+TAG = re.compile(r"<[a-z_:]+>")
+ATTRIBUTES = r"(?: [^<>\n]{0,200})?"
 
 # gpt-oss: a channel's header, and what ends its message.
 HEADER = re.compile(
@@ -187,14 +191,19 @@ def _pattern(marks: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[str], dict[
         kinds.setdefault(opening.lower(), (pair, True))
         kinds.setdefault(closing.lower(), (pair, False))
     longest_first = sorted(kinds, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE | re.ASCII), kinds
+    return re.compile("|".join(map(_matching, longest_first)), re.IGNORECASE | re.ASCII), kinds
+
+
+def _matching(mark: str) -> str:
+    """A pattern of a mark; a tag may have attributes, such as `<think time="3">`."""
+    return re.escape(mark[:-1]) + ATTRIBUTES + ">" if TAG.fullmatch(mark) else re.escape(mark)
 
 
 def _by_marks(text: str, cut: bool, marks: Marks) -> Split:
     pattern, kinds = _pattern(tuple((opening, closing) for opening, closing in marks if opening and closing))
     # Most answers hold none of the characters that marks begin with: looking for these is much cheaper.
     may = any(first in text for first in {mark[0] for mark in kinds}) or not text.isascii()
-    found = [(m, *kinds[m.group().lower()]) for m in pattern.finditer(text)] if kinds and may else []
+    found = [(m, *_kind(m.group().lower(), kinds)) for m in pattern.finditer(text)] if kinds and may else []
     if not found:
         return text, NOTHING, True
     last_closing = {pair: number for number, (_, pair, opens) in enumerate(found) if not opens}
@@ -230,6 +239,11 @@ def _by_marks(text: str, cut: bool, marks: Marks) -> Split:
         return "", _pieces([*answer, *thinking, rest]), False
     said = "".join([*answer, rest]).strip()
     return _unwrapped(said), _pieces(thinking), True
+
+
+def _kind(mark: str, kinds: dict[str, tuple[int, bool]]) -> tuple[int, bool]:
+    """A mark's (pair, whether it opens), its attributes set aside."""
+    return kinds[mark] if mark in kinds else kinds[mark.partition(" ")[0] + ">"]
 
 
 def _starts_line(text: str, start: int, place: int) -> bool:

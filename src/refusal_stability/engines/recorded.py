@@ -15,6 +15,7 @@ from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.recorded import RecordedSettings
@@ -122,7 +123,15 @@ class RecordedEngine:
             (f"the source recorded {match.group()!r}" for p in self._missing if (match := p.match(row.response))), ""
         )
         known = row.outcome in Outcome.__members__.values()
-        outcome = Outcome(row.outcome) if known else outcome_of(row.finish_reason, reason)
+        ending = None if known or reason else ending_of(row.finish_reason)
+        if ending in (Ending.FILTER, Ending.FAILED):
+            outcome = Outcome.BLOCKED if ending is Ending.FILTER else Outcome.UNANSWERED
+            reason = f"{ending.value} (finish reason of the source: {row.finish_reason})"
+            return Completion("", "", missing_reason=reason, thinking=row.thinking, outcome=outcome)
+        if ending is Ending.REFUSAL:
+            return Completion("", row.finish_reason, thinking=row.thinking, outcome=Outcome.REFUSED)
+        finish_reason = "length" if ending is Ending.LENGTH else row.finish_reason
+        outcome = Outcome(row.outcome) if known else outcome_of(finish_reason, reason)
         if reason:
             outcome = outcome if outcome in WITHOUT_TEXT else Outcome.UNANSWERED
             return Completion("", "", missing_reason=reason, thinking=row.thinking, outcome=outcome)
@@ -130,7 +139,7 @@ class RecordedEngine:
             raise EngineError(
                 f"{self._where}: row {row.number}: outcome {row.outcome} without a missing_reason; correct the row"
             )
-        return Completion(row.response, row.finish_reason, thinking=row.thinking, outcome=outcome)
+        return Completion(row.response, finish_reason, thinking=row.thinking, outcome=outcome)
 
     def _check_recordable(self, request: Request) -> None:
         if request.schema is not None:

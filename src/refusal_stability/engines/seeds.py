@@ -71,8 +71,8 @@ def seed_use(requests: Iterable[Request], completions: Iterable[Completion]) -> 
     Notes
     -----
     Groups hold requests equal in all but seed and stream, at the highest temperature over 0 of the study, where
-    chance makes identical text rarest. Thinking counts as text. Missing completions count nowhere. A server that draws afresh whatever the seed
-    passes: its repeats are independent, though no rerun reproduces them.
+    chance makes identical text rarest. Thinking counts as text. Missing completions are left out. A server that draws
+    anew whatever the seed passes: its repeats are independent, though no rerun reproduces them.
     """
     by_temperature: dict[float, dict[Any, list[tuple[int, str]]]] = defaultdict(lambda: defaultdict(list))
     for request, completion in zip(requests, completions, strict=True):

@@ -50,6 +50,12 @@ def run(model: str, params_path: Path) -> None:
 
 def _check_answered(model: str, completions: list[Completion], allowed: float) -> None:
     """Fail where asking again could fill more gaps than allowed: DVC then caches nothing, and the next run asks."""
+    rejected = Counter(c.missing_reason or "" for c in completions if c.details.get("rejected"))
+    if rejected.total() == len(completions):
+        raise EngineError(
+            f"{model}: the server rejects every request ({_counted(rejected)}); correct sampling.max_tokens, the "
+            "prompts, or the model's settings"
+        )
     reasons = Counter(c.missing_reason or "" for c in completions if c.details.get("passing"))
     if reasons:
         counted = f"{model}: {reasons.total()} of {len(completions)} requests went unanswered ({_counted(reasons)})"

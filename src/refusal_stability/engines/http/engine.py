@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from refusal_stability.engines.answers import with_marks
+from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.http import anthropic_messages, chat_completions
 from refusal_stability.engines.http.budget import Abandoned
 from refusal_stability.engines.http.error_names import Meaning
 from refusal_stability.engines.http.errors import ServerError, read_error
-from refusal_stability.engines.http.finish_reasons import Ending, ending_of
 from refusal_stability.engines.http.presets import with_preset
 from refusal_stability.engines.http.request_fields import RequestFields
 from refusal_stability.engines.http.said import Fault, completion, is_unknown
@@ -228,9 +228,9 @@ class HTTPEngine:
         has_system = any(message.role == "system" for message in request.messages)
         if meaning in (Meaning.INVALID, None) and has_system and SYSTEM_ROLE.search(error.text):
             advice = "set fold_system: true in the model's settings, or drop the system prompt"
-            return _without_text(Outcome.UNANSWERED, f"{error}; {advice}")
+            return _without_text(Outcome.UNANSWERED, f"{error}; {advice}", {"rejected": True})
         if meaning is Meaning.INVALID:
-            return _without_text(Outcome.UNANSWERED, str(error))
+            return _without_text(Outcome.UNANSWERED, str(error), {"rejected": True})
         if meaning is Meaning.NOT_JSON:
             raise NotJSON(str(error))
         if meaning in (Meaning.BUSY, Meaning.PASSING):

@@ -28,7 +28,7 @@ NAMES: dict[Meaning, str] = {
         invalid_api_key incorrect_api_key_provided api_key_invalid api_key_expired expired_api_key key_expired
         api_key_disabled service_disabled api_key_service_blocked consumer_suspended consumer_invalid arrearage
         authentication_error invalid_authentication invalid_authentication_error unauthenticated invalid_token
-        token_expired invalid_subscription_key billing_disabled spending_limit_reached
+        token_expired invalid_subscription_key billing_disabled spending_limit_reached budget_exceeded
     """,
     Meaning.SETUP: """
         model_not_found model_not_available deploymentnotfound deployment_not_found not_found_error invalid_model
@@ -85,6 +85,8 @@ CREDIT = _any_of(
     r"recharge|in arrears|(?:payment|bill|invoice) (?:\w+ ){0,2}overdue",
     r"account (?:\w+ ){0,4}(?:not active|deactivated|disabled|suspended|restricted|terminated|overdue|inactive)",
     r"(?:organi[sz]ation|project) (?:\w+ ){0,4}(?:deactivated|disabled|suspended|restricted)",
+    r"(?:subscription|trial|plan|license) (?:\w+ ){0,3}(?:expired|ended|cancell?ed|inactive)",
+    r"budget (?:\w+ ){0,3}exceeded|monthly (?:\w+ ){0,3}(?:exceeded|reached|exhausted)",
     "余额不足|欠费",
 )
 _KEY = r"(?:api|access|subscription|authentication|auth)[ _-]?(?:key|token)s?"

@@ -22,6 +22,7 @@ REJECTED = re.compile(
 )
 # What may be left out, the least harm first.
 MAY_GO = ("top_k", "top_p", "seed", "temperature")
+OFF = {"top_k", "top_p"}
 LAST = "temperature"
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
 STRUCTURED = re.compile(r"response_format|json_schema|json_object|guided|structured|grammar|schema")
@@ -67,11 +68,12 @@ class RequestFields:
     def adapt(self, error: ServerError, sent: Mapping[str, Any], request: Request) -> bool:
         """Learn from an error what to leave out or rename in a body that was sent; false where nothing may be done."""
         said = " ".join((error.text, *error.names))
-        named = set()
-        if REJECTED.search(said):
-            named = {name for name in MAY_GO if (at := self._renamed.get(name, name)) in sent and _names(said, at)}
-            if self._rename_token_field(said, sent):
-                return True
+        named = {name for name in MAY_GO if (at := self._renamed.get(name, name)) in sent and _names(said, at)}
+        if not REJECTED.search(said):
+            # Some servers name a range that has no place for "off".
+            named &= OFF
+        elif self._rename_token_field(said, sent):
+            return True
         # Another worker may have learned it while this request was under way.
         learned = bool(named & self._omitted)
         for name in MAY_GO:

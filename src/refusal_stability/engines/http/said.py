@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from refusal_stability.engines.answers import BEFORE_LIMIT, ONLY_THINKING
+from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.http.errors import one_line
-from refusal_stability.engines.http.finish_reasons import Ending, ending_of
 from refusal_stability.records import Completion, Outcome, outcome_of
 
 OWN_NAMES: Mapping[Ending | None, str] = {Ending.STOP: "stop", Ending.LENGTH: "length"}
