@@ -10,8 +10,8 @@ from rich.console import Console
 
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.open import open_engine
-from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.seeds import seed_use, unseeded_warning
+from refusal_stability.engines.shortfall import check_answered, most_common
 from refusal_stability.engines.store import Store
 from refusal_stability.files import GENERATIONS, PROMPTS, STORE, generation_file, write_files
 from refusal_stability.params.checks import ParamsError
@@ -35,35 +35,16 @@ def run(model: str, params_path: Path) -> None:
             completions = complete_stored(engine, requests, store, model)
     finally:
         engine.close()
-    _check_answered(model, completions, params.judging.max_missing)
+    unanswered = check_answered(model, completions, params.judging.max_missing)
     by_condition: dict[Condition, list[Completion]] = {}
     for (condition, _), completion in zip(cells, completions, strict=True):
         by_condition.setdefault(condition, []).append(completion)
     files = {generation_file(c).name: generation_table(c, prompts, answers) for c, answers in by_condition.items()}
     write_files(GENERATIONS / model, list(files), lambda path: write_table(files[path.name], path, GENERATION_TABLE))
     reasons = Counter(c.missing_reason or c.finish_reason for c in completions)
-    Console().print(f"{model}: {len(completions)} responses in {len(files)} files ({_counted(reasons)})", markup=False)
-    for warning in (seed_use(requests, completions).warning(model), unseeded_warning(model, completions)):
+    Console().print(
+        f"{model}: {len(completions)} responses in {len(files)} files ({most_common(reasons)})", markup=False
+    )
+    for warning in (unanswered, seed_use(requests, completions).warning(model), unseeded_warning(model, completions)):
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
-
-
-def _check_answered(model: str, completions: list[Completion], allowed: float) -> None:
-    """Fail where asking again could fill more gaps than allowed: DVC then caches nothing, and the next run asks."""
-    rejected = Counter(c.missing_reason or "" for c in completions if c.details.get("rejected"))
-    if rejected.total() == len(completions):
-        raise EngineError(
-            f"{model}: the server rejects every request ({_counted(rejected)}); correct sampling.max_tokens, the "
-            "prompts, or the model's settings"
-        )
-    reasons = Counter(c.missing_reason or "" for c in completions if c.details.get("passing"))
-    if reasons:
-        counted = f"{model}: {reasons.total()} of {len(completions)} requests went unanswered ({_counted(reasons)})"
-        if reasons.total() > allowed * len(completions):
-            raise EngineError(f"{counted}; what was answered is stored: check the server, then run it again")
-        again = f"`dvc repro --force --single-item generate@{model}` asks again"
-        print(f"warning: {counted}; {again}", file=sys.stderr)
-
-
-def _counted(reasons: Counter[str]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(5))

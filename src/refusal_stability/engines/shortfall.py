@@ -1,0 +1,49 @@
+"""Whether enough requests were answered for a run to count as done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from refusal_stability.engines.protocol import EngineError
+from refusal_stability.records import Completion
+
+SHOWN = 5
+
+
+def check_answered(model: str, completions: Sequence[Completion], allowed: float) -> str | None:
+    """A warning where asking again could fill gaps, or None.
+
+    Parameters
+    ----------
+    model : its name in params.yaml.
+    completions : of the whole grid.
+    allowed : the share of completions that may be missing for a reason that asking again could mend.
+
+    Raises
+    ------
+    EngineError
+        More are missing than that, or the server rejects every request. DVC then caches nothing, and the next run asks.
+    """
+    rejected = _reasons(completions, "rejected")
+    if completions and rejected.total() == len(completions):
+        raise EngineError(
+            f"{model}: the server rejects every request ({most_common(rejected)}); correct sampling.max_tokens, the "
+            "prompts, or the model's settings"
+        )
+    passing = _reasons(completions, "passing")
+    if not passing:
+        return None
+    counted = f"{model}: {passing.total()} of {len(completions)} requests went unanswered ({most_common(passing)})"
+    if passing.total() > allowed * len(completions):
+        raise EngineError(f"{counted}; what was answered is stored: check the server, then run it again")
+    return f"{counted}; `dvc repro --force --single-item generate@{model}` asks again"
+
+
+def most_common(reasons: Counter[str]) -> str:
+    """The most common reasons with their counts, for one line of a message."""
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(SHOWN))
+
+
+def _reasons(completions: Sequence[Completion], kind: str) -> Counter[str]:
+    return Counter(c.missing_reason or "" for c in completions if c.details.get(kind))
