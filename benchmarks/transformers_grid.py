@@ -118,7 +118,7 @@ class WithGrowingCache(TransformersEngine):
 
 def opened(kind: type[TransformersEngine], folder: str, batch_size: int) -> TransformersEngine:
     """An engine in 32-bit floats on the CPU."""
-    return kind(ModelParams(path=folder), TransformersSettings("float32", "cpu", batch_size))
+    return kind(ModelParams(path=folder), TransformersSettings(dtype="float32", device="cpu", batch_size=batch_size))
 
 
 class Loop:

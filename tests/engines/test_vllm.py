@@ -98,7 +98,8 @@ def engine(chat_model: Path) -> Iterator[VLLMEngine]:
 @pytest.fixture(scope="module")
 def over_transformers(chat_model: Path) -> Iterator[TransformersEngine]:
     opened = TransformersEngine(
-        ModelParams("transformers", str(chat_model)), TransformersSettings("float32", "cpu", batch_size=256)
+        ModelParams("transformers", str(chat_model)),
+        TransformersSettings(dtype="float32", device="cpu", batch_size=256),
     )
     yield opened
     opened.close()
@@ -389,3 +390,23 @@ def test_completions_reach_the_store_as_they_finish(engine: VLLMEngine, tmp_path
     # The first answers come while most of the grid is still under way.
     assert seen[0][1] > 0
     assert max(unfinished for _, unfinished in seen[:20]) > 200
+
+
+def test_a_rejected_system_prompt_costs_its_own_answers_only(chat_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "gemma"
+    shutil.copytree(chat_model, folder)
+    template = folder / "chat_template.jinja"
+    rejects = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    template.write_text(rejects + "Today is {{ strftime_now('%d %B %Y') }}. " + template.read_text())
+    settings = VLLMSettings(arguments=ARGUMENTS, template_date="2026-01-05")
+    opened = VLLMEngine(ModelParams("vllm", str(folder)), settings, "models.m")
+    told, control = (Message("system", "Be brief."), Message("user", "Why?")), (Message("user", "Why?"),)
+    try:
+        requests = [Request(messages, Sampling(0.7, 1, 1, max_tokens=3)) for messages in (told, control)]
+        answers = dict(opened.complete(requests))
+    finally:
+        opened.close()
+    assert opened.rendered(control).startswith("Today is 05 January 2026. ")
+    assert opened.identity["template_date"] == "2026-01-05"
+    assert answers[1].missing_reason is None
+    assert "the chat template rejects the roles system, user (System role not supported)" in answers[0].missing_reason
