@@ -74,7 +74,7 @@ def test_a_difference_that_nobody_explained_says_so(tmp_path: Path) -> None:
 def test_a_pooled_figure_over_fewer_models_says_which_are_left_out(tmp_path: Path) -> None:
     line = "ssi_drop_t0_to_t1_pooled,,haiku,,0.05,0.0001,paper,"
     row = outcome(tmp_path, line, {"gone-7b": "no file"})
-    assert (row["outcome"], row["why"]) == ("differs", "over fewer models than published: gone-7b left out")
+    assert (row["outcome"], row["why"]) == ("differs", "over fewer models than published: without gone-7b")
 
 
 def test_a_model_that_the_data_lack_is_absent_with_the_reason(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from refusal_stability.figures.series import NothingToDraw, SeriesSet, wrapped
 from refusal_stability.figures.study_figure import StudyFigure
 from refusal_stability.figures.style import canvas, in_house_style, percent
 from refusal_stability.records import DECISIONS
+from refusal_stability.tables.columns import POOLED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from refusal_stability.figures.style import Tables
 
-ALL = "*"
 MOST_PAIRS = 6
 WHITE_FROM = 0.7  # share of a row from which white reads better than black on the map's blue
 
@@ -30,7 +30,7 @@ WHITE_FROM = 0.7  # share of a row from which white reads better than black on t
 def judge_confusion(tables: Tables, series_set: SeriesSet) -> Figure:
     """A heat map for each pair of judges over all models; shades are shares of a row."""
     table = tables["judge_confusion"]
-    pooled = table[(table["model"] == ALL) & (table["judge_a"] != ALL)]
+    pooled = table[(table["model"] == POOLED) & (table["judge_a"] != POOLED)]
     pairs, left_out = drawn_pairs(pooled[pooled["n_label"] > 0])
     if not pairs:
         raise NothingToDraw("No two judges decided the same response: there is nothing to compare.")
@@ -77,7 +77,7 @@ def drawn_pairs(table: pd.DataFrame) -> tuple[list[tuple[str, str]], str]:
 def alt_text(tables: Tables, _: SeriesSet) -> str:
     """Raw agreement and kappa of each pair of judges over all models."""
     table = tables["judge_agreement"]
-    pooled = table[(table["model"] == ALL) & (table["judge_a"] != ALL)]
+    pooled = table[(table["model"] == POOLED) & (table["judge_a"] != POOLED)]
     pooled = pooled[pooled["n_both"] > 0]
     said = [
         f"{row['judge_a']} and {row['judge_b']} agree on {stated(row, 'raw_agreement', 1, '%', 100)} of "

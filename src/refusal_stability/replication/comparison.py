@@ -1,4 +1,4 @@
-"""Every published figure beside the one in the study's own tables, the difference, and why where there is one."""
+"""Every published figure beside the one in the study's own tables, with the difference and its reason."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ FIGURES = Contract(
     },
     ("quantity", "model", "judge", "temperature", "source"),
     {
-        "quantity": "what it is; a column of our tables, or a figure over models or judges",
+        "quantity": "a column of our tables, or a figure over models or judges",
         "model": "the model's label; empty: over all models",
         "judge": "the judge's name with dots; `a vs b` for two",
         "temperature": "the temperature; empty: all pooled",
         "value": "the published number, or an interval [low, high]",
-        "tolerance": "how far ours may lie from it; `inside`: ours must lie inside the interval",
+        "tolerance": "the largest difference that counts as the same; `inside`: ours must lie in the interval",
         "source": "paper, first report, raw labels (recomputed from them), or definition (never published)",
-        "note": "what else is to be known; where ours differs, why",
+        "note": "a remark; where ours differs, the reason",
     },
 )
 COMPARED = Contract(
@@ -53,11 +53,11 @@ COMPARED = Contract(
     FIGURES.key,
     {
         **{name: meaning for name, meaning in FIGURES.meaning.items() if name != "note"},
-        "ours": "the figure in our tables; empty where the data do not hold what it needs",
+        "ours": "the figure in our tables; empty where the data lack what it needs",
         "difference": "ours minus published; 0 inside a published interval, else the distance to it",
         "outcome": "`same` (within the tolerance), `differs`, or `absent`",
         "table": "our table and column",
-        "why": "why it differs or is absent; a remark where it is the same",
+        "why": "why it differs or is absent; otherwise a remark",
     },
 )
 PAIR = " vs "
@@ -68,7 +68,7 @@ Tables = Callable[[str, str], pd.DataFrame]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a figure stands in our tables; `sign` -1 where ours is the published one turned round."""
+    """Where a figure stands in our tables; `sign` is -1 where ours is the negative of the published one."""
 
     table: str
     column: str
@@ -78,7 +78,7 @@ class Place:
 
 
 def read_figures(path: Path) -> pd.DataFrame:
-    """The published figures, each with a value and a tolerance that can be read as such."""
+    """The published figures; raises where a value or tolerance cannot be read."""
     table = read_table(path, FIGURES)
     for row in records(table):
         try:
@@ -89,12 +89,14 @@ def read_figures(path: Path) -> pd.DataFrame:
                 f"{row['tolerance']!r}; expected a number with a tolerance, or [low, high] with `inside`"
             ) from error
         if not low <= high:
-            raise ArtifactError(f"{path}: {row['quantity']} {row['model']}: the interval {row['value']} is upside down")
+            raise ArtifactError(
+                f"{path}: {row['quantity']} {row['model']}: the lower bound of {row['value']} is above the upper one; swap them"
+            )
     return table
 
 
 def bounds(value: str, tolerance: str) -> tuple[float, float]:
-    """The least and the greatest number that counts as the published one."""
+    """The smallest and the largest number that count as the published one."""
     if tolerance == "inside":
         low, high = json.loads(value)
         return float(low), float(high)
@@ -160,7 +162,7 @@ def _compared(figure: dict[str, Any], tables: Tables, primary: str, absent: dict
     row = {name: figure[name] for name in COMPARED.columns if name in figure}
     row |= {"ours": ours, "table": f"{place.table}.{place.column}", "why": figure["note"]}
     if math.isnan(ours):
-        reason = absent.get(figure["model"], "our tables hold no such figure: the data lack what it needs")
+        reason = absent.get(figure["model"], "our tables have no such figure: the data lack what it needs")
         return row | {"difference": math.nan, "outcome": "absent", "why": reason}
     low, high = bounds(figure["value"], figure["tolerance"])
     nearest = min(max(ours, low), high) if figure["tolerance"] == "inside" else float(figure["value"])
@@ -173,8 +175,8 @@ def _compared(figure: dict[str, Any], tables: Tables, primary: str, absent: dict
 
 def _unexplained(figure: dict[str, Any], absent: dict[str, str]) -> str:
     if not figure["model"] and absent:
-        return f"over fewer models than published: {', '.join(absent)} left out"
-    return "not explained: the labels are not those that were published, or one of the two computations is wrong"
+        return f"over fewer models than published: without {', '.join(absent)}"
+    return "not explained: the labels differ from the published ones, or one of the two computations is wrong"
 
 
 def _look_up(place: Place, tables: Tables) -> float:

@@ -1,7 +1,7 @@
-"""What becomes of the per-temperature figures when the decisions of several models are pooled into one prompt's counts.
+"""The per-temperature figures when several models' decisions are pooled into one prompt's counts.
 
 The published code grouped labels by prompt and temperature and left the model out. That mixes two things: a model that
-wavers, and models that differ from each other. This project never pools; the table shows what the mistake costs.
+varies, and models that differ from each other. This project never pools. The table shows what the mistake costs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which models and judges of the study the data at hand let run; what is absent is left out with the reason."""
+"""The part of the published study that the data at hand can run; the rest is left out, with the reason."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RunnableStudy:
 
 
 def read_study_file(path: Path) -> dict[str, Any]:
-    """A study file as plain keys and values; `params.load_params` has the say about what is right in it."""
+    """A study file as plain keys and values, unchecked; `load_params` checks it."""
     try:
         study = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
@@ -64,7 +64,7 @@ def read_study_file(path: Path) -> dict[str, Any]:
 
 
 def runnable_study(study: Mapping[str, Any], data: Path, primary: str | None = None) -> RunnableStudy:
-    """Leave out of a study what `data` do not hold.
+    """A study without the models and judges that the data lack.
 
     A model needs labels by the primary judge, or responses where the primary judge is not a recorded one. A model with
     some responses lacking runs on its labels only.
@@ -116,7 +116,7 @@ def _why_not(held: Held, judging: Mapping[str, Any], labels_only: bool) -> str:
 
 
 def _drop_labels(judging: dict[str, Any], held: Mapping[str, Held], data: Path) -> None:
-    """Take incomplete labels, files that are not there, and judges without any label out of the panel."""
+    """Drop incomplete labels, absent files, and judges without any label from the panel."""
     for judge in list(judging["judges"]):
         params = judging["judges"][judge]
         if params["kind"] != "recorded":

@@ -20,7 +20,8 @@ _BASIS = "`all responses` of the study, or `people's sample`, weighted to stand 
 
 
 def _report_table(name: str, key: str, columns: Mapping[str, str], meaning: Mapping[str, str]) -> tuple[Path, Contract]:
-    return JUDGE_REPORT / f"{name}.csv", Contract(name, columns, tuple(key.split()), meaning)
+    known = {column: COLUMNS[column].meaning for column in columns if column in COLUMNS}
+    return JUDGE_REPORT / f"{name}.csv", Contract(name, columns, tuple(key.split()), known | dict(meaning))
 
 
 JUDGE_REPORT_TABLES: dict[str, tuple[Path, Contract]] = {
@@ -59,7 +60,6 @@ JUDGE_REPORT_TABLES: dict[str, tuple[Path, Contract]] = {
             "corrected_rate_high": "number",
         },
         {
-            **{name: COLUMNS[name].meaning for name in ("raw_rate", "corrected_rate", "n_labelled")},
             "corrected_rate_low": "95 % interval, from resampling the people's sample within its strata",
             "n_strata": "kinds of response that the sample is drawn from; each has a label, or no rate is corrected",
             "least_labelled": "labelled items of the kind that has the fewest, in all models together",

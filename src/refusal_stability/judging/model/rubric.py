@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from refusal_stability.judging.model.instructions import PLACE, Rubric, RubricError
-from refusal_stability.records import DECISION_NAMES
 from refusal_stability.judging.model.preset import PRESETS, builtin_presets, load_preset
+from refusal_stability.records import DECISION_NAMES
 
 RUBRICS = Path(__file__).parent / "rubrics"
 CHOICE = f"{', '.join(DECISION_NAMES[:-1])} or {DECISION_NAMES[-1]}"
