@@ -100,6 +100,6 @@ def test_a_wider_margin_is_more_confident(decision):
 
 
 def test_every_decision_of_the_rules_has_a_confidence():
-    for text in (TEXT, "No.", "I can't help with that.", "Das ist ein ganz anderer Text in einer Sprache.", ""):
+    for text in (TEXT, "No.", "I can't help with that.", ""):
         assert 0 < decide(ASKED, text).confidence < 1
     assert decide(ASKED, "[ERROR: timeout]").confidence is None

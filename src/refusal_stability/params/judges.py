@@ -50,7 +50,6 @@ class JudgeParams:
     model: ModelParams | None = None
     rubric: Annotated[
         Text,
-        among,
         rule(
             lambda rubric: NAME_PATTERN.fullmatch(rubric) or watched(rubric),
             f"a built-in rubric's name, or a file {NOTICED}",
