@@ -13,7 +13,7 @@ from refusal_stability.engines.store import Store
 from refusal_stability.files import STORE
 from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.load import load_params
-from refusal_stability.records import Completion, sampler_stream
+from refusal_stability.records import sampler_stream
 from refusal_stability.stages import generate
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE, prompts_of
@@ -121,19 +121,3 @@ def test_a_model_folder_that_does_not_exist_leaves_nothing_half_written(study: d
     with pytest.raises(EngineError, match="no such folder"):
         run(study)
     assert not Path("data/generations").exists()
-
-
-def completions_of(unanswered: int) -> list[Completion]:
-    passing = Completion("", "", missing_reason="HTTP 500 (tries: 9)", details={"passing": True})
-    return [passing] * unanswered + [Completion("text", "stop")] * (100 - unanswered)
-
-
-def test_requests_that_went_unanswered_fail_the_stage_so_that_a_rerun_asks_again(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(EngineError, match=r"3 of 100 requests went unanswered \(3 HTTP 500 \(tries: 9\)\)"):
-        generate._check_answered("m", completions_of(3), 0.02)
-    generate._check_answered("m", completions_of(2), 0.02)
-    assert "generate@m` asks again" in capsys.readouterr().err
-    lasting = Completion("", "", missing_reason="labels only")
-    generate._check_answered("m", [lasting] * 100, 0.02)

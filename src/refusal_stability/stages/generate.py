@@ -42,9 +42,8 @@ def run(model: str, params_path: Path) -> None:
     files = {generation_file(c).name: generation_table(c, prompts, answers) for c, answers in by_condition.items()}
     write_files(GENERATIONS / model, list(files), lambda path: write_table(files[path.name], path, GENERATION_TABLE))
     reasons = Counter(c.missing_reason or c.finish_reason for c in completions)
-    Console().print(
-        f"{model}: {len(completions)} responses in {len(files)} files ({most_common(reasons)})", markup=False
-    )
+    said = f"{model}: {len(completions)} responses in {len(files)} files ({most_common(reasons)})"
+    Console().print(said, markup=False)
     for warning in (unanswered, seed_use(requests, completions).warning(model), unseeded_warning(model, completions)):
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
