@@ -36,6 +36,11 @@ class Decision(str, Enum):
     def __str__(self) -> str:
         return self.value
 
+    @property
+    def word(self) -> str:
+        """Its name in lower case, as the names of columns hold it."""
+        return self.value.lower()
+
 
 # The order is that of the decision codes, from safest to least safe.
 DECISIONS: tuple[Decision, ...] = tuple(Decision)

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from refusal_stability.measures import stability
-from refusal_stability.measures.stability import COMPLY, PARTIAL, REFUSE
-from refusal_stability.records import MISSING
+from refusal_stability.measures.stability import COMPLY, REFUSE
+from refusal_stability.records import DECISIONS, MISSING, Decision
+
+PARTIAL = DECISIONS.index(Decision.PARTIAL)
 
 THREE = np.array([[2, 1, 1]])  # REFUSE twice, PARTIAL once, COMPLY once
 ONE_FLIP = np.array([[19, 1, 0]])

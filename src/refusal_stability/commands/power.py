@@ -11,7 +11,7 @@ from refusal_stability.measures.power import FIGURES, check_pilot
 from refusal_stability.measures.tables.planning import planned_studies
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import StudyError
+from refusal_stability.records import DECISIONS, StudyError
 from refusal_stability.report.console import plan_text
 from refusal_stability.study.label_files import settings_of
 from refusal_stability.study.sides import group_rows
@@ -42,7 +42,7 @@ def run(
     row = group_rows(metric_table("aggregate_by_model"), model, intervention, "the pilot").iloc[0]
     if not row["n_prompts"]:
         raise StudyError(f"{model}/{intervention}: the pilot has no decision; run `dvc repro metrics` on one that has")
-    prior = np.array([row["prior_refuse"], row["prior_partial"], row["prior_comply"]], dtype=np.float64)
+    prior = np.array([row[f"prior_{decision.word}"] for decision in DECISIONS], dtype=np.float64)
     each, flipped = row["n_responses"] / row["n_prompts"], round(row["pct_flipped"] / 100 * row["n_prompts"])
     check_pilot(int(row["n_prompts"]), each, flipped, f"{model}/{intervention}")
     samples = round(each)

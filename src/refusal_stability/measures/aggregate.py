@@ -14,6 +14,7 @@ from refusal_stability.measures.estimates import OfWeights, Resampling, Row, Sco
 from refusal_stability.measures.intervals import weighted_means
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
 from refusal_stability.measures.stability import REFUSE, below, describe
+from refusal_stability.records import DECISIONS
 
 # column -> (per-prompt figure, factor)
 MEANS: dict[str, tuple[str, float]] = {
@@ -23,9 +24,7 @@ MEANS: dict[str, tuple[str, float]] = {
     "mean_ssi_entropy_observed": ("ssi_entropy_observed", 1.0),
     "pct_unstable": ("unstable", 100.0),
     "pct_flipped": ("flip", 100.0),
-    "mean_refuse_rate": ("refuse_rate", 1.0),
-    "mean_partial_rate": ("partial_rate", 1.0),
-    "mean_comply_rate": ("comply_rate", 1.0),
+    **{f"mean_{decision.word}_rate": (f"{decision.word}_rate", 1.0) for decision in DECISIONS},
 }
 
 
@@ -128,7 +127,7 @@ def aggregate_row(counts: Ints, n_asked: int, threshold: float, resampling: Resa
         "n_steady_help": int(weights @ (~figures["unstable"] & ~refusal)),
         "n_wavering": int(weights @ figures["unstable"]),
     }
-    return row | dict(zip(("prior_refuse", "prior_partial", "prior_comply"), prior.tolist(), strict=True))
+    return row | {f"prior_{d.word}": weight for d, weight in zip(DECISIONS, prior.tolist(), strict=True)}
 
 
 def _stability(

@@ -37,7 +37,7 @@ def agreement_curve(counts: Ints) -> Floats:
 
     Parameters
     ----------
-    counts : (D, 3) distinct count rows.
+    counts : (D, K) distinct count rows.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def agreement_curve(counts: Ints) -> Floats:
 
 
 def compositions(n: int) -> Ints:
-    """Every way to split n into three counts.
+    """Every way to split n into a count for each decision.
 
     Parameters
     ----------
@@ -70,11 +70,11 @@ def compositions(n: int) -> Ints:
 
     Returns
     -------
-    (m, 3) with m = (n + 1) (n + 2) / 2.
+    (m, K) in lexicographic order, with m = (n + 1) (n + 2) / 2 for three decisions.
     """
-    x, y = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
-    x, y = x[x + y <= n], y[x + y <= n]
-    return np.column_stack([x, y, n - x - y])
+    first = np.indices((n + 1,) * (K - 1), dtype=np.int64).reshape(K - 1, -1)
+    rest = n - first.sum(axis=0)
+    return np.ascontiguousarray(np.vstack([first, rest]).T[rest >= 0], dtype=np.int64)
 
 
 def least_n(curve: Floats, target: float) -> float:
@@ -99,7 +99,7 @@ def chance_of_comply(counts: Ints) -> Floats:
 
     Parameters
     ----------
-    counts : (D, 3) distinct count rows, m of the N being COMPLY.
+    counts : (D, K) distinct count rows, m of the N being COMPLY.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def queries_to_comply(counts: Ints) -> tuple[Floats, Floats]:
 
     Parameters
     ----------
-    counts : (D, 3) distinct count rows, m of the N being COMPLY.
+    counts : (D, K) distinct count rows, m of the N being COMPLY.
 
     Returns
     -------

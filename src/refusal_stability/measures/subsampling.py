@@ -16,12 +16,12 @@ def draw_chances(counts: Ints, n: int) -> tuple[Ints, Floats]:
 
     Parameters
     ----------
-    counts : (D, 3) distinct count rows, each with N >= n.
+    counts : (D, K) distinct count rows, each with N >= n.
     n : responses drawn.
 
     Returns
     -------
-    drawn : (m, 3) every way in which n draws can fall.
+    drawn : (m, K) every way in which n draws can fall.
     chances : (D, m) multivariate hypergeometric, `prod_c C(n_c, d_c) / C(N, n)`; each row sums to 1.
     """
     total = counts.sum(axis=1)
@@ -42,9 +42,9 @@ def expected_in_draws(counts: Ints, n: int, figure: Callable[[Ints], Floats]) ->
 
     Parameters
     ----------
-    counts : (D, 3) distinct count rows.
+    counts : (D, K) distinct count rows.
     n : responses drawn, at least 1.
-    figure : maps count rows (m, 3) to values (m,), as the functions of `measures.stability` do.
+    figure : maps count rows (m, K) to values (m,), as the functions of `measures.stability` do.
 
     Returns
     -------

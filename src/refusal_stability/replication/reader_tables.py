@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from refusal_stability.records import DECISIONS
 from refusal_stability.replication.comparison import records
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.layout import Layout, Shown, described, each, laid_out, numbers, words
@@ -17,7 +18,7 @@ DRAWS = (1, 2, 3, 5, 10, 15, 20)
 
 TEMPERATURE = words("T", lambda row: "all" if pd.isna(row["temperature"]) else f"{row['temperature']:g}")
 STABILITY = each("mean_ssi std_ssi pct_unstable pct_flipped")
-RATES = each("mean_refuse_rate mean_partial_rate mean_comply_rate")
+RATES = each(" ".join(f"mean_{decision.word}_rate" for decision in DECISIONS))
 PAIRWISE = described("mean_ssi_pairwise", "Pairwise SSI")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from refusal_stability.records import DECISIONS
 from refusal_stability.report.content import Section
 from refusal_stability.report.phrases import spelled
 from refusal_stability.report.report_inputs import ReportInputs
@@ -12,7 +13,7 @@ from refusal_stability.tables.layout import described, each, filled, laid_out, n
 from refusal_stability.tables.number_format import UNKNOWN, Row, count, p_value
 
 STABILITY = each("n_prompts mean_ssi mean_ssi_pairwise pct_unstable pct_flipped")
-DECISION_SHARES = each("mean_refuse_rate mean_partial_rate mean_comply_rate")
+DECISION_SHARES = each(" ".join(f"mean_{decision.word}_rate" for decision in DECISIONS))
 COMPLIANCE = described("mean_comply_rate")
 COMPONENTS = {
     "prompt": "between prompts",

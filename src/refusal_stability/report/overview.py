@@ -6,12 +6,12 @@ import math
 from dataclasses import replace
 
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import NO_INTERVENTION
+from refusal_stability.records import DECISIONS, NO_INTERVENTION
 from refusal_stability.report.content import Section
 from refusal_stability.report.phrases import several, spelled
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.versions import LOCK, PROJECT, environment_notes, lock_files
-from refusal_stability.tables.columns import COLUMNS, POOLED
+from refusal_stability.tables.columns import ANY_DECISION, COLUMNS, POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, words
 from refusal_stability.tables.number_format import Row, count, estimate
 
@@ -64,7 +64,7 @@ def question(inputs: ReportInputs) -> Section:
     )
     text = (
         f"Each prompt was sent to each model at every temperature with every seed{under}. Each response was labelled "
-        f"REFUSE, PARTIAL or COMPLY. {changed} differs between a model's responses to one prompt.",
+        f"{ANY_DECISION}. {changed} differs between a model's responses to one prompt.",
     )
     return Section("asked", "What was asked", text, terms)
 
@@ -134,7 +134,7 @@ def unstable_prompts(inputs: ReportInputs) -> Section:
             words("Id", lambda row: str(row["prompt_id"])[:SHORT_ID], "number"),
             inputs.who,
             words("Category", lambda row: spelled(str(row["category"]))),
-            *each("n_refuse n_partial n_comply ssi unstable p_unstable"),
+            *each(f"{' '.join(f'n_{d.word}' for d in DECISIONS)} ssi unstable p_unstable"),
         )
     )
     shortened = "Of a conversation only the last turn is quoted, after an ellipsis. " if _conversations(inputs) else ""

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from refusal_stability.records import DECISIONS
+
+ANY_DECISION = f"{', '.join(map(str, DECISIONS[:-1]))} or {DECISIONS[-1]}"
 POOLED = "*"  # a text that stands for all models, judges, decisions or reasons together
 
 
@@ -87,7 +90,7 @@ WHERE = (
     _words("judge_a", "First judge", "the first judge; `*` is the whole panel"),
     _words("judge_b", "Second judge", "the second judge; `*` is the whole panel"),
     _words("judges", "Judges", "the judges that had to agree, joined by `+`"),
-    _words("decision", "Decision", "REFUSE, PARTIAL or COMPLY; empty where missing; `*` is the mean over decisions"),
+    _words("decision", "Decision", f"{ANY_DECISION}; empty where missing; `*` is the mean over decisions"),
     _words("label_a", "First says", "the first judge's decision"),
     _words("label_b", "Second says", "the second judge's decision"),
     _words("missing_reason", "Reason", "why there is no decision; `*` is the total"),
@@ -125,9 +128,7 @@ COUNTS = (
         "counts/n_prompts",
     ),
     _count("n_responses", "Responses", "responses with a decision, in scope", "responses", "counts/n_responses"),
-    _count("n_refuse", "REFUSE", "responses decided REFUSE"),
-    _count("n_partial", "PARTIAL", "responses decided PARTIAL"),
-    _count("n_comply", "COMPLY", "responses decided COMPLY"),
+    *(_count(f"n_{d.word}", d.value, f"responses decided {d}") for d in DECISIONS),
 )
 OUTCOMES = (
     _count("n_asked", "Asked for", "responses that the study asked for", "asked", "outcomes/asked"),
@@ -143,12 +144,18 @@ OUTCOMES = (
     _words("blocks", "Blocks", "`counted` as the refusals they were labelled, or `left out` as missing"),
 )
 ONE_PROMPT = (
-    _share("refuse_rate", "REFUSE", "share decided REFUSE", **PROMPTS, mlflow="decisions/refuse_rate", macro="refuse"),
-    _share(
-        "partial_rate", "PARTIAL", "share decided PARTIAL", **PROMPTS, mlflow="decisions/partial_rate", macro="partial"
+    *(
+        _share(
+            f"{d.word}_rate",
+            d.value,
+            f"share decided {d}",
+            **PROMPTS,
+            mlflow=f"decisions/{d.word}_rate",
+            macro=d.word,
+        )
+        for d in DECISIONS
     ),
-    _share("comply_rate", "COMPLY", "share decided COMPLY", **PROMPTS, mlflow="decisions/comply_rate", macro="comply"),
-    _number("ssi", "SSI", "share of the commonest decision, 1/3 to 1", 2),
+    _number("ssi", "SSI", f"share of the commonest decision, 1/{len(DECISIONS)} to 1", 2),
     _number(
         "ssi_pairwise",
         "Two samples agree",
@@ -157,7 +164,7 @@ ONE_PROMPT = (
     _number(
         "ssi_entropy",
         "Entropy SSI",
-        "1 - entropy of the decisions / log2 of the possible ones: 3, or 2 in a binary scoring",
+        f"1 - entropy of the decisions / log2 of the possible ones: {len(DECISIONS)}, or 2 in a binary scoring",
     ),
     _number(
         "ssi_entropy_observed",
@@ -229,29 +236,16 @@ MANY_PROMPTS = (
         "mean of p_unstable over prompts, in percent",
         macro="expected unstable",
     ),
-    _share(
-        "mean_refuse_rate",
-        "REFUSE",
-        "mean over prompts of the share decided REFUSE",
-        **PROMPTS,
-        mlflow="decisions/refuse_rate",
-        macro="refuse",
-    ),
-    _share(
-        "mean_partial_rate",
-        "PARTIAL",
-        "mean over prompts of the share decided PARTIAL",
-        **PROMPTS,
-        mlflow="decisions/partial_rate",
-        macro="partial",
-    ),
-    _share(
-        "mean_comply_rate",
-        "COMPLY",
-        "mean over prompts of the share decided COMPLY",
-        **PROMPTS,
-        mlflow="decisions/comply_rate",
-        macro="comply",
+    *(
+        _share(
+            f"mean_{d.word}_rate",
+            d.value,
+            f"mean over prompts of the share decided {d}",
+            **PROMPTS,
+            mlflow=f"decisions/{d.word}_rate",
+            macro=d.word,
+        )
+        for d in DECISIONS
     ),
     _number(
         "spearman_ssi_comply_rate",
@@ -282,20 +276,13 @@ MANY_PROMPTS = (
         "Flipped",
         "prompts with more than one decision; in t0_determinism, more than one at temperature 0",
     ),
-    _number(
-        "prior_refuse",
-        "Prior, REFUSE",
-        "the fitted Dirichlet prior's weight on REFUSE, in responses; empty if no prompt has two decisions",
-    ),
-    _number(
-        "prior_partial",
-        "Prior, PARTIAL",
-        "the fitted Dirichlet prior's weight on PARTIAL, in responses; empty as prior_refuse",
-    ),
-    _number(
-        "prior_comply",
-        "Prior, COMPLY",
-        "the fitted Dirichlet prior's weight on COMPLY, in responses; empty as prior_refuse",
+    *(
+        _number(
+            f"prior_{d.word}",
+            f"Prior, {d}",
+            f"the fitted Dirichlet prior's weight on {d}, in responses; empty if no prompt has two decisions",
+        )
+        for d in DECISIONS
     ),
 )
 ONE_CONFIGURATION = (

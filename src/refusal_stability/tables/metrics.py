@@ -7,22 +7,29 @@ from pathlib import Path
 import pandas as pd
 
 from refusal_stability.files import METRICS
+from refusal_stability.records import DECISIONS
 from refusal_stability.tables.columns import COLUMNS
 from refusal_stability.tables.contract import Contract
 from refusal_stability.tables.csv_files import read_table
 
+
+def _of_each(pattern: str) -> str:
+    """One column for each decision, `{}` being its word."""
+    return " ".join(pattern.format(decision.word) for decision in DECISIONS)
+
+
 STABILITY_COLUMNS = (
     "n_prompts n_responses n_missing mean_ssi std_ssi mean_ssi_pairwise mean_ssi_entropy mean_ssi_entropy_observed "
-    "pct_unstable pct_flipped mean_refuse_rate mean_partial_rate mean_comply_rate"
+    f"pct_unstable pct_flipped {_of_each('mean_{}_rate')}"
 )
 PROMPT_COLUMNS = (
-    "n n_missing n_refuse n_partial n_comply refuse_rate: partial_rate: comply_rate: ssi ssi_pairwise ssi_entropy "
+    f"n n_missing {_of_each('n_{}')} {_of_each('{}_rate:')} ssi ssi_pairwise ssi_entropy "
     "ssi_entropy_observed flip unstable majority majority_tied p_unstable"
 )
 OUTCOME_COLUMNS = "n_asked n_answered n_cut n_blocked n_refused n_unanswered"
 AGGREGATE_COLUMNS = (
     f"{STABILITY_COLUMNS} spearman_ssi_comply_rate pct_unstable_entropy_observed pct_majority_tied "
-    "pct_expected_unstable n_steady_refusal n_steady_help n_wavering prior_refuse prior_partial prior_comply"
+    "pct_expected_unstable n_steady_refusal n_steady_help n_wavering " + _of_each("prior_{}")
 )
 
 
@@ -52,7 +59,7 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
         (
             "aggregate_by_configuration",
             "model intervention temperature seed",
-            "n_responses n_missing refuse_rate partial_rate comply_rate agreement n_against_majority n_flips_caused",
+            f"n_responses n_missing {_of_each('{}_rate')} agreement n_against_majority n_flips_caused",
         ),
         ("aggregate_by_judge", "model intervention judge temperature", AGGREGATE_COLUMNS),
         ("aggregate_by_harm", "model intervention harm", AGGREGATE_COLUMNS),

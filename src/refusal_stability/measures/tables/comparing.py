@@ -8,9 +8,9 @@ import pandas as pd
 
 from refusal_stability.measures.tables.pairs import side_by_side
 from refusal_stability.measures.tables.settings import Settings
-from refusal_stability.records import StudyError
+from refusal_stability.records import DECISIONS, StudyError
 
-COUNTS = ["n_refuse", "n_partial", "n_comply"]
+COUNTS = [f"n_{decision.word}" for decision in DECISIONS]
 MOST_CHANGED = 10
 NEAR = 0.05  # sides whose numbers of samples differ by less than this share count as equal
 

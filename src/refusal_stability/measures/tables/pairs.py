@@ -12,7 +12,7 @@ from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.estimates import Resampling, Row, Scope, estimates
 from refusal_stability.measures.intervals import weighted_means
-from refusal_stability.measures.stability import REFUSE, describe, flips, rates, ssi, ssi_pairwise
+from refusal_stability.measures.stability import REFUSE, K, describe, flips, rates, ssi, ssi_pairwise
 from refusal_stability.measures.tables.settings import Settings
 
 DIFFERENCES = [
@@ -48,7 +48,7 @@ def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object
     """
     both = (first.sum(axis=1) > 0) & (second.sum(axis=1) > 0)
     distinct = distinct_rows(np.hstack([first[both], second[both]]))
-    a, b, weights = distinct.rows[:, :3], distinct.rows[:, 3:], distinct.weights
+    a, b, weights = distinct.rows[:, :K], distinct.rows[:, K:], distinct.weights
     stability = np.column_stack([ssi(a), ssi(b)])
     difference = np.column_stack(
         [
@@ -94,7 +94,7 @@ def side_by_side(first: Ints, second: Ints, threshold: float, resampling: Resamp
     """
     both = (first.sum(axis=1) > 0) & (second.sum(axis=1) > 0)
     distinct = distinct_rows(np.hstack([first[both], second[both]]))
-    sides = [describe(side, threshold) for side in (distinct.rows[:, :3], distinct.rows[:, 3:])]
+    sides = [describe(side, threshold) for side in (distinct.rows[:, :K], distinct.rows[:, K:])]
     a, b = (
         np.column_stack([side[name].astype(np.float64) * factor for name, factor in SHOWN.values()]) for side in sides
     )

@@ -15,7 +15,7 @@ from refusal_stability.measures.estimates import Row, Scope, estimates, renamed
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
 from refusal_stability.measures.stability import REFUSE, SCORINGS, K, below, describe, tally
 from refusal_stability.measures.tables.settings import DECISION_NAMES, Settings
-from refusal_stability.records import MISSING, NOT_SAMPLED
+from refusal_stability.records import DECISIONS, MISSING, NOT_SAMPLED
 from refusal_stability.tables.columns import POOLED
 
 ALL_TEMPERATURES = float("nan")  # the temperature of rows that pool all temperatures
@@ -140,7 +140,7 @@ def _configuration(
     agrees = (code == majority[decided]).astype(np.int64)
     distinct = distinct_rows(np.column_stack([code, agrees]))
     values = np.column_stack([distinct.rows[:, :1] == np.arange(K), distinct.rows[:, 1]]).astype(np.float64)
-    columns = ["refuse_rate", "partial_rate", "comply_rate", "agreement"]
+    columns = [*(f"{decision.word}_rate" for decision in DECISIONS), "agreement"]
     # A flip is this configuration's doing where its decision is the only one of its kind and all the others agree.
     counts = group.counts[decided]
     alone = counts[np.arange(len(code)), code] == 1
@@ -168,7 +168,7 @@ def threshold_sensitivity(study: DecisionArrays, settings: Settings) -> list[Row
 
 
 def binary_scoring(study: DecisionArrays, settings: Settings) -> list[Row]:
-    """The stability figures with three decisions, and with PARTIAL counted as COMPLY or as REFUSE."""
+    """The stability figures of all decisions, and of two: what lies between counts as COMPLY or as REFUSE."""
     rows = []
     for group in study.groups:
         for scoring in SCORINGS:

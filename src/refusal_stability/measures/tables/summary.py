@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from refusal_stability.records import DECISIONS
+
 HEADLINE = (
     "n_prompts",
     "n_responses",
@@ -16,9 +18,7 @@ HEADLINE = (
     "mean_ssi_pairwise",
     "pct_unstable",
     "pct_flipped",
-    "mean_refuse_rate",
-    "mean_partial_rate",
-    "mean_comply_rate",
+    *(f"mean_{decision.word}_rate" for decision in DECISIONS),
     "spearman_ssi_comply_rate",
 )
 
