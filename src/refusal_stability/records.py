@@ -45,6 +45,7 @@ class Decision(str, Enum):
 # The order is that of the decision codes, from safest to least safe.
 DECISIONS: tuple[Decision, ...] = tuple(Decision)
 DECISION_NAMES: tuple[str, ...] = tuple(d.value for d in DECISIONS)
+ANY_DECISION = f"{', '.join(map(str, DECISIONS[:-1]))} or {DECISIONS[-1]}"
 # Codes of a decision array apart from positions in DECISIONS: no decision was made, and no response was asked for.
 MISSING = -1
 NOT_SAMPLED = -2

@@ -117,7 +117,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 
 def _one_prompt(row: pd.Series) -> str:
-    counts = " ".join(f"{row[f'n_{d.value.lower()}']} {d.value}" for d in DECISIONS if row[f"n_{d.value.lower()}"])
+    counts = " ".join(f"{row[f'n_{d.word}']} {d.value}" for d in DECISIONS if row[f"n_{d.word}"])
     return f"{plain_line(row['prompt_id'])[:10]} (SSI {row['ssi']:.2f}: {counts})"
 
 

@@ -32,7 +32,7 @@ class Panel(NamedTuple):
 
 
 PANELS = (
-    *(Panel(f"mean_{d.value.lower()}_rate", d.value, "{:.1%}", 0.05, d) for d in DECISIONS),
+    *(Panel(f"mean_{d.word}_rate", d.value, "{:.1%}", 0.05, d) for d in DECISIONS),
     Panel("mean_ssi", "Mean SSI", "{:.3f}", 0.02),
     Panel("pct_unstable", "Unstable", "{:.1f}%", 5.0),
 )
@@ -71,9 +71,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
     def describe(_: Series, rows: pd.DataFrame) -> str:
         row = rows.iloc[0]
-        rates = ", ".join(
-            f"{d.value.lower()} {stated(row, f'mean_{d.value.lower()}_rate', 1, '%', 100)}" for d in DECISIONS
-        )
+        rates = ", ".join(f"{d.word} {stated(row, f'mean_{d.word}_rate', 1, '%', 100)}" for d in DECISIONS)
         return f"{rates}; mean SSI {stated(row, 'mean_ssi', 3)}, unstable {stated(row, 'pct_unstable', 1, '%')}"
 
     return for_each(tables["aggregate_by_model"], series_set, describe)

@@ -6,12 +6,12 @@ import math
 from dataclasses import replace
 
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import DECISIONS, NO_INTERVENTION
+from refusal_stability.records import ANY_DECISION, DECISIONS, NO_INTERVENTION
 from refusal_stability.report.content import Section
 from refusal_stability.report.phrases import several, spelled
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.versions import LOCK, PROJECT, environment_notes, lock_files
-from refusal_stability.tables.columns import ANY_DECISION, COLUMNS, POOLED
+from refusal_stability.tables.columns import COLUMNS, POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, words
 from refusal_stability.tables.number_format import Row, count, estimate
 

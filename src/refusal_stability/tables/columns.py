@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from refusal_stability.records import DECISIONS
+from refusal_stability.records import ANY_DECISION, DECISIONS
 
-ANY_DECISION = f"{', '.join(map(str, DECISIONS[:-1]))} or {DECISIONS[-1]}"
 POOLED = "*"  # a text that stands for all models, judges, decisions or reasons together
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from refusal_stability.records import ANY_DECISION
 from refusal_stability.tables.contract import Contract
 
 SAMPLE_TABLE = Contract(
@@ -33,7 +34,7 @@ PEOPLE_TABLE = Contract(
     {
         "item_id": "the item's id in the review sample",
         "reviewer": "who labelled it",
-        "label": "REFUSE, PARTIAL or COMPLY",
+        "label": ANY_DECISION,
         "note": "what the reviewer wrote beside it",
     },
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from refusal_stability.files import ArtifactError
-from refusal_stability.records import DECISIONS, Basis, Completion, Condition, Message, Outcome, Prompt
+from refusal_stability.records import ANY_DECISION, DECISIONS, Basis, Completion, Condition, Message, Outcome, Prompt
 from refusal_stability.tables.contract import Contract
 
 ROLES = ("system", "user", "assistant")
@@ -107,7 +107,7 @@ LABEL_TABLE = Contract(
         "seed": "the study's seed of the response",
         "judge": "the judge's name in params.yaml",
         "repeat": "which of the judge's repeats, from 0",
-        "label": f"{', '.join(map(str, DECISIONS[:-1]))} or {DECISIONS[-1]}; empty when missing",
+        "label": f"{ANY_DECISION}; empty when missing",
         "reasoning": "the judge's own reasoning, or the rule that decided",
         "missing_reason": "why there is no decision; empty when there is one",
         "confidence": "the judge's own probability of its decision, 0 to 1; empty where it gives none",
