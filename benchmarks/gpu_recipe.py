@@ -280,7 +280,7 @@ def main() -> None:
     for finding in findings:
         print("  ".join(cell for cell in row(finding) if cell))
     if options.cpu:
-        print("A tiny model on a CPU: this shows that the command works, and says nothing of a GPU.")
+        print("A tiny model on a CPU: this only shows that the command works, not how fast a GPU is.")
     else:
         print("\n".join(paper(rates)))
         print(f"\nKept in {keep(findings, rates, REPORTS)}; the next `make bench` shows it on its page.")

@@ -82,7 +82,7 @@ class Finding:
 
 @dataclass
 class Measured:
-    """Findings with what else is to be told: remarks, and the versions of an environment other than this one."""
+    """Findings with remarks, and the versions of an environment other than this one."""
 
     findings: list[Finding]
     notes: list[str] = field(default_factory=list)
@@ -184,7 +184,7 @@ class Temporary:
 
 
 def surroundings(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a child: this project's code and commands first, nothing told to anyone."""
+    """The environment of a child: this project's code and commands first, telemetry off."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     return {**inherited, "PATH": path, "PYTHONPATH": str(ROOT / "src"), **ENVIRONMENT, **(more or {})}

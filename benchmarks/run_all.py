@@ -34,7 +34,7 @@ BENCHMARKS = {
 
 
 def main() -> None:
-    """Run what is asked for, then write the report; a benchmark that fails is named and the others still run."""
+    """Run the chosen benchmarks, then write the report. A benchmark that fails is named, and the others still run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; none: all")
     parser.add_argument("--quick", action="store_true", help="small sizes, single runs: shows that all works")
@@ -108,10 +108,10 @@ def report(of: dict[str, str], outcomes: list[Outcome]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "`make bench` wrote this page; `python benchmarks/NAME.py` runs one alone, `make bench ARGS=NAME` renews its",
-        "part. Figures are medians of a benchmark's runs, with least and greatest; what is compared ran in turn. MB",
-        "and GB are 10^6 and 10^9 bytes. The parts may be of different days: each says its commit, minute and load.",
-        *(["", "**Quick sizes: these figures show that the benchmarks work, and nothing else.**"] if quick else []),
+        "`make bench` writes this page. `make bench ARGS=NAME` renews one part. `python benchmarks/NAME.py` runs one",
+        "benchmark and prints it. Figures are medians of several runs, with minimum and maximum. Alternatives take",
+        "turns. MB and GB are 10^6 and 10^9 bytes. Parts may be from different days: each names its commit, time and load.",
+        *(["", "**Quick sizes: these figures only show that the benchmarks work.**"] if quick else []),
         "",
         f"Bars met: {verdicts.count('met')}. Missed: {listed(missed, '; ')}."
         f" Skipped: {sum(v.startswith('skipped') for v in verdicts)}."
@@ -148,7 +148,7 @@ def section(outcome: Outcome, newest: str) -> list[str]:
         f"`{command}`: {outcome.seconds:.0f} s, {outcome.when} UTC, commit {outcome.commit}; load average when it",
         f"began {outcome.load}; OMP_WAIT_POLICY {outcome.wait_policy}{'; ' + packages if packages else ''}.",
         *(
-            ["", f"**Of another commit** ({outcome.commit}) than the newest figures here ({newest})."]
+            ["", f"**Measured at another commit** ({outcome.commit}) than the newest figures on this page ({newest})."]
             if outcome.commit != newest
             else []
         ),

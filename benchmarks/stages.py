@@ -1,7 +1,7 @@
 """Every stage on 70,080 rows (4 models x 876 prompts x 20), each a process of its own: time, peak memory, growth.
 
 The responses are recorded and the rules judge them, so no engine's memory is in the figures. The stages `generate` and
-`judge` run once a model, on its 17,520 rows. What memory grows with is told by three more studies: a quarter of the
+`judge` run once a model, on its 17,520 rows. Three more studies show what memory grows with: a quarter of the
 prompts, a quarter of the models, and answers four times as long. The 80 runs are tracked three times into databases of
 their own and three times again unchanged; `dvc commit` then records what the stages wrote, and `dvc repro` finds
 nothing to do.

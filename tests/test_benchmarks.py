@@ -118,7 +118,7 @@ def test_the_page_names_what_failed_what_was_not_measured_and_what_is_of_another
     assert page.count("**NOT MEASURED**") == len(absent) == 6
     assert all(f"`make bench ARGS={name}`" in page for name in absent)
     assert "**FAILED** at 2026-01-01 11:00 UTC, commit aaaa: status 1" in page
-    assert page.count("**Of another commit** (aaaa) than the newest figures here (bbbb)") == 1
+    assert page.count("**Measured at another commit** (aaaa) than the newest figures on this page (bbbb)") == 1
 
 
 def test_a_benchmark_that_fails_loses_its_old_figures_and_the_others_are_kept(

@@ -178,8 +178,8 @@ def test_power_refuses_what_it_cannot_plan(here: Path, change: dict[str, object]
     ("change", "problem"),
     [
         ({"n_prompts": 19, "n_responses": 76}, "19 prompts are too few to plan from"),
-        ({"n_responses": 40}, "one response a prompt says nothing of how much prompts waver"),
-        ({"pct_flipped": 5.0}, "2 of 40 prompts changed their decision, too few"),
+        ({"n_responses": 40}, "one response per prompt cannot show how decisions vary"),
+        ({"pct_flipped": 5.0}, "only 2 of 40 prompts changed their decision, too few"),
     ],
 )
 def test_a_pilot_that_says_too_little_is_refused(

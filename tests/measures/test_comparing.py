@@ -40,7 +40,7 @@ RIGHT = group("two", {"c": (4, 0, 0), "b": (3, 0, 1), "d": (4, 0, 0), "a": (3, 0
 def test_prompts_are_paired_by_id_and_what_is_left_out_is_counted() -> None:
     found = compare_groups(LEFT, RIGHT, SETTINGS)
     assert (found.n_paired, found.n_undecided, found.n_only_a, found.n_only_b) == (3, 1, 1, 1)
-    assert found.notes() == ["3 prompts paired; only in A 1, only in B 1; left out for want of a decision on a side 1"]
+    assert found.notes() == ["3 prompts paired; only in A 1, only in B 1; left out because a side has no decision 1"]
     figures = found.figures.set_index("figure")
     # a 1 -> 3/4, b 3/4 -> 3/4, c 1/2 -> 1
     assert figures.loc["mean_ssi", "a"] == pytest.approx((1 + 3 / 4 + 1 / 2) / 3)

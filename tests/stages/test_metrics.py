@@ -238,7 +238,7 @@ def with_value(column: str, value: str, row: int = 4) -> Callable[[pd.DataFrame]
         (with_value("temperature", "0.3"), "row 6: temperature 0.3"),
         (with_value("seed", "7"), "row 6: seed 7"),
         (with_value("seed", "x"), "row 6, column seed: 'x' is not a whole number"),
-        (with_value("judge", "nobody"), "row 6: judge 'nobody' is none of judging.judges (main, other)"),
+        (with_value("judge", "nobody"), "row 6: judge 'nobody' is not in judging.judges (main, other)"),
         (with_value("repeat", "2"), "row 6: repeat 2 of judge 'other', which has 2 repeats"),
         (with_value("prompt_id", "p-z"), "row 6: prompt_id 'p-z' is not among the study's prompts"),
         (with_value("repeat", "1"), "rows [6, 7] share the key prompt_id p-b, judge other, repeat 1; "),
@@ -297,7 +297,7 @@ def test_outcomes_are_counted_also_in_files_from_before_they_were_kept(study: Pa
         (PROMPTS, {"temperature": 1.0}, "row 2: temperature 1.0; this file holds temperature 0.0"),
         (PROMPTS, {"seed": [0, 0, 9]}, "row 4: seed 9; this file holds seed 0"),
         (PROMPTS, {"intervention": "careful"}, "row 2: intervention 'careful'; this file holds intervention 'none'"),
-        (PROMPTS, {"outcome": ["cut", "lost", "cut"]}, "row 3: outcome 'lost' is none of answered, cut, blocked,"),
+        (PROMPTS, {"outcome": ["cut", "lost", "cut"]}, "row 3: outcome 'lost' is not one of answered, cut, blocked,"),
     ],
 )
 def test_a_generation_file_of_something_else_is_named_with_row_and_remedy(

@@ -56,7 +56,7 @@ def cohens_kappa(matrix: Floats | Ints) -> Floats:
 
     Returns
     -------
-    (...) at most 1; NaN for an empty matrix, and where both judges give one and the same decision throughout.
+    (...) at most 1; NaN for an empty matrix, and where both judges always give the same decision.
 
     References
     ----------
@@ -105,7 +105,7 @@ def alpha_parts(counts: Ints) -> Floats:
 
     Parameters
     ----------
-    counts : (D, k) how many judges gave each decision to a unit; units with fewer than two decisions say nothing.
+    counts : (D, k) how many judges gave each decision to a unit; units with fewer than two decisions count for nothing.
 
     Returns
     -------

@@ -31,7 +31,7 @@ class Group:
         response; None where the study has no responses (labels only).
     outcomes : (P, T, S) positions in `records.OUTCOMES`; None where the study has no responses.
     judged_once : the judges that decided each distinct (prompt, response) pair once per repeat, so that their equal
-        decisions on equal texts are copies and say nothing of their noise.
+        decisions on equal texts are copies and carry no information on their noise.
     """
 
     model: str

@@ -170,10 +170,10 @@ def check_pilot(n_prompts: int, n_samples: float, n_flipped: int, name: str) -> 
     if n_prompts < FEWEST_PILOT:
         why = f"{n_prompts} prompts are too few to plan from; run it on {FEWEST_PILOT} at least"
     elif n_samples < 2:
-        why = "one response a prompt says nothing of how much prompts waver; run it with more seeds or temperatures"
+        why = "one response per prompt cannot show how decisions vary; run it with more seeds or temperatures"
     elif n_flipped < FEWEST_FLIPPED:
         why = (
-            f"{n_flipped} of {n_prompts} prompts changed their decision, too few to tell how prompts waver; run it on "
+            f"only {n_flipped} of {n_prompts} prompts changed their decision, too few to plan from; run it on "
             "more prompts, with more seeds, or at a higher temperature"
         )
     if why:

@@ -197,7 +197,7 @@ def _explain_labels(
             problem = f"a label of prompt {prompt}, whose outcome in the generation file is `{Outcome.NOT_SAMPLED}`"
             _refuse(path, row, problem, condition)
         if judge not in repeats:
-            _refuse(path, row, f"judge {judge!r} is none of judging.judges ({', '.join(repeats)})", condition)
+            _refuse(path, row, f"judge {judge!r} is not in judging.judges ({', '.join(repeats)})", condition)
         if not 0 <= repeat < repeats[judge]:
             _refuse(path, row, f"repeat {repeat} of judge {judge!r}, which has {repeats[judge]} repeats", condition)
     for judge in table["judge"].unique().tolist():
@@ -301,7 +301,7 @@ def _read_responses(conditions: list[Condition], ids: Any, shape: tuple[int, int
         codes = _outcome_codes(table, there)
         if (codes < 0).any():
             row = int(np.argmin(codes))
-            problem = f"outcome {table['outcome'][row].as_py()!r} is none of {', '.join(OUTCOME_CODES)}"
+            problem = f"outcome {table['outcome'][row].as_py()!r} is not one of {', '.join(OUTCOME_CODES)}"
             _refuse(path, row, problem, condition, "generate")
         outcomes[cell] = codes
     return texts, outcomes

@@ -42,7 +42,7 @@ class Comparison:
         """What a reader must know before the figures: how prompts were paired, and unequal numbers of samples."""
         lines = [f"{self.n_paired} prompts paired; only in A {self.n_only_a}, only in B {self.n_only_b}"]
         if self.n_undecided:
-            lines[0] += f"; left out for want of a decision on a side {self.n_undecided}"
+            lines[0] += f"; left out because a side has no decision {self.n_undecided}"
         if abs(self.samples_a - self.samples_b) > NEAR * max(self.samples_a, self.samples_b):
             lines.append(
                 f"A has {self.samples_a:.1f} decisions a prompt and B {self.samples_b:.1f}: read mean_ssi_pairwise, "

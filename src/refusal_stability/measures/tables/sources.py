@@ -83,7 +83,7 @@ def _percents(totals: Floats) -> Floats:
 
 
 def judge_noise(study: DecisionArrays, settings: Settings) -> list[Row]:
-    """How often a judge contradicts itself on one and the same (prompt, response) pair."""
+    """How often a judge contradicts itself on the same (prompt, response) pair."""
     rows = []
     columns = ["pct_exchanges_flipped", "pairwise_disagreement"]
 

@@ -72,7 +72,7 @@ def per_prompt_temperature(study: DecisionArrays, settings: Settings) -> pd.Data
 
 
 def least_stable_decisions(study: DecisionArrays, settings: Settings) -> pd.DataFrame:
-    """Every single decision on the prompts that each group wavers most on: those that flip, the lowest ssi first.
+    """Every decision on each group's least stable prompts: those that flip, the lowest ssi first.
 
     At most `MOST_UNSTABLE` prompts a group; of equal ssi, first those with more decisions, then by id. A response that
     was not sampled has no row.
@@ -188,12 +188,12 @@ def missing(study: DecisionArrays, settings: Settings) -> list[Row]:
     """How many responses each judge left undecided, in total (`*`) and by reason, the commonest first."""
     rows = []
     for group in study.groups:
-        told = [
+        judged = [
             judge
             for model, intervention, judge in study.missing
             if (model, intervention) == (group.model, group.intervention)
         ]
-        for judge in dict.fromkeys([*group.decisions, *told]):
+        for judge in dict.fromkeys([*group.decisions, *judged]):
             reasons = study.missing.get((group.model, group.intervention, judge), {})
             ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
             total = sum(reasons.values())
