@@ -1,4 +1,4 @@
-"""One configuration on one page: its decisions in each category, and where they depart from the prompts' majority."""
+"""One configuration on one page: its decisions in each category, and against each prompt's majority."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Box(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """A page with the words that runs share, as a picture that each run is drawn upon."""
+    """A page with the texts that runs share, as a background that each run is drawn on."""
 
     figure: Figure
     plane: Axes
@@ -51,13 +51,13 @@ class Sheet(NamedTuple):
 
 
 def run_png(rows: pd.DataFrame, title: str) -> bytes:
-    """The page as a PNG for the screen; `rows` has category, decision (empty: missing) and majority of each prompt."""
+    """The page as a PNG; `rows` has the category, decision (empty: missing) and majority of each prompt."""
     from matplotlib.image import imsave
 
     buffer = io.BytesIO()
     with house_style():
         figure = draw_run(rows, title)
-        # Not savefig, which draws everything twice, and there is a page for every run.
+        # Not savefig: it draws everything twice, and every run has a page.
         settings: dict[str, Any] = {"metadata": NO_METADATA["png"], "pil_kwargs": {"compress_level": 1}}
         pixels = figure.canvas.buffer_rgba()  # type: ignore[attr-defined]
         imsave(buffer, pixels, format="png", dpi=SCREEN_DPI, **settings)
@@ -65,9 +65,9 @@ def run_png(rows: pd.DataFrame, title: str) -> bytes:
 
 
 def draw_run(rows: pd.DataFrame, title: str) -> Figure:
-    """Decisions in each category, and this run's decisions against the prompts' majority, under the run's name.
+    """Decisions in each category, and decisions against the prompts' majority, under the run's name.
 
-    The figure is drawn already, and is drawn upon again by the next run with the same categories.
+    The returned figure is already drawn. The next run with the same categories draws on it again.
     """
     decided = rows[rows["decision"] != ""]
     counts = _counts_by_category(decided)
@@ -91,12 +91,12 @@ def draw_run(rows: pd.DataFrame, title: str) -> Figure:
 
 
 def _width(text: Text) -> float:
-    """How wide a text is drawn, in inches."""
+    """The width of a drawn text, in inches."""
     return float(text.get_window_extent().width) / SCREEN_DPI
 
 
 def _fit(text: Text, room: float) -> None:
-    """Cut a text that is too wide in its middle: it begins with the model and ends with temperature and seed."""
+    """Cut the middle out of a text that is too wide: it starts with the model and ends with temperature and seed."""
     whole = text.get_text()
     kept = len(whole)
     while kept > 2 and (wide := _width(text)) > room:
@@ -106,11 +106,11 @@ def _fit(text: Text, room: float) -> None:
 
 @lru_cache(maxsize=64)
 def _sheet(categories: tuple[tuple[str, int], ...]) -> Sheet:
-    """The page of runs with these categories (and numbers of prompts). Text costs most, and runs share most of it."""
+    """The page of runs with these categories and numbers of prompts: texts, which take most of the time, are shared."""
     height = TOP + BOTTOM + ROW * max(len(categories), 7)
     figure = canvas(height=height, width=WIDTH)
     figure.set_dpi(SCREEN_DPI)
-    # One bare plane in inches, everything placed by hand: ticks and layout cost several times what drawing costs.
+    # One plane in inches, with everything placed by hand: ticks and layout take several times as long as drawing.
     figure.set_layout_engine("none")
     plane = figure.add_axes((0, 0, 1, 1))
     plane.set_axis_off()
@@ -124,7 +124,7 @@ def _sheet(categories: tuple[tuple[str, int], ...]) -> Sheet:
 
 
 def _draw_upon(sheet: Sheet, boxes: Sequence[Box], words: Sequence[Text]) -> None:
-    """Draw what is this run's own, and leave the sheet's list of things to draw as it was."""
+    """Draw what belongs to this run, and leave the sheet as it was."""
     sheet.figure.canvas.restore_region(sheet.words)  # type: ignore[attr-defined]
     own = [_boxes_as_one(sheet.plane, boxes), *words]
     for thing in own:
@@ -133,7 +133,7 @@ def _draw_upon(sheet: Sheet, boxes: Sequence[Box], words: Sequence[Text]) -> Non
 
 
 def _counts_by_category(decided: pd.DataFrame) -> pd.DataFrame:
-    """Prompts by category and decision; a prompt of several categories appears in each."""
+    """Prompts by category and decision; a prompt with several categories counts in each."""
     each = decided.assign(category=decided["category"].str.split("|")).explode("category")
     counts = each.groupby(["category", "decision"]).size().unstack(fill_value=0)
     return counts.reindex(columns=[d.value for d in DECISIONS], fill_value=0)
@@ -167,7 +167,7 @@ def _category_boxes(counts: pd.DataFrame) -> list[Box]:
 
 
 def _name_departures(plane: Axes, tall: float) -> None:
-    left, wide, high = GRID[0], (GRID[1] - GRID[0]) / 3, tall / 3
+    left, wide, high = GRID[0], (GRID[1] - GRID[0]) / len(DECISIONS), tall / len(DECISIONS)
     for place, decision in enumerate(DECISIONS):
         word = DECISION_WORDS[decision]
         plane.text(left - 0.08, TOP + (place + 0.5) * high, word, va="center", ha="right")
@@ -177,20 +177,20 @@ def _name_departures(plane: Axes, tall: float) -> None:
 
 
 def _departures(decided: pd.DataFrame) -> Counts:
-    """Prompts by majority (rows) and this run's decision (columns), shape (3, 3)."""
+    """Prompts by majority (rows) and this run's decision (columns)."""
     names = [d.value for d in DECISIONS]
     pairs = decided.groupby(["majority", "decision"]).size().unstack(fill_value=0)
     return pairs.reindex(index=names, columns=names, fill_value=0).to_numpy()
 
 
 def _shades(departures: Counts) -> Floats:
-    """How strongly each cell is filled, 0 to 1, shape (3, 3): the root of its share of the row."""
+    """How strongly each cell is filled, 0 to 1: the square root of its share of the row."""
     shares = departures / np.maximum(departures.sum(axis=1, keepdims=True), 1)
     return np.asarray(np.sqrt(shares), dtype=np.float64)
 
 
 def _departure_boxes(departures: Counts, tall: float) -> list[Box]:
-    left, wide, high = GRID[0], (GRID[1] - GRID[0]) / 3, tall / 3
+    left, wide, high = GRID[0], (GRID[1] - GRID[0]) / len(DECISIONS), tall / len(DECISIONS)
     boxes = []
     for (row, column), shade in np.ndenumerate(_shades(departures)):
         x, y, colour = left + column * wide, TOP + row * high, DECISION_COLOURS[DECISIONS[column]]
@@ -199,8 +199,8 @@ def _departure_boxes(departures: Counts, tall: float) -> list[Box]:
 
 
 def _numbers(departures: Counts, tall: float) -> Iterator[tuple[tuple[float, float], str, str]]:
-    """Where each cell's number stands, the number, and its colour."""
-    left, wide, high = GRID[0], (GRID[1] - GRID[0]) / 3, tall / 3
+    """The place of each cell's number, the number, and its colour."""
+    left, wide, high = GRID[0], (GRID[1] - GRID[0]) / len(DECISIONS), tall / len(DECISIONS)
     for (row, column), shade in np.ndenumerate(_shades(departures)):
         count = int(departures[row, column])
         ink = DECISION_INK[DECISIONS[column]] if shade > 0.6 else INK if count else MUTED
@@ -208,7 +208,7 @@ def _numbers(departures: Counts, tall: float) -> Iterator[tuple[tuple[float, flo
 
 
 def _boxes_as_one(plane: Axes, boxes: Sequence[Box]) -> PolyCollection:
-    """All boxes as one artist; one each costs as much as all the text."""
+    """All boxes as one artist: one artist for each would take as long as all the text."""
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgba
 

@@ -1,4 +1,4 @@
-"""Tables as people and their spreadsheets see them among a run's artifacts."""
+"""Tables among a run's artifacts, in a form that is safe to open in a spreadsheet."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ DVC_LOCK = Path("dvc.lock")
 
 
 def file_md5(path: Path) -> str:
-    """The MD5 of a file's bytes: DVC's name for it, so that a run leads to the file in DVC's cache."""
+    """The MD5 of a file's bytes, which is also its name in DVC's cache."""
     try:
         return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
     except OSError as error:
@@ -20,7 +20,7 @@ def file_md5(path: Path) -> str:
 
 
 def provenance(model: str) -> dict[str, str]:
-    """Tags that lead a run of `model` back to its code and data: git commit and DVC's hashes, where there are any."""
+    """Tags with the git commit and DVC's hashes behind a run of `model`, as far as there are any."""
     tags = {"mlflow.source.name": "refusal-stability track", "mlflow.source.type": "LOCAL"}
     commit = _git("rev-parse", "HEAD")
     if commit:
