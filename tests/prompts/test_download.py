@@ -171,7 +171,7 @@ def test_a_local_file_is_held_to_its_digest_where_one_is_given(tmp_path: Path) -
     path.write_bytes(CONTENT)
     assert len(load_prompts(PromptParams(source="advbench", path=str(path), sha256=DIGEST))) == 1
     message = failure(PromptParams(source="advbench", path=str(path), sha256=OTHER))
-    assert message.startswith(f"{path}: has SHA-256 {DIGEST}, prompts.sha256 asks for {OTHER}")
+    assert message.startswith(f"{path}: has SHA-256 {DIGEST}, expected {OTHER} (prompts.sha256)")
 
 
 def test_each_benchmark_has_a_home_whose_name_tells_its_format() -> None:

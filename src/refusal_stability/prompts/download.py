@@ -1,4 +1,4 @@
-"""A benchmark file from its home, taken only when its bytes are the ones that the study names by their SHA-256."""
+"""Download a benchmark file, and use it only if its SHA-256 is the one that the study gives."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ USER_AGENT = "refusal-stability"
 
 
 def fetched(url: str, sha256: str | None, folder: Path) -> Path:
-    """The file at `url` with the digest `sha256`, downloaded into `folder` unless it lies there already.
+    """The file at `url` with the digest `sha256`, downloaded into `folder` unless it is there already.
 
-    Without a digest nothing is used: the download is kept, and the error says which digest it has, so that a person
-    can decide to pin it. What is pinned is never fetched twice.
+    Without a digest the download is kept but not used. The error gives its digest, so that the user can pin it. A
+    pinned file is never downloaded twice.
     """
     if sha256 is not None:
         kept = _kept(folder, sha256, url)
@@ -32,29 +32,29 @@ def fetched(url: str, sha256: str | None, folder: Path) -> Path:
     found, kept = _download(url, folder)
     if sha256 is None:
         raise PromptSourceError(
-            f"prompts.sha256: a download must be pinned, and none is given; {url} has {found} today: "
-            f"if you trust it, set `sha256: {found}` under `prompts` and run again (the file is kept)"
+            f"prompts.sha256: a download must be pinned, but no digest is given; {url} now has {found}. "
+            f"If you trust the file, set `sha256: {found}` under `prompts` and run again (the file is kept)"
         )
     if found != sha256:
         kept.unlink()
         raise PromptSourceError(
-            f"prompts.sha256: {url} has SHA-256 {found}, the study asks for {sha256}; nothing was used: "
-            "give the `url` of the revision that was pinned, or pin the new file if you trust it"
+            f"prompts.sha256: {url} has SHA-256 {found}, expected {sha256}; nothing was used. "
+            "Give the `url` of the pinned revision, or pin the new file if you trust it"
         )
     return kept
 
 
 def check_digest(path: Path, sha256: str) -> None:
-    """Refuse a local file whose bytes are not the ones that the study names."""
+    """Refuse a local file whose digest is not the one that the study gives."""
     found = file_digest(path)
     if found != sha256:
         raise PromptSourceError(
-            f"{path}: has SHA-256 {found}, prompts.sha256 asks for {sha256}; restore the file, or change the digest"
+            f"{path}: has SHA-256 {found}, expected {sha256} (prompts.sha256); restore the file, or change the digest"
         )
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """The SHA-256 of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -66,7 +66,7 @@ def file_digest(path: Path) -> str:
 
 
 def _download(url: str, folder: Path) -> tuple[str, Path]:
-    """Stream a file into `folder`; returns its digest and where it lies."""
+    """Stream a file into `folder`; returns its digest and its path."""
     digest = hashlib.sha256()
     partial = folder / f"{hashlib.sha256(url.encode()).hexdigest()}.download"
     with atomic_write(partial, "wb") as file:
@@ -78,7 +78,7 @@ def _download(url: str, folder: Path) -> tuple[str, Path]:
 
 
 def _chunks(url: str) -> Iterator[bytes]:
-    """The bytes at `url`; apart from the writing, so that a broken connection is not taken for a full disk."""
+    """The bytes at `url`. Connection errors are caught here, so that they are not mistaken for a full disk."""
     request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT})
     arrived = 0
     try:
@@ -86,7 +86,7 @@ def _chunks(url: str) -> Iterator[bytes]:
             while chunk := response.read(CHUNK):
                 arrived += len(chunk)
                 yield chunk
-            # Python before 3.13 takes a connection that breaks off for the end of the file.
+            # Before Python 3.13, a connection that breaks off looks like the end of the file.
             if arrived < int(response.headers.get("Content-Length", 0)):
                 raise http.client.IncompleteRead(b"")
     except urllib.error.HTTPError as error:
@@ -106,6 +106,6 @@ def _failed(url: str, reason: str) -> PromptSourceError:
 
 
 def _kept(folder: Path, sha256: str, url: str) -> Path:
-    """Where a download lies: its digest, then the name that tells its format (made harmless: a URL is not a path)."""
+    """The path of a kept download: its digest, then the file name of the URL, with unsafe characters replaced."""
     name = re.sub(r"[^A-Za-z0-9.]+", "-", unquote(urlsplit(url).path).rsplit("/", 1)[-1])
     return folder / f"{sha256[:16]}-{name[-80:]}"
