@@ -89,3 +89,9 @@ def test_a_file_that_is_gone_is_a_difference_and_a_renamed_column_is_none(folder
     assert same_numbers.main([*map(str, folders), "--rename", "mean_ssi=ssi_mean"]) == 0
     (folders[1] / "reports/report.md").unlink()
     assert same_numbers.main([*map(str, folders), "--rename", "mean_ssi=ssi_mean"]) == 1
+
+
+def test_a_difference_below_the_one_allowed_is_none(folders) -> None:
+    edit(folders[1], "data/metrics/aggregate.csv", "0.912345678901", "0.912345678902")
+    assert same_numbers.main([*map(str, folders), "--close", "1e-11"]) == 0
+    assert same_numbers.main([*map(str, folders), "--close", "1e-13"]) == 1

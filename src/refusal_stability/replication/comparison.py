@@ -90,7 +90,8 @@ def read_figures(path: Path) -> pd.DataFrame:
             ) from error
         if not low <= high:
             raise ArtifactError(
-                f"{path}: {row['quantity']} {row['model']}: the lower bound of {row['value']} is above the upper one; swap them"
+                f"{path}: {row['quantity']} {row['model']}: the lower bound of {row['value']} is above the upper one; "
+                "swap them"
             )
     return table
 
