@@ -110,7 +110,7 @@ def report(of: dict[str, str], outcomes: list[Outcome]) -> str:
         "",
         "`make bench` writes this page. `make bench ARGS=NAME` renews one part. `python benchmarks/NAME.py` runs one",
         "benchmark and prints it. Figures are medians of several runs, with minimum and maximum. Alternatives take",
-        "turns. MB and GB are 10^6 and 10^9 bytes. Parts may be from different days: each names its commit, time and load.",
+        "turns. MB and GB are 10^6 and 10^9 bytes. Parts may be of different days: each names its commit, time, load.",
         *(["", "**Quick sizes: these figures only show that the benchmarks work.**"] if quick else []),
         "",
         f"Bars met: {verdicts.count('met')}. Missed: {listed(missed, '; ')}."

@@ -8,7 +8,7 @@ from scipy.stats import beta
 
 from refusal_stability.measures.distinct import Floats, Ints
 
-# A class that was never observed, or prompts whose decision never changes, would send the likelihood's maximum to 0 or infinity.
+# Bounds: a class that was never observed, or decisions that never change, would send the maximum to 0 or infinity.
 LEAST_WEIGHT, MOST_WEIGHT = 1e-3, 1e3
 MOST_STEPS, SLOPE_AT_REST = 500, 1e-10
 ROUNDING = 1e-14  # of the loss: a step that raises it by less may be one towards the minimum

@@ -23,7 +23,7 @@ SEPARATOR = "|"
 
 
 def membership(categories: NDArray[Any]) -> tuple[list[str], NDArray[np.bool_]]:
-    """The categories in alphabetical order, and whether each prompt has each: (P, C). An empty text is not a category."""
+    """The categories in alphabetical order, and whether each prompt has each: (P, C). Empty texts are left out."""
     texts, index = np.unique(categories.astype(str), return_inverse=True)
     split = [[part.strip() for part in text.split(SEPARATOR) if part.strip()] for text in texts]
     found = sorted({part for parts in split for part in parts})
