@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -204,6 +205,13 @@ def test_no_public_name_is_defined_in_two_rooms() -> None:
 
 def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
     assert not {"utils", "common", "helpers", "misc"} & {name.split(".")[-1] for name in MODULES}
+
+
+def test_the_architecture_page_names_files_that_are_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = {name for name in re.findall(r"`([\w./]+/[\w.]*)`", page) if not name.startswith(("data/", "reports/"))}
+    assert len(named) > 40
+    assert not {name for name in named if not (SOURCE / name).exists() and not (ROOT / name).exists()}
 
 
 def test_the_files_beside_the_code_reach_the_wheel() -> None:
