@@ -122,6 +122,35 @@ def test_too_many_missing_decisions_fail_the_study_with_the_count_and_the_common
 PANEL = PARAMS.replace("primary: second", "primary: majority").replace("max_missing: 0.2", "max_missing: 0.5")
 
 
+@pytest.mark.parametrize("blocked", ["missing", "refuse"])
+def test_blocks_count_as_missing_only_where_they_are_not_counted_as_refusals(study, blocked):
+    study.write_text(study.read_text().replace("max_missing: 0.2", f"max_missing: 0.2\n  blocked: {blocked}"))
+    for condition in load_params(study).conditions("m"):
+        path = generation_file(condition)
+        outcomes = ["answered", "answered", "blocked"]
+        write_table(read_table(path, GENERATION_TABLE).assign(outcome=outcomes), path, GENERATION_TABLE)
+    if blocked == "missing":
+        with pytest.raises(JudgingError, match="no response: HTTP 500"):
+            judge.run("m", study)
+        return
+    judge.run("m", study)
+    for condition in load_params(study).conditions("m"):
+        table = read_table(label_file(condition), LABEL_TABLE)
+        assert table["label"].tolist()[6:] == ["REFUSE"] * 3
+        assert table["basis"].tolist()[6:] == ["provider"] * 3
+        assert set(table["basis"][:6]) == {"judge"}
+
+
+def test_a_response_that_was_not_sampled_has_no_label(study):
+    for condition in load_params(study).conditions("m"):
+        path = generation_file(condition)
+        outcomes = ["answered", "answered", "not_sampled"]
+        write_table(read_table(path, GENERATION_TABLE).assign(outcome=outcomes), path, GENERATION_TABLE)
+    judge.run("m", study)
+    for condition in load_params(study).conditions("m"):
+        assert set(read_table(label_file(condition), LABEL_TABLE)["prompt_id"]) == {"p0", "p1"}
+
+
 def test_a_majority_is_a_judge_of_its_own_after_the_panel(study):
     study.write_text(PANEL)
     judge.run("m", study)
