@@ -33,7 +33,7 @@ MARKS: Marks = (
 
 def with_marks(own: Sequence[Sequence[str]]) -> Marks:
     """The known marks, and a study's own before them."""
-    return (*((opening, closing) for opening, closing in own), *MARKS)
+    return (*((opening, closing) for opening, closing in own), *MARKS) if own else MARKS
 
 
 # What some models wrap around the final answer. Taken off only behind thinking and where it wraps the whole rest.
@@ -123,6 +123,7 @@ def final_answer(text: str, finish_reason: str = "stop", marks: Marks = MARKS, t
 # The thinking of a text without any mark: `is` tells it from thinking that is empty.
 NOTHING: list[str] = []
 Split = tuple[str, list[str], bool]
+Pattern = tuple[re.Pattern[str], dict[str, tuple[int, bool]], tuple[str, ...]]
 
 
 def _split(text: str, cut: bool, marks: Marks) -> Split:
@@ -184,14 +185,16 @@ def _plain_thinking(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=64)
-def _pattern(marks: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[str], dict[str, tuple[int, bool]]]:
-    """A pattern of all marks, and each mark's (pair, whether it opens)."""
+def _pattern(marks: Marks) -> Pattern:
+    """A pattern of all marks, each mark's (pair, whether it opens), and the characters that marks begin with."""
     kinds: dict[str, tuple[int, bool]] = {}
     for pair, (opening, closing) in enumerate(marks):
-        kinds.setdefault(opening.lower(), (pair, True))
-        kinds.setdefault(closing.lower(), (pair, False))
+        if opening and closing:
+            kinds.setdefault(opening.lower(), (pair, True))
+            kinds.setdefault(closing.lower(), (pair, False))
     longest_first = sorted(kinds, key=len, reverse=True)
-    return re.compile("|".join(map(_matching, longest_first)), re.IGNORECASE | re.ASCII), kinds
+    pattern = re.compile("|".join(map(_matching, longest_first)), re.IGNORECASE | re.ASCII)
+    return pattern, kinds, tuple({mark[0] for mark in kinds} | {mark[0].upper() for mark in kinds})
 
 
 def _matching(mark: str) -> str:
@@ -199,11 +202,15 @@ def _matching(mark: str) -> str:
     return re.escape(mark[:-1]) + ATTRIBUTES + ">" if TAG.fullmatch(mark) else re.escape(mark)
 
 
+KNOWN = _pattern(tuple(MARKS))
+
+
 def _by_marks(text: str, cut: bool, marks: Marks) -> Split:
-    pattern, kinds = _pattern(tuple((opening, closing) for opening, closing in marks if opening and closing))
-    # Most answers hold none of the characters that marks begin with: looking for these is much cheaper.
-    may = any(first in text for first in {mark[0] for mark in kinds}) or not text.isascii()
-    found = [(m, *_kind(m.group().lower(), kinds)) for m in pattern.finditer(text)] if kinds and may else []
+    pattern, kinds, firsts = KNOWN if marks is MARKS else _pattern(tuple((mark[0], mark[1]) for mark in marks))
+    # Most answers hold none of the characters that marks begin with. Looking for these is much cheaper.
+    if not any(first in text for first in firsts):
+        return text, NOTHING, True
+    found = [(m, *_kind(m.group().lower(), kinds)) for m in pattern.finditer(text)]
     if not found:
         return text, NOTHING, True
     last_closing = {pair: number for number, (_, pair, opens) in enumerate(found) if not opens}

@@ -18,7 +18,7 @@ class Fault(Exception):
     """A try that failed in a way that may pass: the request is tried again."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Said:
     """An answer as a protocol reads it, before anybody asks what it means.
 

@@ -44,7 +44,7 @@ class Adapted(Exception):
     """A field was left out or renamed, as the server asked: try again at once."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Reply:
     """A server's response, without secrets."""
 
