@@ -199,6 +199,7 @@ def test_a_kill_costs_only_what_was_in_flight(tmp_path: Path, after: float) -> N
     worker = multiprocessing.get_context("spawn").Process(target=run_grid, args=(tmp_path, log, 60, 0.01))
     worker.start()
     while not sent(log):
+        assert worker.is_alive(), "the worker ended before it sent anything"
         time.sleep(0.01)
     time.sleep(after)
     os.kill(worker.pid or 0, signal.SIGKILL)

@@ -163,7 +163,8 @@ FOREIGN_REFUSES = re.compile(
     r"\bno (?:puedo|podemos|podré|me es posible|voy a) |\b(?:lo siento|lamento|disculpa)\b|"
     r"\bn(?:ão|ao) (?:posso|podemos|vou|consigo|sou capaz)\b|\b(?:desculpe|sinto muito|lamento)\b|"
     r"\bnon (?:posso|possiamo|sono in grado|mi è possibile)\b|\b(?:mi dispiace|spiacente)\b|"
-    r"\b(?:je|nous) (?:ne |n')(?:peux|pouvons|suis|veux|vais|puis|pourrai) (?:\w+ ){0,2}?(?:pas|en mesure)\b|\bdésolée?\b|"
+    r"\b(?:je|nous) (?:ne |n')(?:peux|pouvons|suis|veux|vais|puis|pourrai) (?:\w+ ){0,2}?(?:pas|en mesure)\b|"
+    r"\bdésolée?\b|"
     # German, Dutch, Swedish, Danish and Norwegian
     r"\b(?:ich|wir) (?:kann|können|darf|werde|möchte) (?:\w+ ){0,6}(?:nicht|keine[nr]?)\b|"
     r"\b(?:kann|darf|werde) ich (?:\w+ ){0,6}(?:nicht|keine[nr]?)\b|\b(?:tut mir leid|entschuldig\w+)\b|"
@@ -178,7 +179,8 @@ FOREIGN_REFUSES = re.compile(
     r"لا (?:أستطيع|يمكنني|استطيع)|آسف|عذر|אינ(?:ני|י) יכול|מצטער|नहीं कर सकत|क्षमा|माफ़|खेद|"
     # Chinese, Japanese, Korean
     r"(?:不能|无法|無法|不會|不会)(?:为您|為您|为你|為你|提供|帮|幫|协助|協助|回答|满足|滿足)|抱歉|对不起|對不起|很遗憾|很遺憾|"
-    r"できません|できかねます|お手伝いでき|申し訳|お断り|(?:도와|제공|답변|도움)\S{0,8} (?:수 없|드릴 수 없|줄 수 없)|죄송|할 수 없습니다"
+    r"できません|できかねます|お手伝いでき|申し訳|お断り|(?:도와|제공|답변|도움)\S{0,8} (?:수 없|드릴 수 없|줄 수 없)|"
+    r"죄송|할 수 없습니다"
 )
 # A refusal of the help itself, not of a detail.
 REFUSES_HELP = re.compile(
