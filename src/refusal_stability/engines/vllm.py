@@ -226,7 +226,10 @@ class VLLMEngine:
             return Completion("", "", prompt_tokens, made, missing_reason=reason, details={"passing": True})
         text = answer.text
         if self._marking:
-            text = decoded(self._llm.get_tokenizer(), answer.token_ids, self._marking)
+            # The token that ends the answer is no part of it, even where it is one that marks thinking elsewhere.
+            ended = answer.finish_reason == "stop" and not isinstance(answer.stop_reason, str)
+            tokens = list(answer.token_ids)[:-1] if ended else answer.token_ids
+            text = decoded(self._llm.get_tokenizer(), tokens, self._marking)
         return Completion(opened + text, answer.finish_reason, prompt_tokens, made)
 
     def _require_vllm(self) -> None:
