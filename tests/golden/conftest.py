@@ -43,7 +43,7 @@ def published(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with working_in(folder):
         published_fetch.run(STUDIES / "published.yaml", params, shared / "published-study", "", "", None)
         active = yaml.safe_load(params.read_text())
-        active["metrics"]["n_resamples"] = FEW_RESAMPLES
+        active.setdefault("metrics", {})["n_resamples"] = FEW_RESAMPLES
         params.write_text(yaml.safe_dump(active, sort_keys=False))
         prompts.run(params)
         for model in active["models"]:
