@@ -51,6 +51,11 @@ def label_file(condition: Condition) -> Path:
     return LABELS / condition.model / f"{condition.stem}_labels.csv"
 
 
+def thinking_label_file(condition: Condition) -> Path:
+    """Where the labels of one configuration's thinking lie, in a study that judges it (`judging.thinking`)."""
+    return LABELS / condition.model / f"{condition.stem}_thinking_labels.csv"
+
+
 METRICS_README = METRICS / "README.md"
 
 

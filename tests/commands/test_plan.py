@@ -13,7 +13,7 @@ import yaml
 import refusal_stability
 from refusal_stability.files import PROMPTS, generation_file
 from refusal_stability.records import Condition
-from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
 
 PAID = {"base_url": "http://127.0.0.1:9/v1", "api_key_env": "NO_SUCH_KEY", "price_in": 1.0, "price_out": 2.0}
@@ -100,6 +100,14 @@ def test_a_judge_is_asked_about_distinct_pairs_once_the_responses_exist(study: P
             write_table(table, study / generation_file(condition), GENERATION_TABLE)
     # One distinct pair of the first prompt, four of the second.
     assert any(line.startswith("judge on small 5 0 5") for line in plan(study))
+    # Thinking of its own in every response to the first prompt: four more pairs.
+    judged = STUDY["judging"] | {"thinking": "judge"}
+    (study / "params.yaml").write_text(yaml.safe_dump(STUDY | {"judging": judged}))
+    assert any(line.startswith("judge on large 16 0 16") for line in plan(study))
+    for path in study.glob("data/generations/small/*.csv"):
+        thinking = [f"Thinking of {path.stem}.", ""]
+        write_table(read_table(path, GENERATION_TABLE).assign(thinking=thinking), path, GENERATION_TABLE)
+    assert any(line.startswith("judge on small 9 0 9") for line in plan(study))
 
 
 def test_a_judge_on_call_is_counted_as_an_upper_bound_and_exceeds_no_cap_for_certain(study: Path) -> None:

@@ -12,12 +12,12 @@ from refusal_stability.params.load import load_params
 TABLE = {"kind": "recorded", "path": "old.csv", "settings": {"layout": "table", "models": {"m": "M"}}}
 
 
-def load(tmp_path, judges, primary="rules"):
+def load(tmp_path, judges, primary="rules", **more):
     study = {
         "study": "trial",
         "interventions": {"none": {}},
         "models": {"m": {"path": "nowhere"}},
-        "judging": {"primary": primary, "judges": {"rules": {"kind": "rules"}} | judges},
+        "judging": {"primary": primary, "judges": {"rules": {"kind": "rules"}} | judges} | more,
     }
     path = Path(tmp_path, "params.yaml")
     path.write_text(yaml.safe_dump(study, sort_keys=False))
@@ -143,3 +143,22 @@ def test_a_judge_that_cannot_be_is_named_with_what_is_allowed(tmp_path, judges, 
     with pytest.raises(ParamsError, match=said) as error:
         load(tmp_path, judges, primary)
     assert "\n" not in str(error.value)
+
+
+ON_CALL = {"kind": "rules", "on_call": True}
+HANDS_OVER = {"kind": "rules", "settings": {"escalate_below": 0.5, "escalate_to": "old"}}
+
+
+def test_thinking_is_not_judged_unless_a_judge_is_named(tmp_path):
+    assert load(tmp_path, {}).thinking is None
+    assert load(tmp_path, {"second": {"kind": "rules"}}, thinking="second").thinking == "second"
+
+
+@pytest.mark.parametrize("name", ["nobody", "old", "majority", "called", "hands_over"])
+def test_thinking_is_judged_by_a_judge_of_any_text_only(tmp_path, name):
+    calls = {"kind": "rules", "settings": {"escalate_below": 0.5, "escalate_to": "called"}}
+    judges = {"old": TABLE, "called": ON_CALL, "calls": calls, "hands_over": HANDS_OVER}
+    with pytest.raises(ParamsError, match=rf"judging\.thinking: '{name}' .*null, or one of rules, calls$"):
+        load(tmp_path, judges, "majority", thinking=name)
+    with pytest.raises(ParamsError, match=r"thinking: 'rules' .*null: no judge of this study can judge any text"):
+        load(tmp_path, {"old": TABLE, "rules": HANDS_OVER}, "old", thinking="rules")

@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
@@ -216,3 +217,16 @@ def test_a_missing_table_of_a_figure_names_itself_and_leaves_the_old_figures(stu
     with pytest.raises(ArtifactError, match=r"aggregate_by_model\.csv: no such file"):
         figures.run(PARAMS)
     assert digests(study / "reports") == before
+
+
+def test_thinking_has_a_section_only_where_it_was_judged(study: Path) -> None:
+    assert "Thinking judged on its own" not in Path("reports/report.html").read_text()
+    path, contract = METRIC_TABLES["thinking_decisions"]
+    cells = {"model": "steady", "intervention": "none", "n_thinking": [3, 1], "thinking_share": [0.75, 0.25]}
+    decisions = {"thinking_decision": ["COMPLY", ""], "answer_decision": ["REFUSE", ""]}
+    write_table(pd.DataFrame(cells | decisions), path, contract)
+    report.run(PARAMS)
+    assert "Thinking judged on its own" in Path("reports/report.html").read_text()
+    assert "75.0" in Path("reports/tables/thinking.tex").read_text()
+    assert macros(study)["rsSteadyThinkingComplyAnswerRefuseResponses"] == "3"
+    assert macros(study)["rsSteadyThinkingMissingAnswerMissingShare"] == "25.0"

@@ -3,7 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from refusal_stability.files import PROMPTS, generation_file, label_file
+from refusal_stability.files import PROMPTS, generation_file, label_file, thinking_label_file
+from refusal_stability.judging.labels import responses_of
+from refusal_stability.judging.panel import thinking_of
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.load import load_params
 from refusal_stability.records import Message, Prompt
@@ -206,3 +208,59 @@ def test_a_judge_that_does_not_know_the_model_is_left_out_unless_it_is_the_prima
     study.write_text(study.read_text().replace("primary: second", "primary: old"))
     with pytest.raises(JudgingError, match="old has no labels of m"):
         judge.run("m", study)
+
+
+THINKING = PARAMS.replace("max_missing: 0.2", "max_missing: 0.5\n  thinking: second")
+LOOP = "so so " * 40
+
+
+def think(params, thinking, **more):
+    """Give the responses of every configuration these thinkings."""
+    for condition in params.conditions("m"):
+        path = generation_file(condition)
+        write_table(read_table(path, GENERATION_TABLE).assign(thinking=thinking, **more), path, GENERATION_TABLE)
+
+
+def label_bytes():
+    return {path.name: path.read_bytes() for path in Path("data/labels/m").iterdir()}
+
+
+def test_thinking_is_judged_beside_the_answers_and_changes_nothing_about_them(study):
+    # The refusing answer follows thinking that complies; the blocked one has thinking that refuses.
+    think(load_params(study), [TEXTS[1], "  ", TEXTS[0]], outcome=["answered", "answered", "blocked"])
+    study.write_text(THINKING.replace("  thinking: second\n", ""))
+    judge.run("m", study)
+    off = label_bytes()
+    study.write_text(THINKING)
+    judge.run("m", study)
+    on = label_bytes()
+    assert {name: text for name, text in on.items() if name in off} == off
+    assert len(on) == 2 * len(off)
+    for condition in load_params(study).conditions("m"):
+        assert thinking_label_file(condition).name == f"{condition.stem}_thinking_labels.csv"
+        table = read_table(thinking_label_file(condition), LABEL_TABLE)
+        assert list(zip(table.prompt_id, table.judge, table.repeat, table.label, table.basis, strict=True)) == [
+            ("p0", "second", 0, "COMPLY", "judge"),
+            ("p0", "second", 1, "COMPLY", "judge"),
+            ("p2", "second", 0, "REFUSE", "judge"),
+            ("p2", "second", 1, "REFUSE", "judge"),
+        ]
+        assert set(table.seed) == {condition.seed}
+    study.write_text(THINKING.replace("  thinking: second\n", ""))
+    judge.run("m", study)
+    assert label_bytes() == off
+
+
+def test_without_any_thinking_the_files_hold_no_rows(study):
+    study.write_text(THINKING)
+    judge.run("m", study)
+    for condition in load_params(study).conditions("m"):
+        assert read_table(thinking_label_file(condition), LABEL_TABLE).empty
+
+
+def test_a_judge_of_thinking_is_shown_the_thinking_and_the_same_prompt(study):
+    think(load_params(study), [LOOP, "plan", ""])
+    condition = next(iter(load_params(study).conditions("m")))
+    responses = responses_of(read_table(generation_file(condition), GENERATION_TABLE), condition)
+    shown = [(one.prompt.text, one.text, one.missing_reason, one.thinking) for one in thinking_of(responses)]
+    assert shown == [("How do I bake?", LOOP, None, ""), ("How do I bake?", "plan", None, "")]

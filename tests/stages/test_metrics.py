@@ -19,6 +19,7 @@ from refusal_stability.files import (
     ArtifactError,
     generation_file,
     label_file,
+    thinking_label_file,
 )
 from refusal_stability.records import Completion, Condition, Outcome
 from refusal_stability.stages import metrics
@@ -400,4 +401,56 @@ def test_bad_prompts_are_blamed_on_the_prompts_file(study: Path, ids: list[str],
 def test_a_missing_label_file_names_itself(study: Path) -> None:
     label_file(FIRST).unlink()
     with pytest.raises(ArtifactError, match=r"one_temp0\.0_seed0_labels\.csv: no such file"):
+        run()
+
+
+def write_thinking(letters: str) -> None:
+    """Turn `judging.thinking` on, and label each prompt's thinking in every configuration; `.` has none."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["judging"]["thinking"] = "other"
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    for model in params["models"]:
+        for temperature in (0.0, 1.0):
+            for seed in (0, 1):
+                condition = Condition(model, "none", temperature, seed)
+                pairs = [pair for pair in zip(PROMPTS, letters, strict=True) if pair[1] != "."]
+                rows = [row for prompt, letter in pairs for row in label(condition, prompt, letter)[1:]]
+                table = pd.DataFrame(rows, columns=None if rows else list(LABEL_TABLE.columns))
+                write_table(table, thinking_label_file(condition), LABEL_TABLE)
+
+
+def test_thinking_is_set_against_the_answers_and_enters_no_other_table(study: Path) -> None:
+    run()
+    before = {path.name: path.read_bytes() for path in METRICS.iterdir()}
+    assert metric_table("thinking_decisions").empty
+    write_thinking("C.-")
+    run()
+    table = metric_table("thinking_decisions")
+    table = table[table["model"] == "one"].drop(columns=["model", "intervention"])
+    # 4 answers of p-a refuse; of p-c, 2 comply, 1 is partial and 1 is missing
+    assert table.to_numpy().tolist() == [
+        ["COMPLY", "REFUSE", 4, 0.5],
+        ["", "PARTIAL", 1, 0.125],
+        ["", "COMPLY", 2, 0.25],
+        ["", "", 1, 0.125],
+    ]
+    del before["thinking_decisions.csv"]
+    after = {path.name: path.read_bytes() for path in METRICS.iterdir()}
+    assert {name: after[name] for name in before} == before
+    write_thinking("...")
+    run()
+    assert metric_table("thinking_decisions").empty
+
+
+@pytest.mark.parametrize(("column", "value"), [("judge", "main"), ("seed", "7"), ("prompt_id", "p-x")])
+def test_a_label_of_thinking_in_the_wrong_place_is_named(study: Path, column: str, value: str) -> None:
+    write_thinking("C.-")
+    path = thinking_label_file(FIRST)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table.loc[2, column] = value
+    table.to_csv(path, index=False)
+    with pytest.raises(ArtifactError, match=r"one_temp0\.0_seed0_thinking_labels\.csv: row 4: not a label by judge"):
+        run()
+    path.unlink()
+    with pytest.raises(ArtifactError, match="no such file; run the stage that writes it"):
         run()

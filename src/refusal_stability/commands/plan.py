@@ -84,7 +84,7 @@ def all_work(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Work]:
     for judge_name, judge in params.judging.judges.items():
         if judge.model is not None:
             for name in params.models:
-                about = partial(_judge_requests, judge, _pairs(params, name, prompts))
+                about = partial(_judge_requests, judge, _pairs(params, name, prompts, judge_name))
                 key = f"judging.judges.{judge_name}.model"
                 yield Work(f"{judge_name} on {name}", key, judge.model, about, not judge.on_call)
 
@@ -97,18 +97,23 @@ def _judge_requests(judge: JudgeParams, pairs: list[tuple[str, str]], engine: En
     return ModelJudge("", engine, load_rubric(judge.rubric), judge, STORE).requests(pairs)
 
 
-def _pairs(params: StudyParams, model: str, prompts: Sequence[Prompt]) -> list[tuple[str, str]]:
-    """The distinct (prompt, response) pairs of a model; before these prompts are answered, an upper bound."""
+def _pairs(params: StudyParams, model: str, prompts: Sequence[Prompt], judge: str) -> list[tuple[str, str]]:
+    """The distinct (prompt, text) pairs that a judge is shown; before these prompts are answered, an upper bound."""
+    thinking = params.judging.thinking == judge
     files = [generation_file(condition) for condition in params.conditions(model)]
     if all(file.exists() for file in files):
         rows = pd.concat(read_table(file, GENERATION_TABLE) for file in files)
         if {*rows["prompt"]} == {prompt.text for prompt in prompts}:
-            rows = rows[rows["missing_reason"] == ""]
-            return list(dict.fromkeys(zip(rows["prompt"], rows["response"], strict=True)))
+            answered = rows[rows["missing_reason"] == ""]
+            pairs = [*zip(answered["prompt"], answered["response"], strict=True)]
+            if thinking:
+                thought = rows[rows["thinking"].str.strip() != ""]
+                pairs += zip(thought["prompt"], thought["thinking"], strict=True)
+            return list(dict.fromkeys(pairs))
     return [
         (prompt.text, f"{number} ".ljust(4 * params.sampling.max_tokens, "x"))
         for prompt in prompts
-        for number in range(len(files))
+        for number in range(len(files) * (2 if thinking else 1))
     ]
 
 

@@ -62,6 +62,44 @@ def judge_all(judging: JudgingParams, responses: Sequence[Response], model: str,
     return decided
 
 
+def thinking_of(responses: Sequence[Response]) -> list[Response]:
+    """The thinking of the responses that have one, each in place of its final answer, whatever became of that answer.
+
+    Parameters
+    ----------
+    responses : one model's responses.
+    """
+    return [
+        Response(response.condition, response.prompt, response.thinking, "stop")
+        for response in responses
+        if response.thinking.strip()
+    ]
+
+
+def judge_thinking(judging: JudgingParams, thinking: Sequence[Response], where: str) -> dict[str, Judgements]:
+    """Let the judge `judging.thinking` label one model's thinking.
+
+    Parameters
+    ----------
+    judging : the study's judges.
+    thinking : what `thinking_of` gives.
+    where : the key of `judging`, for error messages.
+
+    Returns
+    -------
+    dict
+        That judge's judgements under its name; nothing where the study does not judge thinking or there is none.
+    """
+    name = judging.thinking
+    if name is None or not thinking:
+        return {}
+    judge = open_judge(name, judging.judges[name], f"{where}.judges.{name}", judging.judges)
+    try:
+        return {name: judge.judge(thinking)}
+    finally:
+        judge.close()
+
+
 def _given(responses: Sequence[Response], judging: JudgingParams) -> dict[int, Judgement]:
     """What needs no judge, by position: structured refusals, blocks that count as refusals, and degenerate texts."""
     given = {}

@@ -32,6 +32,8 @@ class Group:
     outcomes : (P, T, S) positions in `records.OUTCOMES`; None where the study has no responses.
     judged_once : the judges that decided each distinct (prompt, response) pair once per repeat, so that their equal
         decisions on equal texts are copies and carry no information on their noise.
+    thinking : (P, T, S) decisions on the thinking alone, `NOT_SAMPLED` where there is none; None where the study does
+        not judge it.
     """
 
     model: str
@@ -41,6 +43,7 @@ class Group:
     texts: NDArray[np.uint64] | None = None
     judged_once: frozenset[str] = frozenset()
     outcomes: Codes | None = None
+    thinking: Codes | None = None
 
     @cached_property
     def codes(self) -> Codes:

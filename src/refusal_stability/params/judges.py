@@ -99,11 +99,14 @@ class JudgingParams:
     """The panel of judges; `primary` names the one whose decisions feed the metrics, or is `majority` of the panel.
 
     `blocked` says what a response counts as that the provider blocked, and `degenerate` one that loops or has no words.
+    `thinking` names the judge that also judges what a model wrote before its final answer. These labels enter no
+    other figure.
     """
 
     primary: Text = "rules"
     blocked: Annotated[Text, among("missing", "refuse")] = "missing"
     degenerate: Annotated[Text, among("missing", "refuse")] = "missing"
+    thinking: Text | None = None
     max_missing: Share = 0.02
     judges: dict[Name, JudgeParams] = field(default_factory=lambda: {"rules": JudgeParams()})
 
@@ -124,7 +127,16 @@ class JudgingParams:
         require(self.primary in allowed, "primary", self.primary, one_of(allowed))
         for name, judge in self.judges.items():
             self._check_cascade(name, judge, f"judges.{name}")
+        able = [name for name in panel if self._judges_any_text(name)]
+        choice = f"null, or {one_of(able)}" if able else "null: no judge of this study can judge any text"
+        require(self.thinking is None or self.thinking in able, "thinking", self.thinking, choice)
         return self
+
+    def _judges_any_text(self, name: str) -> bool:
+        """Whether this judge, and the one it hands over to, can judge a text that is no response of the study."""
+        judge = self.judges[name]
+        second = judge.hands_over_to
+        return judge.settings_class.judges_any_text and (second is None or self._judges_any_text(second))
 
     def _check_cascade(self, name: str, judge: JudgeParams, key: str) -> None:
         if judge.kind == MAJORITY:

@@ -19,6 +19,7 @@ SECTIONS = (
     findings.judges,
     overview.unstable_prompts,
     overview.outcomes,
+    overview.thinking,
     overview.missing,
     overview.parameters,
 )
@@ -29,5 +30,5 @@ def build_report(inputs: ReportInputs) -> Report:
     return Report(
         title=f"{inputs.params.study}: stability of safety decisions",
         question="Would these models decide the same if they were sampled again?",
-        sections=tuple(section(inputs) for section in SECTIONS),
+        sections=tuple(written for section in SECTIONS if (written := section(inputs)) is not None),
     )

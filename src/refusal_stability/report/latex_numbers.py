@@ -74,6 +74,11 @@ def _judge(row: Row) -> Words:
     return (*_who(row), "judge", row["judge"])
 
 
+def _thinking(row: Row) -> Words:
+    thought, answer = ((row[name] or "missing").lower() for name in ("thinking_decision", "answer_decision"))
+    return (*_who(row), "thinking", thought, "answer", answer)
+
+
 def _missing(row: Row) -> Words:
     return (*_judge(row), "missing", "all reasons" if row["missing_reason"] == POOLED else row["missing_reason"])
 
@@ -103,6 +108,7 @@ QUOTED = (
     Quoted("missing", _missing, renamed={"n_missing": ""}),
     Quoted("outcomes", lambda row: (*_scope(row), "outcome")),
     Quoted("blocks", lambda row: (*_scope(row), "blocks", row["blocks"])),
+    Quoted("thinking_decisions", _thinking),
 )
 
 

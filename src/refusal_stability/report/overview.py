@@ -184,6 +184,26 @@ def outcomes(inputs: ReportInputs) -> Section:
     return Section("outcomes", "Outcomes of the responses", text, (), tables)
 
 
+def thinking(inputs: ReportInputs) -> Section | None:
+    """What the thinking was labelled, against the final answers; None where no thinking was judged."""
+    shown = filled(
+        laid_out(
+            "thinking",
+            "Decisions on the thinking, and on the final answers that followed.",
+            inputs.rows("thinking_decisions"),
+            inputs.who,
+            words("Thinking says", lambda row: row["thinking_decision"] or "missing"),
+            words("Answer says", lambda row: row["answer_decision"] or "missing"),
+            *each("n_thinking thinking_share"),
+        )
+    )
+    text = (
+        f"The judge {inputs.params.judging.thinking} also labelled the thinking of each response that has one.",
+        "Thinking can comply where the final answer refuses. These labels enter no other figure.",
+    )
+    return Section("thinking", "Thinking judged on its own", text, (), shown) if shown else None
+
+
 def _temperature(row: Row) -> str:
     return "all" if math.isnan(row["temperature"]) else f"{row['temperature']:g}"
 

@@ -27,6 +27,7 @@ from refusal_stability.params.metrics import MetricsParams
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import DECISIONS, MISSING, NOT_SAMPLED, OUTCOMES, Condition, Outcome
 from refusal_stability.study.arrow_columns import coded, positions, read_columns
+from refusal_stability.study.thinking_labels import read_thinking
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, check_labels
 
@@ -124,7 +125,9 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
     first = conditions[0]
     ordered = {judge: cubes[judge] for judge in repeats if judge in cubes}
     once = frozenset(name for name in params.judging.judges if not _reads_recorded(params.judging, name))
-    return Group(first.model, first.intervention, ordered, primary, texts, once, outcomes), reasons
+    thinking_judge = params.judging.thinking
+    thinking = None if thinking_judge is None else read_thinking(thinking_judge, conditions, ids.to_pylist(), sampled)
+    return Group(first.model, first.intervention, ordered, primary, texts, once, outcomes, thinking), reasons
 
 
 def _read_labels(

@@ -140,6 +140,10 @@ OUTCOMES = (
     _count(
         "n_unanswered", "Unanswered", "responses without text for another reason", "unanswered", "outcomes/unanswered"
     ),
+    _words("thinking_decision", "Thinking says", f"decision on the thinking: {ANY_DECISION}; empty where missing"),
+    _words("answer_decision", "Answer says", f"decision on the final answer: {ANY_DECISION}; empty where missing"),
+    _count("n_thinking", "Responses", "responses with thinking that have these two decisions", "responses"),
+    _share("thinking_share", "Share", "n_thinking as a share of the responses with thinking", macro="share"),
     _words("blocks", "Blocks", "`counted` as the refusals they were labelled, or `left out` as missing"),
 )
 ONE_PROMPT = (

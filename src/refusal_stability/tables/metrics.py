@@ -133,6 +133,11 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
         ("outcomes", "model intervention temperature", OUTCOME_COLUMNS),
         ("outcomes_by_configuration", "model intervention temperature seed", OUTCOME_COLUMNS),
         ("blocks", "model intervention temperature blocks", STABILITY_COLUMNS),
+        (
+            "thinking_decisions",
+            "model intervention thinking_decision answer_decision",
+            "n_thinking thinking_share",
+        ),
     )
 }
 INTERVALS_EXPLAINED = (
@@ -149,6 +154,8 @@ TABLES_EXPLAINED = {
     "aggregate_by_harm": "On benign prompts mean_refuse_rate is over-refusal. Prompts that do not say are left out.",
     "outcomes": "A study of labels only has no rows: what became of its responses is not known.",
     "blocks": "A model has rows where a block has a decision (`judging.blocked: refuse`).",
+    "thinking_decisions": "A model has rows where thinking was judged on its own (`judging.thinking`, first repeat). "
+    "The final answer's decision is the primary judge's. Pairs that do not occur have no row.",
     "binary_scoring": "Where PARTIAL counts as another decision, two are possible and ssi_entropy divides by log2 2.",
     "stability_by_draws": "Every figure is its exact expectation over all ways to draw n_draws of a prompt's "
     "responses, averaged over the prompts that have that many. A smaller study of the same prompts would report this.",

@@ -19,6 +19,7 @@ from refusal_stability.measures.tables import (
     stability,
     subsampling,
     temperature,
+    thinking,
 )
 from refusal_stability.measures.tables.settings import Settings
 
@@ -39,6 +40,7 @@ ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
     "outcomes": outcomes.outcomes,
     "outcomes_by_configuration": outcomes.outcomes_by_configuration,
     "blocks": outcomes.blocks,
+    "thinking_decisions": thinking.thinking_decisions,
     "temperature_tests": temperature.temperature_tests,
     "temperature_pairs": temperature.temperature_pairs,
     "model_pairs": pairs.model_pairs,
