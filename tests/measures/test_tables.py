@@ -28,7 +28,8 @@ def test_every_table_has_the_columns_of_its_contract_and_no_others() -> None:
     judged = {"j": RANDOM[..., None].astype(np.int8), "k": rng.integers(-1, 3, (*RANDOM.shape, 2), dtype=np.int8)}
     judged["l"] = judged["k"][::-1, :, :, :1]
     blocked = np.full(judged["j"].shape[:3], OUTCOMES.index(Outcome.BLOCKED), dtype=np.int8)
-    groups = tuple(Group(g.model, g.intervention, judged, "j", g.texts, outcomes=blocked) for g in study.groups)
+    more = {"outcomes": blocked, "thinking": judged["l"][..., 0]}
+    groups = tuple(Group(g.model, g.intervention, judged, "j", g.texts, **more) for g in study.groups)
     harms = np.array(["harmful", "benign", ""] * 10, dtype=object)
     study = DecisionArrays(study.prompt_ids, study.categories, study.temperatures, study.seeds, groups, {}, harms)
     tables = tables_of(study)
