@@ -94,7 +94,12 @@ def canonical_json(value: Any) -> str:
 
 def content_hash(value: Any) -> str:
     """SHA-256 (hex) of a value's canonical JSON; lone surrogates are kept apart rather than rejected."""
-    return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
+    return text_hash(canonical_json(value))
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 (hex) of a text; lone surrogates are kept apart rather than rejected."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def storable_text(text: str) -> str:

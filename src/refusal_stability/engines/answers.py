@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from refusal_stability.records import Outcome, outcome_of
 
@@ -68,8 +68,7 @@ SENTENCES = (
 )
 
 
-@dataclass(frozen=True)
-class FinalAnswer:
+class FinalAnswer(NamedTuple):
     """What is left of a raw text once thinking is set apart.
 
     Attributes
@@ -208,7 +207,10 @@ KNOWN = _pattern(tuple(MARKS))
 def _by_marks(text: str, cut: bool, marks: Marks) -> Split:
     pattern, kinds, firsts = KNOWN if marks is MARKS else _pattern(tuple((mark[0], mark[1]) for mark in marks))
     # Most answers hold none of the characters that marks begin with. Looking for these is much cheaper.
-    if not any(first in text for first in firsts):
+    for first in firsts:
+        if first in text:
+            break
+    else:
         return text, NOTHING, True
     found = [(m, *_kind(m.group().lower(), kinds)) for m in pattern.finditer(text)]
     if not found:

@@ -54,5 +54,7 @@ def ending_of(reason: object) -> Ending | None:
         reason = reason.get("type")
     if not isinstance(reason, str):
         return None
+    if reason in ENDINGS:
+        return ENDINGS[reason]
     name = reason.strip().lower().replace("-", "_").replace(" ", "_").removeprefix("finish_reason_")
     return ENDINGS.get(name)

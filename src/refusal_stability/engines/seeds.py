@@ -74,17 +74,17 @@ def seed_use(requests: Iterable[Request], completions: Iterable[Completion]) -> 
     chance makes identical text rarest. Thinking counts as text. Missing completions are left out. A server that draws
     anew whatever the seed passes: its repeats are independent, though no rerun reproduces them.
     """
-    by_temperature: dict[float, dict[Any, list[tuple[int, str]]]] = defaultdict(lambda: defaultdict(list))
-    for request, completion in zip(requests, completions, strict=True):
-        temperature = request.sampling.temperature
-        if temperature > 0 and completion.missing_reason is None:
-            alike = (request.messages, replace(request.sampling, seed=0, stream=0), request.schema_text())
-            said = f"{completion.thinking}\0{completion.text}"
-            by_temperature[temperature][alike].append((request.sampling.stream, said))
-    if not by_temperature:
+    pairs = zip(requests, completions, strict=True)
+    drawn = [(r, c) for r, c in pairs if r.sampling.temperature > 0 and c.missing_reason is None]
+    if not drawn:
         return SeedUse(0.0, 0, 0, False)
-    highest = max(by_temperature)
-    groups = [answers for answers in by_temperature[highest].values() if len({stream for stream, _ in answers}) > 1]
+    highest = max(request.sampling.temperature for request, _ in drawn)
+    alike: dict[Any, list[tuple[int, tuple[str, str]]]] = defaultdict(list)
+    for request, completion in drawn:
+        if request.sampling.temperature == highest:
+            same_but_seed = (request.messages, replace(request.sampling, seed=0, stream=0), request.schema_text())
+            alike[same_but_seed].append((request.sampling.stream, (completion.thinking, completion.text)))
+    groups = [answers for answers in alike.values() if len({stream for stream, _ in answers}) > 1]
     same = sum(len({text for _, text in answers}) == 1 for answers in groups)
     return SeedUse(highest, len(groups), same, _at_least(same, len(groups)) < SIGNIFICANCE)
 

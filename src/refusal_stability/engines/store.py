@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -26,9 +27,9 @@ from refusal_stability.records import (
     Request,
     StudyError,
     canonical_json,
-    content_hash,
     outcome_of,
     storable_text,
+    text_hash,
 )
 
 SCHEMA = """
@@ -54,6 +55,7 @@ COLUMNS = (
     "thinking",
     "outcome",
 )
+INSERT = f"INSERT OR IGNORE INTO completions ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 LOOKUP_SIZE = 500
 POLL_SECONDS = 0.2
 BUSY_SECONDS = 60
@@ -177,8 +179,7 @@ class Store:
             if completion.missing_reason is None
         ]
         with self._transaction():
-            columns, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
-            self._database.executemany(f"INSERT OR IGNORE INTO completions ({columns}) VALUES ({marks})", rows)
+            self._database.executemany(INSERT, rows)
             self._database.executemany("DELETE FROM claims WHERE key = ?", [(key,) for key, _ in answers])
             if session is not None:
                 self._save_session(session)
@@ -291,7 +292,13 @@ def _add_later_columns(database: sqlite3.Connection) -> None:
 
 def completion_key(identity: str, request: Request) -> str:
     """The store's key of a request: a hash of the engine's identity and of the whole request."""
-    return content_hash([identity, request.identity()])
+    return text_hash(f"[{_quoted(identity)},{canonical_json(request.identity())}]")
+
+
+@lru_cache(maxsize=1)
+def _quoted(identity: str) -> str:
+    """An engine's identity as JSON: the same for all its requests."""
+    return canonical_json(identity)
 
 
 def _parts(values: list[str], size: int) -> Iterator[list[str]]:

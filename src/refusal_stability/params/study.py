@@ -137,10 +137,12 @@ class StudyParams:
     def requests(self, model: str, prompts: Iterable[Prompt]) -> Iterator[tuple[Condition, Request]]:
         """Every (configuration, request) of one model; a prompt's requests lie side by side, to share its prefix."""
         conditions = list(self.conditions(model))
+        interventions = [self.intervention(name) for name in self.interventions]
         chosen = self.sampling
         for prompt in prompts:
+            conversations = {intervention.name: intervention.messages(prompt) for intervention in interventions}
             for condition in conditions:
-                messages = self.intervention(condition.intervention).messages(prompt)
+                messages = conversations[condition.intervention]
                 temperature, seed = condition.temperature, condition.seed
                 stream = sampler_stream(messages, temperature, seed)
                 sampling = Sampling(temperature, seed, stream, chosen.top_p, chosen.top_k, chosen.max_tokens)

@@ -73,10 +73,13 @@ class Budget:
         await self.sleep(self._not_before - now)
 
     async def admit(self, request: Request) -> int:
-        """Wait until a request may be sent; returns the tokens reserved for it."""
+        """Wait until a request may be sent; returns the tokens reserved for it (0 without a cap)."""
         loop = asyncio.get_running_loop()
-        cost = most_tokens(request)
-        await self._reserve(cost)
+        # Only a cap asks what requests may take.
+        capped = self._settings.max_total_tokens is not None
+        cost = most_tokens(request) if capped else 0
+        if capped:
+            await self._reserve(cost)
         while (wait := self._not_before - loop.time()) > 0:
             await self.sleep(wait)
             await self._reserve(cost)

@@ -53,14 +53,14 @@ def read(answer: Any) -> Said:
     message = choice.get("message") or {"content": choice["text"]}
     usage = answer.get("usage") or {}
     text, thinking, refusal = _parts(message.get("content"))
-    fields = [message[name] for name in THINKING_FIELDS if isinstance(message.get(name), str) and message[name]]
+    fields = [found for name in THINKING_FIELDS if (found := message.get(name)) and isinstance(found, str)]
     if not fields and isinstance(said := message.get("reasoning_details"), list):
         fields = list(_texts(said, "text"))
     counted = usage.get("completion_tokens_details") or {}
     reason = choice.get("finish_reason")
     return Said(
         text=text,
-        thinking="\n".join(dict.fromkeys((*fields, *thinking))),
+        thinking="\n".join(dict.fromkeys((*fields, *thinking))) if fields or thinking else "",
         refusal=message.get("refusal") or refusal,
         reason=reason if reason is not None else choice.get("native_finish_reason"),
         filtered=_any_filtered(choice.get("content_filter_results")),

@@ -173,7 +173,7 @@ class HTTPEngine:
 
     async def _ask(self, request: Request, structured: str | None = None) -> Completion:
         sent: dict[str, Any] = {}
-        used = structured or self._fields.structured
+        used = ""
 
         def body() -> Mapping[str, Any]:
             nonlocal sent, used

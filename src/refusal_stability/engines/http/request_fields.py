@@ -60,8 +60,10 @@ class RequestFields:
         """Whether a body that was sent has a seed."""
         return self._renamed.get("seed", "seed") in sent
 
-    def written(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def written(self, body: dict[str, Any]) -> dict[str, Any]:
         """A body as this server wants it."""
+        if not self._omitted and not self._renamed:
+            return body | self._extra if self._extra else body
         sent = {self._renamed.get(name, name): body[name] for name in body if name not in self._omitted}
         return sent | self._extra
 

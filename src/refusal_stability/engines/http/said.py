@@ -49,9 +49,11 @@ def completion(said: Said, details: Mapping[str, Any]) -> Completion:
     The text is still raw: `engines.complete` sets thinking apart, for every engine alike.
     """
     ending = ending_of(said.reason)
-    named = one_line(str(said.reason)) if said.reason else "none"
-    kept = {name: value for name, value in {**said.details, **details}.items() if value}
+    kept = {name: value for part in (said.details, details) for name, value in part.items() if value}
     text = said.text or ""
+
+    def named() -> str:
+        return one_line(str(said.reason)) if said.reason else "none"
 
     def made(text: str, finish_reason: str, outcome: Outcome | None = None, missing: str | None = None) -> Completion:
         settled = outcome or outcome_of(finish_reason, missing)
@@ -59,7 +61,7 @@ def completion(said: Said, details: Mapping[str, Any]) -> Completion:
         return Completion(text, finish_reason, *tokens, missing, kept, said.thinking, settled)
 
     if ending is Ending.FAILED:
-        raise Fault(f"the server ended the answer itself (finish reason: {named})")
+        raise Fault(f"the server ended the answer itself (finish reason: {named()})")
     if said.refusal:
         return made(text or said.refusal, "stop", Outcome.REFUSED)
     if text and ending in (Ending.REFUSAL, Ending.FILTER):
@@ -68,16 +70,16 @@ def completion(said: Said, details: Mapping[str, Any]) -> Completion:
     if ending is Ending.REFUSAL:
         return made("", "refusal", Outcome.REFUSED)
     if ending is Ending.FILTER or (said.filtered and not text):
-        name = "" if named in ("content_filter", "none") else f" ({named})"
+        name = "" if named() in ("content_filter", "none") else f" ({named()})"
         return made("", "", Outcome.BLOCKED, f"the server's content filter cut the answer{name}")
     if not text and ending is Ending.TOOL:
-        return made("", "", Outcome.UNANSWERED, f"the model called a tool instead of answering ({named})")
+        return made("", "", Outcome.UNANSWERED, f"the model called a tool instead of answering ({named()})")
     if said.thought_unseen and not text.strip() and not said.thinking:
         limit = BEFORE_LIMIT if ending is Ending.LENGTH else ""
         return made("", "", Outcome.UNANSWERED, ONLY_THINKING + limit)
     if not text and (ending is None or (said.text is None and not said.thinking)):
-        return made("", "", Outcome.UNANSWERED, f"the answer has no content (finish reason: {named})")
-    return made(text, OWN_NAMES.get(ending) or (named if said.reason else "unknown"))
+        return made("", "", Outcome.UNANSWERED, f"the answer has no content (finish reason: {named()})")
+    return made(text, OWN_NAMES.get(ending) or (named() if said.reason else "unknown"))
 
 
 def is_unknown(said: Said) -> bool:
