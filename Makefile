@@ -113,8 +113,8 @@ $(VLLM_READY): requirements-vllm.lock pyproject.toml
 .PHONY: vllm test-vllm
 vllm: $(VLLM_READY) ## Create .venv-vllm for the vllm engine: the GPU build if nvidia-smi is found, otherwise the CPU build
 
-test-vllm: $(VLLM_READY) ## Test the vllm engine with the real vLLM, offline and as a server (about 5 minutes)
-	$(VLLM)/bin/python -m pytest -m vllm -s tests/engines/test_vllm.py $(ARGS)
+test-vllm: $(VLLM_READY) ## Test the vllm engine with the real vLLM, offline and as a server (about 7 minutes)
+	$(VLLM)/bin/python -m pytest -m vllm -s tests/engines/test_vllm.py tests/engines/test_vllm_thinking.py $(ARGS)
 
 .PHONY: coverage-study
 coverage-study: $(READY) ## Simulate how often the intervals cover the true value; rewrites docs/coverage.md (about 10 minutes on 2 cores)

@@ -1,11 +1,21 @@
-"""Servers on loopback that answer by a function, run in a thread."""
+"""Servers on loopback: threads that answer by a function, and vLLM's own."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,3 +85,45 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[str]]:
+    """Serve a model folder, under the folder's name, with vLLM's OpenAI server; gives the base URL."""
+
+    @contextmanager
+    def serve(model: Path, context: int, *arguments: str) -> Iterator[str]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
+        command += ["--served-model-name", model.name, "--host", "127.0.0.1", "--port", str(port)]
+        command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", str(context)]
+        command += ["--generation-config", "vllm", *arguments]
+        environment = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+        log = (tmp_path_factory.mktemp("server") / "log").open("w")
+        server = subprocess.Popen(
+            command, env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}/health", server, Path(log.name))
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(30)
+            log.close()
+
+    return serve
+
+
+def wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for a server to answer; fail with the end of its log where it stops first."""
+    end = time.monotonic() + 400
+    while time.monotonic() < end:
+        assert server.poll() is None, log.read_text()[-3000:]
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    raise AssertionError(f"no server: {log.read_text()[-3000:]}")

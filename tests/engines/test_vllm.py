@@ -5,17 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,40 +102,12 @@ def over_transformers(chat_model: Path) -> Iterator[TransformersEngine]:
 
 
 @pytest.fixture(scope="module")
-def over_http(chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HTTPEngine]:
+def over_http(chat_model: Path, vllm_server: Callable[..., Any]) -> Iterator[HTTPEngine]:
     """The HTTP engine at a real vLLM server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(chat_model)]
-    command += ["--served-model-name", "wavering", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
-    command += ["--enforce-eager", "--max-model-len", "512", "--generation-config", "vllm"]
-    command += ["--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}']
-    environment = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-    log = (tmp_path_factory.mktemp("server") / "log").open("w")
-    server = subprocess.Popen(
-        command, env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    try:
-        wait_until_ready(f"http://127.0.0.1:{port}/health", server, Path(log.name))
-        settings = OpenAISettings(base_url=f"http://127.0.0.1:{port}/v1", structured_fallback="none")
-        yield HTTPEngine(ModelParams("openai", "wavering"), settings, "models.m")
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
-        log.close()
-
-
-def wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 400
-    while time.monotonic() < end:
-        assert server.poll() is None, log.read_text()[-3000:]
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    raise AssertionError(f"no server: {log.read_text()[-3000:]}")
+    structured = ["--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}']
+    with vllm_server(chat_model, 512, *structured) as base_url:
+        settings = OpenAISettings(base_url=base_url, structured_fallback="none")
+        yield HTTPEngine(ModelParams("openai", chat_model.name), settings, "models.m")
 
 
 def test_the_grid_is_complete_and_every_answer_ends_well(engine: VLLMEngine) -> None:
@@ -230,14 +198,14 @@ def test_greedy_text_is_the_transformers_engines(engine: VLLMEngine, over_transf
     assert [c.prompt_tokens for c in ours] == [c.prompt_tokens for c in theirs]
 
 
-def test_a_vllm_server_completes_the_grid_and_honours_every_seed(over_http: HTTPEngine) -> None:
+def test_a_vllm_server_completes_the_grid_and_honours_every_seed(over_http: HTTPEngine, chat_model: Path) -> None:
     requests = grid(12)
     first, second = answers(over_http, requests), answers(over_http, requests[::-1])[::-1]
     assert all(c.missing_reason is None and c.text for c in first)
     same = sum(a.text == b.text for a, b in zip(first, second, strict=True)) / len(requests)
     print(f"byte-identical over HTTP, asked again in reverse: {same:.1%} of {len(requests)}")
     assert same == 1.0
-    assert {c.details["model"] for c in first} == {"wavering"}
+    assert {c.details["model"] for c in first} == {chat_model.name}
     assert len({c.text for r, c in zip(requests, first, strict=True) if r.sampling.temperature == 1.0}) > 30
 
 

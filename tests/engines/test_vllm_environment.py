@@ -7,11 +7,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from transformers import AutoTokenizer
 
+from refusal_stability.engines.answers import MARKS
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import EngineError
+from refusal_stability.engines.thinking_tokens import marking_tokens
 from refusal_stability.engines.vllm import VLLMEngine
 from refusal_stability.params.checks import ParamsError, parsed
 from refusal_stability.params.engines import ModelParams, engine_settings
@@ -44,6 +48,19 @@ def test_where_the_environment_exists_its_python_is_asked_for(
     with pytest.raises(OtherEnvironment) as raised:
         list(engine.complete([REQUEST]))
     assert raised.value.python == python
+
+
+@pytest.mark.parametrize(("ended", "text"), [("stop", "No."), ("length", "No.<|end|>")])
+def test_the_token_that_ends_an_answer_is_no_part_of_it(tiny_model: Path, ended: str, text: str) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|end|>"]})
+    engine = VLLMEngine(ModelParams("vllm", str(tiny_model)), VLLMSettings(), "models.m")
+    engine._llm = SimpleNamespace(get_tokenizer=lambda: tokenizer)
+    engine._marking = marking_tokens(tokenizer, MARKS)
+    tokens = tokenizer.encode("No.<|end|>", add_special_tokens=False)
+    answer = SimpleNamespace(finish_reason=ended, token_ids=tokens, text="No.")
+    completion = engine._completion(SimpleNamespace(prompt_token_ids=[1], outputs=[answer]), "")
+    assert (completion.text, completion.completion_tokens) == (text, len(tokens))
 
 
 def test_the_command_line_starts_over_with_the_other_python_and_the_same_arguments(tmp_path: Path) -> None:
