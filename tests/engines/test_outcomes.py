@@ -99,9 +99,7 @@ def one(serve: Serve, tmp_path: Path, answer: Answer, **settings: Any) -> Comple
         (failed(400, "The prompt was filtered", "content_filter"), "blocked", "", ""),
         (failed(200, "Your input was flagged", 403), "blocked", "", ""),
         (failed(400, "maximum context length is 16 tokens"), "unanswered", "", ""),
-        (failed(400, "Nobody knows this"), "unanswered", "", ""),
         ((400, said("Sure, first", "content_filter")[1]), "blocked", "", ""),
-        ((400, said("Sure, first", "stop")[1]), "unanswered", "", ""),
     ],
 )
 def test_the_outcome_of_an_answer(
@@ -119,7 +117,6 @@ def test_the_outcome_of_an_answer(
         said("half of it", "error"),
         said("half of it", "abort"),
         said("", "insufficient_system_resource"),
-        said("half of it", "OTHER"),
         failed(200, "Provider returned error", 502),
         (200, {"choices": None}),
         (200, {"choices": []}),
@@ -226,3 +223,35 @@ def test_marks_named_later_are_read_without_asking_again(serve: Serve, tmp_path:
         again = complete_stored(engine_at(server, thinking_marks=marks), asked(1), store, "test")[0]
     assert (again.text, again.thinking) == (REFUSAL, THOUGHT)
     assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("answer", [failed(400, "Nobody knows this"), (400, said("Sure, first", "stop")[1])])
+def test_a_rejection_that_nobody_knows_is_missing_until_asking_again_helps(
+    serve: Serve, tmp_path: Path, answer: Answer
+) -> None:
+    found = one(serve, tmp_path, answer)
+    assert (found.outcome, found.text, found.details["passing"]) == (Outcome.UNANSWERED, "", True)
+
+
+def test_rejections_that_nobody_knows_end_the_run_when_they_follow_each_other(serve: Serve, tmp_path: Path) -> None:
+    server = serve(lambda _, body: said("Fine.") if body["messages"][0]["content"] == "0" else failed(400, "No."))
+    with Store(tmp_path / "store.sqlite") as store, pytest.raises(EngineError, match=r"keeps failing: HTTP 400: No\."):
+        complete_stored(engine_at(server), asked(50), store, "test")
+    assert len(server.bodies) <= 1 + 2 * 2
+
+
+@pytest.mark.parametrize("reason", ["OTHER", "MALFORMED_RESPONSE"])
+@pytest.mark.parametrize("number", ["0", "1"])
+def test_an_ending_that_may_be_the_prompts_is_asked_once_more_and_never_fails_the_run(
+    serve: Serve, tmp_path: Path, reason: str, number: str
+) -> None:
+    def gives_up(_: Any, body: dict[str, Any]) -> Answer:
+        return said("half", reason) if body["messages"][0]["content"] == number else said("Fine.")
+
+    server = serve(gives_up)
+    with Store(tmp_path / "store.sqlite") as store:
+        got = complete_stored(engine_at(server, max_retries=8), asked(3), store, "test")
+    assert [c.outcome for c in got].count(Outcome.ANSWERED) == 2
+    assert got[int(number)].outcome is Outcome.UNANSWERED
+    assert not got[int(number)].details.get("passing")
+    assert len(server.bodies) == 4

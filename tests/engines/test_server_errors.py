@@ -61,6 +61,14 @@ ACCOUNT: list[tuple[int, Any]] = [
     (400, openai("Access denied, please make sure your account is in good standing.", "Arrearage")),
     (401, {"error": {"code": "401", "message": "Access denied due to invalid subscription key or wrong endpoint."}}),
     (402, "Payment Required"),
+    (400, anthropic("You have reached your specified API usage limits. You will regain access on 2026-12-01.")),
+    (400, openai("You have exceeded your monthly API spending limit")),
+    (403, openai("Your request was blocked.", None)),
+    (403, openai("Your request has been blocked by our content firewall", None)),
+    (403, "<html><h1>Sorry, you have been blocked</h1>Your request was blocked by a security policy</html>"),
+    (403, openai("Your account has violated our usage policies", None)),
+    (400, openai("Your account has been flagged for violating our usage policies", None)),
+    (403, openai("Access denied by content policy", None)),
 ]
 TOO_LONG: list[tuple[int, Any]] = [
     (400, openai("This model's maximum context length is 8192 tokens.", "context_length_exceeded")),
@@ -101,6 +109,8 @@ TOO_LONG: list[tuple[int, Any]] = [
     (400, anthropic("messages: text content blocks must be non-empty")),
     (400, openai("Conversation roles must alternate user/assistant", 400, "BadRequestError")),
     (400, openai("Invalid prompt: unsupported role", "invalid_prompt")),
+    (400, openai("Your request is too long", None)),
+    (503, openai("maximum context length is 16 tokens; the request timed out", None)),
 ]
 AZURE = {
     "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
@@ -131,6 +141,7 @@ BUSY: list[tuple[int, Any]] = [
     (429, anthropic(WOULD_EXCEED, "rate_limit_error")),
     (429, gemini(QUOTA + " Please retry in 34.07s.", 429, "RESOURCE_EXHAUSTED", {"retryDelay": "34s"})),
     (429, "Too Many Requests"),
+    (429, openai("You have exceeded your requests per minute usage limit", None)),
     (200, openai("Rate limit exceeded: free-models-per-min", 429)),
     (429, {"message": "Requests rate limit exceeded"}),
 ]
@@ -141,6 +152,17 @@ PASSING: list[tuple[int, Any]] = [
     (200, openai("Provider returned error", 502)),
     (200, {"choices": [{"error": {"code": 502, "message": "Upstream error"}, "message": {"content": "half"}}]}),
     (200, openai("Something went wrong", None, "unknown")),
+    (500, {"error": "context deadline exceeded"}),
+    (504, "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"),
+    (504, openai("Request deadline exceeded", None, "timeout_error")),
+    (400, openai("Request deadline exceeded", None, "timeout_error")),
+    (400, openai("The request exceeded the time limit: deadline passed", None)),
+    (503, openai("Request queue is too long", None)),
+    (503, openai("requests exceeded capacity", None)),
+    (400, openai("requests exceeded capacity", None)),
+    (408, openai("The request took longer than 60 s", None)),
+    (400, openai("The request took longer than 60 s", None)),
+    (500, openai("Your request exceeded the allowed time", None)),
     (502, "<html>Bad gateway</html>"),
     (408, openai("Your request timed out", 408)),
     (500, openai("moderation service unavailable", None, "server_error")),
@@ -156,6 +178,8 @@ SETUP: list[tuple[int, Any]] = [
 UNKNOWN: list[tuple[int, Any]] = [
     (400, openai("Unrecognized request argument supplied: top_k", None)),
     (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}),
+    (400, openai("Unrecognized request argument supplied: timeout", None)),
+    (400, "<html>Your request was blocked by our security policy</html>"),
 ]
 EVERY = [
     (meaning, status, body)

@@ -6,11 +6,12 @@ import pytest
 
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.shortfall import check_answered
-from refusal_stability.records import Completion
+from refusal_stability.records import Completion, Outcome
 
 PASSING = Completion("", "", missing_reason="HTTP 500 (tries: 9)", details={"passing": True})
 REJECTED = Completion("", "", missing_reason="HTTP 400: too long", details={"rejected": True})
 ANSWERED = Completion("text", "stop")
+BLOCKED = Completion("", "", missing_reason="HTTP 400: filtered", outcome=Outcome.BLOCKED)
 
 
 def test_more_gaps_than_allowed_fail_the_run_so_that_the_next_one_asks_again() -> None:
@@ -30,3 +31,10 @@ def test_a_server_that_rejects_every_request_fails_the_run() -> None:
         EngineError, match=r"rejects every request \(4 HTTP 400: too long\); correct sampling\.max_tokens"
     ):
         check_answered("m", [REJECTED] * 4, 1.0)
+
+
+@pytest.mark.parametrize("grid", [[BLOCKED] * 4, [BLOCKED, REJECTED, BLOCKED]])
+def test_a_server_that_blocks_every_request_fails_the_run(grid: list[Completion]) -> None:
+    with pytest.raises(EngineError, match="blocks every request"):
+        check_answered("m", grid, 1.0)
+    assert check_answered("m", [*grid, ANSWERED], 0.0) is None

@@ -31,6 +31,10 @@ FIELDS = {
 OPEN = ("openrouter", "vllm", "llama.cpp", "ollama")  # These let unknown fields pass.
 ANTHROPIC = "model messages max_tokens system temperature top_p top_k stop_sequences stream thinking metadata"
 Answer = tuple[int, Any]
+NO_TEMPERATURE: Answer = (
+    400,
+    {"error": {"message": "Unsupported parameter: 'temperature' is not supported with this model.", "param": None}},
+)
 
 
 def unknown_field(vendor: str, name: str) -> Answer:
@@ -221,6 +225,110 @@ def test_a_judges_temperature_gives_way_and_a_models_does_not(serve: Serve) -> N
     assert [answer.missing_reason for answer in judged] == [None] * 6
     with pytest.raises(EngineError, match="temperature"):
         answers(engine_at(serve(only_default)), asked())
+
+
+@pytest.mark.parametrize("temperatures", [[1.0, 0.7, 0.0, 0.7], [1.0, 1.0, 0.0]])
+def test_a_temperature_that_gave_way_once_never_does_where_it_is_measured(
+    serve: Serve, temperatures: list[float]
+) -> None:
+    server = serve(lambda _, body: NO_TEMPERATURE if "temperature" in body else chat("vllm", _, body))
+    requests = [Request((Message("user", "Hello?"),), Sampling(t, n, n)) for n, t in enumerate(temperatures)]
+    got = []
+    with pytest.raises(EngineError, match=r"models\.m: the server rejects the field `temperature`"):
+        got.extend(position for position, _ in engine_at(server, concurrency=1).complete(requests))
+    assert all(temperatures[position] == 1 for position in got)
+    assert len(server.bodies) == 1 + temperatures.count(1.0)
+
+
+def test_what_gave_way_for_one_request_does_not_for_another(serve: Serve) -> None:
+    server = serve(
+        lambda request, body: unknown_field("groq", "top_k") if "top_k" in body else chat("vllm", request, body)
+    )
+    cut = [Request(r.messages, Sampling(1.0, 1, 1, top_k=5)) for r in asked(1)]
+    with pytest.raises(EngineError, match="rejects the field `top_k`"):
+        answers(engine_at(server), [*asked(1), *cut])
+
+
+@pytest.mark.parametrize("field", ["top_k", "top_p", "seed", "temperature", "max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("preset", [None, "openai"])
+def test_a_field_of_extra_body_that_the_server_rejects_ends_the_run(
+    serve: Serve, field: str, preset: str | None
+) -> None:
+    server = serve(
+        lambda request, body: unknown_field("openai", field) if field in body else chat("vllm", request, body)
+    )
+    chosen = {"extra_body": {field: 40}, "preset": preset}
+    with pytest.raises(EngineError, match=rf"rejects the first request .*{field}"):
+        answers(engine_at(server, **chosen), asked(2, temperature=1.0))
+    assert len(server.bodies) <= 3
+
+
+def test_a_server_that_rejects_one_field_after_another_is_left_alone(serve: Serve) -> None:
+    def never(request: web.Request, body: dict[str, Any]) -> Answer:
+        other = "max_completion_tokens" if "max_tokens" in body else "max_tokens"
+        return 400, {"error": {"message": f"Unsupported: use {other}; top_k, top_p, seed are not supported"}}
+
+    server = serve(never)
+    with pytest.raises(EngineError, match="rejects"):
+        answers(engine_at(server), asked(2))
+    assert len(server.bodies) <= 11
+
+
+def test_a_request_is_adapted_only_so_often(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve(lambda request, body: unknown_field("openai", "whatever"))
+    engine = engine_at(server)
+    monkeypatch.setattr(engine._fields, "adapt", lambda *_: True)
+    with pytest.raises(EngineError, match=r"models\.m: the server rejects one request in 11 forms \(HTTP 400: Unrec"):
+        answers(engine, asked(2))
+    assert len(server.bodies) == 11
+
+
+@pytest.mark.parametrize("place", ["headers", "query"])
+def test_what_a_model_wrote_stays_as_it_is_whatever_the_environment_holds(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    words = "Return EMPTY if the list is empty, and not my key sk-secret-0123456789."
+
+    def echo(request: web.Request, body: dict[str, Any]) -> Answer:
+        if body["messages"][-1]["content"] == "reject":
+            return 400, {"error": {"message": "EMPTY, the list"}}
+        return 200, {"choices": [{"message": {"content": words}, "finish_reason": "stop"}]}
+
+    monkeypatch.setenv("RS_ORG", "the")
+    monkeypatch.setenv("RS_KEY", "EMPTY")
+    engine = engine_at(serve(echo), preset="openai", **{place: {"x-a": {"env": "RS_ORG"}, "x-b": {"env": "RS_KEY"}}})
+    rejected = Request((Message("user", "reject"),), Sampling(1.0, 1, 1))
+    got = answers(engine, [*asked(1), rejected])
+    assert got[0].text == words.replace(KEY, "[key]")
+    assert got[1].missing_reason == "HTTP 400: [key], [key] list"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("apikey", "ApiKey", "x-api-key", "key", "code", "sig", "signature", "X-Auth", "auth", "AuthToken"),
+        *("x-secret", "client_secret", "password", "Proxy-Authorization", "Set-Cookie", "functionCode", "apikey2"),
+        *("bearer", "session_tokens"),
+    ],
+)
+def test_a_literal_secret_is_refused_under_every_name(name: str) -> None:
+    for place in ("headers", "query"):
+        with pytest.raises(ParamsError, match=r"\(not shown\) is not allowed; allowed: \{env: NAME\}"):
+            parsed(OpenAISettings, {place: {name: "abc"}})
+        assert parsed(OpenAISettings, {place: {name: {"env": "RS_KEY"}}})
+    with pytest.raises(ParamsError, match=r"a secret: settings\.query"):
+        parsed(OpenAISettings, {"base_url": f"https://x.example/v1?a=1&{name}=abc"})
+
+
+@pytest.mark.parametrize("value", ["Bearer abc", "sk-abcdef", "gsk_abcdef", "Basic dTpw"])
+def test_a_literal_secret_is_refused_by_its_form(value: str) -> None:
+    with pytest.raises(ParamsError, match=r"\(not shown\)"):
+        parsed(OpenAISettings, {"headers": {"x-custom": value}})
+
+
+@pytest.mark.parametrize("name", ["anthropic-version", "api-version", "x-tag", "HTTP-Referer", "X-Title", "v"])
+def test_what_is_no_secret_may_be_written_down(name: str) -> None:
+    assert parsed(OpenAISettings, {"headers": {name: "2023-06-01"}, "query": {name: "1"}})
 
 
 def test_top_p_gives_way_only_where_it_is_off(serve: Serve) -> None:

@@ -14,6 +14,7 @@ class Ending(Enum):
     REFUSAL = "the provider reports a refusal"
     TOOL = "the model called a tool"
     FAILED = "the server failed; asking again may help"
+    GAVE_UP = "no answer for a reason that is not told, perhaps because of this prompt; asked once more"
 
 
 # Compared in lower case, with - and spaces as _.
@@ -41,8 +42,11 @@ NAMES: dict[Ending, str] = {
     """,
     Ending.FAILED: """
         error errored failed failure abort aborted cancel canceled cancelled user_cancel timeout time_limit
-        network_error server_error internal_error insufficient_system_resource overloaded other load unload
-        not_finished malformed_response missing_thought_signature
+        network_error server_error internal_error insufficient_system_resource overloaded load unload
+        not_finished
+    """,
+    Ending.GAVE_UP: """
+        other malformed_response missing_thought_signature
     """,
 }
 ENDINGS: dict[str, Ending] = {name: ending for ending, names in NAMES.items() for name in names.split()}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from refusal_stability.engines.protocol import EngineError
-from refusal_stability.records import Completion
+from refusal_stability.records import Completion, Outcome
 
 SHOWN = 5
 
@@ -23,13 +23,20 @@ def check_answered(model: str, completions: Sequence[Completion], allowed: float
     Raises
     ------
     EngineError
-        More are missing than that, or the server rejects every request. DVC then caches nothing, and the next run asks.
+        More are missing than that, or the server rejects or blocks every request. DVC then caches nothing, and the next
+        run asks.
     """
     rejected = _reasons(completions, "rejected")
     if completions and rejected.total() == len(completions):
         raise EngineError(
             f"{model}: the server rejects every request ({most_common(rejected)}); correct sampling.max_tokens, the "
             "prompts, or the model's settings"
+        )
+    blocked = Counter(c.missing_reason or "" for c in completions if c.outcome is Outcome.BLOCKED)
+    if blocked and (blocked + rejected).total() == len(completions):
+        raise EngineError(
+            f"{model}: the server blocks every request ({most_common(blocked + rejected)}), so nothing is measured; "
+            "check the account's access and the server's filter"
         )
     passing = _reasons(completions, "passing")
     if not passing:

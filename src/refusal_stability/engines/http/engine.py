@@ -20,7 +20,7 @@ from refusal_stability.engines.http.error_names import Meaning
 from refusal_stability.engines.http.errors import ServerError, read_error
 from refusal_stability.engines.http.presets import with_preset
 from refusal_stability.engines.http.request_fields import RequestFields
-from refusal_stability.engines.http.said import Fault, completion, is_unknown
+from refusal_stability.engines.http.said import AskedOnceMore, Fault, completion, is_unknown
 from refusal_stability.engines.http.transport import LONGEST_WAIT_S, Adapted, Busy, Reply, Transport
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.params.engines import ModelParams
@@ -37,8 +37,8 @@ SYSTEM_ROLE = re.compile(
 SHAPING = ("omit", "rename", "chat_template_kwargs", "reasoning_effort", "query", "headers")
 
 
-class NotJSON(Exception):
-    """The server could not make JSON of this one answer."""
+class Rejected(Exception):
+    """One request is rejected for a reason that nobody knows."""
 
 
 class HTTPEngine:
@@ -55,8 +55,8 @@ class HTTPEngine:
     EngineError
         From `complete`: an environment variable that should hold a secret is empty; nothing listens at `base_url`; the
         account or the settings are at fault (once, and nothing else is sent); the first request is rejected for a
-        reason that nobody knows; a cap would be exceeded; or as many requests in a row as are in flight ran out of
-        retries.
+        reason that nobody knows; a cap would be exceeded; or as many requests in a row as are in flight failed or
+        were so rejected.
 
     Notes
     -----
@@ -162,12 +162,14 @@ class HTTPEngine:
         try:
             try:
                 answer = await self._ask(request)
-            except NotJSON:
-                answer = await self._ask(request, "prompt")
-        except NotJSON as error:
-            return _without_text(Outcome.UNANSWERED, str(error))
+            except AskedOnceMore as first:
+                answer = await self._ask(request, first.structured)
+        except AskedOnceMore as last:
+            answer = _without_text(Outcome.UNANSWERED, str(last))
         except Fault as fault:
-            return self._given_up(fault)
+            return self._given_up(f"{fault} (tries: {1 + self._settings.max_retries})")
+        except Rejected as error:
+            return self._given_up(str(error))
         self._failed_in_a_row = 0
         return answer
 
@@ -178,7 +180,7 @@ class HTTPEngine:
         def body() -> Mapping[str, Any]:
             nonlocal sent, used
             used = structured or self._fields.structured
-            sent = self._fields.written(self._protocol.body(self._model.path, request.messages, request, used))
+            sent = self._fields.written(self._protocol.body(self._model.path, request.messages, request, used), request)
             return sent
 
         def read(reply: Reply) -> Completion:
@@ -189,7 +191,7 @@ class HTTPEngine:
             # A status of 4xx may come with a completion that a filter or a refusal ended.
             if error.meaning is None and (found := self._explained(reply)):
                 return found
-            return self._refused(error, sent, request)
+            return self._refused(error.cleaned(self._transport.clean), sent, request)
 
         return await self._transport.ask(request, body, read)
 
@@ -207,7 +209,11 @@ class HTTPEngine:
                 f"finish reason {said.reason}",
                 f"unknown finish reason {said.reason!r}: such answers are kept as whole ones; check that they are",
             )
-        answer = completion(said, details)
+        try:
+            answer = completion(said, details)
+        except AskedOnceMore:
+            self._transport.reached = True
+            raise
         self._transport.reached = True
         return answer
 
@@ -232,7 +238,7 @@ class HTTPEngine:
         if meaning is Meaning.INVALID:
             return _without_text(Outcome.UNANSWERED, str(error), {"rejected": True})
         if meaning is Meaning.NOT_JSON:
-            raise NotJSON(str(error))
+            raise AskedOnceMore(str(error), "prompt")
         if meaning in (Meaning.BUSY, Meaning.PASSING):
             if error.wait is not None and error.wait > LONGEST_WAIT_S:
                 raise EngineError(
@@ -245,31 +251,32 @@ class HTTPEngine:
         if meaning in (Meaning.ACCOUNT, Meaning.SETUP):
             raise EngineError(f"{self._where}{self._remedy(error)}")
         if self._fields.adapt(error, sent, request):
-            raise Adapted
+            raise Adapted(str(error))
         if self._transport.reached:
-            return _without_text(Outcome.UNANSWERED, str(error))
+            raise Rejected(str(error))
         raise EngineError(
             f"{self._where}: {self._settings.base_url} rejects the first request ({error}); correct the model's "
             "`path`, its `settings` (`omit`, `rename`, `extra_body`) or `sampling` accordingly"
         )
 
-    def _given_up(self, fault: Fault) -> Completion:
+    def _given_up(self, reason: str) -> Completion:
         self._failed_in_a_row += 1
         if not self._transport.reached or self._failed_in_a_row > self._settings.concurrency:
             raise EngineError(
-                f"{self._where}.settings.base_url: {self._settings.base_url} keeps failing: {fault}; what was answered "
-                "is stored: check the server, then run the same command again"
+                f"{self._where}.settings.base_url: {self._settings.base_url} keeps failing: {reason}; what was "
+                "answered is stored: check the server, then run the same command again"
             )
-        reason = f"{fault} (tries: {1 + self._settings.max_retries})"
         return _without_text(Outcome.UNANSWERED, reason, {"passing": True})
 
     def _remedy(self, error: ServerError) -> str:
         """The rest of an error that ends the run: parameter, what is wrong, what to do."""
         server, variable, status = self._settings.base_url, self._settings.api_key_env, error.status
         if error.meaning is Meaning.ACCOUNT and status in (401, 403):
+            # A 403 may come from a firewall or tell why the account is shut out.
+            said = str(error) if status == 403 else f"HTTP {status}"
             named = f"the key in the environment variable {variable}" if variable else "a request without a key"
             return (
-                f".settings.api_key_env: {server} rejects {named} (HTTP {status}); give the name of a variable that "
+                f".settings.api_key_env: {server} rejects {named} ({said}); give the name of a variable that "
                 "holds a key valid for this server and model, then run the same command again"
             )
         if error.meaning is Meaning.ACCOUNT:

@@ -77,13 +77,15 @@ CREDIT = _any_of(
     r"(?:used up|exhausted) (?:all )?(?:of )?(?:your |its |the )?(?:\w+ ){0,2}credits?",
     r"credits? (?:\w+ ){0,3}(?:exhausted|depleted|used up|expired)",
     r"(?:exceeded|reached) (?:your|the|its) current quota",
-    r"(?:exceeded|reached) (?:your|the|its) (?:\w+ )?(?:spend|spending|usage|billing|monthly|credit) (?:\w+ )?limit",
+    r"(?:exceeded|reached) (?:your|the|its) (?:(?!(?:per|rate|minute|second|token|request)s?\b)\w+ ){0,3}"
+    r"(?:spend|spending|usage|billing|monthly|credit) (?:\w+ )?limit",
     r"spend(?:ing)? (?:limit|cap)",
     r"billing (?:hard |soft )?limit",
     r"billing (?:is |account )?(?:\w+ )?(?:not active|inactive|disabled)",
     r"payment (?:is )?required|payment method (?:is )?(?:missing|required|declined)",
     r"recharge|in arrears|(?:payment|bill|invoice) (?:\w+ ){0,2}overdue",
     r"account (?:\w+ ){0,4}(?:not active|deactivated|disabled|suspended|restricted|terminated|overdue|inactive)",
+    r"(?:account|organi[sz]ation) (?:has|have|was|is) (?:\w+ ){0,2}(?:violat|flagged|blocked|banned)",
     r"(?:organi[sz]ation|project) (?:\w+ ){0,4}(?:deactivated|disabled|suspended|restricted)",
     r"(?:subscription|trial|plan|license) (?:\w+ ){0,3}(?:expired|ended|cancell?ed|inactive)",
     r"budget (?:\w+ ){0,3}exceeded|monthly (?:\w+ ){0,3}(?:exceeded|reached|exhausted)",
@@ -106,16 +108,34 @@ BLOCKED = _any_of(
     r"violat\w* (?:\w+ ){0,6}(?:polic|guideline|terms)|guardrail|moderation|block[ _]?reason|content exists risk",
     "敏感|不安全|违规",
 )
+# Only a prompt that is too long is said so: these count whatever the status.
+CONTEXT = _any_of(
+    r"\bcontext[ _-](?:length|size|window|limit)",
+    r"\bmaximum (?:context|input|prompt|sequence|number of (?:input )?tokens)",
+    r"\b(?:prompt|input)s? (?:(?:is|are|was) )?too long",
+    r"\btoo many (?:input |prompt |total )?tokens",
+    r"\btoken (?:count|limit)\w* (?:\([^)]*\) |of \d+ |\w+ ){0,4}?exceed",
+    r"\bexceeds? (?:\w+ ){0,5}(?:tokens\b|context|max_model_len|n_ctx|max_input|max_total|max_seq)|max_model_len",
+    r"`?\binputs`? (?:tokens|must have less)",
+)
+# These may also be said of a queue or a clock.
 TOO_LONG = _any_of(
-    r"context[ _-](?:length|size|window|limit)",
-    r"maximum (?:context|input|prompt|sequence|allowed|length|number of (?:input )?tokens)",
-    r"(?:prompt|input|request|message|conversation|text|sequence|query)s? (?:\([^)]*\) )?(?:length |size |tokens? )?"
-    r"(?:\w+ ){0,4}?(?:too (?:long|large|many|big)|exceed\w*|longer than|larger than|over the)",
-    r"too many (?:input |prompt |total )?tokens",
-    r"token (?:count|limit)\w* (?:\([^)]*\) |of \d+ |\w+ ){0,4}?exceed",
-    r"exceeds? (?:\w+ ){0,5}(?:tokens?\b|context|max_model_len|n_ctx|max_input|max_total|max_seq)|max_model_len",
+    r"\bmaximum (?:allowed|length)",
+    r"\b(?:prompt|input|request|message|conversation|text|sequence|query)s? (?:\([^)]*\) )?"
+    r"(?:length |size |tokens? )?(?:\w+ ){0,4}?"
+    r"(?:too (?:long|large|many|big)|exceed\w*|longer than|larger than|over the)",
+    r"\bexceeds? (?:\w+ ){0,5}token\b",
     r"reduce the length|longest supported|string too long|payload too large|entity too large",
-    r"`?inputs`? (?:tokens|must have less)",
+)
+LATE = _any_of(
+    r"\bdeadline\b|\btim(?:e|ed)[ -]?out|took (?:too long|longer)|\bqueued?\b|overload",
+    r"(?:exceed\w*|at|over|no|out of) capacity|capacity (?:\w+ ){0,2}(?:exceeded|reached)",
+    r"(?:longer than|exceed\w*|over|after|within) (?:\w+ ){0,4}?\d+(?:\.\d+)? ?(?:m?s|sec(?:ond)?s?|min(?:ute)?s?)\b",
+)
+# Who asks is turned away, not what is asked.
+NO_ACCESS = _any_of(
+    r"\b(?:account|access|firewall|ip(?: address)?|country|region|cloudflare|waf)\b",
+    r"\b(?:request|you|connection)s? (?:\w+ ){0,2}(?:was|were|has been|have been|is|are) (?:\w+ )?blocked",
 )
 UNACCEPTABLE = _any_of(
     r"(?:system|developer) (?:role|message|prompt|instruction)s? (?:\w+ ){0,3}"

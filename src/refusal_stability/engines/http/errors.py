@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -46,6 +46,11 @@ class ServerError:
         status = f"HTTP {self.status}" if self.status else "error"
         return f"{status}: {self.message}" if self.message else status
 
+    def cleaned(self, clean: Callable[[str], str]) -> ServerError:
+        """The same error with its words as `clean` makes them."""
+        text = clean(self.text)
+        return replace(self, text=text, message=one_line(text), names=tuple(map(clean, self.names)))
+
 
 def read_error(status: int, headers: Mapping[str, str], answer: Any, raw: str) -> ServerError | None:
     """The error that a response holds, or None.
@@ -66,7 +71,8 @@ def read_error(status: int, headers: Mapping[str, str], answer: Any, raw: str) -
     told = next((s for s in statuses if s != 200), 0)
     text = " ".join(dict.fromkeys(_words(found))) or (found if isinstance(found, str) else "")
     wait = _wait(headers, text)
-    return ServerError(told, text, one_line(text), names, _meaning(told, statuses, names, text), wait)
+    meaning = _meaning(told, statuses, names, text, isinstance(found, str))
+    return ServerError(told, text, one_line(text), names, meaning, wait)
 
 
 def one_line(text: str) -> str:
@@ -126,8 +132,8 @@ def _words(found: Any, depth: int = 0) -> Iterator[str]:
             yield from _words(inner, depth + 1)
 
 
-def _meaning(status: int, statuses: list[int], names: tuple[str, ...], text: str) -> Meaning | None:
-    """Whom an error concerns; the first rule that fits decides."""
+def _meaning(status: int, statuses: list[int], names: tuple[str, ...], text: str, bare: bool) -> Meaning | None:
+    """Whom an error concerns; the first rule that fits decides. `bare` is a text that stands alone, such as a page."""
     named = {known.MEANINGS[name] for name in names if name in known.MEANINGS}
     rate_limited = "resource_exhausted" in names and not known.A_DAY.search(text + " ".join(names))
     if known.CREDIT.search(text) and not rate_limited:
@@ -146,29 +152,35 @@ def _meaning(status: int, statuses: list[int], names: tuple[str, ...], text: str
         return Meaning.ACCOUNT
     if status < 500 and known.KEY.search(text):
         return Meaning.ACCOUNT
-    if found := _by_words(status, text):
+    server_side = status >= 500 or status in PASSING_STATUSES
+    if known.CONTEXT.search(text):
+        return Meaning.INVALID
+    passing = server_side or Meaning.PASSING in named
+    if known.TOO_LONG.search(text):
+        # "Request deadline exceeded" has the words of a long prompt.
+        passing = passing or known.LATE.search(text) is not None
+        if not passing:
+            return Meaning.INVALID
+    if not server_side and (found := _by_words(status, text, bare)):
         return found
     if Meaning.SETUP in named or 300 <= status < 400 or status in (404, 405):
         return Meaning.SETUP
     if status == 403:
         return Meaning.ACCOUNT
-    if status >= 500 or status in PASSING_STATUSES or Meaning.PASSING in named:
+    if passing:
         return Meaning.PASSING
     if status == 451:
         return Meaning.BLOCKED
     return None if status or "invalid_request_error" in names else Meaning.PASSING
 
 
-def _by_words(status: int, text: str) -> Meaning | None:
-    if known.TOO_LONG.search(text):
-        return Meaning.INVALID
-    if status >= 500:
-        return None
+def _by_words(status: int, text: str, bare: bool) -> Meaning | None:
     if known.NOT_JSON.search(text):
         return Meaning.NOT_JSON
     if known.UNACCEPTABLE.search(text):
         return Meaning.INVALID
-    if known.BLOCKED.search(text):
+    # A firewall blocks too, and an account may be banned: no prompt is to blame.
+    if not bare and known.BLOCKED.search(text) and not (status == 403 and known.NO_ACCESS.search(text)):
         return Meaning.BLOCKED
     return Meaning.SETUP if known.NO_MODEL.search(text) else None
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from refusal_stability.engines.http.errors import ServerError
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.records import Request
 
@@ -46,7 +47,8 @@ class RequestFields:
     def __init__(self, settings: OpenAISettings, where: str) -> None:
         self._where = where
         self._fallback = settings.structured_fallback
-        self._omitted = set(settings.omit)
+        self._never_sent = frozenset(settings.omit)
+        self._rejected: set[str] = set()
         self._renamed = dict(settings.rename)
         self._extra = dict(settings.extra_body)
         if settings.chat_template_kwargs:
@@ -60,26 +62,35 @@ class RequestFields:
         """Whether a body that was sent has a seed."""
         return self._renamed.get("seed", "seed") in sent
 
-    def written(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A body as this server wants it."""
-        if not self._omitted and not self._renamed:
+    def written(self, body: dict[str, Any], request: Request) -> dict[str, Any]:
+        """A body as this server wants it; raises EngineError where that is not what the study asks for."""
+        if not (self._never_sent or self._rejected or self._renamed):
             return body | self._extra if self._extra else body
-        sent = {self._renamed.get(name, name): body[name] for name in body if name not in self._omitted}
+        for name in self._rejected - self._never_sent:
+            if name in body and not self._may_omit(name, request):
+                raise EngineError(
+                    f"{self._where}: the server rejects the field `{name}`, and without it {body[name]} would not be "
+                    f"what is measured; ask for what the server does anyway (`sampling`), or take another server"
+                )
+        left_out = self._never_sent | self._rejected
+        sent = {self._renamed.get(name, name): body[name] for name in body if name not in left_out}
         return sent | self._extra
 
     def adapt(self, error: ServerError, sent: Mapping[str, Any], request: Request) -> bool:
         """Learn from an error what to leave out or rename in a body that was sent; false where nothing may be done."""
         said = " ".join((error.text, *error.names))
-        named = {name for name in MAY_GO if (at := self._renamed.get(name, name)) in sent and _names(said, at)}
+        # What `extra_body` sends, only the study can take back.
+        own = sent.keys() - self._extra.keys()
+        named = {name for name in MAY_GO if (at := self._renamed.get(name, name)) in own and _names(said, at)}
         if not REJECTED.search(said):
             # Some servers name a range that has no place for "off".
             named &= OFF
-        elif self._rename_token_field(said, sent):
+        elif self._rename_token_field(said, own):
             return True
         # Another worker may have learned it while this request was under way.
-        learned = bool(named & self._omitted)
+        learned = bool(named & self._rejected)
         for name in MAY_GO:
-            if name in named - self._omitted and self._may_omit(name, request) and not (learned and name == LAST):
+            if name in named - self._rejected and self._may_omit(name, request) and not (learned and name == LAST):
                 self._omit(name)
                 learned = True
         return learned or self._weaken_structure(said, request)
@@ -95,14 +106,14 @@ class RequestFields:
         }.get(name, False)
 
     def _omit(self, name: str) -> None:
-        self._omitted.add(name)
+        self._rejected.add(name)
         if name in ("seed", LAST):
             consequence = "; repeats are unseeded draws, which no rerun reproduces" if name == "seed" else ""
             log.warning(
                 "%s: the server rejects the field `%s`; requests go without it%s", self._where, name, consequence
             )
 
-    def _rename_token_field(self, said: str, sent: Mapping[str, Any]) -> bool:
+    def _rename_token_field(self, said: str, sent: Set[str]) -> bool:
         used = next((name for name in TOKEN_FIELDS if name in sent), None)
         if used is None:
             return False

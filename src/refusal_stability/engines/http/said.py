@@ -18,6 +18,17 @@ class Fault(Exception):
     """A try that failed in a way that may pass: the request is tried again."""
 
 
+class AskedOnceMore(Exception):
+    """A reply without an answer that a second try may bring; a third is not made.
+
+    `structured` says how JSON is asked for then; None as before.
+    """
+
+    def __init__(self, reason: str, structured: str | None = None) -> None:
+        super().__init__(reason)
+        self.structured = structured
+
+
 @dataclass(slots=True)
 class Said:
     """An answer as a protocol reads it, before anybody asks what it means.
@@ -44,7 +55,7 @@ class Said:
 
 
 def completion(said: Said, details: Mapping[str, Any]) -> Completion:
-    """The completion of an answer; raises `Fault` where the server failed within it.
+    """The completion of an answer; raises `Fault` or `AskedOnceMore` where there is none.
 
     The text is still raw: `engines.complete` sets thinking apart, for every engine alike.
     """
@@ -62,6 +73,8 @@ def completion(said: Said, details: Mapping[str, Any]) -> Completion:
 
     if ending is Ending.FAILED:
         raise Fault(f"the server ended the answer itself (finish reason: {named()})")
+    if ending is Ending.GAVE_UP:
+        raise AskedOnceMore(f"the server gave no answer (finish reason: {named()})")
     if said.refusal:
         return made(text or said.refusal, "stop", Outcome.REFUSED)
     if text and ending in (Ending.REFUSAL, Ending.FILTER):

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 LONGEST_BACKOFF_S = 60.0
 LONGEST_WAIT_S = 900.0
 SAID_AGAIN_S = 10.0
+MOST_ADAPTATIONS = 10
+# A shorter one may be a word of the answer.
+SHORTEST_SECRET_IN_ANSWERS = 12
 
 
 class Busy(Exception):
@@ -46,7 +49,7 @@ class Adapted(Exception):
 
 @dataclass(slots=True)
 class Reply:
-    """A server's response, without secrets."""
+    """A server's response, without long secrets."""
 
     status: int
     headers: Mapping[str, str]
@@ -134,10 +137,10 @@ class Transport:
         )
         return await retrying(once_more)
 
-    def clean(self, text: str) -> str:
-        """A text without secrets."""
+    def clean(self, text: str, shortest: int = 1) -> str:
+        """A text without secrets of at least so many characters."""
         for secret in self._secrets:
-            if secret in text:
+            if len(secret) >= shortest and secret in text:
                 text = text.replace(secret, "[key]")
         return text
 
@@ -152,11 +155,17 @@ class Transport:
         self, request: Request, body: Callable[[], Mapping[str, Any]], read: Callable[[Reply], Completion]
     ) -> Completion:
         patience = time.monotonic() + LONGEST_WAIT_S
+        adapted = 0
         while True:
             try:
                 return await self._send(request, json.dumps(body()).encode(), read)
-            except Adapted:
-                continue
+            except Adapted as said:
+                adapted += 1
+                if adapted > MOST_ADAPTATIONS:
+                    raise EngineError(
+                        f"{self._where}: the server rejects one request in {adapted} forms ({said}); correct `omit`, "
+                        "`rename` and `extra_body` in the model's settings"
+                    ) from said
             except Busy as busy:
                 if time.monotonic() > patience:
                     raise Fault(str(busy)) from busy
@@ -197,7 +206,7 @@ class Transport:
             self.budget.settle(cost, tokens)
 
     def _reply(self, response: aiohttp.ClientResponse, found: bytes) -> Reply:
-        raw = self.clean(found.decode("utf-8", "replace"))
+        raw = self.clean(found.decode("utf-8", "replace"), SHORTEST_SECRET_IN_ANSWERS)
         try:
             answer = json.loads(raw)
         except (ValueError, RecursionError):

@@ -16,8 +16,12 @@ from refusal_stability.params.engines.settings import EngineSettings
 MILLION = 1_000_000
 ADDRESS = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?(\?[^\s@#]*)?")
 # Query parameters that hold a secret belong into `query`, by the name of an environment variable.
-SECRET_NAME = re.compile(r"authorization|cookie|(?:^|[_-])(?:key|token|secret|password)$", re.IGNORECASE)
-SECRET_PARAMETER = re.compile(r"[?&](?:[^=&]*[_-])?(?:key|token|sig|signature|secret|password|code)=", re.IGNORECASE)
+_SECRET = r"(?:key|token|secret|password|passwd|pwd|sig|signature|code|auth|jwt|bearer|credential|session)s?\d*"
+_SECRET_ANYWHERE = "authorization|cookie"
+SECRET_NAME = re.compile(rf"{_SECRET_ANYWHERE}|{_SECRET}$", re.IGNORECASE)
+SECRET_PARAMETER = re.compile(rf"[?&][^=&]*(?:{_SECRET_ANYWHERE}|{_SECRET}=)", re.IGNORECASE)
+# Whatever its name is.
+SECRET_VALUE = re.compile(r"(?:bearer|basic|token)\s+\S|(?:sk|gsk|hf|xai|ghp|pplx)[-_]\w|AIza\w", re.IGNORECASE)
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 Address = Annotated[
     Text,
@@ -75,7 +79,8 @@ class HTTPSettings(EngineSettings):
     def _secrets_come_from_the_environment(self) -> HTTPSettings:
         for key in ("headers", "query"):
             for name, value in getattr(self, key).items():
-                shown = isinstance(value, dict) or not SECRET_NAME.search(name)
+                secret = SECRET_NAME.search(name) or SECRET_VALUE.match(str(value))
+                shown = isinstance(value, dict) or not secret
                 require(shown, f"{key}.{name}", HIDDEN, "{env: NAME}, where the environment variable NAME holds it")
         return self
 
