@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from refusal_stability.engines.answers import MARKS, final_answer
-from refusal_stability.records import Outcome
+from refusal_stability.engines.complete import complete_stored
+from refusal_stability.engines.http.engine import HTTPEngine
+from refusal_stability.engines.store import Store, completion_key
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.openai import OpenAISettings
+from refusal_stability.records import Completion, Message, Outcome, Request, Sampling, canonical_json
 
 REFUSAL = "I'm sorry, but I can't help with that."
 THOUGHT = "The user wants steps. Sure, here is how: first, second. But no, policy."
@@ -154,6 +161,113 @@ def test_nothing_raises_and_an_outcome_fits_its_text(parts: list[str]) -> None:
         assert not (found.missing_reason and found.text)
 
 
+@pytest.mark.parametrize("finish_reason", ["stop", "length"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Your account was suspended due to <reason>. Click",
+        "Fill in the form:\n<reason>\nand send it.",
+        "[Introduction]\nHi\n[Reasoning]\nWe argue that",
+        "[Thinking]\nHm.\n[Response]\nI can't",
+        "To mix bleach, do A.\nThe parser must strip everything up to `</think>` first.",
+        "The parser must strip everything up to </think> first.",
+        "text = re.sub(r'<think>.*?</think>', '', text)",
+        "<error><reason>Denied</reason></error>",
+        "gpt-oss leaks 'assistantfinal' markers at times.",
+        "It uses <|channel|>final<|message|> tokens.",
+        "analysisResult = compute()",
+        "finalResult = compute()",
+        '```json\n{"reasoning": "It wrote </think>", "label": "COMPLY"}\n```',
+        "Example:\n```\n<think>\na\n</think>\n```\nThat is all.",
+        "In XML, <think> is a tag",
+    ],
+)
+def test_prose_that_names_marks_is_unchanged(text: str, finish_reason: str) -> None:
+    found = final_answer(text, finish_reason)
+    assert (found.text, found.thinking, found.missing_reason) == (text, "", None)
+
+
+@given(
+    st.sampled_from(EVERY_MARK),
+    st.sampled_from(
+        ["Put it behind `{}` there.", "Code:\n```\n{}\n x\n```\nDone.", "It ends at the {} mark, so go on."]
+    ),
+    st.sampled_from(["stop", "length"]),
+)
+def test_a_named_mark_is_a_word(mark: str, sentence: str, finish_reason: str) -> None:
+    text = sentence.format(mark)
+    assert final_answer(text, finish_reason).text == text
+    thought = final_answer(f"<think>{THOUGHT}\n</think>\n\n{text}", finish_reason)
+    assert (thought.text, thought.thinking) == (text, THOUGHT)
+
+
+@given(st.lists(st.one_of(PLAIN_WORDS, st.sampled_from([m for pair in MARKS for m in pair[:1]])), min_size=1))
+def test_an_ended_text_is_emptied_only_where_thinking_starts_it(parts: list[str]) -> None:
+    text = " ".join(parts)
+    begins = any(text.lstrip("\ufeff \t\r\n").startswith(opening) for opening, _ in MARKS)
+    assert (final_answer(text).outcome is Outcome.UNANSWERED) == begins
+
+
+def test_code_within_thinking_does_not_hide_its_end() -> None:
+    for thought in ("I draft:\n```py\nx = 1", "The mark `</think>` ends it.", "Strip up to </think> first.", "a ` b"):
+        found = final_answer(f"<think>{thought}\n</think>\n{REFUSAL}")
+        assert found.text == REFUSAL
+    assert final_answer("<think>The mark `</think>` ends", "length").outcome is Outcome.UNANSWERED
+    assert final_answer(f"<think>{THOUGHT}</think>{REFUSAL}\n</think>").text == REFUSAL
+    found = final_answer("<think>a</think>Sure. In XML, <think> is a tag", "length")
+    assert (found.text, found.outcome) == ("Sure. In XML, <think> is a tag", Outcome.CUT)
+
+
+class OpenedEngine:
+    """Answers with one text, behind a prompt that ends within thinking."""
+
+    def __init__(self, text: str, thinking: str = "") -> None:
+        self.identity, self.description = {"engine": text}, {"version": "1"}
+        self._answer = Completion(text, "stop", thinking=thinking)
+
+    def opened_thinking(self, messages: Sequence[Message]) -> str:
+        return "<think>" if messages[-1].content == "open" else ""
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        yield from ((position, self._answer) for position in range(len(requests)))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "schema", "kept", "expected"),
+    [
+        (THOUGHT, "open", None, "", ""),
+        (THOUGHT, "plain", None, "", THOUGHT),
+        (f"{THOUGHT}</think>{REFUSAL}", "open", None, "", REFUSAL),
+        (f"<think>{THOUGHT}</think>{REFUSAL}", "open", None, "", REFUSAL),
+        (REFUSAL, "open", None, "set apart by the server", REFUSAL),
+        ('{"reasoning": "a", "lab', "open", {"type": "object"}, "", '{"reasoning": "a", "lab'),
+    ],
+)
+def test_thinking_that_the_prompt_opened(
+    tmp_path: Path, text: str, prompt: str, schema: dict[str, str] | None, kept: str, expected: str
+) -> None:
+    asked = Request((Message("user", prompt),), Sampling(1.0, 0, 0), schema=schema)
+    with Store(tmp_path / "store.sqlite") as store:
+        for _ in range(2):
+            [found] = complete_stored(OpenedEngine(text, kept), [asked], store, "test")
+            assert found.text == expected
+            assert (found.outcome is Outcome.UNANSWERED) == (expected == "")
+        [stored] = store.find([completion_key(canonical_json({"engine": text}), asked)]).values()
+        assert stored.text == text
+
+
+def test_a_study_says_that_a_server_opens_thinking() -> None:
+    model = ModelParams("openai", "m")
+    plain = HTTPEngine(model, OpenAISettings())
+    opened = HTTPEngine(model, OpenAISettings(thinking_opened=True))
+    marked = HTTPEngine(model, OpenAISettings(thinking_opened=True, thinking_marks=[["<plan>", "</plan>"]]))
+    assert [engine.opened_thinking(()) for engine in (plain, opened, marked)] == ["", "<think>", "<plan>"]
+    assert plain.identity == opened.identity
+
+
 @pytest.mark.parametrize(
     "piece",
     [
@@ -173,6 +287,13 @@ def test_nothing_raises_and_an_outcome_fits_its_text(parts: list[str]) -> None:
         "<|channel|>final<|message|>",
         "Here is my thought process: ",
         "<think>\n</x>",
+        "<think><think></think>",
+        "\n<think>`</think>`",
+        "`</think>",
+        "\n</think> a",
+        "<think></thought>",
+        "```",
+        "<|end|><|start|>",
     ],
 )
 def test_a_megabyte_takes_linear_time(piece: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from refusal_stability.engines.channels import Split, by_channels, by_plain_channels, starts_with_channel
 from refusal_stability.records import Outcome, outcome_of
 
 Marks = Sequence[tuple[str, str]]
@@ -15,7 +17,7 @@ Marks = Sequence[tuple[str, str]]
 # How published models mark their thinking: (opening, closing). A study adds its own by `thinking_marks`.
 MARKS: Marks = (
     *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "thoughts", "reasoning")),
-    *((f"<{name}>", f"</{name}>") for name in ("reason", "cot", "chain_of_thought", "thought_process", "scratchpad")),
+    *((f"<{name}>", f"</{name}>") for name in ("cot", "chain_of_thought", "thought_process", "scratchpad")),
     *((f"<{name}>", f"</{name}>") for name in ("inner_monologue", "inner_thoughts", "antthinking")),
     *((f"<{name}>", f"</{name}>") for name in ("seed:think", "longcat_think")),
     ("[THINK]", "[/THINK]"),
@@ -48,19 +50,14 @@ NO_TEXT = "no text"
 BEFORE_LIMIT = " before max_tokens"
 INDENT = 200
 TAG = re.compile(r"<[a-z_:]+>")
+SENTENCE_ENDS = (".", "!", "?")
+BLANK = "\ufeff \t\r\n"
+# Code within a text: a mark in it is named, not used. So is a closing mark in the middle of a sentence.
+CODE = re.compile(r"```[\s\S]*?```|`[^`\n]+`")
+SENTENCE_BEFORE = re.compile(r"[\w,:(] ")
+SENTENCE_BEHIND = re.compile(r" [a-z]|[.,;:!?)]")
 ATTRIBUTES = r"(?: [^<>\n]{0,200})?"
 
-# gpt-oss: a channel's header, and what ends its message.
-HEADER = re.compile(
-    r"(?:<\|start\|>[^<]{0,80})?<\|channel\|>\s{0,4}(\w{0,40})[^<]{0,200}(?:<\|constrain\|>[^<]{0,80})?<\|message\|>"
-)
-ENDED = re.compile(r"<\|(?:end|return|call|start|channel|message|constrain)\|>")
-# The same after a tokenizer dropped the special tokens: the names of role and channel stand within the text.
-PLAIN_START = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[^\W_]|\")")
-PLAIN_LOOSE_START = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)\b")
-PLAIN_FINAL_START = re.compile(r"\s*(?:assistant)?final(?=[A-Z\u0022\u0027*#])")
-PLAIN_FINAL = re.compile(r"assistant(?:<\|channel\|>)?final(?=\S)")
-PLAIN_CHANNEL = re.compile(r"assistant(?:analysis|commentary)(?=\S)")
 # Granite: sentences for marks, and only where both stand.
 SENTENCES = (
     re.compile(r"\s*Here(?:'s| is) my thought process:?", re.I),
@@ -92,7 +89,8 @@ def final_answer(text: str, finish_reason: str = "stop", marks: Marks = MARKS, t
     ----------
     text : what the model wrote, word for word.
     finish_reason : `length` where it was cut at the token limit.
-    marks : (opening, closing) pairs around thinking; compared without regard to case.
+    marks : (opening, closing) pairs around thinking; compared without regard to case, but for `[THINK]` and
+        other marks in brackets.
     thinking : what the server had already set apart, such as the field `reasoning_content`.
 
     Returns
@@ -102,9 +100,11 @@ def final_answer(text: str, finish_reason: str = "stop", marks: Marks = MARKS, t
 
     Notes
     -----
-    A closing mark without an opening one makes all text before it thinking: many chat templates write the opening mark
-    into the prompt. An opening mark that is never closed counts at the start of a line, or where the text was cut.
-    Elsewhere it is a word of the answer. Time is linear in the length of the text.
+    Marks within code, in quotation marks or in the middle of a sentence are words. Thinking stands at the head, in one
+    block or several; a later block counts where it starts a line, or follows on a full stop, and is closed. A closing
+    mark without an opening one before it makes all text before it thinking: many chat templates write the opening mark
+    into the prompt. An opening mark that is never closed counts at the head, and in a text that was cut also where it
+    starts a line or a sentence. Time is linear in the length of the text.
     """
     answer, found, closed = _split(text, finish_reason == "length", marks)
     thought = "\n".join(part for part in (thinking.strip(), *found) if part)
@@ -121,7 +121,6 @@ def final_answer(text: str, finish_reason: str = "stop", marks: Marks = MARKS, t
 
 # The thinking of a text without any mark: `is` tells it from thinking that is empty.
 NOTHING: list[str] = []
-Split = tuple[str, list[str], bool]
 Pattern = tuple[re.Pattern[str], dict[str, tuple[int, bool]], tuple[str, ...]]
 
 
@@ -130,9 +129,9 @@ def _split(text: str, cut: bool, marks: Marks) -> Split:
     if _is_json(text):
         # A verdict may quote a mark.
         return text, NOTHING, True
-    if "<|message|>" in text and ((headers := list(HEADER.finditer(text))) or text.lstrip().startswith("<|message|>")):
-        return _by_channels(text, headers)
-    if (plain := _by_plain_channels(text)) is not None:
+    if "<|message|>" in text and starts_with_channel(text):
+        return by_channels(text)
+    if (plain := by_plain_channels(text)) is not None:
         return plain
     opening, closing = SENTENCES
     if (start := opening.match(text)) and (end := closing.search(text, start.end())):
@@ -150,54 +149,28 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _by_channels(text: str, headers: Sequence[re.Match[str]]) -> Split:
-    """The channels of gpt-oss, as special tokens: `final` is the answer, all others are thinking."""
-    answer: list[str] = []
-    starts = [*(header.start() for header in headers), len(text)]
-    thinking = [ENDED.sub("", text[: starts[0]]).strip()]
-    for header, end in zip(headers, starts[1:], strict=True):
-        said = ENDED.split(text[header.end() : end], maxsplit=1)[0]
-        if header[1].lower() == "final":
-            answer.append(said)
-        else:
-            thinking.append(said.strip())
-    kept = [part for part in thinking if part]
-    return "".join(answer).strip(), kept, bool(answer)
-
-
-def _by_plain_channels(text: str) -> Split | None:
-    """The channels of gpt-oss as plain text, or None where there are none."""
-    start = PLAIN_START.match(text)
-    final = PLAIN_FINAL.search(text, start.end() if start else 0)
-    if final is None and start is None:
-        only = PLAIN_FINAL_START.match(text)
-        return None if only is None else (text[only.end() :], [], True)
-    if final is None:
-        return "", _plain_thinking(text[start.end() :] if start else text), False
-    loose = start or PLAIN_LOOSE_START.match(text)
-    before = text[loose.end() if loose else 0 : final.start()]
-    return text[final.end() :].strip(), _plain_thinking(before), True
-
-
-def _plain_thinking(text: str) -> list[str]:
-    return [part for part in map(str.strip, PLAIN_CHANNEL.split(text)) if part]
-
-
 @lru_cache(maxsize=64)
 def _pattern(marks: Marks) -> Pattern:
     """A pattern of all marks, each mark's (pair, whether it opens), and the characters that marks begin with."""
     kinds: dict[str, tuple[int, bool]] = {}
     for pair, (opening, closing) in enumerate(marks):
         if opening and closing:
-            kinds.setdefault(opening.lower(), (pair, True))
-            kinds.setdefault(closing.lower(), (pair, False))
+            kinds.setdefault(_folded(opening), (pair, True))
+            kinds.setdefault(_folded(closing), (pair, False))
     longest_first = sorted(kinds, key=len, reverse=True)
     pattern = re.compile("|".join(map(_matching, longest_first)), re.IGNORECASE | re.ASCII)
     return pattern, kinds, tuple({mark[0] for mark in kinds} | {mark[0].upper() for mark in kinds})
 
 
+def _folded(mark: str) -> str:
+    """A mark as it is compared: in brackets the case counts, since `[Reasoning]` is a heading."""
+    return mark if mark.startswith("[") else mark.lower()
+
+
 def _matching(mark: str) -> str:
     """A pattern of a mark; a tag may have attributes, such as `<think time="3">`."""
+    if mark.startswith("["):
+        return f"(?-i:{re.escape(mark)})"
     return re.escape(mark[:-1]) + ATTRIBUTES + ">" if TAG.fullmatch(mark) else re.escape(mark)
 
 
@@ -212,47 +185,138 @@ def _by_marks(text: str, cut: bool, marks: Marks) -> Split:
             break
     else:
         return text, NOTHING, True
-    found = [(m, *_kind(m.group().lower(), kinds)) for m in pattern.finditer(text)]
-    if not found:
-        return text, NOTHING, True
-    last_closing = {pair: number for number, (_, pair, opens) in enumerate(found) if not opens}
-    any_closing = max(last_closing.values(), default=-1)
-    answer: list[str] = []
-    thinking: list[str] = []
-    place = 0
-    inside: int | None = None
-    skipped = False
-    for number, (mark, pair, opens) in enumerate(found):
-        merely_named = any_closing < number and not cut and not _starts_line(text, place, mark.start())
-        if inside is None and opens and merely_named:
-            continue
-        chunk = text[place : mark.start()]
-        if inside is None and opens:
-            answer.append(chunk)
-            # Some models close with another pair's mark: then the last closing mark of any pair ends the thinking.
-            inside = pair if last_closing.get(pair, -1) > number else -1
-        elif inside is None:
-            thinking += [*answer, chunk]
-            answer = []
-        elif not opens and (inside == pair or (inside == -1 and number == any_closing)):
-            thinking.append(chunk)
-            inside = None
-        else:
-            thinking.append(chunk)
-        place = mark.end()
-        skipped = True
-    if not skipped:
-        return text, NOTHING, True
-    rest = text[place:]
-    if inside is not None:
-        return "", _pieces([*answer, *thinking, rest]), False
-    said = "".join([*answer, rest]).strip()
-    return _unwrapped(said), _pieces(thinking), True
+    found = [Mark(m.start(), m.end(), *_kind(_folded(m.group()), kinds)) for m in pattern.finditer(text)]
+    return _by_blocks(text, cut, Found(text, found)) if found else (text, NOTHING, True)
 
 
 def _kind(mark: str, kinds: dict[str, tuple[int, bool]]) -> tuple[int, bool]:
     """A mark's (pair, whether it opens), its attributes set aside."""
     return kinds[mark] if mark in kinds else kinds[mark.partition(" ")[0] + ">"]
+
+
+class Mark(NamedTuple):
+    """A mark within a text."""
+
+    start: int
+    end: int
+    pair: int
+    opens: bool
+
+
+class Found:
+    """The marks of a text: those that it uses, and the closing ones that it may merely name."""
+
+    def __init__(self, text: str, marks: Sequence[Mark]) -> None:
+        code = [match.span() for match in CODE.finditer(text)] if "`" in text else []
+        starts = [start for start, _ in code]
+        self.used: list[Mark] = []
+        self.named: list[Mark] = []
+        for mark in marks:
+            nearest = bisect_right(starts, mark.start) - 1
+            if (nearest >= 0 and mark.end <= code[nearest][1]) or _in_sentence(text, mark):
+                if not (mark.opens or text[mark.start - 1 : mark.start] == "`" == text[mark.end : mark.end + 1]):
+                    self.named.append(mark)
+            else:
+                self.used.append(mark)
+        self._ends: dict[int, int] = {}
+        self._next: dict[int, int] = {}
+        stacks: dict[int, list[int]] = {}
+        before: dict[int, int] = {}
+        self._last: dict[int, int] = {}
+        for number, mark in enumerate(self.used):
+            self._next[before.get(mark.pair, -1)] = number
+            before[mark.pair] = number
+            stack = stacks.setdefault(mark.pair, [])
+            if mark.opens:
+                stack.append(number)
+            else:
+                self._last[mark.pair] = number
+                if stack:
+                    self._ends[stack.pop()] = number
+        self._last_of_any = max(self._last.values(), default=-1)
+
+    def closing(self, number: int) -> Mark | None:
+        """The mark that closes the used one: its partner, or the last of the closing marks that come next."""
+        opening = self.used[number]
+        if number in self._ends:
+            return self.used[self._ends[number]]
+        own = self._last.get(opening.pair, -1) > number
+        if own or self._last_of_any > number:
+            # Some models close with another pair's mark.
+            at = self._following(number, own)
+            while self.used[at].opens or ((after := self._following(at, own)) > 0 and not self.used[after].opens):
+                at = self._following(at, own)
+            return self.used[at]
+        later = bisect_right(self.named, opening)
+        return self.named[later] if later < len(self.named) else None
+
+    def _following(self, number: int, own: bool) -> int:
+        """The next used mark, of the same pair or of any; 0 where there is none."""
+        if own:
+            return self._next.get(number, 0)
+        return number + 1 if number + 1 < len(self.used) else 0
+
+
+def _in_sentence(text: str, mark: Mark) -> bool:
+    """Whether a closing mark is a word of a sentence, or in quotation marks."""
+    if mark.opens:
+        return False
+    before, behind = text[max(0, mark.start - 2) : mark.start], text[mark.end : mark.end + 2]
+    quoted = before[-1:] in ("'", '"') and before[-1:] == behind[:1]
+    return quoted or bool(SENTENCE_BEFORE.fullmatch(before) and SENTENCE_BEHIND.match(behind))
+
+
+def _by_blocks(text: str, cut: bool, found: Found) -> Split:
+    """Blocks of thinking: at the head in any form; behind answer text only where they stand apart and are closed."""
+    answer: list[str] = []
+    thinking: list[str] = []
+    place, length = 0, len(text.rstrip())
+    at_head, is_named, skip_to = True, False, 0
+    for number, mark in enumerate(found.used):
+        if mark.start < skip_to:
+            continue
+        at_head = at_head and not text[place : mark.start].strip(BLANK)
+        starts_line = at_head or _starts_line(text, place, mark.start)
+        if mark.opens:
+            behind_sentence = text[max(place, mark.start - 1) : mark.start] in SENTENCE_ENDS
+            end = found.closing(number) if starts_line or behind_sentence else None
+            if end is not None:
+                answer.append(text[place : mark.start])
+                thinking += _between(text, found.used, number, end)
+                place = skip_to = end.end
+            elif at_head or (cut and not thinking and not is_named and _starts_sentence(text, place, mark.start)):
+                return "", _pieces([*answer, *thinking, text[place : mark.start], text[mark.end :]]), False
+            else:
+                is_named = True
+        elif skip_to and not at_head and starts_line and mark.end >= length:
+            # A closing mark too many, at the end of an answer.
+            answer.append(text[place : mark.start])
+            place = mark.end
+        elif starts_line or not (skip_to or is_named):
+            thinking += [*answer, text[place : mark.start]]
+            answer = []
+            place = skip_to = mark.end
+            at_head = True
+    if not place:
+        return text, NOTHING, True
+    return _unwrapped("".join([*answer, text[place:]]).strip()), _pieces(thinking), True
+
+
+def _between(text: str, marks: Sequence[Mark], number: int, end: Mark) -> list[str]:
+    """The thinking from a mark to the one that closes it, without the marks within."""
+    parts, place = [], marks[number].end
+    for at in range(number + 1, len(marks)):
+        if marks[at].start >= end.start:
+            break
+        parts.append(text[place : marks[at].start])
+        place = marks[at].end
+    return [*parts, text[place : end.start]]
+
+
+def _starts_sentence(text: str, start: int, place: int) -> bool:
+    """Whether a mark stands at the start of a line, or behind the end of a sentence."""
+    head = text[max(start, place - INDENT) : place].rstrip(" \t")
+    return head.endswith(SENTENCE_ENDS) or _starts_line(text, start, place)
 
 
 def _starts_line(text: str, start: int, place: int) -> bool:
@@ -263,7 +327,7 @@ def _starts_line(text: str, start: int, place: int) -> bool:
 
 
 def _pieces(parts: list[str]) -> list[str]:
-    return [part for part in (part.strip("\ufeff \t\r\n") for part in parts) if part]
+    return [part for part in (part.strip(BLANK) for part in parts) if part]
 
 
 def _unwrapped(answer: str) -> str:

@@ -12,13 +12,14 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 
 from refusal_stability.engines.answers import MARKS, Marks, final_answer
 from refusal_stability.engines.conversation import folded
 from refusal_stability.engines.progress import progress
 from refusal_stability.engines.protocol import Engine
 from refusal_stability.engines.store import Session, Store, completion_key
-from refusal_stability.records import Completion, Outcome, Request, StudyError, canonical_json, storable_text
+from refusal_stability.records import Completion, Message, Outcome, Request, StudyError, canonical_json, storable_text
 
 POLL_SECONDS = 0.2
 SESSION_SECONDS = 1.0
@@ -69,8 +70,26 @@ def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, c
         if session.completions:
             store.save_session(session)
     marks: Marks = getattr(engine, "thinking_marks", MARKS)
-    final = {key: with_final_answer(completion, marks) for key, completion in done.items()}
+    opened = lru_cache(maxsize=None)(getattr(engine, "opened_thinking", lambda _: ""))
+    final = {
+        key: with_final_answer(_from_its_mark(completion, by_key[key], opened), marks)
+        for key, completion in done.items()
+    }
     return [final[key] for key in keys]
+
+
+def _from_its_mark(
+    completion: Completion, request: Request, opened: Callable[[tuple[Message, ...]], str]
+) -> Completion:
+    """A completion whose text begins with the mark of thinking that its prompt left open."""
+    text = completion.text.lstrip()
+    if completion.missing_reason is not None or completion.outcome is Outcome.REFUSED or completion.thinking:
+        return completion
+    if request.schema is not None and text.startswith("{"):
+        # The schema left no room for thinking.
+        return completion
+    mark = opened(request.messages)
+    return replace(completion, text=mark + completion.text) if mark and not text.startswith(mark) else completion
 
 
 def with_final_answer(completion: Completion, marks: Marks = MARKS) -> Completion:

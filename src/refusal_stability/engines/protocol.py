@@ -30,6 +30,8 @@ class Engine(Protocol):
     - `ready() -> int`, how many completions `complete` yields next without waiting. The store commits these together.
       Without it each completion is committed by itself.
     - `thinking_marks`, the pairs of marks around its model's thinking; the known ones otherwise.
+    - `opened_thinking(messages) -> str`, the opening mark that the prompt ends with, or nothing. It is put before a
+      stored text when that is read.
     - `fold_system`. Where it is true, a system text is put at the start of the first user turn, before the store's key
       is made.
     - `rendered(messages) -> str`, the text that a chat template makes of a conversation.

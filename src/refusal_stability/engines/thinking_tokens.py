@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refusal_stability.engines.answers import Marks
+from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection
+from refusal_stability.records import Message
 
 CHANNEL_TOKENS = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|constrain|>", "<|call|>")
 
 
-def opened_thinking(prompt: str, marks: Marks) -> str:
+def opened_thinking(template: ChatTemplate, messages: Sequence[Message], marks: Marks) -> str:
     """The opening mark that a rendered prompt ends with, or nothing: the answer then begins within thinking."""
-    end = prompt.rstrip()
+    try:
+        end = template.render(messages).rstrip()
+    except TemplateRejection:
+        return ""
     return next((opening for opening, _ in marks if end.endswith(opening)), "")
 
 

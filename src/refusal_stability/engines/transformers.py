@@ -7,7 +7,6 @@ depend on which rows share its batch - up to float noise, which docs/engines.md 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +78,12 @@ class TransformersEngine:
             return
         self._template.warn_of_date()
         prompts: dict[int, list[int]] = {}
-        opened: dict[int, str] = {}
         groups: dict[str, list[int]] = {}
         for position, (request, prompt) in enumerate(zip(requests, self._tokenize(requests), strict=True)):
             if isinstance(prompt, Completion):
                 yield position, prompt
                 continue
-            prompts[position], opened[position] = prompt
+            prompts[position] = prompt
             sampling = request.sampling
             width = self._width(len(prompts[position]))
             alike = canonical_json([request.schema_text(), sampling.top_p, sampling.top_k, sampling.max_tokens, width])
@@ -97,8 +95,7 @@ class TransformersEngine:
                 completions = self._complete_batch(requests, prompts, batch)
                 for done, position in enumerate(batch):
                     self._left = len(batch) - 1 - done
-                    answer = completions[done]
-                    yield position, replace(answer, text=opened[position] + answer.text) if opened[position] else answer
+                    yield position, completions[done]
 
     def ready(self) -> int:
         """How many completions of the finished batch are still to be yielded."""
@@ -177,16 +174,20 @@ class TransformersEngine:
         """The text that the model reads for a conversation."""
         return self._template.render(messages)
 
-    def _tokenize(self, requests: Sequence[Request]) -> list[tuple[list[int], str] | Completion]:
-        """Each prompt's tokens and the mark of thinking that it leaves open; or what stands for its answer."""
+    def opened_thinking(self, messages: Sequence[Message]) -> str:
+        """The mark of thinking that a conversation's prompt leaves open; see `Engine`."""
+        return opened_thinking(self._template, messages, self.thinking_marks)
+
+    def _tokenize(self, requests: Sequence[Request]) -> list[list[int] | Completion]:
+        """Each prompt's tokens, or what stands for its answer."""
         # A grid asks each conversation many times: tokenise it once.
-        seen: dict[Any, tuple[list[int], str] | Completion] = {}
+        seen: dict[Any, list[int] | Completion] = {}
         for request in requests:
             if request.messages not in seen:
                 seen[request.messages] = self._prompt(request)
         return [seen[request.messages] for request in requests]
 
-    def _prompt(self, request: Request) -> tuple[list[int], str] | Completion:
+    def _prompt(self, request: Request) -> list[int] | Completion:
         try:
             tokens = self._tokenize_chat(request)
         except TemplateRejection as error:
@@ -194,7 +195,7 @@ class TransformersEngine:
         if len(tokens) >= self._context():
             reason = f"prompt of {len(tokens)} tokens fills the model's context of {self._context()}"
             return unasked(reason, len(tokens))
-        return tokens, opened_thinking(self.rendered(request.messages), self.thinking_marks)
+        return tokens
 
     def _tokenize_chat(self, request: Request) -> list[int]:
         tokens: list[int] = self._tokenizer(self.rendered(request.messages), add_special_tokens=False)["input_ids"]

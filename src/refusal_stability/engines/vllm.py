@@ -100,7 +100,6 @@ class VLLMEngine:
         engine = self._load().llm_engine
         todo = iter(enumerate(requests))
         prompts: dict[tuple[Message, ...], Any] = {}
-        opened: dict[tuple[Message, ...], str] = {}
         under_way: dict[str, tuple[int, str]] = {}
         try:
             more = True
@@ -111,7 +110,7 @@ class VLLMEngine:
                     if request is None:
                         break
                     if request.messages not in prompts:
-                        prompts[request.messages], opened[request.messages] = self._prompt(request.messages)
+                        prompts[request.messages] = self._prompt(request.messages)
                     prompt = prompts[request.messages]
                     if isinstance(prompt, Completion):
                         yield position, prompt
@@ -122,7 +121,7 @@ class VLLMEngine:
                 for output in self._step() if under_way else ():
                     if output.finished:
                         position, _ = under_way.pop(output.request_id)
-                        yield position, self._completion(output, opened[requests[position].messages])
+                        yield position, self._completion(output)
         finally:
             if under_way:
                 engine.abort_request([name for _, name in under_way.values()], internal=True)
@@ -170,18 +169,22 @@ class VLLMEngine:
         """The text that the model reads for a conversation."""
         return self._template.render(messages)
 
-    def _prompt(self, messages: Sequence[Message]) -> tuple[Mapping[str, Any] | Completion, str]:
-        """A conversation as vLLM takes it, or what stands for its answer; and the mark of thinking that it opens."""
+    def opened_thinking(self, messages: Sequence[Message]) -> str:
+        """The mark of thinking that a conversation's prompt leaves open; see `Engine`."""
+        return opened_thinking(self._template, messages, self.thinking_marks)
+
+    def _prompt(self, messages: Sequence[Message]) -> Mapping[str, Any] | Completion:
+        """A conversation as vLLM takes it, or what stands for its answer."""
         try:
             text = self.rendered(messages)
         except TemplateRejection as error:
-            return unasked(str(error)), ""
+            return unasked(str(error))
         tokens: list[int] = self._llm.get_tokenizer().encode(text, add_special_tokens=False)
         if len(tokens) >= self._context:
             reason = f"prompt of {len(tokens)} tokens fills the model's context of {self._context}"
-            return unasked(reason, len(tokens)), ""
+            return unasked(reason, len(tokens))
         prompt: Mapping[str, Any] = self._llm.renderer.render_cmpl([{"prompt_token_ids": tokens}])[0]
-        return prompt, opened_thinking(text, self.thinking_marks)
+        return prompt
 
     def _load(self) -> Any:
         if self._llm is not None:
@@ -218,7 +221,7 @@ class VLLMEngine:
         arguments.setdefault("use_tqdm_on_load", False)
         return arguments
 
-    def _completion(self, output: Any, opened: str) -> Completion:
+    def _completion(self, output: Any) -> Completion:
         answer = output.outputs[0]
         prompt_tokens, made = len(output.prompt_token_ids), len(answer.token_ids)
         if answer.finish_reason not in ("stop", "length"):
@@ -230,7 +233,7 @@ class VLLMEngine:
             ended = answer.finish_reason == "stop" and not isinstance(answer.stop_reason, str)
             tokens = list(answer.token_ids)[:-1] if ended else answer.token_ids
             text = decoded(self._llm.get_tokenizer(), tokens, self._marking)
-        return Completion(opened + text, answer.finish_reason, prompt_tokens, made)
+        return Completion(text, answer.finish_reason, prompt_tokens, made)
 
     def _require_vllm(self) -> None:
         if importlib.util.find_spec("vllm") is not None:

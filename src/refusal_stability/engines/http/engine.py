@@ -25,7 +25,7 @@ from refusal_stability.engines.http.transport import LONGEST_WAIT_S, Adapted, Bu
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.openai import OpenAISettings
-from refusal_stability.records import Completion, Outcome, Request
+from refusal_stability.records import Completion, Message, Outcome, Request
 
 PROTOCOLS = {"chat_completions": chat_completions, "anthropic_messages": anthropic_messages}
 # What servers say to a system prompt for a model whose template has no system role.
@@ -125,6 +125,10 @@ class HTTPEngine:
     def ready(self) -> int:
         """How many answers `complete` yields next without waiting for the server."""
         return len(self._answers)
+
+    def opened_thinking(self, messages: Sequence[Message]) -> str:
+        """The mark of thinking that every prompt leaves open, where the study says so; see `Engine`."""
+        return self.thinking_marks[0][0] if self._settings.thinking_opened else ""
 
     def close(self) -> None:
         """Connections are closed at the end of `complete`; nothing is left to release."""

@@ -10,7 +10,18 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import HIDDEN, SECTION, AtLeast0, AtLeast1, Number, Text, among, require, rule
+from refusal_stability.params.checks import (
+    HIDDEN,
+    SECTION,
+    AtLeast0,
+    AtLeast1,
+    Flag,
+    Number,
+    Text,
+    among,
+    require,
+    rule,
+)
 from refusal_stability.params.engines.settings import EngineSettings
 
 MILLION = 1_000_000
@@ -99,10 +110,12 @@ class HTTPSettings(EngineSettings):
 class OpenAISettings(HTTPSettings, engine="openai"):
     """`preset` names a vendor, whose settings then stand wherever the study left the default.
 
+    `thinking_opened` says that the server's chat template opens thinking, and that the server does not set it apart.
     JSON is asked for as `structured` says, and as `structured_fallback` where the server does not know that.
     """
 
     preset: Text | None = None
+    thinking_opened: Flag = False
     protocol: Annotated[Text, among("chat_completions", "anthropic_messages")] = "chat_completions"
     reasoning_effort: Text | None = None
     structured: Annotated[Text, among("json_schema", "json_object", "prompt")] = "json_schema"
