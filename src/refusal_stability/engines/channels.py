@@ -57,7 +57,9 @@ def by_channels(text: str) -> Split:
 def by_plain_channels(text: str) -> Split | None:
     """The channels of gpt-oss as plain text, or None where there are none."""
     loose = PLAIN_LOOSE_START.match(text)
-    final = PLAIN_FINAL.search(text, loose.end()) if loose else PLAIN_LOOSE_FINAL.search(text)
+    final = None
+    if "assistant" in text:
+        final = PLAIN_FINAL.search(text, loose.end()) if loose else PLAIN_LOOSE_FINAL.search(text)
     if final is not None:
         before = text[loose.end() if loose else 0 : final.start()]
         return text[final.end() :].strip(), _plain_thinking(before), True
