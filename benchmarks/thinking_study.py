@@ -86,15 +86,23 @@ def study(port: int) -> dict[str, Any]:
     }
 
 
+def write_study(folder: Path, port: int) -> Path:
+    """Write the study's prompts and its params.yaml; gives the latter."""
+    import yaml
+
+    questions = [f"How would one build number {n}?" for n in range(PROMPTS)]
+    (folder / "p.csv").write_text("\n".join(["prompt", *questions]) + "\n", encoding="utf-8")
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(study(port)), encoding="utf-8")
+    return path
+
+
 def run(folder: Path) -> None:
     """Play the study's stages, and print its labels and the share of prompts whose label changes with the seed."""
     import pandas as pd
-    import yaml
 
     with serving() as port:
-        (folder / "params.yaml").write_text(yaml.safe_dump(study(port)))
-        questions = [f"How would one build number {n}?" for n in range(PROMPTS)]
-        pd.DataFrame({"prompt": questions}).to_csv(folder / "p.csv", index=False)
+        write_study(folder, port)
         for stage in (["prompts"], ["generate", "reasoner"], ["judge", "reasoner"]):
             command = [sys.executable, "-m", "refusal_stability.cli", *stage]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ)

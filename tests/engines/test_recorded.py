@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from refusal_stability.files import generation_file
 from refusal_stability.params.checks import ParamsError, parsed
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.recorded import RecordedSettings
+from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Completion, Condition, Message, Outcome, Request, Sampling, sampler_stream
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import GENERATION_TABLE
@@ -221,6 +223,65 @@ def test_what_cannot_have_been_recorded_is_not_answered(tmp_path: Path) -> None:
         texts(source, [Request(turns, Sampling(0.0, 42, 1))])
     with pytest.raises(EngineError, match="kind: recorded"):
         texts(source, [Request(turns[1:], Sampling(0.0, 42, 1), schema={"type": "object"})])
+
+
+def conversation(*texts: str) -> tuple[Message, ...]:
+    """User and assistant in turn, ending in a user turn."""
+    return tuple(Message(("user", "assistant")[i % 2], text) for i, text in enumerate(texts))
+
+
+def asked_at_43(*conversations: tuple[Message, ...]) -> list[Request]:
+    return [Request(messages, Sampling(0.7, 43, 1)) for messages in conversations]
+
+
+def with_turns(table: pd.DataFrame) -> pd.DataFrame:
+    """The third prompt bare, and as the last turn of two conversations."""
+    turns = ["", *(json.dumps([m.identity() for m in conversation(opening, "Yes?")]) for opening in ("Hello.", "Hey."))]
+    return table.assign(prompt="third", turns=turns, response=["bare", "hello", "hey"])
+
+
+def test_a_conversation_is_found_by_its_last_user_turn(tmp_path: Path) -> None:
+    got = texts(
+        engine(published(tmp_path)), asked_at_43(conversation("Hello.", "Yes?", "third"), conversation(PROMPTS[0]))
+    )
+    assert [c.text for c in got] == [text_of("third", 0.7, 43), text_of(PROMPTS[0], 0.7, 43)]
+
+
+def test_conversations_that_end_alike_are_an_error_that_names_the_file_and_the_turn(tmp_path: Path) -> None:
+    alike = asked_at_43(conversation("Hello.", "Yes?", "third"), conversation("third"))
+    told = r"seed43\.csv: no column `turns`, and 1 of the study's prompts .* ends in too: 'third'; add the column"
+    with pytest.raises(EngineError, match=told):
+        texts(engine(published(tmp_path)), alike)
+
+
+def test_where_the_source_has_turns_the_whole_conversation_is_what_is_found(tmp_path: Path) -> None:
+    source = engine(published(tmp_path, with_turns))
+    hey, hello = (conversation(opening, "Yes?", "third") for opening in ("Hey.", "Hello."))
+    assert [c.text for c in texts(source, asked_at_43(hey, conversation("third"), hello))] == ["hey", "bare", "hello"]
+    for other in (conversation("Hi.", "Yes?", "third"), (Message("system", "be safe"), *hey)):
+        with pytest.raises(EngineError, match="1 of the study's 1 prompts have no row: 'third'"):
+            texts(source, asked_at_43(other))
+
+
+def test_few_shot_turns_are_never_taken_for_a_recorded_conversation() -> None:
+    turns = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Yes?"}]
+    settings = {"layout": "published", "name": "m"}
+    study = {
+        "study": "s",
+        "interventions": {"few": {"turns": turns}},
+        "models": {"m": {"engine": "recorded", "path": "folder", "settings": settings}},
+    }
+    with pytest.raises(ParamsError, match=r"models\.m\.engine: 'recorded'.*interventions\.few adds turns"):
+        parsed(StudyParams, study, "params.yaml")
+    settings["labels_only"] = True
+    assert parsed(StudyParams, study, "params.yaml").models["m"].engine == "recorded"
+
+
+@pytest.mark.parametrize("turns", ["[", "7", '["Hello."]', '[{"role": "user"}]'])
+def test_turns_that_are_no_list_of_turns_name_their_row(tmp_path: Path, turns: str) -> None:
+    source = engine(published(tmp_path, lambda table: table.assign(turns=["", turns, ""])))
+    with pytest.raises(EngineError, match="row 3, column turns: not a JSON list of turns"):
+        texts(source, asked_at_43(conversation("third")))
 
 
 def test_the_identity_changes_with_the_recorded_bytes_and_not_with_the_folder(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from refusal_stability.judging.labels import responses_of
 from refusal_stability.judging.panel import thinking_of
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.load import load_params
-from refusal_stability.records import Message, Prompt
+from refusal_stability.records import NOT_SAMPLED, Message, Prompt
 from refusal_stability.stages import judge
+from refusal_stability.study.label_files import read_decisions
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, prompt_table
 
@@ -151,6 +152,21 @@ def test_a_response_that_was_not_sampled_has_no_label(study):
     judge.run("m", study)
     for condition in load_params(study).conditions("m"):
         assert set(read_table(label_file(condition), LABEL_TABLE)["prompt_id"]) == {"p0", "p1"}
+
+
+def test_a_configuration_in_which_nothing_was_sampled_has_a_label_file_without_rows(study):
+    conditions = list(load_params(study).conditions("m"))
+    for condition in conditions:
+        write_generations(condition, TEXTS[:2], ["", ""])
+    write_generations(conditions[0], ["", ""], ["not sampled"] * 2)
+    path = generation_file(conditions[0])
+    write_table(read_table(path, GENERATION_TABLE).assign(outcome="not_sampled"), path, GENERATION_TABLE)
+    judge.run("m", study)
+    rows = [len(read_table(label_file(condition), LABEL_TABLE)) for condition in conditions]
+    assert rows == [0, 6, 6, 6]
+    prompts = prompt_table([Prompt(f"p{i}", "How do I bake?", "c", "s") for i in range(2)])
+    (group,) = read_decisions(load_params(study), prompts).groups
+    assert (group.codes == NOT_SAMPLED).reshape(2, 4).tolist() == [[True, False, False, False]] * 2
 
 
 def test_a_majority_is_a_judge_of_its_own_after_the_panel(study):

@@ -7,8 +7,9 @@ model or configuration than its name says is an error that names the file and th
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape
@@ -19,7 +20,7 @@ from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.recorded import RecordedSettings
-from refusal_stability.records import WITHOUT_TEXT, Completion, Outcome, Request, outcome_of
+from refusal_stability.records import WITHOUT_TEXT, Completion, Message, Outcome, Request, outcome_of
 from refusal_stability.tables.user_files import read_frame
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ LAYOUTS = {
     "published": "data/results/generations/{name}_temp{temperature!r}_seed{seed}.csv",
 }
 NEEDED = ("prompt", "response", "model", "temperature", "seed")
-OPTIONAL = ("finish_reason", "missing_reason", "outcome", "thinking")
+OPTIONAL = ("finish_reason", "missing_reason", "outcome", "thinking", "turns")
 SHOWN = 5
 ABSENT = Completion("", "", missing_reason="not sampled", outcome=Outcome.NOT_SAMPLED)
+Conversation = tuple[Message, ...]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class RecordedEngine:
 
     Notes
     -----
-    A cell is (prompt text, temperature, seed); the study's seed is the recorded one, and no two cells share a row.
+    A cell is (prompt, temperature, seed); the study's seed is the recorded one, and no two cells share a row. A file
+    with a column `turns` knows a prompt by its whole conversation, any other by its last user turn.
     With `labels_only` nothing is read and every completion is missing: such a model has labels by recorded judges.
     """
 
@@ -99,13 +102,16 @@ class RecordedEngine:
             return
         files: dict[tuple[float, int], list[int]] = defaultdict(list)
         for position, request in enumerate(requests):
-            self._check_recordable(request)
+            if request.schema is not None:
+                raise EngineError(f"{self._where}: recorded responses cannot judge; use a judge of `kind: recorded`")
             files[request.sampling.temperature, request.sampling.seed].append(position)
         for (temperature, seed), positions in files.items():
             file = self._file(temperature, seed)
-            rows = self._read(file, temperature, seed)
-            prompts = [requests[position].messages[0].content for position in positions]
-            absent = [prompt for prompt in prompts if prompt not in rows]
+            table = self._table(file)
+            rows = self._read(file, table, temperature, seed)
+            asked = [requests[position].messages for position in positions]
+            prompts = asked if table["turns"].any() else self._last_turns(file, asked)
+            absent = [prompt[-1].content for prompt in prompts if prompt not in rows]
             if absent and not self._settings.unequal:
                 raise EngineError(
                     f"{file}: {len(absent)} of the study's {len(prompts)} prompts have no row: {_shown(absent)}; ask "
@@ -141,14 +147,22 @@ class RecordedEngine:
             )
         return Completion(row.response, finish_reason, thinking=row.thinking, outcome=outcome)
 
-    def _check_recordable(self, request: Request) -> None:
-        if request.schema is not None:
-            raise EngineError(f"{self._where}: recorded responses cannot judge; use a judge of `kind: recorded`")
-        if len(request.messages) != 1 or request.messages[0].role != "user":
+    def _last_turns(self, file: Path, asked: Sequence[Conversation]) -> list[Conversation]:
+        """What a file without `turns` knows the conversations by; two that it cannot tell apart are an error."""
+        if any(messages[0].role == "system" for messages in asked):
             raise EngineError(
                 f"{self._where}: recorded responses stand for bare prompts; remove every intervention but `none`, or "
-                "keep this model in a study of its own"
+                f"keep this model in a study of its own (system turns of the prompts need a column `turns` in {file})"
             )
+        ends = Counter(messages[-1] for messages in set(asked))
+        shared = [turn.content for turn in dict.fromkeys(messages[-1] for messages in asked) if ends[turn] > 1]
+        if shared:
+            raise EngineError(
+                f"{file}: no column `turns`, and {len(shared)} of the study's prompts have a last turn that another "
+                f"conversation ends in too: {_shown(shared)}; add the column (the turns before the last, as in the "
+                "study's prompt table), or leave all but one of these conversations and every intervention out"
+            )
+        return [messages[-1:] for messages in asked]
 
     def _file(self, temperature: float, seed: int) -> Path:
         relative = LAYOUTS[self._settings.layout].format(
@@ -166,15 +180,17 @@ class RecordedEngine:
                 digest.update(file.read_bytes())
         return digest.hexdigest()
 
-    def _read(self, file: Path, temperature: float, seed: int) -> dict[str, RecordedResponse]:
-        table = self._table(file)
+    def _read(
+        self, file: Path, table: pd.DataFrame, temperature: float, seed: int
+    ) -> dict[Conversation, RecordedResponse]:
         self._check_model(file, table["model"])
         _check_column(file, table["temperature"], temperature, "temperature")
         _check_column(file, table["seed"], seed, "seed")
-        rows: dict[str, RecordedResponse] = {}
+        rows: dict[Conversation, RecordedResponse] = {}
         columns = (table[name].tolist() for name in ("prompt", "response", *OPTIONAL))
-        for number, prompt, response, *about in zip(table.index.tolist(), *columns, strict=True):
-            first = rows.setdefault(prompt, RecordedResponse(number, response, *about))
+        for number, prompt, response, *about, turns in zip(table.index.tolist(), *columns, strict=True):
+            conversation = (*_turns(file, number, turns), Message("user", prompt))
+            first = rows.setdefault(conversation, RecordedResponse(number, response, *about))
             if first.number != number:
                 kind = "the same text" if first.response == response else "two texts"
                 raise EngineError(
@@ -216,6 +232,19 @@ class RecordedEngine:
                 f"{file}: row {row}: model {column[row]!r}, expected {wanted or names[0]!r}; correct "
                 f"{self._where}.settings.model (the file holds {', '.join(map(repr, names[:SHOWN]))})"
             )
+
+
+def _turns(file: Path, number: int, text: str) -> list[Message]:
+    """The turns before a recorded prompt; none for an empty cell."""
+    if not text:
+        return []
+    try:
+        return [Message(str(turn["role"]), str(turn["content"])) for turn in json.loads(text)]
+    except (ValueError, TypeError, KeyError) as error:
+        raise EngineError(
+            f"{file}: row {number}, column turns: not a JSON list of turns, each with a `role` and a `content`; "
+            "correct the row"
+        ) from error
 
 
 def _check_column(file: Path, column: pd.Series[Any], expected: float, name: str) -> None:

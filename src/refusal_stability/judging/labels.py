@@ -41,10 +41,15 @@ def responses_of(
 
 
 def label_rows(
-    responses: Sequence[Response], judged: Mapping[str, Sequence[tuple[Judgement, ...]]]
+    conditions: Iterable[Condition],
+    responses: Sequence[Response],
+    judged: Mapping[str, Sequence[tuple[Judgement, ...]]],
 ) -> dict[Condition, pd.DataFrame]:
-    """A label table for each configuration: responses in their order, then judges in theirs, then repeats."""
-    rows: dict[Condition, list[tuple[object, ...]]] = {}
+    """A label table for each configuration: responses in their order, then judges in theirs, then repeats.
+
+    The table of a configuration without responses has no rows.
+    """
+    rows: dict[Condition, list[tuple[object, ...]]] = {condition: [] for condition in conditions}
     for position, response in enumerate(responses):
         condition = response.condition
         place = (
@@ -56,7 +61,7 @@ def label_rows(
         )
         for judge, judgements in judged.items():
             for repeat, judgement in enumerate(judgements[position]):
-                rows.setdefault(condition, []).append((*place, judge, repeat, *_cells(judgement)))
+                rows[condition].append((*place, judge, repeat, *_cells(judgement)))
     return {c: pd.DataFrame(lines, columns=list(LABEL_TABLE.columns)) for c, lines in rows.items()}
 
 
@@ -70,13 +75,19 @@ def _cells(judgement: Judgement) -> tuple[object, ...]:
 
 def label_summary(model: str, tables: Iterable[pd.DataFrame]) -> list[str]:
     """One line per judge: how often it made each decision, and how often none."""
-    table = pd.concat(tables, ignore_index=True)
+    table = _joined(tables)
     lines = []
     for judge, rows in table.groupby("judge", sort=False):
         counts = rows["label"].value_counts()
         decided = ", ".join(f"{counts.get(d.value, 0)} {d}" for d in DECISIONS)
         lines.append(f"{model}, judge {judge}: {decided}, {counts.get('', 0)} missing of {len(rows)}")
     return lines
+
+
+def _joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One table of all rows; tables without rows, whose columns have no types, are left out."""
+    listed = list(tables)
+    return pd.concat([table for table in listed if len(table)] or listed, ignore_index=True)
 
 
 def unwatched_files(judging: JudgingParams) -> list[str]:
@@ -94,7 +105,7 @@ def check_missing(tables: Iterable[pd.DataFrame], judging: JudgingParams, model:
 
     Only the first repeat counts, since it feeds the metrics.
     """
-    table = pd.concat(tables, ignore_index=True)
+    table = _joined(tables)
     rows = table[(table["judge"] == judging.primary) & (table["repeat"] == 0)]
     missing = rows.loc[rows["label"] == "", "missing_reason"]
     share = len(missing) / len(rows) if len(rows) else 0.0

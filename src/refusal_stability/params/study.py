@@ -23,7 +23,7 @@ from refusal_stability.params.checks import (
     require,
     rule,
 )
-from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines import ModelParams, engine_settings
 from refusal_stability.params.engines.settings import EngineSettings
 from refusal_stability.params.judges import JudgingParams
 from refusal_stability.params.metrics import MetricsParams
@@ -114,6 +114,16 @@ class StudyParams:
     def _judges_know_the_models(self) -> StudyParams:
         if self.models:
             self.judging.check_models(self.models)
+        return self
+
+    @model_validator(mode="after")
+    def _turns_before_the_prompt_are_sampled(self) -> StudyParams:
+        """Recorded responses are found by last turns, so few-shot turns would pass for a prompt's own."""
+        few_shot = [name for name, chosen in self.interventions.items() if chosen.turns]
+        for name, model in self.models.items() if few_shot else ():
+            recorded = not model.settings_class.samples and engine_settings(model).has_responses
+            why = f"recorded responses stand for bare prompts, and interventions.{few_shot[0]} adds turns"
+            require(not recorded, f"models.{name}.engine", model.engine, f"an engine that samples: {why}")
         return self
 
     def engines(self) -> Iterator[type[EngineSettings]]:

@@ -33,7 +33,8 @@ def run(model: str, params_path: Path) -> None:
         for response in responses_of(read_table(generation_file(condition), GENERATION_TABLE), condition, conversations)
     ]
     where = f"{params_path}: judging"
-    labels = label_rows(responses, judge_all(params.judging, responses, model, where))
+    judged = judge_all(params.judging, responses, model, where)
+    labels = label_rows(conditions, responses, judged)
     for condition in conditions:
         write_table(labels[condition], label_file(condition), LABEL_TABLE)
     _label_thinking(params.judging, responses, conditions, where)

@@ -22,6 +22,7 @@ COLUMNS = (
     "missing_reason",
     "outcome",
     "thinking",
+    "turns",
 )
 FILE_NAME = re.compile(r"[^/\\]+")
 
