@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from refusal_stability.files import PROMPTS, generation_file, label_file, thinking_label_file
 from refusal_stability.judging.labels import check_missing, label_rows, label_summary, responses_of, unwatched_files
 from refusal_stability.judging.panel import judge_all, judge_thinking, thinking_of
@@ -54,7 +52,6 @@ def _label_thinking(
             thinking_label_file(condition).unlink(missing_ok=True)
         return
     thinking = thinking_of(responses)
-    labels = label_rows(thinking, judge_thinking(judging, thinking, where))
-    none = pd.DataFrame(columns=list(LABEL_TABLE.columns))
+    labels = label_rows(conditions, thinking, judge_thinking(judging, thinking, where))
     for condition in conditions:
-        write_table(labels.get(condition, none), thinking_label_file(condition), LABEL_TABLE)
+        write_table(labels[condition], thinking_label_file(condition), LABEL_TABLE)
