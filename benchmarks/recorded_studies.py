@@ -72,4 +72,5 @@ def stage_commands(names: list[str]) -> dict[str, list[str]]:
     """The arguments of `refusal-stability` for each stage, in order."""
     generate = {f"generate {name}": ["generate", name] for name in names}
     judge = {f"judge {name}": ["judge", name] for name in names}
-    return {"prompts": ["prompts"], **generate, **judge, **{n: [n] for n in ("metrics", "figures", "report", "track")}}
+    first, last = ("params", "prompts"), ("metrics", "figures", "report", "track")
+    return {**{n: [n] for n in first}, **generate, **judge, **{n: [n] for n in last}}

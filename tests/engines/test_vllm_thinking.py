@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,13 @@ def raw(thinking_model: Path, vllm_server: Callable[..., Any]) -> dict[str, list
     """What each way to the model answers, before this project sets thinking apart."""
     arguments = {"enforce_eager": True, "max_model_len": CONTEXT}
     offline = VLLMEngine(ModelParams("vllm", str(thinking_model)), VLLMSettings(arguments=arguments), "models.m")
-    answers = {OURS_OFFLINE: in_order(offline)}
+    # A study adds the mark that the prompt left open when it reads a stored text.
+    answers = {
+        OURS_OFFLINE: [
+            replace(completion, text=offline.opened_thinking(request.messages) + completion.text)
+            for request, completion in zip(REQUESTS, in_order(offline), strict=True)
+        ]
+    }
     offline.close()
     for name, parser in ((OURS_AT_SERVER, ()), (VLLMS, ("--reasoning-parser", "qwen3"))):
         with vllm_server(thinking_model, CONTEXT, *parser) as base_url:
