@@ -57,6 +57,10 @@ track: $(READY) ## Stage: log the study to MLflow; logging it again updates the 
 	$(BIN)/dvc repro report
 	$(BIN)/dvc repro --single-item --force track
 
+.PHONY: status
+status: $(READY) ## Show how far the study is, also while it runs in another shell (every 10 seconds: ARGS="--watch 10")
+	$(BIN)/refusal-stability status $(ARGS)
+
 .PHONY: judge-report
 judge-report: $(READY) ## Compare judges with each other and with people; writes reports/judges
 	$(BIN)/refusal-stability judge-report

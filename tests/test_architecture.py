@@ -24,13 +24,14 @@ from refusal_stability.tables.metrics import METRIC_TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = modules()
-# What each room may import beside itself and the four rooms that are open to all.
-OPEN = {"records", "files", "params", "tables"}
+# What each room may import beside itself and the rooms that are open to all.
+OPEN = {"records", "files", "params", "tables", "progress"}
 MAY_IMPORT: dict[str, set[str]] = {
     "records": set(),
     "files": {"records"},
     "params": {"records", "files"},
     "tables": {"records", "files", "params"},
+    "progress": set(),
     "measures": {"records", "tables"},
     "prompts": set(),
     "engines": set(),
@@ -42,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "figures": set(),
     "report": set(),
     "tracking": {"engines", "judging"},
+    "workload": {"engines", "judging", "prompts"},
     "exchange": {"judging", "prompts", "study"},
     "replication": {"measures", "report", "study"},
     "explorer": {"figures", "study"},

@@ -78,6 +78,19 @@ def plan(params: Params = PARAMS) -> None:
 
 
 @app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show every configuration, the finished ones too.")] = False,
+    watch: Annotated[float | None, typer.Option(help="Print again every so many seconds.", min=1.0)] = None,
+    params: Params = PARAMS,
+) -> None:
+    """Show how far the study is, also while it runs: done, missing, judged, rate, time left, tokens, cost."""
+    from refusal_stability.commands import status as stage
+
+    stage.run(params, as_json, every, watch)
+
+
+@app.command()
 def validate(params: Params = PARAMS, samples: int = 200) -> None:
     """Compare the decision shares planted in the reference models with the measured ones."""
     from refusal_stability.commands import validate as stage

@@ -16,6 +16,7 @@ from refusal_stability.measures.coverage import PRIOR, STEADY, Block, count_hits
 from refusal_stability.measures.distinct import Floats
 from refusal_stability.measures.estimates import Row
 from refusal_stability.params.metrics import MetricsParams
+from refusal_stability.progress import progress
 from refusal_stability.records import StudyError
 from refusal_stability.study.label_files import settings_of
 
@@ -36,8 +37,12 @@ def run(studies: int, sizes: list[int], seed: int, n_resamples: int, page: Path 
             block = Block(prior, true_figures(settings_of(metrics).resampling, prior), {})
             for size in sizes:
                 chunks = [range(start, min(start + CHUNK, studies)) for start in range(0, studies, CHUNK)]
-                counts = pool.map(partial(_chunk, size, prior, block.truth, metrics), chunks)
-                held, defined = np.stack(list(counts)).sum(axis=0)
+                counts = []
+                with progress(f"prior {prior}, {size} prompts, studies", studies) as work:
+                    for part in pool.map(partial(_chunk, size, prior, block.truth, metrics), chunks):
+                        counts.append(part)
+                        work.reached(min(CHUNK * len(counts), studies), studies)
+                held, defined = np.stack(counts).sum(axis=0)
                 shares = held / np.maximum(defined, 1)
                 block.shares[size] = shares
                 print(f"prior {prior}, {size} prompts: {shares.min():.1%} to {shares.max():.1%}", flush=True)

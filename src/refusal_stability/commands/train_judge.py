@@ -13,6 +13,7 @@ from refusal_stability.judging.trained.classifier_file import save_classifier
 from refusal_stability.judging.trained.encoder import open_encoder
 from refusal_stability.judging.trained.training import examples_of_judge, examples_of_table, fit_classifier
 from refusal_stability.params.load import load_params
+from refusal_stability.progress import progress
 
 
 def run(
@@ -36,7 +37,8 @@ def run(
     else:
         study = load_params(params)
         labelled, source = examples_of_judge(read_judged(study), str(judge)), f"judge {judge} of study {study.study}"
-    classifier = fit_classifier(labelled, source, seed, open_encoder(embeddings) if embeddings else None)
+    with progress(f"train the judge on {len(labelled.responses)} responses", None):
+        classifier = fit_classifier(labelled, source, seed, open_encoder(embeddings) if embeddings else None)
     save_classifier(classifier, out)
     about = classifier.about
     quality = about["cross_validation"]

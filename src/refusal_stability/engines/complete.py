@@ -15,10 +15,11 @@ from dataclasses import replace
 from functools import lru_cache
 
 from refusal_stability.engines.answers import MARKS, Marks, final_answer
-from refusal_stability.engines.conversation import folded
-from refusal_stability.engines.progress import progress
+from refusal_stability.engines.conversation import as_sent
 from refusal_stability.engines.protocol import Engine
+from refusal_stability.engines.running import saver
 from refusal_stability.engines.store import Session, Store, completion_key
+from refusal_stability.progress import progress
 from refusal_stability.records import Completion, Message, Outcome, Request, StudyError, canonical_json, storable_text
 
 POLL_SECONDS = 0.2
@@ -34,7 +35,7 @@ def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, c
     engine : sends and draws; its `identity` is part of every key.
     requests : any length; equal requests are sent once and share their completion.
     store : where each completion is kept as soon as the engine yields it.
-    caption : what the progress bar and the session record call this work.
+    caption : what progress lines and the session record call this work.
 
     Returns
     -------
@@ -42,14 +43,15 @@ def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, c
         One a request, in the order of `requests`, each with its final answer. Completions that the engine yields with a
         `missing_reason` are not stored: a rerun asks again.
     """
-    if getattr(engine, "fold_system", False):
-        # Before the key is made: what has no system text keeps its key, and its stored answer.
-        requests = [replace(request, messages=folded(request.messages)) for request in requests]
+    requests = as_sent(engine, requests)
     identity = canonical_json(dict(engine.identity))
     keys = [completion_key(identity, request) for request in requests]
     by_key = dict(zip(keys, requests, strict=True))
     done = store.find(by_key)
-    with progress(caption, len(by_key), len(done)) as advance, _old_objects_set_aside():
+    if len(done) == len(by_key):
+        return _final(engine, by_key, done, keys)
+    save = saver(store.path, identity, caption)
+    with progress(caption, len(by_key), len(done), save=save) as work, _old_objects_set_aside():
         session = Session(
             uuid.uuid4().hex,
             caption,
@@ -61,14 +63,21 @@ def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, c
             mine = store.claim(missing)
             for key, completion in _send(engine, by_key, mine, store, session):
                 done[key] = completion
-                advance(1, completion.completion_tokens)
+                work.advance(1, completion.completion_tokens, completion.missing_reason)
             if not mine:
                 time.sleep(POLL_SECONDS)
             others = store.find(key for key in missing if key not in done)
             done.update(others)
-            advance(len(others), 0)
+            work.advance(len(others))
         if session.completions:
             store.save_session(session)
+    return _final(engine, by_key, done, keys)
+
+
+def _final(
+    engine: Engine, by_key: Mapping[str, Request], done: Mapping[str, Completion], keys: Sequence[str]
+) -> list[Completion]:
+    """The completions in the order of `keys`, each with its final answer."""
     marks: Marks = getattr(engine, "thinking_marks", MARKS)
     opened = lru_cache(maxsize=None)(getattr(engine, "opened_thinking", lambda _: ""))
     final = {

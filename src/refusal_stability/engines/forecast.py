@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refusal_stability.engines.store import Store, completion_key
+from refusal_stability.engines.store import completion_key
+from refusal_stability.engines.store_view import StoreView
 from refusal_stability.params.engines.settings import EngineSettings
 from refusal_stability.records import Request, canonical_json
 
@@ -51,10 +52,8 @@ def forecast(
     """
     name = canonical_json(dict(identity))
     by_key = {completion_key(name, request): request for request in requests}
-    stored: Mapping[str, object] = {}
-    if store.exists():
-        with Store(store) as opened:
-            stored = opened.find(by_key)
+    with StoreView(store) as opened:
+        stored = opened.tokens(by_key)
     missing = [request for key, request in by_key.items() if key not in stored]
     return Forecast(
         len(by_key),

@@ -8,8 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from refusal_stability.judging.degenerate import degenerate
 from refusal_stability.judging.looped_refusal import is_looped_refusal
 from refusal_stability.judging.open import open_judge
-from refusal_stability.judging.protocol import Judgements, JudgingError
+from refusal_stability.judging.protocol import (
+    Judge,
+    Judgements,
+    JudgingError,
+    Pair,
+    distinct_pairs,
+    whole_conversation,
+)
 from refusal_stability.params.judges import MAJORITY, JudgingParams
+from refusal_stability.progress import progress
 from refusal_stability.records import DECISIONS, Basis, Decision, Judgement, Outcome, Response
 
 
@@ -41,7 +49,7 @@ def judge_all(judging: JudgingParams, responses: Sequence[Response], model: str,
         judge = open_judge(name, params, f"{where}.judges.{name}", judging.judges)
         try:
             if judge.knows(model):
-                shown = iter(judge.judge([r for i, r in enumerate(responses) if i not in given]))
+                shown = iter(_judged(judge, name, [r for i, r in enumerate(responses) if i not in given]))
                 judged[name] = [
                     (given[i],) * params.repeats if i in given else next(shown) for i in range(len(responses))
                 ]
@@ -96,9 +104,29 @@ def judge_thinking(judging: JudgingParams, thinking: Sequence[Response], where: 
         return {}
     judge = open_judge(name, judging.judges[name], f"{where}.judges.{name}", judging.judges)
     try:
-        return {name: judge.judge(thinking)}
+        return {name: _judged(judge, name, thinking)}
     finally:
         judge.close()
+
+
+def pairs_shown(judging: JudgingParams, name: str, responses: Sequence[Response]) -> list[Pair]:
+    """The distinct pairs about which a judge model of the study is asked, thinking included.
+
+    Parameters
+    ----------
+    judging : the study's judges.
+    name : the judge.
+    responses : one model's responses.
+    """
+    given = _given(responses, judging)
+    shown = distinct_pairs([r for i, r in enumerate(responses) if i not in given], whole_conversation)
+    thought = thinking_of(responses) if judging.thinking == name else []
+    return list(dict.fromkeys([*shown, *distinct_pairs(thought, whole_conversation)]))
+
+
+def _judged(judge: Judge, name: str, responses: Sequence[Response]) -> Judgements:
+    with progress(f"judge {name}: {len(responses):,} responses", None):
+        return judge.judge(responses)
 
 
 def _given(responses: Sequence[Response], judging: JudgingParams) -> dict[int, Judgement]:

@@ -70,12 +70,22 @@ def judge_distinct(
     request_of : what the judge is shown as the request.
     """
     pairs = [_pair(r, request_of) if r.missing_reason is None else None for r in responses]
-    distinct = list(dict.fromkeys(pair for pair in pairs if pair is not None))
+    distinct = distinct_pairs(responses, request_of)
     judged = dict(zip(distinct, judge_pairs(distinct), strict=True))
     return [
         (Judgement(None, "", f"no response: {response.missing_reason}"),) * repeats if pair is None else judged[pair]
         for response, pair in zip(responses, pairs, strict=True)
     ]
+
+
+def distinct_pairs(responses: Sequence[Response], request_of: Callable[[Prompt], str] = last_turn) -> list[Pair]:
+    """The pairs that `judge_distinct` shows a judge.
+
+    Parameters
+    ----------
+    responses, request_of : as `judge_distinct` takes them.
+    """
+    return list(dict.fromkeys(_pair(r, request_of) for r in responses if r.missing_reason is None))
 
 
 def _pair(response: Response, request_of: Callable[[Prompt], str]) -> Pair:

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from refusal_stability.files import atomic_write
+from refusal_stability.progress import progress
 from refusal_stability.prompts.source import PromptSourceError
 
 CHUNK = 1 << 20
@@ -83,11 +84,15 @@ def _chunks(url: str) -> Iterator[bytes]:
     arrived = 0
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
-            while chunk := response.read(CHUNK):
-                arrived += len(chunk)
-                yield chunk
+            length = int(response.headers.get("Content-Length", 0))
+            name = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
+            with progress(f"download {name}", length or None, in_bytes=True) as work:
+                while chunk := response.read(CHUNK):
+                    arrived += len(chunk)
+                    work.advance(len(chunk))
+                    yield chunk
             # Before Python 3.13, a connection that breaks off looks like the end of the file.
-            if arrived < int(response.headers.get("Content-Length", 0)):
+            if arrived < length:
                 raise http.client.IncompleteRead(b"")
     except urllib.error.HTTPError as error:
         raise _failed(url, f"the server answered {error.code} {error.reason}") from error

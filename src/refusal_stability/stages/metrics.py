@@ -8,6 +8,7 @@ from refusal_stability.files import METRICS_README, SUMMARY, atomic_write, write
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.summary import summary
 from refusal_stability.params.load import load_params
+from refusal_stability.progress import progress
 from refusal_stability.study.label_files import read_decisions, read_prompts, settings_of
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, column_dictionary
@@ -17,10 +18,12 @@ def run(params_path: Path) -> None:
     """Compute and write every table of the study that `params_path` describes."""
     params = load_params(params_path)
     study = read_decisions(params, read_prompts())
-    for name, table in build_tables(study, settings_of(params.metrics)):
-        path, contract = METRIC_TABLES[name]
-        write_table(table.reindex(columns=list(contract.columns)) if table.empty else table, path, contract)
-        if name == "aggregate_by_model":
-            write_json(summary(params.study, table), SUMMARY)
+    with progress("metrics, tables", len(METRIC_TABLES)) as work:
+        for name, table in build_tables(study, settings_of(params.metrics)):
+            path, contract = METRIC_TABLES[name]
+            write_table(table.reindex(columns=list(contract.columns)) if table.empty else table, path, contract)
+            if name == "aggregate_by_model":
+                write_json(summary(params.study, table), SUMMARY)
+            work.advance()
     with atomic_write(METRICS_README) as file:
         file.write(column_dictionary())

@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from refusal_stability.files import REFERENCE_MODELS
 from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.load import load_params
+from refusal_stability.progress import progress
 from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.reference_model.training import train_reference_model
 
@@ -28,22 +28,9 @@ def run(name: str, params_path: Path) -> None:
     unfinished = REFERENCE_MODELS / f".{name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    columns = (
-        TextColumn("train {task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
     try:
-        with Progress(*columns) as progress:
-            task = progress.add_task(name, total=None)
-            train_reference_model(
-                params.reference_models[name],
-                builtin_prompts(),
-                unfinished,
-                lambda done, steps: progress.update(task, completed=done, total=steps),
-            )
+        with progress(f"train {name}, steps", 0) as work:
+            train_reference_model(params.reference_models[name], builtin_prompts(), unfinished, work.reached)
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 from refusal_stability.tables.columns import COLUMNS, Column
 
 UNKNOWN = "–"
+EXACT_BELOW = 100_000
 Row = Mapping[str, Any]
 
 
@@ -55,3 +56,10 @@ def estimate(row: Row, column: Column | str) -> str:
         return text
     low, high = (f"{column.factor * bound:.{column.digits}f}" for bound in bounds)
     return f"{text} [{low}, {high}]"
+
+
+def short_count(count: int) -> str:
+    """A count in at most seven characters: `52,560`, `540 k`, `26.9 M`."""
+    if count < EXACT_BELOW:
+        return f"{count:,}"
+    return f"{count / 1e3:,.0f} k" if count < 1e6 else f"{count / 1e6:,.1f} M"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from refusal_stability.progress import progress
 from refusal_stability.tracking.plans import RunPlan
 from refusal_stability.tracking.server import open_client, open_experiment, plain_errors
 from refusal_stability.tracking.tracked_study import TrackedStudy
@@ -53,11 +54,7 @@ class Logged:
 
 def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, prompts: Path, uri: str) -> Logged:
     """Bring MLflow in line with the plans of a study; `prompts` is the file that every run names as its data set."""
-    from rich.console import Console
-    from rich.progress import track
-
-    screen = Console(stderr=True)
-    with plain_errors(uri):
+    with plain_errors(uri), progress("track, runs", len(plans)) as work:
         client = open_client(uri)
         experiment_id = open_experiment(client, study.params.study, uri)
         dataset = _dataset(study.prompts, prompts, study.prompts_hash)
@@ -69,8 +66,7 @@ def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, prompts: Path, uri: 
         kept_runs = {p.cell: next((r for r in found.get(p.cell, []) if _is_current(r, p)), None) for p in plans}
         prepared = _prepared([plan for plan in plans if kept_runs[plan.cell] is None])
         with closing(prepared):
-            quiet = not screen.is_terminal
-            for position, plan in enumerate(track(plans, "tracking", console=screen, transient=True, disable=quiet)):
+            for position, plan in enumerate(plans):
                 place = {STUDY_DIGEST: study.digest, POSITION: f"{position:05d}"}
                 place |= {PARENT: run_ids[plan.parent]} if plan.parent else {}
                 versions = found.pop(plan.cell, [])
@@ -89,6 +85,7 @@ def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, prompts: Path, uri: 
                     _retag(client, run, {PARENT: run_id})
                 for old_id in old:
                     client.delete_run(old_id)
+                work.advance()
         # Last, so that the views show runs that are there.
         _tag_experiment(client, experiment_id, EXPERIMENT_TAGS | saved_views(study.params, study.digest))
         return Logged(tally, view_page(experiment_id))

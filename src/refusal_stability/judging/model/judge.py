@@ -23,7 +23,7 @@ class ModelJudge(Judge):
 
     Parameters
     ----------
-    name : the judge's name in params.yaml, for the progress bar.
+    name : the judge's name in params.yaml, for progress lines.
     engine : answers the requests.
     rubric : the judge's instructions.
     params : temperature, max_tokens and repeats.

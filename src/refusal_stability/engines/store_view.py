@@ -1,0 +1,116 @@
+"""The store as `plan` and `status` read it: without waiting for a run that writes, and without a lock or a file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from refusal_stability.engines.store import LOOKUP_SIZE, Session, StoreError
+
+PATIENCE_S = 5
+SESSION_COLUMNS = ", ".join(Session.__dataclass_fields__)
+
+
+class StoredTokens(NamedTuple):
+    """What a stored completion took."""
+
+    prompt: int
+    answer: int
+
+
+class StoreView:
+    """A store that is only read; use as a context manager. A store that does not exist has nothing in it.
+
+    Parameters
+    ----------
+    path : the SQLite file.
+
+    Raises
+    ------
+    StoreError
+        The file is no store, is damaged, or cannot be read.
+
+    Notes
+    -----
+    A store that a run has open has a write-ahead log, in which readers and the writer do not meet. One without is
+    nobody's at the moment: it is read as a file that does not change, which needs no lock and leaves no file behind.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._database = _opened_to_read(path) if path.exists() else None
+
+    def __enter__(self) -> StoreView:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._database is not None:
+            self._database.close()
+
+    def tokens(self, keys: Iterable[str]) -> dict[str, StoredTokens]:
+        """What the stored completions among `keys` took.
+
+        Parameters
+        ----------
+        keys : of requests, as `completion_key` makes them.
+        """
+        wanted = list(dict.fromkeys(keys))
+        found: dict[str, StoredTokens] = {}
+        for start in range(0, len(wanted), LOOKUP_SIZE):
+            part = wanted[start : start + LOOKUP_SIZE]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT key, prompt_tokens, completion_tokens FROM completions WHERE key IN ({marks})"
+            found |= {key: StoredTokens(prompt, answer) for key, prompt, answer in self._rows(query, part)}
+        return found
+
+    def sessions(self) -> list[Session]:
+        """Every session, oldest first."""
+        query = f"SELECT {SESSION_COLUMNS} FROM sessions ORDER BY started, session"
+        return [Session(*row) for row in self._rows(query)]
+
+    def _rows(self, query: str, values: list[str] | None = None) -> list[Any]:
+        if self._database is None:
+            return []
+        try:
+            return self._database.execute(query, values or []).fetchall()
+        except sqlite3.Error as error:
+            raise _unreadable(self.path, error) from error
+
+
+def _opened_to_read(path: Path) -> sqlite3.Connection:
+    # A run may open the store between the look at its log and the reading: then the second way fits.
+    unopened = not path.with_name(f"{path.name}-wal").exists()
+    if unopened:
+        with suppress(sqlite3.Error):
+            return _checked(path, "mode=ro&immutable=1")
+    try:
+        return _checked(path, "mode=ro")
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from error
+
+
+def _checked(path: Path, how: str) -> sqlite3.Connection:
+    database = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?{how}", uri=True, timeout=PATIENCE_S, isolation_level=None
+    )
+    try:
+        database.execute("SELECT key, prompt_tokens, completion_tokens FROM completions LIMIT 1").fetchall()
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
+    if "no such" in str(error):
+        return StoreError(
+            f"{path}: is a database, but no store of this project ({error}); move it away, or name the right folder"
+        )
+    return StoreError(f"{path}: cannot be read as a store ({error}); restore it from a copy, or move it away")

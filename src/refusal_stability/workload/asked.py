@@ -1,0 +1,132 @@
+"""Everything that a study asks of a model: its models' responses, and its judge models' verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from refusal_stability.engines.conversation import as_sent
+from refusal_stability.engines.open import open_engine
+from refusal_stability.engines.protocol import Engine
+from refusal_stability.files import STORE, generation_file
+from refusal_stability.judging.labels import responses_of
+from refusal_stability.judging.model.judge import ModelJudge
+from refusal_stability.judging.model.rubric import load_rubric
+from refusal_stability.judging.panel import pairs_shown
+from refusal_stability.judging.protocol import Pair
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.judges import JudgeParams
+from refusal_stability.params.study import StudyParams
+from refusal_stability.records import Condition, Prompt, Request, Response
+from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.study import GENERATION_TABLE
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one model is asked.
+
+    `key` is the model's place in params.yaml, and `caption` what its runs call this work. A judge has `judge`, and
+    `pairs`, which are the real ones where `known`: before the responses are there, as many as there can be.
+    """
+
+    words: str
+    key: str
+    caption: str
+    model: ModelParams
+    asked_of: str
+    cells: tuple[tuple[Condition, Request], ...] = ()
+    judge: JudgeParams | None = None
+    pairs: tuple[Pair, ...] = ()
+    known: bool = True
+
+    @property
+    def certain(self) -> bool:
+        """Whether all of it will be asked; a judge on call is asked about some responses only."""
+        return self.judge is None or not self.judge.on_call
+
+    def requests(self, engine: Engine) -> list[Request]:
+        """The requests as they are sent, which is how the store knows them."""
+        if self.judge is None:
+            return as_sent(engine, [request for _, request in self.cells])
+        asked = ModelJudge("", engine, load_rubric(self.judge.rubric), self.judge, STORE).requests(self.pairs)
+        return as_sent(engine, asked)
+
+
+def all_work(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Work]:
+    """Everything that the study asks, models first, then each judge model about each model's responses."""
+    for name, model in params.models.items():
+        cells = tuple(params.requests(name, prompts))
+        yield Work(name, f"models.{name}", name, model, name, cells)
+    answered = {name: responses_there(params, name, prompts) for name in params.models}
+    for judge_name, judge in params.judging.judges.items():
+        for name, responses in answered.items():
+            if judge.model is not None:
+                known = responses is not None
+                pairs = pairs_shown(params.judging, judge_name, responses) if responses is not None else None
+                yield Work(
+                    f"{judge_name} on {name}",
+                    f"judging.judges.{judge_name}.model",
+                    f"judge {judge_name}",
+                    judge.model,
+                    name,
+                    judge=judge,
+                    pairs=tuple(pairs if pairs is not None else _most_pairs(params, name, prompts, judge_name)),
+                    known=known,
+                )
+
+
+def responses_there(params: StudyParams, model: str, prompts: Sequence[Prompt]) -> list[Response] | None:
+    """One model's responses to exactly these prompts in every configuration; None before they are all there."""
+    files = {condition: generation_file(condition) for condition in params.conditions(model)}
+    if not all(file.exists() for file in files.values()):
+        return None
+    conversations = {prompt.prompt_id: prompt for prompt in prompts if prompt.earlier_turns}
+    wanted = {prompt.text for prompt in prompts}
+    found: list[Response] = []
+    for condition, file in files.items():
+        table = read_table(file, GENERATION_TABLE)
+        if {*table["prompt"]} != wanted:
+            return None
+        found += responses_of(table, condition, conversations)
+    return found
+
+
+def _most_pairs(params: StudyParams, model: str, prompts: Sequence[Prompt], judge: str) -> list[Pair]:
+    """As many pairs as there can be, each answer as long as it can be."""
+    of_a_prompt = len(list(params.conditions(model))) * (2 if params.judging.thinking == judge else 1)
+    return [
+        (prompt.text, f"{number} ".ljust(4 * params.sampling.max_tokens, "x"))
+        for prompt in prompts
+        for number in range(of_a_prompt)
+    ]
+
+
+class Engines:
+    """The study's engines, each opened once; see `engines_of`."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._opened: dict[str, Engine] = {}
+
+    def of(self, work: Work) -> Engine:
+        """The engine that answers this work. Opening one loads no weights and sends nothing."""
+        if work.key not in self._opened:
+            self._opened[work.key] = open_engine(work.model, f"{self._where}: {work.key}")
+        return self._opened[work.key]
+
+    def close(self) -> None:
+        """Close those that were opened."""
+        for engine in self._opened.values():
+            engine.close()
+
+
+@contextmanager
+def engines_of(where: str) -> Iterator[Engines]:
+    """The engines of the study that the file `where` describes."""
+    engines = Engines(where)
+    try:
+        yield engines
+    finally:
+        engines.close()

@@ -1,0 +1,152 @@
+"""How far a study is: from the store, from what runs beside it say of themselves, and from the files of its stages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from refusal_stability.engines.running import Running, latest_of, work_name
+from refusal_stability.engines.store import Session, completion_key
+from refusal_stability.engines.store_view import StoredTokens, StoreView
+from refusal_stability.files import generation_file, label_file
+from refusal_stability.params.engines import engine_settings
+from refusal_stability.params.judges import JudgingParams
+from refusal_stability.records import Condition, Outcome, Prompt, StudyError, canonical_json
+from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
+from refusal_stability.workload.asked import Engines, Work
+
+
+@dataclass(frozen=True)
+class CellState:
+    """How far one configuration is. `missing` and `judged` are known once its stage has written its file."""
+
+    intervention: str
+    temperature: float
+    seed: int
+    total: int
+    done: int
+    missing: Mapping[str, int] = field(default_factory=dict)
+    judged: int = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether every response is there and judged."""
+        return self.judged >= self.total and not self.missing
+
+
+@dataclass(frozen=True)
+class WorkState:
+    """How far a model, or a judge model on a model's responses, is.
+
+    `total` is None for a judge before the responses are there. `rate` is that of the run that is going on, else that
+    of the earlier ones, a second. `problem` says why nothing is known.
+    """
+
+    words: str
+    judge: bool
+    total: int | None = None
+    done: int = 0
+    missing: Mapping[str, int] = field(default_factory=dict)
+    judged: int | None = None
+    running: bool = False
+    rate: float | None = None
+    seconds_left: float | None = None
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    cost: float | None = None
+    problem: str = ""
+    configurations: tuple[CellState, ...] = ()
+
+
+def state_of(
+    work: Work,
+    engines: Engines,
+    judging: JudgingParams,
+    prompts: Sequence[Prompt],
+    store: StoreView,
+    runs: list[Running],
+) -> WorkState:
+    """How far one piece of work is; an engine that cannot be opened is a problem of this work only."""
+    try:
+        engine = engines.of(work)
+        identity = canonical_json(dict(engine.identity))
+        keys = [completion_key(identity, request) for request in work.requests(engine)]
+        stored = store.tokens(keys)
+        cells = _cells(work, keys, stored, judging, prompts) if work.judge is None else ()
+    except StudyError as error:
+        return WorkState(work.words, work.judge is not None, problem=str(error))
+    total = len(set(keys)) if work.known else None
+    run = latest_of(runs).get(work_name(identity, work.caption))
+    # A judge asks about one model after the other under one name: the run is about the one that it has the size of.
+    alive = run is not None and run.alive and run.total == total
+    left = 0 if total is None else total - len(stored)
+    missing: Mapping[str, int] = dict(sum((Counter(cell.missing) for cell in cells), Counter()))
+    if not missing and run is not None and left and run.total == total:
+        missing = run.missing
+    if run is not None and alive:
+        rate, left = run.rate, run.total - run.done
+    else:
+        rate = _rate_of([s for s in store.sessions() if (s.identity, s.caption) == (identity, work.caption)])
+    prompt, answer = (sum(t[i] for t in stored.values()) for i in (0, 1))
+    return WorkState(
+        work.words,
+        work.judge is not None,
+        total,
+        len(stored),
+        missing,
+        sum(cell.judged for cell in cells) if work.judge is None else None,
+        alive,
+        rate,
+        left / rate if rate and left else None,
+        prompt,
+        answer,
+        engine_settings(work.model).cost(prompt, answer),
+        configurations=cells,
+    )
+
+
+def _rate_of(sessions: list[Session]) -> float | None:
+    seconds = sum(session.seconds for session in sessions)
+    return sum(session.completions for session in sessions) / seconds if seconds > 0 else None
+
+
+def _cells(
+    work: Work,
+    keys: Sequence[str],
+    stored: Mapping[str, StoredTokens],
+    judging: JudgingParams,
+    prompts: Sequence[Prompt],
+) -> tuple[CellState, ...]:
+    totals: Counter[Condition] = Counter()
+    done: Counter[Condition] = Counter()
+    for (condition, _), key in zip(work.cells, keys, strict=True):
+        totals[condition] += 1
+        done[condition] += key in stored
+    texts = {prompt.text for prompt in prompts}
+    return tuple(_cell(condition, totals[condition], done[condition], judging, texts) for condition in totals)
+
+
+def _cell(condition: Condition, total: int, done: int, judging: JudgingParams, texts: set[str]) -> CellState:
+    missing: Mapping[str, int] = {}
+    judged = 0
+    place = (condition.intervention, condition.temperature, condition.seed, total, done)
+    if (file := generation_file(condition)).exists():
+        responses = read_table(file, GENERATION_TABLE)
+        # Files of another study, or of other prompts, say nothing about this one.
+        if {*responses["prompt"]} == texts:
+            without = (responses["missing_reason"] != "") & (responses["outcome"] != Outcome.NOT_SAMPLED)
+            missing = dict(Counter(responses.loc[without, "missing_reason"]))
+            judged = _judged_in(condition, judging, set(responses["prompt_id"]))
+    return CellState(*place, missing, judged)
+
+
+def _judged_in(condition: Condition, judging: JudgingParams, prompt_ids: set[str]) -> int:
+    """How many of these responses the primary judge decided."""
+    file = label_file(condition)
+    if not file.exists():
+        return 0
+    labels = read_table(file, LABEL_TABLE)
+    primary = labels[(labels["judge"] == judging.primary) & (labels["repeat"] == 0) & (labels["label"] != "")]
+    return int(primary["prompt_id"].isin(prompt_ids).sum())

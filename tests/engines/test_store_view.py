@@ -1,0 +1,89 @@
+"""The store as `plan` and `status` read it: beside a writer, torn, of another schema, or not there at all."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from refusal_stability.engines.store import Session, Store, StoreError
+from refusal_stability.engines.store_view import StoredTokens, StoreView
+from refusal_stability.records import Completion
+
+SESSION = Session("s", "small", "{}", "{}", "2026-01-31T00:00:00Z", 2.0, 3, 30, 60)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store with one completion, which nobody has open."""
+    path = tmp_path / "a folder?" / "store.sqlite"
+    with Store(path) as store:
+        store.put("a", Completion("text", "stop", 10, 20))
+        store.save_session(SESSION)
+    return path
+
+
+def test_a_store_that_nobody_has_open_is_read_and_left_as_it_was(path: Path) -> None:
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    with StoreView(path) as view:
+        assert view.tokens(["a", "b", "a"]) == {"a": StoredTokens(10, 20)}
+        assert view.sessions() == [SESSION]
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+def test_a_writer_that_holds_the_write_lock_neither_waits_nor_is_waited_for(path: Path) -> None:
+    with Store(path) as store:
+        store.put("b", Completion("text", "stop", 1, 2))
+        writer = sqlite3.connect(path, isolation_level=None, timeout=0)
+        writer.execute("BEGIN EXCLUSIVE")
+        writer.execute("INSERT INTO completions (key, text, finish_reason, prompt_tokens, completion_tokens, details)"
+                       " VALUES ('c', '', '', 0, 0, '{}')")  # fmt: skip
+        with StoreView(path) as view:
+            # What is not committed is not there.
+            assert set(view.tokens("abc")) == {"a", "b"}
+            writer.execute("COMMIT")
+            assert set(view.tokens("abc")) == {"a", "b", "c"}
+            # The reader is still there: the next write does not wait either.
+            writer.execute("BEGIN IMMEDIATE")
+            writer.execute("ROLLBACK")
+        writer.close()
+
+
+def test_many_keys_are_looked_up_in_parts(path: Path) -> None:
+    keys = [f"k{i}" for i in range(1_200)]
+    with Store(path) as store:
+        store.put_all([(key, Completion("", "stop", 1, i)) for i, key in enumerate(keys)])
+    with StoreView(path) as view:
+        assert [view.tokens(keys)[key].answer for key in keys] == list(range(1_200))
+
+
+def test_no_store_has_nothing_in_it_and_none_is_made(tmp_path: Path) -> None:
+    with StoreView(tmp_path / "none.sqlite") as view:
+        assert (view.tokens(["a"]), view.sessions()) == ({}, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_torn_store_names_itself_and_the_remedy(path: Path) -> None:
+    path.write_bytes(os.urandom(4_096))
+    with pytest.raises(StoreError, match=r"store\.sqlite: cannot be read as a store .*restore it from a copy"):
+        StoreView(path)
+    path.write_bytes(b"SQLite format 3\0" + b"\0" * 50)
+    with pytest.raises(StoreError, match="cannot be read as a store"):
+        StoreView(path)
+
+
+def test_a_database_of_another_schema_is_no_store(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE completions (name TEXT)")
+    other.close()
+    with pytest.raises(
+        StoreError, match=r"other\.sqlite: is a database, but no store of this project .*no such column"
+    ):
+        StoreView(path)
+    path.unlink()
+    path.touch()
+    with pytest.raises(StoreError, match="no such table"):
+        StoreView(path)
