@@ -23,7 +23,7 @@ from refusal_stability.prompts.load import load_prompts
 from refusal_stability.records import NO_INTERVENTION, Prompt
 from refusal_stability.tables.number_format import short_count
 from refusal_stability.workload.asked import Engines, all_work, engines_of
-from refusal_stability.workload.state import CellState, WorkState, state_of
+from refusal_stability.workload.state import CellState, WorkState, how_far
 
 COLUMNS = ("done", "missing", "judged", "rate", "left", "tokens", "cost")
 UNKNOWN = "-"
@@ -57,7 +57,7 @@ def run(params_path: Path, as_json: bool, every_cell: bool, watch: float | None)
 def _states(params: StudyParams, prompts: list[Prompt], engines: Engines, runs: list[Running]) -> Iterator[WorkState]:
     with StoreView(STORE) as store:
         for work in all_work(params, prompts):
-            yield state_of(work, engines, params.judging, prompts, store, runs)
+            yield how_far(work, engines, params.judging, prompts, store, runs)
 
 
 def _as_json(params: StudyParams, states: list[WorkState], runs: list[Running]) -> str:

@@ -60,7 +60,7 @@ class WorkState:
     configurations: tuple[CellState, ...] = ()
 
 
-def state_of(
+def how_far(
     work: Work,
     engines: Engines,
     judging: JudgingParams,
