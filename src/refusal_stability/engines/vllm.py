@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.engines.answers import with_marks
+from refusal_stability.engines.gguf import gguf_digest, unpacked_folder
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection, load_tokenizer, unasked
 from refusal_stability.engines.thinking_tokens import decoded, marking_tokens, opened_thinking
@@ -68,6 +69,12 @@ class VLLMEngine:
         self._settings = settings
         self._llm: Any = None
         self._device = _device()
+        if model.path.lower().endswith(".gguf"):
+            folder = unpacked_folder(gguf_digest(Path(model.path)), "float32")
+            raise EngineError(
+                f"{where}.path: {model.path!r}: the engine vllm takes no GGUF file; open it once with engine "
+                f"transformers and dtype float32, which unpacks it into {folder}, then set path to that folder"
+            )
         if settings.batch_invariant and self._device == "cpu":
             raise EngineError(
                 f"{where}.settings.batch_invariant: needs an NVIDIA GPU of compute capability 8.0 or more, and this "

@@ -85,6 +85,7 @@ Number = Annotated[float, Strict()]
 Text = Annotated[str, Strict(), BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 NAMED = "a name of lower-case letters, digits, - and _ (it becomes a folder and a DVC stage, which take no dots)"
 Name = Annotated[Text, rule(NAME_PATTERN.fullmatch, NAMED)]
+Sha256 = Annotated[Text, rule(re.compile(r"[0-9a-f]{64}").fullmatch, "null or 64 hexadecimal digits, lower case")]
 AtLeast0 = Annotated[Whole, Field(ge=0)]
 AtLeast1 = Annotated[Whole, Field(ge=1)]
 Temperature = Annotated[Number, rule(lambda t: not str(t).startswith("-") and t <= 5, "a number from 0 to 5")]

@@ -9,10 +9,9 @@ from typing import Annotated
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Text, among, one_of, require, rule
+from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Sha256, Text, among, one_of, require, rule
 from refusal_stability.records import HARMS
 
-SHA256 = re.compile(r"[0-9a-f]{64}")
 COLUMNS = ("prompt", "messages", "category", "source", "id")
 # What a prompt may say about itself, beside its category.
 ABOUT = ("harm", "language", "intent")
@@ -30,7 +29,7 @@ class PromptParams:
     source: Text = "builtin"
     path: Annotated[Text, rule(str.strip, "null or a text that is not empty")] | None = None
     url: Annotated[Text, rule(URL.fullmatch, "null or an http(s) address")] | None = None
-    sha256: Annotated[Text, rule(SHA256.fullmatch, "null or 64 hexadecimal digits, lower case")] | None = None
+    sha256: Sha256 | None = None
     columns: dict[Annotated[Text, among(*COLUMNS, *ABOUT)], Text] = field(default_factory=dict)
     values: dict[Annotated[Text, among(*ABOUT)], dict[Text, Text]] = field(default_factory=dict)
     defaults: dict[Annotated[Text, among(*ABOUT)], Text] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.checks import SECTION, Flag, Text, one_of, parsed, require
+from refusal_stability.params.checks import SECTION, Flag, Sha256, Text, one_of, parsed, require
 from refusal_stability.params.engines.settings import ENGINES, EngineSettings
 
 for _module in iter_modules(__path__):
@@ -22,14 +22,23 @@ for _module in iter_modules(__path__):
 
 @dataclass(config=SECTION)
 class ModelParams:
-    """One model: which engine answers, from where, and with which settings of that engine."""
+    """One model: which engine answers, from where, and with which settings of that engine.
+
+    `sha256` pins the bytes of a GGUF file, as `revision` pins a model on the hub.
+    """
 
     engine: Text = "transformers"
     path: Text = ""
     revision: Text | None = None
+    sha256: Sha256 | None = None
     label: Text | None = None
     trust_remote_code: Flag = False
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether `path` is a single file that the engine reads a whole model from."""
+        return self.path.lower().endswith(self.settings_class.model_files)
 
     @property
     def settings_class(self) -> type[EngineSettings]:
@@ -39,7 +48,9 @@ class ModelParams:
     @model_validator(mode="after")
     def _fits_its_engine(self) -> ModelParams:
         require(self.engine in ENGINES, "engine", self.engine, one_of(ENGINES))
-        require(self.path, "path", self.path, "a folder or a Hugging Face model id")
+        require(self.path, "path", self.path, "a folder, a GGUF file or a Hugging Face model id")
+        may_pin = self.sha256 is None or self.is_file
+        require(may_pin, "sha256", self.sha256, "null, unless path is a .gguf file and engine is transformers")
         engine_settings(self)
         return self
 

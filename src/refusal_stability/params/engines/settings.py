@@ -35,6 +35,7 @@ class EngineSettings:
     Attributes
     ----------
     no_effect : settings that change how the work is done but never what is written.
+    model_files : endings of the files that hold a whole model each.
     samples : whether it draws completions; false where they exist already.
     lock_file : the requirements file of the environment that it runs in.
     environment : what the report says of that environment; empty for the project's own.
@@ -51,6 +52,7 @@ class EngineSettings:
 
     engine: ClassVar[str]
     no_effect: ClassVar[frozenset[str]] = frozenset()
+    model_files: ClassVar[tuple[str, ...]] = ()
     samples: ClassVar[bool] = True
     lock_file: ClassVar[str] = "requirements.lock"
     environment: ClassVar[str] = ""

@@ -15,6 +15,7 @@ class TransformersSettings(EngineSettings, engine="transformers"):
     """`batch_size` is in rows. `device: auto` takes CUDA where there is one. `template_date: null` is today."""
 
     no_effect: ClassVar = frozenset({"batch_size", "device"})
+    model_files: ClassVar = (".gguf",)
 
     dtype: Annotated[Text, among("auto", "float32", "bfloat16", "float16")] = "auto"
     device: Text = "auto"
