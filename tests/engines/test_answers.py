@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refusal_stability.engines.answers import MARKS, final_answer
+from refusal_stability.engines.answers import final_answer
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.http.engine import HTTPEngine
 from refusal_stability.engines.store import Store, completion_key
+from refusal_stability.engines.thinking_marks import MARKS
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.records import Completion, Message, Outcome, Request, Sampling, canonical_json

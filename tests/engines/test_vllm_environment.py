@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 from transformers import AutoTokenizer
 
-from refusal_stability.engines.answers import MARKS
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import EngineError
+from refusal_stability.engines.thinking_marks import MARKS
 from refusal_stability.engines.thinking_tokens import marking_tokens
 from refusal_stability.engines.vllm import VLLMEngine
 from refusal_stability.params.checks import ParamsError, parsed

@@ -6,63 +6,27 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from refusal_stability.engines.channels import Split, by_channels, by_plain_channels, starts_with_channel
+from refusal_stability.engines.thinking_marks import FRAME_BEGINS, FRAME_PATTERNS, MARKS, WRAPS, Mark, Marks, finder_of
 from refusal_stability.records import Outcome, outcome_of
 
-Marks = Sequence[tuple[str, str]]
-
-# How published models mark their thinking: (opening, closing). A study adds its own by `thinking_marks`.
-MARKS: Marks = (
-    *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "thoughts", "reasoning")),
-    *((f"<{name}>", f"</{name}>") for name in ("cot", "chain_of_thought", "thought_process", "scratchpad")),
-    *((f"<{name}>", f"</{name}>") for name in ("inner_monologue", "inner_thoughts", "antthinking")),
-    *((f"<{name}>", f"</{name}>") for name in ("seed:think", "longcat_think")),
-    ("[THINK]", "[/THINK]"),
-    ("[THINKING]", "[/THINKING]"),
-    ("[REASONING]", "[/REASONING]"),
-    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
-    ("<|think|>", "<|/think|>"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
-    ("<|START_THINKING|>", "<|END_THINKING|>"),
-    ("<|inner_prefix|>", "<|inner_suffix|>"),
-    ("<|channel>thought", "<channel|>"),
-    ("<unused94>thought", "<unused95>"),
-)
-
-
-def with_marks(own: Sequence[Sequence[str]]) -> Marks:
-    """The known marks, and a study's own before them."""
-    return (*((opening, closing) for opening, closing in own), *MARKS) if own else MARKS
-
-
-# What some models wrap around the final answer. Taken off only behind thinking and where it wraps the whole rest.
-WRAPS: Marks = (
-    ("<answer>", "</answer>"),
-    ("<final_answer>", "</final_answer>"),
-    ("<|begin_of_solution|>", "<|end_of_solution|>"),
-    ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
-)
 ONLY_THINKING = "nothing but thinking"
 NO_TEXT = "no text"
 BEFORE_LIMIT = " before max_tokens"
 INDENT = 200
-TAG = re.compile(r"<[a-z_:]+>")
+SHORT = 40
 SENTENCE_ENDS = (".", "!", "?")
 BLANK = "\ufeff \t\r\n"
+# What may stand before thinking at the head of a text: blanks, a quotation's mark, tokens and words of a chat template.
+FILLER = re.compile(r"(?:[\s\ufeff\u200b-\u200d\u2060>]|<\|\w{1,40}\|>|<s>|<bos>|\bassistant\b:?)*", re.IGNORECASE)
+FENCE_AT_HEAD = re.compile(r"\s*```\w*[ \t]*\r?\n\s*")
+FENCE_END = re.compile(r"\r?\n[ \t]*```[ \t]*(?=\r?\n|$)")
 # Code within a text: a mark in it is named, not used. So is a closing mark in the middle of a sentence.
 CODE = re.compile(r"```[\s\S]*?```|`[^`\n]+`")
 SENTENCE_BEFORE = re.compile(r"[\w,:(] ")
 SENTENCE_BEHIND = re.compile(r" [a-z]|[.,;:!?)]")
-ATTRIBUTES = r"(?: [^<>\n]{0,200})?"
-
-# Granite: sentences for marks, and only where both stand.
-SENTENCES = (
-    re.compile(r"\s*Here(?:'s| is) my thought process:?", re.I),
-    re.compile(r"Here(?:'s| is) my response:?", re.I),
-)
 
 
 class FinalAnswer(NamedTuple):
@@ -121,7 +85,6 @@ def final_answer(text: str, finish_reason: str = "stop", marks: Marks = MARKS, t
 
 # The thinking of a text without any mark: `is` tells it from thinking that is empty.
 NOTHING: list[str] = []
-Pattern = tuple[re.Pattern[str], dict[str, tuple[int, bool]], tuple[str, ...]]
 
 
 def _split(text: str, cut: bool, marks: Marks) -> Split:
@@ -131,12 +94,25 @@ def _split(text: str, cut: bool, marks: Marks) -> Split:
         return text, NOTHING, True
     if "<|message|>" in text and starts_with_channel(text):
         return by_channels(text)
-    if (plain := by_plain_channels(text)) is not None:
+    if (plain := by_plain_channels(text, cut)) is not None:
         return plain
-    opening, closing = SENTENCES
-    if (start := opening.match(text)) and (end := closing.search(text, start.end())):
-        return text[end.end() :].lstrip(), [text[start.end() : end.start()].strip()], True
-    return _by_marks(text, cut, marks)
+    for opening, closing in FRAME_PATTERNS if FRAME_BEGINS.match(text) else ():
+        if start := opening.match(text):
+            if end := closing.search(text, start.end()):
+                return text[end.end() :].strip(), [text[start.end() : end.start()].strip()], True
+            if cut:
+                return "", [text[start.end() :].strip()], False
+    found = finder_of(marks).find(text)
+    fence = FENCE_AT_HEAD.match(text) if found else None
+    if fence and found[0].opens and found[0].start == fence.end():
+        # All of it stands in a fence, or the thinking alone.
+        text = FENCE_END.sub("", text[fence.end() :], count=1)
+        found = finder_of(marks).find(text)
+    if found:
+        return _by_blocks(text, cut, Found(text, found))
+    if cut and (begun := text.strip()) and len(begun) < SHORT and any(o.startswith(begun) for o, _ in marks):
+        return "", NOTHING, False
+    return text, NOTHING, True
 
 
 def _is_json(text: str) -> bool:
@@ -147,60 +123,6 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-@lru_cache(maxsize=64)
-def _pattern(marks: Marks) -> Pattern:
-    """A pattern of all marks, each mark's (pair, whether it opens), and the characters that marks begin with."""
-    kinds: dict[str, tuple[int, bool]] = {}
-    for pair, (opening, closing) in enumerate(marks):
-        if opening and closing:
-            kinds.setdefault(_folded(opening), (pair, True))
-            kinds.setdefault(_folded(closing), (pair, False))
-    longest_first = sorted(kinds, key=len, reverse=True)
-    pattern = re.compile("|".join(map(_matching, longest_first)), re.IGNORECASE | re.ASCII)
-    return pattern, kinds, tuple({mark[0] for mark in kinds} | {mark[0].upper() for mark in kinds})
-
-
-def _folded(mark: str) -> str:
-    """A mark as it is compared: in brackets the case counts, since `[Reasoning]` is a heading."""
-    return mark if mark.startswith("[") else mark.lower()
-
-
-def _matching(mark: str) -> str:
-    """A pattern of a mark; a tag may have attributes, such as `<think time="3">`."""
-    if mark.startswith("["):
-        return f"(?-i:{re.escape(mark)})"
-    return re.escape(mark[:-1]) + ATTRIBUTES + ">" if TAG.fullmatch(mark) else re.escape(mark)
-
-
-KNOWN = _pattern(tuple(MARKS))
-
-
-def _by_marks(text: str, cut: bool, marks: Marks) -> Split:
-    pattern, kinds, firsts = KNOWN if marks is MARKS else _pattern(tuple((mark[0], mark[1]) for mark in marks))
-    # Most answers hold none of the characters that marks begin with. Looking for these is much cheaper.
-    for first in firsts:
-        if first in text:
-            break
-    else:
-        return text, NOTHING, True
-    found = [Mark(m.start(), m.end(), *_kind(_folded(m.group()), kinds)) for m in pattern.finditer(text)]
-    return _by_blocks(text, cut, Found(text, found)) if found else (text, NOTHING, True)
-
-
-def _kind(mark: str, kinds: dict[str, tuple[int, bool]]) -> tuple[int, bool]:
-    """A mark's (pair, whether it opens), its attributes set aside."""
-    return kinds[mark] if mark in kinds else kinds[mark.partition(" ")[0] + ">"]
-
-
-class Mark(NamedTuple):
-    """A mark within a text."""
-
-    start: int
-    end: int
-    pair: int
-    opens: bool
 
 
 class Found:
@@ -275,17 +197,17 @@ def _by_blocks(text: str, cut: bool, found: Found) -> Split:
     for number, mark in enumerate(found.used):
         if mark.start < skip_to:
             continue
-        at_head = at_head and not text[place : mark.start].strip(BLANK)
+        at_head = at_head and FILLER.fullmatch(text, place, mark.start) is not None
         starts_line = at_head or _starts_line(text, place, mark.start)
         if mark.opens:
             behind_sentence = text[max(place, mark.start - 1) : mark.start] in SENTENCE_ENDS
             end = found.closing(number) if starts_line or behind_sentence else None
             if end is not None:
-                answer.append(text[place : mark.start])
+                answer += [] if at_head else [text[place : mark.start]]
                 thinking += _between(text, found.used, number, end)
                 place = skip_to = end.end
-            elif at_head or (cut and not thinking and not is_named and _starts_sentence(text, place, mark.start)):
-                return "", _pieces([*answer, *thinking, text[place : mark.start], text[mark.end :]]), False
+            elif at_head or (cut and not is_named and _breaks_off(text, place, mark.start, bool(thinking))):
+                return "", _pieces([*thinking, *answer, text[place : mark.start], text[mark.end :]]), False
             else:
                 is_named = True
         elif skip_to and not at_head and starts_line and mark.end >= length:
@@ -313,10 +235,12 @@ def _between(text: str, marks: Sequence[Mark], number: int, end: Mark) -> list[s
     return [*parts, text[place : end.start]]
 
 
-def _starts_sentence(text: str, start: int, place: int) -> bool:
-    """Whether a mark stands at the start of a line, or behind the end of a sentence."""
+def _breaks_off(text: str, start: int, place: int, had_thinking: bool) -> bool:
+    """Whether a cut text ends in thinking that opens at `place`: at the start of a line, or behind a sentence."""
+    if text.count("```", start, place) % 2:
+        return False
     head = text[max(start, place - INDENT) : place].rstrip(" \t")
-    return head.endswith(SENTENCE_ENDS) or _starts_line(text, start, place)
+    return (head.endswith(SENTENCE_ENDS) and not had_thinking) or _starts_line(text, start, place)
 
 
 def _starts_line(text: str, start: int, place: int) -> bool:
@@ -331,11 +255,13 @@ def _pieces(parts: list[str]) -> list[str]:
 
 
 def _unwrapped(answer: str) -> str:
+    folded = answer.lower()
     for opening, closing in WRAPS:
-        if answer.startswith(opening) and answer.count(opening) == 1:
-            inner = answer.removeprefix(opening)
-            if closing not in inner:
+        if folded.startswith(opening) and folded.count(opening) == 1 and len(folded) == len(answer):
+            inner = answer[len(opening) :]
+            found = folded.count(closing)
+            if not found:
                 return inner.strip()
-            if inner.endswith(closing) and inner.count(closing) == 1:
-                return inner.removesuffix(closing).strip()
+            if found == 1 and folded.endswith(closing):
+                return inner[: -len(closing)].strip()
     return answer

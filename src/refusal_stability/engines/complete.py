@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 
-from refusal_stability.engines.answers import MARKS, Marks, final_answer
+from refusal_stability.engines.answers import final_answer
 from refusal_stability.engines.conversation import as_sent
 from refusal_stability.engines.protocol import Engine
 from refusal_stability.engines.running import saver
 from refusal_stability.engines.store import Session, Store, completion_key
+from refusal_stability.engines.thinking_marks import MARKS, Marks
 from refusal_stability.progress import progress
 from refusal_stability.records import Completion, Message, Outcome, Request, StudyError, canonical_json, storable_text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refusal_stability.engines.answers import Marks
 from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection
+from refusal_stability.engines.thinking_marks import Marks
 from refusal_stability.records import Message
 
 CHANNEL_TOKENS = ("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|constrain|>", "<|call|>")

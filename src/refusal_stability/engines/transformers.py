@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from refusal_stability.engines.answers import with_marks
 from refusal_stability.engines.gguf import unpacked_model
 from refusal_stability.engines.prefix import shared_prefix
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection, unasked
 from refusal_stability.engines.row_sampler import RowSampler
+from refusal_stability.engines.thinking_marks import with_marks
 from refusal_stability.engines.thinking_tokens import decoded, marking_tokens, opened_thinking
 from refusal_stability.engines.weights import folder_digest
 from refusal_stability.params.engines import ModelParams

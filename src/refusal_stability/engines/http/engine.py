@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from refusal_stability.engines.answers import with_marks
 from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.http import anthropic_messages, chat_completions
 from refusal_stability.engines.http.budget import Abandoned
@@ -23,6 +22,7 @@ from refusal_stability.engines.http.request_fields import RequestFields
 from refusal_stability.engines.http.said import AskedOnceMore, Fault, completion, is_unknown
 from refusal_stability.engines.http.transport import LONGEST_WAIT_S, Adapted, Busy, Reply, Transport
 from refusal_stability.engines.protocol import EngineError
+from refusal_stability.engines.thinking_marks import with_marks
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.records import Completion, Message, Outcome, Request
