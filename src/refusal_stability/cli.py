@@ -26,6 +26,7 @@ LabelNames = Annotated[
 ]
 Params = Annotated[Path, typer.Option("--params", help="The study's parameter file.")]
 PARAMS = Path("params.yaml")
+Force = Annotated[bool, typer.Option("--force", help="With --params: overwrite files of the active study.")]
 
 
 # Command -> its help. A command runs `stages/<command>.py`; one whose help ends in MODEL takes a model's name.
@@ -41,13 +42,23 @@ STAGES = {
 }
 
 
+def _spare_the_active_study(command: str, params: Path, force: bool, model: str = "") -> None:
+    """Refuse to overwrite the active study's files with those of another one."""
+    if params != PARAMS and not force:
+        from refusal_stability.params.active_study import check_not_of_another_study
+
+        check_not_of_another_study(command, params, model)
+
+
 def _add_stage(name: str, help_text: str) -> None:
     module = f"refusal_stability.stages.{name.replace('-', '_')}"
 
-    def of_one_model(model: str, params: Params = PARAMS) -> None:
+    def of_one_model(model: str, params: Params = PARAMS, force: Force = False) -> None:
+        _spare_the_active_study(name, params, force, model)
         import_module(module).run(model, params)
 
-    def of_the_study(params: Params = PARAMS) -> None:
+    def of_the_study(params: Params = PARAMS, force: Force = False) -> None:
+        _spare_the_active_study(name, params, force)
         import_module(module).run(params)
 
     app.command(name, help=help_text)(of_one_model if help_text.endswith("MODEL.") else of_the_study)
@@ -61,9 +72,11 @@ for _name, _help in STAGES.items():
 def prompts(
     show: Annotated[int | None, typer.Option(help="Only print the first N prompts as each model sees them.")] = None,
     params: Params = PARAMS,
+    force: Force = False,
 ) -> None:
     """Read the prompt source into data/prompts/prompts.csv."""
     if show is None:
+        _spare_the_active_study("prompts", params, force)
         import_module("refusal_stability.stages.prompts").run(params)
     else:
         import_module("refusal_stability.commands.show_prompts").run(params, show)
@@ -71,7 +84,7 @@ def prompts(
 
 @app.command()
 def plan(params: Params = PARAMS) -> None:
-    """Show how many requests and tokens the study needs, and an upper bound of the cost. Nothing is sent."""
+    """Show requests, tokens and an upper bound of the cost, and check what a run needs. Nothing is sent that costs."""
     from refusal_stability.commands import plan as stage
 
     stage.run(params)
@@ -91,8 +104,9 @@ def status(
 
 
 @app.command()
-def validate(params: Params = PARAMS, samples: int = 200) -> None:
+def validate(params: Params = PARAMS, samples: int = 200, force: Force = False) -> None:
     """Compare the decision shares planted in the reference models with the measured ones."""
+    _spare_the_active_study("validate", params, force)
     from refusal_stability.commands import validate as stage
 
     stage.run(params, samples)
@@ -187,6 +201,7 @@ def judge_report(
     label_column: str = "label",
     label: LabelNames = None,
     params: Params = PARAMS,
+    force: Force = False,
 ) -> None:
     """Compare judges with people and with each other. Writes reports/judges."""
     from refusal_stability.commands import judge_report as stage
@@ -194,6 +209,7 @@ def judge_report(
     if table is None:
         if judge:
             raise typer.BadParameter("only valid with --table; a study's judges are all compared", param_hint="--judge")
+        _spare_the_active_study("judge-report", params, force)
         stage.of_study(params)
     else:
         columns = {"prompt": prompt_column, "response": response_column, "label": label_column}

@@ -1,10 +1,12 @@
-"""`refusal-stability plan` on a study of two paid models and a paid judge; no server is there to be asked."""
+"""`refusal-stability plan` on a study of two paid models and a paid judge. Only some tests start a server."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -36,11 +38,13 @@ STUDY = {
 }
 
 
-def plan(folder: Path, columns: int = 200) -> list[str]:
+def plan(folder: Path, columns: int = 200, good: bool = False, **variables: str) -> list[str]:
     command = [sys.executable, "-m", "refusal_stability.cli", "plan"]
     # The code at test, wherever it lies; nothing else of the environment.
     env = {"COLUMNS": str(columns), "PATH": "", "PYTHONPATH": str(Path(refusal_stability.__file__).parent.parent)}
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=env)
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=env | variables)
+    # No server is there in most of these tests, which is a problem and no error.
+    assert (ran.returncode, ran.stderr) == (0 if good else 1, "")
     assert max(map(len, ran.stdout.splitlines())) <= columns
     return [" ".join(line.split()) for line in ran.stdout.splitlines()]
 
@@ -124,3 +128,108 @@ def test_a_judge_on_call_is_counted_as_an_upper_bound_and_exceeds_no_cap_for_cer
     assert "expensive on small: judges only what another judge hands over; its row assumes every response" in said
     assert "expensive on small: would exceed the cap settings.max_requests if it were asked about every" in said
     assert "expensive on small: exceeds the cap" not in said
+
+
+SERVER = Path(__file__).parent.parent / "engines" / "misbehaving_server.py"
+Start = Callable[..., str]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Start]:
+    """Start a server that lists its models; gives its base URL. What it is asked to complete is in `asked`."""
+    started = []
+
+    def start(*options: str) -> str:
+        command = [sys.executable, str(SERVER), "--log", str(tmp_path / "asked"), *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        return f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def served(study: Path, url: str, **changes: Any) -> None:
+    """Make the study one of a single model at a server, judged by rules."""
+    settings = PAID | {"base_url": url}
+    values = STUDY | {"models": {"small": {"engine": "openai", "path": "small", "settings": settings}}}
+    (study / "params.yaml").write_text(yaml.safe_dump(values | {"judging": {}} | changes))
+
+
+def test_a_study_with_everything_in_place_is_said_to_be_so_and_nothing_is_completed(study: Path, server: Start) -> None:
+    url = server("--models", "other,small", "--key", "k-1234567890123")
+    served(study, url)
+    lines = plan(study, good=True, NO_SUCH_KEY="k-1234567890123")
+    assert "ok prompts: 2 from mine.csv" in lines
+    assert "ok small: NO_SUCH_KEY is set" in lines
+    assert f"ok small: {url} answers and lists small" in lines
+    assert "ok judge rules: rules can be used" in lines
+    assert any(line.startswith("ok disk: ") for line in lines)
+    assert "Everything is there. Nothing was sent that anyone charges for." in lines
+    assert (study / "asked").read_text() == ""
+
+
+def test_a_key_that_is_not_set_or_not_taken_is_a_problem_and_no_secret_is_shown(study: Path, server: Start) -> None:
+    served(study, server("--models", "small", "--key", "right"))
+    lines = plan(study)
+    assert "PROBLEM small: NO_SUCH_KEY is not set; export it before the run" in lines
+    assert "1 problem: see above for what to do" in lines
+    said = "\n".join(plan(study, NO_SUCH_KEY="wrong-key-of-mine"))
+    assert "rejects the key in the environment variable NO_SUCH_KEY (HTTP 401); give the name of a variable" in said
+    assert "wrong-key-of-mine" not in said
+
+
+def test_a_model_that_the_server_does_not_list_is_a_problem_that_names_those_it_has(study: Path, server: Start) -> None:
+    url = server("--models", "a,b,c,d,e,f,g")
+    served(study, url)
+    said = "\n".join(plan(study, NO_SUCH_KEY="k"))
+    assert f"{url} does not list 'small'; it lists: a, b, c, d, e and 2 more; correct the model's name" in said
+    served(study, server("--models", "small:latest"))
+    plan(study, good=True, NO_SUCH_KEY="k")
+
+
+def test_a_server_without_a_list_of_models_is_there_all_the_same(study: Path, server: Start) -> None:
+    url = server()
+    served(study, url)
+    lines = plan(study, good=True, NO_SUCH_KEY="k")
+    assert f"ok small: {url} answers; it has no list of models (HTTP 404)" in lines
+
+
+def test_no_server_a_judge_without_its_file_and_a_full_disk_are_problems_with_remedies(study: Path) -> None:
+    judges = {
+        "gone": {"kind": "recorded", "path": "labels.csv", "settings": {"models": {"small": "s"}}},
+        "learnt": {"kind": "trained", "path": "models/judges/learnt.json"},
+    }
+    huge = {"temperatures": [0.0], "seeds": [1], "max_tokens": 10**15}
+    served(study, "http://127.0.0.1:9/v1", judging={"primary": "gone", "judges": judges}, sampling=huge)
+    said = "\n".join(plan(study, NO_SUCH_KEY="k"))
+    assert "http://127.0.0.1:9/v1: nothing answers there" in said
+    assert "PROBLEM judge gone: params.yaml: judging.judges.gone.path: 'labels.csv': no such file or folder" in said
+    assert "PROBLEM judge learnt: models/judges/learnt.json" in said
+    assert "free some space" in said
+    assert "4 problems" in said
+
+
+def test_prompts_that_cannot_be_read_do_not_hide_the_other_problems(study: Path) -> None:
+    served(study, "http://127.0.0.1:9/v1", prompts=STUDY["prompts"] | {"columns": {"prompt": "question"}})
+    said = "\n".join(plan(study))
+    assert "PROBLEM prompts: mine.csv" in said
+    assert "question" in said
+    assert "PROBLEM small: NO_SUCH_KEY is not set" in said
+
+
+def test_a_model_that_the_study_trains_is_no_problem(study: Path) -> None:
+    models = {"steady": {"path": "models/reference/steady"}}
+    trained = {"steady": {"task": "chat", "profile": "steady", "seed": 1}}
+    served(study, "", models=models, reference_models=trained)
+    lines = plan(study, good=True)
+    assert "ok steady: models/reference/steady is trained by this study before it is asked" in lines
+
+
+def test_the_total_says_that_a_price_is_not_known(study: Path) -> None:
+    total = next(line for line in plan(study) if line.startswith("total "))
+    assert total.startswith("total 32 0 32 ")
+    assert total.endswith(" + ?")

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,12 @@ def _error(
     return web.json_response({"error": {"message": message, "code": code}}, status=status, headers=headers)
 
 
+async def _models(options: argparse.Namespace, request: web.Request) -> web.StreamResponse:
+    if options.key and request.headers.get("Authorization") != f"Bearer {options.key}":
+        return _error(401, f"Incorrect API key provided: {request.headers.get('Authorization')}")
+    return web.json_response({"object": "list", "data": [{"id": name} for name in options.models.split(",")]})
+
+
 def main() -> None:
     """Serve until killed; the port is printed as the first line."""
     parser = argparse.ArgumentParser()
@@ -147,12 +154,16 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--reject", default="", help="fields, comma-separated, that get a 400")
     parser.add_argument("--ignore-seed", action="store_true")
+    parser.add_argument("--models", help="names, comma-separated, to list at /v1/models; without it there is no list")
+    parser.add_argument("--key", help="the one key with which the list is shown")
     asyncio.run(_serve(parser.parse_args()))
 
 
 async def _serve(options: argparse.Namespace) -> None:
     app = web.Application()
     app.router.add_post("/v1/chat/completions", Server(options).complete)
+    if options.models:
+        app.router.add_get("/v1/models", partial(_models, options))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", options.port, reuse_address=True)

@@ -1,7 +1,8 @@
-"""`refusal-stability plan`: what the active study would send, and an upper bound of its cost. Nothing is sent."""
+"""`refusal-stability plan`: what the active study would send and cost at most, and whether what it needs is there."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from rich.box import SIMPLE
@@ -9,13 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from refusal_stability.engines.forecast import Forecast, forecast
-from refusal_stability.engines.protocol import EngineError
 from refusal_stability.files import STORE
 from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.load import load_params
+from refusal_stability.params.study import StudyParams
 from refusal_stability.prompts.load import load_prompts
+from refusal_stability.records import OtherEnvironment, Prompt, StudyError
 from refusal_stability.tables.number_format import short_count
 from refusal_stability.workload.asked import all_work, engines_of
+from refusal_stability.workload.needs import Check, is_trained_first, judge_checks, model_checks, space_check
 
 COLUMNS = ("requests", "stored", "to send", "prompt\ntokens", "answer\ntokens", "cost")
 EXPLAINED = (
@@ -25,36 +28,83 @@ EXPLAINED = (
 CAPPED = "exceeds the cap settings.{}; the run would stop before it sends anything"
 CAPPED_IF_ALL = "would exceed the cap settings.{} if it were asked about every response"
 ON_CALL = "judges only what another judge hands over; its row assumes every response"
+UNANSWERED = "counted as if every response were a different text; judges are asked about equal ones once"
 
 
 def run(params_path: Path) -> None:
-    """Print requests, tokens and cost of every model and every judge model of the study."""
+    """Print requests, tokens, cost and checks. The exit status is 1 where something that a run needs is not there."""
+    where = str(params_path)
     params = load_params(params_path)
-    prompts = load_prompts(params.prompts, tell=print)
+    console = Console()
+    prompts, checks = _prompts(params)
+    notes: list[str] = []
+    found: dict[str, Forecast] = {}
+    costs: list[float | None] = []
     table = Table("asked", title=f"study {params.study}: {len(prompts)} prompts", box=SIMPLE, padding=(0, 1, 0, 0))
     table.columns[0].overflow = "fold"
     for column in COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
-    notes: list[str] = []
-    with engines_of(str(params_path)) as engines:
-        for work in all_work(params, prompts):
-            try:
-                engine = engines.of(work)
-            except EngineError as error:
-                notes.append(f"{work.words}: not counted: {error}")
+    works = list(all_work(params, prompts))
+    with engines_of(where) as engines:
+        checks += [*model_checks(works, engines, params, where), *judge_checks(params, where)]
+        for work in works:
+            if is_trained_first(work.model, params):
+                notes.append(f"{work.words}: not counted: its model is trained first; it runs here for free")
                 continue
             settings = engine_settings(work.model)
-            found = forecast(engine.identity, work.requests(engine), STORE, settings)
-            table.add_row(work.words, *_cells(found, found.cost(settings)))
+            try:
+                one = forecast(engines.of(work).identity, work.requests(engines.of(work)), STORE, settings)
+            except OtherEnvironment:
+                raise
+            except StudyError:
+                notes.append(f"{work.words}: not counted; its PROBLEM below says why")
+                continue
+            found[work.words] = one
+            costs.append(one.cost(settings))
+            table.add_row(work.words, *_cells(one, costs[-1]))
             capped = CAPPED if work.certain else CAPPED_IF_ALL
-            notes += [f"{work.words}: {capped.format(cap)}" for cap in found.beyond(settings)]
+            notes += [f"{work.words}: {capped.format(cap)}" for cap in one.beyond(settings)]
             notes += [] if work.certain else [f"{work.words}: {ON_CALL}"]
-    console = Console()
+            notes += [] if work.known else [f"{work.words}: {UNANSWERED}"]
+    if len(found) > 1:
+        table.add_section()
+        table.add_row("total", *_total(list(found.values()), costs))
     console.print(table)
     for note in (*notes, EXPLAINED):
         console.print(note, markup=False)
+    _show(console, [*checks, space_check(found, Path())])
+
+
+def _prompts(params: StudyParams) -> tuple[list[Prompt], list[Check]]:
+    """The study's prompts, read from their source, and the check that says so."""
+    try:
+        prompts = load_prompts(params.prompts, tell=print)
+    except StudyError as error:
+        return [], [Check("prompts", False, str(error))]
+    return prompts, [Check("prompts", True, f"{len(prompts)} from {params.prompts.path or params.prompts.source}")]
+
+
+def _show(console: Console, checks: list[Check]) -> None:
+    """A line for each check; the lines of what is not there say what to do."""
+    console.print("\nWhat the run needs:")
+    for check in checks:
+        console.print(f"{'ok' if check.good else 'PROBLEM':8} {check.about}: {check.said}", markup=False)
+    problems = sum(not check.good for check in checks)
+    if problems:
+        console.print(f"{problems} problem{'s' if problems > 1 else ''}: see above for what to do", markup=False)
+        sys.exit(1)
+    console.print("Everything is there. Nothing was sent that anyone charges for.", markup=False)
 
 
 def _cells(found: Forecast, cost: float | None) -> list[str]:
     counts = (found.requests, found.stored, found.to_send, found.prompt_tokens, found.answer_tokens)
     return [*map(short_count, counts), "no price" if cost is None else f"{cost:,.2f}"]
+
+
+def _total(found: list[Forecast], costs: list[float | None]) -> list[str]:
+    """The sums; where a price is not known, the cost is at least that of the others."""
+    names = ("requests", "stored", "to_send", "prompt_tokens", "answer_tokens")
+    sums = [short_count(sum(getattr(one, name) for one in found)) for name in names]
+    known = sum(cost for cost in costs if cost is not None)
+    unpriced = any(cost is None for cost in costs)
+    return [*sums, f"{known:,.2f} + ?" if unpriced and known else "no price" if unpriced else f"{known:,.2f}"]

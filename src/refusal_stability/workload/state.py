@@ -12,7 +12,7 @@ from refusal_stability.engines.store_view import StoredTokens, StoreView
 from refusal_stability.files import generation_file, label_file
 from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.judges import JudgingParams
-from refusal_stability.records import Condition, Outcome, Prompt, StudyError, canonical_json
+from refusal_stability.records import Condition, OtherEnvironment, Outcome, Prompt, StudyError, canonical_json
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
 from refusal_stability.workload.asked import Engines, Work
@@ -75,6 +75,8 @@ def how_far(
         keys = [completion_key(identity, request) for request in work.requests(engine)]
         stored = store.tokens(keys)
         cells = _cells(work, keys, stored, judging, prompts) if work.judge is None else ()
+    except OtherEnvironment:
+        raise
     except StudyError as error:
         return WorkState(work.words, work.judge is not None, problem=str(error))
     total = len(set(keys)) if work.known else None

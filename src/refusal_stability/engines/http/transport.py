@@ -137,6 +137,12 @@ class Transport:
         )
         return await retrying(once_more)
 
+    async def look(self, address: str) -> Reply:
+        """The reply to a GET of an address at this server."""
+        url = f"{address}?{self._query}" if self._query else address
+        async with self._session.get(url, allow_redirects=False, proxy=self._proxy) as response:
+            return self._reply(response, await response.read())
+
     def clean(self, text: str, shortest: int = 1) -> str:
         """A text without secrets of at least so many characters."""
         for secret in self._secrets:
