@@ -1,16 +1,11 @@
 """Reviews go out and come home: as forms, and through a real MLflow server."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from judged_study import make_study, truth
+from mlflow_server import running_server
 
 from refusal_stability.commands import judge_report, review
 from refusal_stability.files import PEOPLE_LABELS, REVIEW_GUIDE, REVIEW_SAMPLE, generation_file
@@ -143,27 +138,8 @@ def test_an_import_without_a_sample_or_a_source_says_so(study):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """An MLflow server on loopback."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    places = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "store")]
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command + places, stdout=log, stderr=subprocess.STDOUT, env=environment)
-    uri = f"http://127.0.0.1:{port}"
-    for _ in range(240):
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=2):
-                break
-        except OSError:
-            assert process.poll() is None, (folder / "log").read_text()[-2000:]
-            time.sleep(0.5)
-    yield uri
-    process.terminate()
-    process.wait(30)
+    with running_server(tmp_path_factory.mktemp("mlflow")) as uri:
+        yield uri
 
 
 def answer_in_mlflow(reviewer, answer):

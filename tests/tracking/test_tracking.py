@@ -14,7 +14,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 import yaml
+from mlflow_server import running_server, start_server, stop_server
 
 from refusal_stability.commands import ui
 from refusal_stability.engines.store import Session, Store
@@ -710,39 +710,8 @@ def test_every_plan_has_a_cell_of_its_own(tracked: Path) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A tracking server on loopback, with a database and an artifact store of its own."""
-    folder = tmp_path_factory.mktemp("server")
-    process, uri = start_server(folder)
-    yield uri
-    stop_server(process)
-
-
-def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    places = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "store")]
-    log = (folder / "server.log").open("wb")
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    process = subprocess.Popen(
-        command + places, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-    )
-    uri = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline:
-        with suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=5) as answer:
-            if answer.status == 200:
-                return process, uri
-        assert process.poll() is None, (folder / "server.log").read_text()[-2000:]
-        time.sleep(0.2)
-    raise AssertionError((folder / "server.log").read_text()[-2000:])
-
-
-def stop_server(process: subprocess.Popen[bytes]) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with running_server(tmp_path_factory.mktemp("server")) as uri:
+        yield uri
 
 
 @pytest.mark.pipeline

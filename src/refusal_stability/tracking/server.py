@@ -28,6 +28,8 @@ HOST, PORT = "127.0.0.1", 5000
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # A study has no jobs for the server to run; their eight processes cost more than the server itself.
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     # Give up after about a minute on a server that accepts the connection and never answers.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
