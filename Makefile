@@ -104,8 +104,8 @@ explore: $(READY) ## Browse prompts and responses on http://127.0.0.1:8501 (othe
 	$(BIN)/refusal-stability explore --port $(or $(PORT),8501) $(if $(HEADLESS),--headless)
 
 .PHONY: test
-test: $(READY) $(MODEL) ## Run all tests, about 15 minutes on 2 cores; faster: make test ARGS='-m "not pipeline"'
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) $(MODEL) ## Run all tests, two at a time (other number: WORKERS=4); faster: make test ARGS='-m "not pipeline"'
+	$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadgroup $(ARGS)
 
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
