@@ -69,6 +69,23 @@ ACCOUNT: list[tuple[int, Any]] = [
     (403, openai("Your account has violated our usage policies", None)),
     (400, openai("Your account has been flagged for violating our usage policies", None)),
     (403, openai("Access denied by content policy", None)),
+    (200, {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}, "choices": None}),
+    (200, {"error": json.dumps({"error": {"code": 402, "message": "Payment needed"}})}),
+    (400, openai("Error code: 429 - {'error': {'message': 'x', 'code': 'insufficient_quota'}}")),
+    (400, openai("Provider returned error", 400, metadata={"raw": json.dumps(openai("x", "insufficient_quota"))})),
+    (429, {"message": "Inactive subscription or usage limit reached"}),
+    (400, openai("Credit limit exceeded, please navigate to the billing page to add credit")),
+    (200, {"error": {"message": "inference prohibited, please enter a payment method"}}),
+    (400, {"error": "Your balance is too low"}),
+    (429, {"error": "You have exceeded your monthly included credits for Inference Providers."}),
+    (400, {"error": {"message": "该令牌额度已用尽", "type": "one_api_error"}}),
+    (400, openai("Your API key has been deactivated")),
+    (400, openai("You do not have enough credits to complete this request")),
+    (429, gemini("Your prepayment credits are depleted.", 429, "RESOURCE_EXHAUSTED")),
+    (200, {"error_code": 110, "error_msg": "Access token invalid or no longer valid"}),
+    (429, openai("Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 a day", 429)),
+    (429, {"message": "You are using a Trial key, which is limited to 1000 API calls / month."}),
+    (429, {"message": "Too many tokens per day, please wait before trying again."}),
 ]
 TOO_LONG: list[tuple[int, Any]] = [
     (400, openai("This model's maximum context length is 8192 tokens.", "context_length_exceeded")),
@@ -111,6 +128,13 @@ TOO_LONG: list[tuple[int, Any]] = [
     (400, openai("Invalid prompt: unsupported role", "invalid_prompt")),
     (400, openai("Your request is too long", None)),
     (503, openai("maximum context length is 16 tokens; the request timed out", None)),
+    (500, openai("input is too large to process. increase the physical batch size", 500, "server_error")),
+    (500, openai("Jinja Exception: System role not supported", 500, "server_error")),
+    (400, openai("Only user and assistant roles are supported!", 400)),
+    (400, {"error": {"message": "Range of input length should be [1, 30720]", "code": "invalid_parameter_error"}}),
+    (422, {"detail": "Prompt length 9000 is greater than max_seq_len 8192"}),
+    (200, {"base_resp": {"status_code": 2013, "status_msg": "context window exceeds limit"}}),
+    (500, openai("litellm.ContextWindowExceededError: too long", None)),
 ]
 AZURE = {
     "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
@@ -133,6 +157,9 @@ BLOCKED: list[tuple[int, Any]] = [
     (400, openai("The request was rejected because it was considered high risk", "content_filter")),
     (400, openai("Content Exists Risk: the prompt was blocked by moderation", None)),
     (200, {"choices": [{"error": {"code": "content_filter", "message": "filtered"}}]}),
+    (400, openai("Provider returned error", 400, metadata={"raw": json.dumps({"error": {"code": "content_filter"}})})),
+    (200, {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}, "choices": None}),
+    (200, {"error_code": 336104, "error_msg": "the content of prompt contains sensitive words"}),
 ]
 RATE = "Rate limit reached on tokens per min. Please try again in 2.5s. Visit account/billing to add a payment method."
 WOULD_EXCEED = "This request would exceed your organization's rate limit of 40,000 input tokens per minute"
@@ -144,6 +171,10 @@ BUSY: list[tuple[int, Any]] = [
     (429, openai("You have exceeded your requests per minute usage limit", None)),
     (200, openai("Rate limit exceeded: free-models-per-min", 429)),
     (429, {"message": "Requests rate limit exceeded"}),
+    (400, {"message": "Too many requests, please wait before trying again."}),
+    (200, {"base_resp": {"status_code": 1002, "status_msg": "rate limit, retry later"}}),
+    (429, {"message": "You are using a Trial key, which is limited to 10 API calls / minute."}),
+    (429, openai("Rate limit reached on tokens per day (TPD). Please try again in 14m24s.")),
 ]
 PASSING: list[tuple[int, Any]] = [
     (529, anthropic("Overloaded", "overloaded_error")),
@@ -166,6 +197,8 @@ PASSING: list[tuple[int, Any]] = [
     (502, "<html>Bad gateway</html>"),
     (408, openai("Your request timed out", 408)),
     (500, openai("moderation service unavailable", None, "server_error")),
+    (424, {"message": "Model failed dependency"}),
+    (400, openai("server is busy, please try again later")),
 ]
 SETUP: list[tuple[int, Any]] = [
     (404, openai("The model `x` does not exist or you do not have access to it.", "model_not_found")),
@@ -174,6 +207,8 @@ SETUP: list[tuple[int, Any]] = [
     (400, openai("The model does not exist", None)),
     (404, anthropic("model: claude-x", "not_found_error")),
     (307, ""),
+    (400, {"message": "x is not a valid model ID"}),
+    (400, openai("The provided model identifier is invalid.")),
 ]
 UNKNOWN: list[tuple[int, Any]] = [
     (400, openai("Unrecognized request argument supplied: top_k", None)),
@@ -232,12 +267,21 @@ def test_an_answer_is_no_error(body: Any) -> None:
         ({}, "Please try again in 6m5s.", 365.0),
         ({}, "Please retry in 34.07s.", 34.07),
         ({}, "Please try again later.", None),
+        ({}, "Please wait 26430 seconds before retrying.", 26430.0),
+        ({}, "Please try again in 1h2m3s.", 3723.0),
+        ({}, "Retry after about 2 minutes", 120.0),
     ],
 )
 def test_how_long_a_server_asks_to_wait(headers: dict[str, str], message: str, seconds: float | None) -> None:
     found = error(429, openai(message), **headers)
     assert found is not None
     assert found.wait == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_a_field_says_how_long_to_wait() -> None:
+    found = error(429, gemini("x", 429, "RESOURCE_EXHAUSTED", {"retryDelay": "34s"}))
+    assert found is not None
+    assert found.wait == 34
 
 
 def test_a_message_is_one_short_line_with_the_places_of_rejected_fields() -> None:

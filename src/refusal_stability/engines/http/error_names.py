@@ -29,6 +29,7 @@ NAMES: dict[Meaning, str] = {
         api_key_disabled service_disabled api_key_service_blocked consumer_suspended consumer_invalid arrearage
         authentication_error invalid_authentication invalid_authentication_error unauthenticated invalid_token
         token_expired invalid_subscription_key billing_disabled spending_limit_reached budget_exceeded
+        budgetexceedederror
     """,
     Meaning.SETUP: """
         model_not_found model_not_available deploymentnotfound deployment_not_found not_found_error invalid_model
@@ -39,7 +40,7 @@ NAMES: dict[Meaning, str] = {
         content_blocked content_moderation moderation moderation_blocked moderation_error flagged prohibited_content
         blocklist safety safety_error data_inspection_failed datainspectionfailed sensitive_content
         cyber_policy_violation model_armor jailbreak guardrail_intervened guardrails_violated input_blocked
-        policy_violation recitation spii
+        policy_violation recitation spii contentpolicyviolationerror guardrails_violation
     """,
     Meaning.INVALID: """
         context_length_exceeded string_above_max_length string_too_long exceed_context_size_error
@@ -54,6 +55,7 @@ NAMES: dict[Meaning, str] = {
     Meaning.BUSY: """
         rate_limit_exceeded rate_limit_error rate_limited rate_limit requests tokens too_many_requests throttling
         throttlingexception throttled tokens_per_minute requests_per_minute queue_exceeded resource_exhausted
+        ratelimiterror
     """,
     Meaning.PASSING: """
         overloaded_error overloaded engine_overloaded server_error internal_server_error internalservererror
@@ -73,28 +75,34 @@ def _any_of(*patterns: str) -> re.Pattern[str]:
 CREDIT = _any_of(
     r"(?:credit|account)s?(?:'s)? balance",
     r"insufficient (?:account |api |user )?(?:balance|credits?|funds|quota)",
-    r"(?:out of|no|not enough|ran out of|requires more) (?:\w+ ){0,2}credits?",
+    r"(?:out of|no|not enough|ran out of|requires more) (?:\w+ ){0,2}credits?|enough credits?",
     r"(?:used up|exhausted) (?:all )?(?:of )?(?:your |its |the )?(?:\w+ ){0,2}credits?",
     r"credits? (?:\w+ ){0,3}(?:exhausted|depleted|used up|expired)",
-    r"(?:exceeded|reached) (?:your|the|its) current quota",
+    r"credit limit|quota exceeded for (?:your|this) (?:account|organi[sz]ation|project|plan)",
+    r"exceeded (?:your|the|its) (?:\w+ ){0,3}credits?",
+    r"\bbalance (?:\w+ ){0,3}(?:low|insufficient|negative|exhausted|depleted|empty)|(?:negative|low) balance",
+    r"inactive (?:subscription|account)|\b(?:top|topping)[- ]?up\b",
     r"(?:exceeded|reached) (?:your|the|its) (?:(?!(?:per|rate|minute|second|token|request)s?\b)\w+ ){0,3}"
     r"(?:spend|spending|usage|billing|monthly|credit) (?:\w+ )?limit",
     r"spend(?:ing)? (?:limit|cap)",
     r"billing (?:hard |soft )?limit",
     r"billing (?:is |account )?(?:\w+ )?(?:not active|inactive|disabled)",
     r"payment (?:is )?required|payment method (?:is )?(?:missing|required|declined)",
+    r"(?:enter|provide|update) (?:a |your )?(?:valid )?payment method",
     r"recharge|in arrears|(?:payment|bill|invoice) (?:\w+ ){0,2}overdue",
     r"account (?:\w+ ){0,4}(?:not active|deactivated|disabled|suspended|restricted|terminated|overdue|inactive)",
     r"(?:account|organi[sz]ation) (?:has|have|was|is) (?:\w+ ){0,2}(?:violat|flagged|blocked|banned)",
-    r"(?:organi[sz]ation|project) (?:\w+ ){0,4}(?:deactivated|disabled|suspended|restricted)",
+    r"(?:organi[sz]ation|project) (?:\S{1,60} ){0,4}(?:deactivated|disabled|suspended|restricted|archived)",
     r"(?:subscription|trial|plan|license) (?:\w+ ){0,3}(?:expired|ended|cancell?ed|inactive)",
     r"budget (?:\w+ ){0,3}exceeded|monthly (?:\w+ ){0,3}(?:exceeded|reached|exhausted)",
-    "余额不足|欠费",
+    "余额不足|欠费|额度不足|额度已用|充值",
 )
-_KEY = r"(?:api|access|subscription|authentication|auth)[ _-]?(?:key|token)s?"
+QUOTA = _any_of(r"(?:exceeded|reached) (?:your|the|its) current quota")
+_KEY = r"(?:api|access|subscription|authentication|auth|security)[ _-]?(?:key|token)s?"
 KEY = _any_of(
-    _KEY + r"\b(?:\W+\w+){0,5}?\W+(?:expired|invalid|disabled|revoked|deleted|blocked|suspended|inactive)\b",
-    _KEY + r"\b(?:\W+\w+){0,5}?\W+(?:not valid|not found|leaked|missing)\b",
+    _KEY + r"\b(?:\W+\w+){0,5}?\W+(?:expired|invalid|disabled|deactivated|revoked|deleted|blocked|"
+    r"suspended|inactive)\b",
+    _KEY + r"\b(?:\W+\w+){0,5}?\W+(?:not valid|not found|leaked|missing|no longer (?:active|valid))\b",
     r"(?:invalid|incorrect|expired|disabled|revoked|missing|no|wrong|unknown|bad) (?:\w+ ){0,2}" + _KEY,
     r"invalid (?:x-api-key|authentication|credentials?|bearer)",
 )
@@ -106,7 +114,7 @@ BLOCKED = _any_of(
     r"safety (?:system|filter|settings?|reasons?|polic|check)",
     r"prohibited[ _]content|inappropriate content|sensitive words",
     r"violat\w* (?:\w+ ){0,6}(?:polic|guideline|terms)|guardrail|moderation|block[ _]?reason|content exists risk",
-    "敏感|不安全|违规",
+    r"new_sensitive|敏感|不安全|违规",
 )
 # Only a prompt that is too long is said so: these count whatever the status.
 CONTEXT = _any_of(
@@ -117,6 +125,8 @@ CONTEXT = _any_of(
     r"\btoken (?:count|limit)\w* (?:\([^)]*\) |of \d+ |\w+ ){0,4}?exceed",
     r"\bexceeds? (?:\w+ ){0,5}(?:tokens\b|context|max_model_len|n_ctx|max_input|max_total|max_seq)|max_model_len",
     r"`?\binputs`? (?:tokens|must have less)",
+    r"\brange of input length|\bmax input (?:characters|tokens|length)|\bmax_seq_len|physical batch size",
+    "context overflow|超长|过长",
 )
 # These may also be said of a queue or a clock.
 TOO_LONG = _any_of(
@@ -137,16 +147,27 @@ NO_ACCESS = _any_of(
     r"\b(?:account|access|firewall|ip(?: address)?|country|region|cloudflare|waf)\b",
     r"\b(?:request|you|connection)s? (?:\w+ ){0,2}(?:was|were|has been|have been|is|are) (?:\w+ )?blocked",
 )
-UNACCEPTABLE = _any_of(
+ROLES = _any_of(
     r"(?:system|developer) (?:role|message|prompt|instruction)s? (?:\w+ ){0,3}"
     r"not (?:\w+ )?(?:supported|enabled|allowed)",
+    r"roles must alternate|conversation roles must|only (?:[\w,]+ ){1,4}roles? (?:are|is) (?:supported|allowed)",
+)
+UNACCEPTABLE = _any_of(
     r"(?:message|content|prompt|text|input)s?(?:\W\S+)? "
     r"(?:must be|cannot be|can't be|must not be|should not be|is|are) (?:non-?empty|empty|blank)",
     r"invalid (?:prompt|unicode|utf-?8|character)|unsupported language",
-    r"roles must alternate|conversation roles must",
 )
-NO_MODEL = _any_of(r"model\W+(?:\S+ ){0,4}(?:does not exist|not found|not exist)", "no such model", "unknown model")
+OVERLOADED = _any_of(
+    r"\b(?:server|service|model|system)s? (?:is |are )?(?:currently |too )?(?:busy|overloaded)|try again later",
+    "temporarily",
+)
+NO_MODEL = _any_of(
+    r"model\W+(?:\S+ ){0,4}(?:does not exist|not found|not exist)",
+    r"no such model|unknown model|not a valid model|model (?:identifier|id|name)\W+(?:\S+ ){0,3}invalid",
+)
 NOT_JSON = _any_of("failed to (?:generate|validate) json", "failed_generation")
 # A rate limit that no waiting lifts: this one request is larger than the limit.
 OVER_THE_LIMIT = _any_of("request too large", "reduce your message size", "tokens must be reduced")
-A_DAY = _any_of("per ?day", "daily")
+RATE = _any_of(r"too many requests|rate[ -]?limit|\bqps\b|requests? limit reached")
+A_DAY = _any_of(r"per[ _-]?(?:day|week|month)|daily|monthly|/ ?(?:day|month)|by(?:day|month)\b|\b(?:TPD|RPD)\b|86400s")
+A_MINUTE = _any_of(r"per[ _-]?(?:min|second|hour)|/ ?min|\b(?:TPM|RPM)\b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,12 +13,28 @@ from typing import Any
 from refusal_stability.engines.http import error_names as known
 from refusal_stability.engines.http.error_names import Meaning
 
-PASSING_STATUSES = (408, 409, 425)
+PASSING_STATUSES = (408, 409, 424, 425)
 SHOWN_CHARACTERS = 200
-CODE_KEYS = ("code", "type", "status", "reason", "error_code", "error_type", "errorType", "param", "quotaId")
-WORD_KEYS = ("message", "msg", "detail", "details", "error_description", "error", "errors", "title", "raw", "reasons")
+CODE_KEYS = (
+    "code", "type", "status", "reason", "error_code", "error_type", "errorType", "param", "quotaId", "status_code",
+)  # fmt: skip
+WORD_KEYS = (
+    "message", "msg", "detail", "details", "error_description", "error", "errors", "title", "raw", "reasons",
+    "status_msg", "error_msg", "error_message", "errorMessage", "Message", "fault", "faultstring",
+)  # fmt: skip
+ALONE = ("message", "msg", "detail", "error_code", "error_msg", "error_message", "errorMessage", "fault")
+WAIT_KEYS = ("retryDelay", "retry_after", "retry_after_seconds")
 ANSWER_KEYS = ("choices", "usage", "content", "candidates")
-WAIT = re.compile(r"(?:try again|retry) (?:in|after) (?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+) ?(ms|s))?", re.IGNORECASE)
+DEEPEST = 8
+UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+SPAN = r"(\d+(?:\.\d+)?) ?(ms|h|m|s)(?:ours?|rs?|in(?:ute)?s?|ec(?:ond)?s?)?(?![a-z])"
+WAIT = re.compile(
+    rf"(?:try again|retry|wait)(?:ing)? (?:in |after |for )?(?:about |at least )?((?:{SPAN}(?:,? (?:and )?)?)+)", re.I
+)
+SPANS = re.compile(SPAN, re.I)
+# Errors that gateways pass on as text: JSON, or how Python shows it.
+QUOTED_CODE = re.compile(r"""['"](?:code|type|status|reason)['"]:\s*['"]?([\w.-]+)|\b(\w{1,60}Error)\b""")
+QUOTED_LENGTH = 4000
 FIRST_IN_ORDER = (Meaning.ACCOUNT, Meaning.BLOCKED, Meaning.INVALID, Meaning.NOT_JSON)
 
 
@@ -70,8 +87,8 @@ def read_error(status: int, headers: Mapping[str, str], answer: Any, raw: str) -
     statuses = [status, *(int(name) for name in names if name.isdigit() and 400 <= int(name) < 600)]
     told = next((s for s in statuses if s != 200), 0)
     text = " ".join(dict.fromkeys(_words(found))) or (found if isinstance(found, str) else "")
-    wait = _wait(headers, text)
-    meaning = _meaning(told, statuses, names, text, isinstance(found, str))
+    wait = _wait(headers, text, found)
+    meaning = _meaning(told, statuses, names, text, isinstance(found, str), wait)
     return ServerError(told, text, one_line(text), names, meaning, wait)
 
 
@@ -94,12 +111,24 @@ def _error_in(answer: Any, status: int) -> Any:
         return {name: value for name, value in answer.items() if name not in ANSWER_KEYS}
     if choices or answer.get("content") or "candidates" in answer:
         return None
-    return answer if any(answer.get(name) for name in ("message", "msg", "detail", "error_code")) else None
+    if isinstance(base := answer.get("base_resp"), dict) and base.get("status_code"):  # MiniMax
+        return base
+    return answer if any(answer.get(name) for name in ALONE) else None
+
+
+def _within(text: str) -> Any:
+    """The JSON that a text holds, or the text."""
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            pass
+    return text
 
 
 def _names(found: Any, depth: int = 0) -> Iterator[str]:
     """Codes and types, also of inner errors."""
-    if isinstance(found, dict) and depth < 5:
+    if isinstance(found, dict) and depth < DEEPEST:
         for key in CODE_KEYS:
             if isinstance(found.get(key), str | int) and not isinstance(found[key], bool):
                 yield _name(str(found[key]))
@@ -107,9 +136,15 @@ def _names(found: Any, depth: int = 0) -> Iterator[str]:
             yield _name(message)
         for value in found.values():
             yield from _names(value, depth + 1)
-    elif isinstance(found, list) and depth < 5:
+    elif isinstance(found, list) and depth < DEEPEST:
         for value in found[:20]:
             yield from _names(value, depth + 1)
+    elif isinstance(found, str) and depth < DEEPEST:
+        if not isinstance(inner := _within(found), str):
+            yield from _names(inner, depth + 1)
+        else:
+            for match in QUOTED_CODE.finditer(found[:QUOTED_LENGTH]):
+                yield _name(match[1] or match[2])
 
 
 def _name(text: str) -> str:
@@ -119,11 +154,11 @@ def _name(text: str) -> str:
 def _words(found: Any, depth: int = 0) -> Iterator[str]:
     """The words of an error, the places of rejected fields included."""
     if isinstance(found, str):
-        yield found
-    elif isinstance(found, list) and depth < 5:
+        yield found if isinstance(inner := _within(found), str) else " ".join(_words(inner, depth + 1)) or found
+    elif isinstance(found, list) and depth < DEEPEST:
         for value in found[:20]:
             yield from _words(value, depth + 1)
-    elif isinstance(found, dict) and depth < 5:
+    elif isinstance(found, dict) and depth < DEEPEST:
         if isinstance(found.get("loc"), list):
             yield f"{'.'.join(map(str, found['loc']))} ({found.get('type', '')}):"
         for key in WORD_KEYS:
@@ -132,11 +167,19 @@ def _words(found: Any, depth: int = 0) -> Iterator[str]:
             yield from _words(inner, depth + 1)
 
 
-def _meaning(status: int, statuses: list[int], names: tuple[str, ...], text: str, bare: bool) -> Meaning | None:
+def _meaning(
+    status: int, statuses: list[int], names: tuple[str, ...], text: str, bare: bool, wait: float | None
+) -> Meaning | None:
     """Whom an error concerns; the first rule that fits decides. `bare` is a text that stands alone, such as a page."""
     named = {known.MEANINGS[name] for name in names if name in known.MEANINGS}
-    rate_limited = "resource_exhausted" in names and not known.A_DAY.search(text + " ".join(names))
-    if known.CREDIT.search(text) and not rate_limited:
+    limits = text + " ".join(names)
+    a_day = known.A_DAY.search(limits) is not None and not known.A_MINUTE.search(limits)
+    # Gemini says so of a minute's quota too.
+    if known.CREDIT.search(text) or (known.QUOTA.search(text) and (a_day or "resource_exhausted" not in names)):
+        return Meaning.ACCOUNT
+    limited = status == 429 or Meaning.BUSY in named or (not bare and known.RATE.search(text) is not None)
+    if a_day and wait is None and limited:
+        # Nobody waits that long: it is the account's quota.
         return Meaning.ACCOUNT
     if "invalid_prompt" in names:
         # OpenAI calls a flagged prompt so, others one that they cannot read.
@@ -146,7 +189,10 @@ def _meaning(status: int, statuses: list[int], names: tuple[str, ...], text: str
             return meaning
     if known.OVER_THE_LIMIT.search(text) or status == 413:
         return Meaning.INVALID
-    if status == 429 or Meaning.BUSY in named:
+    if known.ROLES.search(text):
+        # llama.cpp says so with a status of 500.
+        return Meaning.INVALID
+    if status == 429 or Meaning.BUSY in named or (limited and status < 500):
         return Meaning.BUSY
     if not {401, 402}.isdisjoint(statuses):
         return Meaning.ACCOUNT
@@ -179,14 +225,16 @@ def _by_words(status: int, text: str, bare: bool) -> Meaning | None:
         return Meaning.NOT_JSON
     if known.UNACCEPTABLE.search(text):
         return Meaning.INVALID
+    if known.OVERLOADED.search(text):
+        return Meaning.PASSING
     # A firewall blocks too, and an account may be banned: no prompt is to blame.
     if not bare and known.BLOCKED.search(text) and not (status == 403 and known.NO_ACCESS.search(text)):
         return Meaning.BLOCKED
     return Meaning.SETUP if known.NO_MODEL.search(text) else None
 
 
-def _wait(headers: Mapping[str, str], text: str) -> float | None:
-    """Seconds that a server asks to wait: by a header, as seconds or as a date, or in its words."""
+def _wait(headers: Mapping[str, str], text: str, found: Any) -> float | None:
+    """Seconds that a server asks to wait: by a header, as seconds or as a date, in a field or in its words."""
     value = headers.get("Retry-After", "").strip()
     try:
         return max(0.0, float(value))
@@ -196,11 +244,15 @@ def _wait(headers: Mapping[str, str], text: str) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (TypeError, ValueError):
         pass
-    said = WAIT.search(text)
-    if said is None or not any(said.groups()):
-        return None
-    hours, minutes, seconds, unit = said.groups()
-    try:
-        return 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds or 0) / (1000 if unit == "ms" else 1)
-    except ValueError:
-        return None
+    if said := WAIT.search(text):
+        return sum(float(number) * UNITS[unit.lower()] for number, unit in SPANS.findall(said[1]))
+    return next(_waits(found), None)
+
+
+def _waits(found: Any, depth: int = 0) -> Iterator[float]:
+    """The seconds that fields of an error name, such as `retryDelay: 34s`."""
+    inner = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    for key, value in inner if depth < DEEPEST else ():
+        if key in WAIT_KEYS and re.fullmatch(r"\d{1,6}(\.\d+)?s?", str(value)):
+            yield float(str(value).removesuffix("s"))
+        yield from _waits(value, depth + 1)
