@@ -236,12 +236,14 @@ class Request:
     sampling : how it is drawn.
     schema : a JSON schema that the text must satisfy, or None for free text.
     repeat : tells apart deliberate repeats of one request (a judge asked twice at temperature 0).
+    judges : whether a judge asks, whose temperature is not what is measured. It decides no completion.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling
     schema: Mapping[str, Any] | None = None
     repeat: int = 0
+    judges: bool = False
 
     def identity(self) -> dict[str, Any]:
         """Everything about the request that decides its completion, as JSON-able data.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,13 @@ def asked(count: int) -> list[Request]:
 def engine_at(server: Any, **settings: Any) -> HTTPEngine:
     chosen = {"base_url": f"http://127.0.0.1:{server.port}/v1", "concurrency": 2, "max_retries": 1} | settings
     return HTTPEngine(ModelParams(engine="openai", path="m"), parsed(OpenAISettings, chosen), "models.m")
+
+
+def with_choice(content: Any, reason: Any, **choice: Any) -> Answer:
+    """An answer with further fields in its choice."""
+    status, body = said(content, reason)
+    body["choices"][0] |= choice
+    return status, body
 
 
 def one(serve: Serve, tmp_path: Path, answer: Answer, **settings: Any) -> Completion:
@@ -96,6 +104,51 @@ def one(serve: Serve, tmp_path: Path, answer: Answer, **settings: Any) -> Comple
         (said(""), "answered", "", ""),
         ((200, {"choices": [], "prompt_filter_results": [{"x": {"hate": {"filtered": True}}}]}), "blocked", "", ""),
         ((200, {"promptFeedback": {"blockReason": "SAFETY"}}), "blocked", "", ""),
+        (said(REFUSAL, "FinishReason.STOP"), "answered", REFUSAL, ""),
+        (said("Sure", "FinishReason.SAFETY"), "blocked", "", ""),
+        (said(None, "content_filter: RECITATION"), "blocked", "", ""),
+        (said("Sure", "contentFilter"), "blocked", "", ""),
+        (said(REFUSAL, "maxPredictedTokensReached"), "cut", REFUSAL, ""),
+        (said(REFUSAL, "endoftext"), "answered", REFUSAL, ""),
+        ((200, {"choices": [{"finish_reason": "content_filter", "index": 0}]}), "blocked", "", ""),
+        ((200, {"choices": [{"finish_reason": "length", "message": None}]}), "unanswered", "", ""),
+        ((200, {"candidates": [{"finishReason": "SAFETY"}]}), "blocked", "", ""),
+        (with_choice("Sure", "stop", native_finish_reason="PROHIBITED_CONTENT"), "blocked", "", ""),
+        (with_choice(REFUSAL, "stop", native_finish_reason="MAX_TOKENS"), "cut", REFUSAL, ""),
+        (with_choice(REFUSAL, "stop", stop_reason="length"), "answered", REFUSAL, ""),
+        (with_choice("Sure", None, stop_reason="refusal"), "refused", "", ""),
+        (said("", tool_calls=[{"id": "x"}]), "unanswered", "", ""),
+        (said("", refusal=True), "refused", "refused", ""),
+        (said(REFUSAL, thinking_blocks=[{"type": "thinking", "thinking": THOUGHT}]), "answered", REFUSAL, THOUGHT),
+        (said(REFUSAL, reasoning={"content": THOUGHT}), "answered", REFUSAL, THOUGHT),
+        (said(None, "length", reasoning_details=[{"type": "reasoning.encrypted", "data": "x"}]), "unanswered", "", ""),
+        (said("", reasoning_details=[{"type": "reasoning.encrypted", "data": "x"}]), "unanswered", "", ""),
+        (said([{"text": THOUGHT, "thought": True}, {"text": REFUSAL}]), "answered", REFUSAL, THOUGHT),
+        (
+            said([{"type": "thinking_delta", "text": THOUGHT}, {"type": "text", "text": REFUSAL}]),
+            "answered",
+            REFUSAL,
+            THOUGHT,
+        ),
+        (
+            said(
+                [
+                    {"type": "reasoning", "content": None, "summary": [{"type": "summary_text", "text": THOUGHT}]},
+                    {"type": "output_text", "text": REFUSAL},
+                ]
+            ),
+            "answered",
+            REFUSAL,
+            THOUGHT,
+        ),
+        (
+            said([{"reasoningContent": {"reasoningText": {"text": THOUGHT}}}, {"text": REFUSAL}]),
+            "answered",
+            REFUSAL,
+            THOUGHT,
+        ),
+        (said({"type": "text", "text": REFUSAL}), "answered", REFUSAL, ""),
+        ((200, "\ufeff" + json.dumps(said(REFUSAL)[1])), "answered", REFUSAL, ""),
         (failed(400, "The prompt was filtered", "content_filter"), "blocked", "", ""),
         (failed(200, "Your input was flagged", 403), "blocked", "", ""),
         (failed(400, "maximum context length is 16 tokens"), "unanswered", "", ""),

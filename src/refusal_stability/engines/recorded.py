@@ -130,7 +130,9 @@ class RecordedEngine:
         )
         known = row.outcome in Outcome.__members__.values()
         ending = None if known or reason else ending_of(row.finish_reason)
-        if ending in (Ending.FILTER, Ending.FAILED):
+        if not (known or reason or row.response.strip() or row.thinking) and ending in (None, Ending.TOOL):
+            reason = f"the answer has no content (finish reason: {row.finish_reason})"
+        if ending in (Ending.FILTER, Ending.FAILED, Ending.GAVE_UP):
             outcome = Outcome.BLOCKED if ending is Ending.FILTER else Outcome.UNANSWERED
             reason = f"{ending.value} (finish reason of the source: {row.finish_reason})"
             return Completion("", "", missing_reason=reason, thinking=row.thinking, outcome=outcome)

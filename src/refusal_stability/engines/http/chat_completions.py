@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.http.said import Said
 from refusal_stability.records import Message, Request
 
 PATH = "/chat/completions"
 # Fields that hold thinking, under the names of vLLM, DeepSeek, OpenRouter, Ollama and others.
 THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking", "thoughts", "reasoning_text")
-THINKING_PARTS = ("thinking", "reasoning", "reasoning_text", "thought", "summary_text")
+# The same again in pieces: read where the fields above are empty.
+THINKING_LISTS = ("reasoning_details", "thinking_blocks")
+THINKING_WORDS = ("think", "thought", "reason", "summary_text")
+FINISH_FIELDS = ("finish_reason", "native_finish_reason", "finishReason", "stop_reason", "done_reason")
+# What a gateway may call `stop` although its provider said otherwise.
+MORE_THAN_STOP = (Ending.FILTER, Ending.REFUSAL, Ending.LENGTH, Ending.FAILED)
 JSON_WANTED = "\n\nAnswer with one JSON object and nothing else. It must satisfy this JSON schema:\n"
 
 
@@ -50,31 +56,68 @@ def body(model: str, messages: Sequence[Message], request: Request, structured: 
 def read(answer: Any) -> Said:
     """What the server said; raises KeyError, TypeError, IndexError or AttributeError where it is no completion."""
     choice = answer["choices"][0]
-    message = choice.get("message") or {"content": choice["text"]}
+    reason = _reason(choice)
+    message = choice.get("message") or _bare_message(choice, reason)
     usage = answer.get("usage") or {}
     text, thinking, refusal = _parts(message.get("content"))
-    fields = [found for name in THINKING_FIELDS if (found := message.get(name)) and isinstance(found, str)]
-    if not fields and isinstance(said := message.get("reasoning_details"), list):
-        fields = list(_texts(said, "text"))
+    fields = [found for name in THINKING_FIELDS if (found := "".join(_texts(message.get(name), "text")))]
+    if not fields:
+        fields = ["\n".join(_texts(message.get(name), "text")) for name in THINKING_LISTS]
+        fields = list(filter(None, fields))
     counted = usage.get("completion_tokens_details") or {}
-    reason = choice.get("finish_reason")
+    hidden = any(_is_hidden(message.get(name)) for name in (*THINKING_LISTS, "content"))
+    if not text and (message.get("tool_calls") or message.get("function_call")) and ending_of(reason) is Ending.STOP:
+        reason = "tool_calls"
     return Said(
         text=text,
         thinking="\n".join(dict.fromkeys((*fields, *thinking))) if fields or thinking else "",
-        refusal=message.get("refusal") or refusal,
-        reason=reason if reason is not None else choice.get("native_finish_reason"),
+        refusal=_refusal(message.get("refusal")) or refusal,
+        reason=reason,
         filtered=_any_filtered(choice.get("content_filter_results")),
-        thought_unseen=bool(counted.get("reasoning_tokens")),
+        thought_unseen=bool(counted.get("reasoning_tokens")) or hidden,
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),
         details={"model": answer.get("model"), "system_fingerprint": answer.get("system_fingerprint"), "usage": usage},
     )
 
 
+def _reason(choice: Any) -> Any:
+    """The finish reason: the first that is named, or the provider's own word where a gateway made `stop` of it."""
+    named = [found for name in FINISH_FIELDS if isinstance(found := choice.get(name), str | dict) and found]
+    first = named[0] if named else None
+    if len(named) > 1 and ending_of(first) in (Ending.STOP, None):
+        own = choice.get("native_finish_reason")
+        # Only the provider's own word: `stop_reason` may be any text at which a model stops.
+        return own if ending_of(own) in MORE_THAN_STOP or (ending_of(first) is None and ending_of(own)) else first
+    return first
+
+
+def _bare_message(choice: Any, reason: Any) -> dict[str, Any]:
+    """The message of a choice that has none: a text, or nothing where the finish reason says why."""
+    if "text" in choice:
+        return {"content": choice["text"]}
+    if ending_of(reason) in (None, Ending.STOP):
+        raise KeyError("message")
+    return {}
+
+
+def _refusal(found: Any) -> str:
+    return found if isinstance(found, str) else "refused" if found else ""
+
+
+def _is_hidden(parts: Any) -> bool:
+    """Whether some of a list of parts is thinking that only the vendor can read."""
+    kinds = [str(part.get("type", "")) for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return any("encrypted" in kind or "redacted" in kind for kind in kinds)
+
+
 def blocked(answer: Any) -> bool:
     """Whether an answer without choices says that a filter stopped the prompt (Azure, Gemini)."""
     if not isinstance(answer, dict) or answer.get("choices"):
         return False
+    candidates = answer.get("candidates")
+    if isinstance(candidates, list) and candidates and isinstance(candidates[0], dict):
+        return ending_of(candidates[0].get("finishReason")) is Ending.FILTER
     feedback = answer.get("promptFeedback") or answer.get("prompt_feedback") or {}
     return bool(feedback.get("blockReason") or feedback.get("block_reason")) or _any_filtered(
         answer.get("prompt_filter_results")
@@ -85,6 +128,8 @@ def _parts(content: Any) -> tuple[str | None, list[str], str]:
     """(text, pieces of thinking, refusal) of a message's content: a text, or a list of parts."""
     if content is None or isinstance(content, str):
         return content, [], ""
+    if isinstance(content, dict):
+        content = [content]
     if not isinstance(content, list):
         raise TypeError("content is neither a text nor a list")
     text: list[str] = []
@@ -92,7 +137,9 @@ def _parts(content: Any) -> tuple[str | None, list[str], str]:
     refusal: list[str] = []
     for part in content:
         kind = "text" if isinstance(part, str) else str(part.get("type", "text"))
-        place = thinking if kind in THINKING_PARTS else refusal if kind == "refusal" else text
+        # Gemini's parts of thinking have no type, but `thought: true`.
+        is_thinking = any(word in kind.lower() for word in THINKING_WORDS) or _has_thought(part)
+        place = thinking if is_thinking else refusal if kind == "refusal" else text
         place.extend(_texts(part, kind))
     return "".join(text) if text or not content else None, thinking, "".join(refusal)
 
@@ -104,10 +151,17 @@ def _texts(part: Any, kind: str) -> Iterator[str]:
         for inner in part:
             yield from _texts(inner, kind)
     elif isinstance(part, dict):
-        for name in dict.fromkeys((kind, "text", "content", "summary")):
-            if name in part:
+        names = (kind, "thinking", "text", "content", "summary", "reasoning_content", "reasoning", "reasoningText")
+        for name in dict.fromkeys(names):
+            if isinstance(part.get(name), str | list | dict) and part[name]:
                 yield from _texts(part[name], kind)
                 return
+        if isinstance(inner := part.get("reasoningContent"), dict):  # Bedrock
+            yield from _texts(inner, "text")
+
+
+def _has_thought(part: Any) -> bool:
+    return isinstance(part, dict) and (part.get("thought") is True or "reasoningContent" in part)
 
 
 def _any_filtered(found: Any) -> bool:

@@ -205,7 +205,7 @@ class HTTPEngine:
             return _without_text(Outcome.BLOCKED, "the server's content filter blocked the prompt")
         try:
             said = self._protocol.read(reply.answer)
-        except (TypeError, KeyError, IndexError, AttributeError) as error:
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             kind = reply.headers.get("Content-Type", "no content type")
             raise Fault(f"the answer ({kind}) is not a chat completion") from error
         if is_unknown(said):
@@ -225,7 +225,7 @@ class HTTPEngine:
         """The outcome that a completion within an error states."""
         try:
             said = self._protocol.read(reply.answer)
-        except (TypeError, KeyError, IndexError, AttributeError):
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError):
             return None
         ended = ending_of(said.reason) in (Ending.FILTER, Ending.REFUSAL) or said.refusal
         return completion(said, {}) if ended else None

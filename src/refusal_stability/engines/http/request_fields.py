@@ -14,11 +14,17 @@ from refusal_stability.records import Request
 
 log = logging.getLogger(__name__)
 
+_FIT = (
+    "supported|permitted|allowed|accepted|available|valid|recogni[sz]ed|implemented|enabled|applicable|expected|"
+    "configurable|compatible|defined"
+)
 REJECTED = re.compile(
     r"unknown|unrecogni[sz]ed|unsupported|unexpected|forbidden|deprecated|disallow|incompatible|mutually exclusive|"
-    r"not (?:\w+ )?(?:supported|permitted|allowed|accepted|available|valid)|extra (?:inputs|fields)|additional propert|"
-    r"does not support|do(?:es)?n't support|cannot (?:both )?be|can't be|cannot find|only the default|only one|"
-    r"no longer|use '?max_",
+    rf"(?:not|n't) (?:\w+ ){{0,2}}(?:{_FIT})|extra (?:inputs|fields)|additional propert|"
+    r"(?:not|n't) (?:support|accept|allow|permit|recogni[sz]e)|cannot (?:both )?be|can't be|cannot find|"
+    r"(?:must|should|may) not be (?:set|specified|provided|used|present)|be (?:omitted|removed|unset)|no such|"
+    r"invalid (?:parameter|field|argument|option|key|property)|only the default|only one|may only be|"
+    r"only \S{1,20} (?:is|are) (?:allowed|supported|accepted)|no longer|use '?max_",
     re.IGNORECASE,
 )
 # What may be left out, the least harm first.
@@ -84,7 +90,7 @@ class RequestFields:
         named = {name for name in MAY_GO if (at := self._renamed.get(name, name)) in own and _names(said, at)}
         if not REJECTED.search(said):
             # Some servers name a range that has no place for "off".
-            named &= OFF
+            named &= OFF | ({LAST} if _judges(request) else set())
         elif self._rename_token_field(said, own):
             return True
         # Another worker may have learned it while this request was under way.
@@ -102,7 +108,7 @@ class RequestFields:
             "top_k": sampling.top_k == 0,
             "top_p": sampling.top_p == 1,
             # A judge's temperature is no part of what is measured; a model's is.
-            "temperature": request.schema is not None or sampling.temperature == 1,
+            "temperature": _judges(request) or sampling.temperature == 1,
         }.get(name, False)
 
     def _omit(self, name: str) -> None:
@@ -140,6 +146,10 @@ class RequestFields:
         )
         self.structured = self._fallback
         return True
+
+
+def _judges(request: Request) -> bool:
+    return request.judges or request.schema is not None
 
 
 def _names(said: str, field: str) -> bool:

@@ -214,7 +214,7 @@ class Transport:
     def _reply(self, response: aiohttp.ClientResponse, found: bytes) -> Reply:
         raw = self.clean(found.decode("utf-8", "replace"), SHORTEST_SECRET_IN_ANSWERS)
         try:
-            answer = json.loads(raw)
+            answer = json.loads(raw.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             answer = None
         return Reply(response.status, response.headers, raw, answer)

@@ -75,7 +75,7 @@ class ModelJudge(Judge):
         temperature = self.params.temperature
         stream = sampler_stream(messages, temperature, SEED, repeat)
         sampling = Sampling(temperature, SEED, stream, max_tokens=self.params.max_tokens)
-        return Request(messages, sampling, self.schema, repeat)
+        return Request(messages, sampling, self.schema, repeat, judges=True)
 
     def _second_request(self, first: Request, answer: Completion, judgement: Judgement) -> Request:
         # Some chat templates and servers refuse an empty turn.
