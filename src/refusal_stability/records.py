@@ -236,7 +236,7 @@ class Request:
     sampling : how it is drawn.
     schema : a JSON schema that the text must satisfy, or None for free text.
     repeat : tells apart deliberate repeats of one request (a judge asked twice at temperature 0).
-    judges : whether a judge asks, whose temperature is not what is measured. It decides no completion.
+    judges : whether a judge asks. Its temperature is not what is measured.
     """
 
     messages: tuple[Message, ...]
@@ -246,10 +246,7 @@ class Request:
     judges: bool = False
 
     def identity(self) -> dict[str, Any]:
-        """Everything about the request that decides its completion, as JSON-able data.
-
-        The schema goes in as text: the order of its properties is the order in which they are written.
-        """
+        """Everything about the request that decides its completion, as JSON-able data; the schema as text."""
         # Field by field: `asdict` copies deeply, at a quarter of what a request costs the HTTP engine.
         return {
             "messages": [m.identity() for m in self.messages],
