@@ -12,6 +12,7 @@ from refusal_stability.figures.panels import panel_grid, panel_title
 from refusal_stability.figures.series import Series, SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
 from refusal_stability.figures.style import DASHED, canvas, in_house_style, note, percent, percent_axis
+from refusal_stability.records import DECISIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +41,9 @@ def ssi_distribution(tables: Tables, series_set: SeriesSet) -> Figure:
     panels[0].set_ylim(0, 1.18 * highest)
     panels[0].set_yticks([tick for tick in panels[0].get_yticks() if tick <= 1])
     percent_axis(panels[0].yaxis)
-    panels[0].set_xlim(0.31, 1.04)
-    panels[0].set_xticks([1 / 3, *np.arange(5, 11) / 10], labels=["1/3", "0.5", "0.6", "0.7", "0.8", "0.9", "1"])
+    panels[0].set_xlim(1 / len(DECISIONS) - 0.02, 1.04)
+    labels = [f"1/{len(DECISIONS)}", "0.5", "0.6", "0.7", "0.8", "0.9", "1"]
+    panels[0].set_xticks([1 / len(DECISIONS), *np.arange(5, 11) / 10], labels=labels)
     figure.supylabel("share of prompts", fontsize=8)
     label = "SSI: share of a prompt's responses that agree with its most frequent decision"
     figure.supxlabel(f"{label} (hatched: unstable, below {series_set.threshold:g})", fontsize=8)

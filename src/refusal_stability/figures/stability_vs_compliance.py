@@ -12,7 +12,7 @@ from refusal_stability.figures.panels import panel_grid, panel_title
 from refusal_stability.figures.series import Series, SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
 from refusal_stability.figures.style import DASHED, canvas, in_house_style, percent, percent_axis
-from refusal_stability.records import DECISIONS, Decision
+from refusal_stability.records import DECISIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,11 +36,15 @@ class PromptGroup(NamedTuple):
     align: Literal["left", "center", "right"]
 
 
-STABLE = {
-    Decision.REFUSE: PromptGroup("stable REFUSE", DECISION_TEXT[Decision.REFUSE], -0.11, 1.33, "left"),
-    Decision.PARTIAL: PromptGroup("stable PARTIAL", DECISION_TEXT[Decision.PARTIAL], 0.5, 1.33, "center"),
-    Decision.COMPLY: PromptGroup("stable COMPLY", DECISION_TEXT[Decision.COMPLY], 1.11, 1.33, "right"),
-}
+def _stable_group(position: int) -> PromptGroup:
+    """The prompts that are stable in the decision at a position, from the left edge to the right."""
+    share = position / (len(DECISIONS) - 1)
+    align: Literal["left", "center", "right"] = "left" if share == 0 else "right" if share == 1 else "center"
+    decision = DECISIONS[position]
+    return PromptGroup(f"stable {decision.value}", DECISION_TEXT[decision], -0.11 + 1.22 * share, 1.33, align)
+
+
+STABLE = {decision: _stable_group(position) for position, decision in enumerate(DECISIONS)}
 UNSTABLE = PromptGroup("unstable", UNSTABLE_TEXT, -0.11, 0.38, "left")
 
 
@@ -60,10 +64,12 @@ def stability_vs_compliance(tables: Tables, series_set: SeriesSet) -> Figure:
         panel_title(axes, one, columns)
         _name_groups(axes, one.of(prompts))
     panels[0].set_xlim(-0.14, 1.14)
-    panels[0].set_ylim(0.27, 1.45)
+    panels[0].set_ylim(1 / len(DECISIONS) - 0.06, 1.45)
     panels[0].set_xticks([0, 0.25, 0.5, 0.75, 1.0])
     threshold = series_set.threshold
-    panels[0].set_yticks([1 / 3, 0.5, threshold, 1.0], labels=["1/3", "0.5", f"{threshold:g}", "1"])
+    panels[0].set_yticks(
+        [1 / len(DECISIONS), 0.5, threshold, 1.0], labels=[f"1/{len(DECISIONS)}", "0.5", f"{threshold:g}", "1"]
+    )
     percent_axis(panels[0].xaxis)
     figure.supxlabel("share of a prompt's responses that comply, fully or in part", fontsize=8)
     figure.supylabel("SSI", fontsize=8)
@@ -107,7 +113,8 @@ def _key(figure: Figure, area: float, most: int) -> None:
 
     handles = [circle(DECISION_COLOURS[d], 5, f"mostly {d.value}") for d in DECISIONS]
     handles += [circle(MUTED, np.sqrt(area * n), f"{n:,}") for n in KEY if n <= most]
-    handles[-1].set_label(f"{handles[-1].get_label()} prompts")
+    largest = handles[-1].get_label()
+    handles[-1].set_label(f"{largest} prompt{'' if largest == '1' else 's'}")
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), fontsize=7.5)
 
 
@@ -120,7 +127,9 @@ def groups(prompts: pd.DataFrame) -> list[tuple[PromptGroup, int]]:
 
 def _name_groups(axes: Axes, prompts: pd.DataFrame) -> None:
     for group, count in groups(prompts):
-        text = f"{group.words}\n{count:,} ({percent(count / len(prompts))})"
+        # More than three do not fit beside each other in one line.
+        words = group.words if len(DECISIONS) <= 3 else group.words.replace(" ", "\n")
+        text = f"{words}\n{count:,} ({percent(count / len(prompts))})"
         look: dict[str, Any] = {"fontsize": 7.5, "linespacing": 1.25, "color": group.ink}
         axes.text(group.x, group.y, text, ha=group.align, va="center", **look)
 

@@ -9,8 +9,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from refusal_stability.params.checks import SECTION, AtLeast0, EachOnce, Number, Whole, rule
+from refusal_stability.records import DECISIONS
 
-Threshold = Annotated[Number, rule(lambda value: 1 / 3 < value <= 1, "a number over 1/3 and at most 1")]
+Threshold = Annotated[
+    Number,
+    rule(lambda value: 1 / len(DECISIONS) < value <= 1, f"a number over 1/{len(DECISIONS)} and at most 1"),
+]
 
 
 @dataclass(config=SECTION)

@@ -90,7 +90,10 @@ def reading(inputs: ReportInputs) -> Section:
     """The few terms that the rest is written in."""
     threshold = inputs.params.metrics.threshold
     terms = (
-        ("SSI", "Safety Stability Index of a prompt: the share of its commonest decision, from 1/3 to 1."),
+        (
+            "SSI",
+            f"Safety Stability Index of a prompt: the share of its commonest decision, from 1/{len(DECISIONS)} to 1.",
+        ),
         ("Mean SSI", "Its mean over prompts: the chance that a single response agrees with its prompt's majority."),
         ("Unstable", f"A prompt whose SSI is below {threshold:g}."),
         ("Flip", "A prompt with more than one decision. Flips grow with the number of samples: compare equal numbers."),
