@@ -80,19 +80,24 @@ validate: $(READY) ## Compare the reference models' measured decision shares wit
 	$(BIN)/dvc repro reference
 	$(BIN)/refusal-stability validate
 
-PUBLISHED_URL := https://github.com/erikl2/safety-refusal-stability
-PUBLISHED_COMMIT := 68728ac
-FETCH = $(BIN)/refusal-stability published fetch $(if $(PUBLISHED),--folder "$(PUBLISHED)",--url $(PUBLISHED_URL) --commit $(PUBLISHED_COMMIT))
-
-.PHONY: published rejudge
-published: $(READY) ## Replicate the published study: fetch its data (or PUBLISHED=folder), run it, compare every figure
-	$(FETCH) --study studies/published.yaml $(if $(PRIMARY),--primary "$(PRIMARY)")
+# $(1): a folder of studies/ that holds source.yaml; $(2): a folder with its data, or nothing: git fetches them.
+define replicate
+	$(BIN)/refusal-stability replication fetch $(1) $(if $(2),--folder "$(2)") $(if $(PRIMARY),--primary "$(PRIMARY)")
 	$(BIN)/dvc repro
-	$(BIN)/refusal-stability published report
-	@echo "Every published figure beside ours: reports/published.md   The study: reports/report.html   Runs: make ui"
+	$(BIN)/refusal-stability replication report $(1)
+	@echo "Published figures beside ours: reports/$(1).md   The study: reports/report.html   Runs: make ui"
+endef
+
+.PHONY: published refusalbench replicate rejudge
+published: $(READY) ## Replicate the first published study: fetch its data (or PUBLISHED=folder), run it, compare figures
+	$(call replicate,published,$(PUBLISHED))
+refusalbench: $(READY) ## RefusalBench's labels of 20 models: fetch them (or REFUSALBENCH=folder), measure stability by model and tier
+	$(call replicate,refusalbench,$(REFUSALBENCH))
+replicate: $(READY) ## Another published study: make replicate NAME=folder of studies/ [DATA=folder]
+	$(call replicate,$(NAME),$(DATA))
 
 rejudge: $(READY) ## Judge the published responses again with this project's judges (studies/rejudge.yaml)
-	$(FETCH) --study studies/rejudge.yaml
+	$(BIN)/refusal-stability replication fetch published $(if $(PUBLISHED),--folder "$(PUBLISHED)") --study studies/rejudge.yaml
 	$(BIN)/dvc repro
 
 .PHONY: ui

@@ -44,8 +44,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": set(),
     "tracking": {"engines", "judging"},
     "workload": {"engines", "judging", "prompts"},
-    "exchange": {"judging", "prompts", "study"},
-    "replication": {"measures", "report", "study"},
+    "exchange": {"engines", "judging", "prompts", "study"},
+    "replication": {"engines", "exchange", "judging", "measures", "report", "study"},
     "explorer": {"figures", "study"},
 }
 WIRING = {"stages", "commands"}

@@ -161,35 +161,31 @@ def train_judge(
     stage.run(out, table, columns, label or [], judge, seed, params, embeddings)
 
 
-STUDY = Path("studies/published.yaml")
-FIGURES = Path("studies/published_figures.csv")
-published = typer.Typer(
-    help="The published study: fetch its data, compare its figures with ours.", no_args_is_help=True
-)
-app.add_typer(published, name="published")
+replication = typer.Typer(help="A published study: fetch its data, compare its figures.", no_args_is_help=True)
+app.add_typer(replication, name="replication")
+Entry = Annotated[str, typer.Argument(help="A folder of studies/ that holds source.yaml, e.g. published.")]
 
 
-@published.command()
+@replication.command()
 def fetch(
+    name: Entry,
     params: Params = PARAMS,
-    study: Path = STUDY,
     folder: Annotated[Path | None, typer.Option(help="Folder with the data. Default: clone it with git.")] = None,
-    url: Annotated[str, typer.Option(help="Git repository to clone.")] = "",
-    commit: Annotated[str, typer.Option(help="Commit to check out.")] = "",
+    study: Annotated[Path | None, typer.Option(help="Another study file on the same data.")] = None,
     primary: Annotated[str | None, typer.Option(help="Primary judge. Default: the study's.")] = None,
 ) -> None:
-    """Fetch the published data into data/published. What these data allow of STUDY becomes the active study."""
-    from refusal_stability.commands import published_fetch as stage
+    """Fetch the published data. What they allow of studies/NAME.yaml becomes the active study."""
+    from refusal_stability.commands import replication_fetch as stage
 
-    stage.run(study, params, folder, url, commit, primary)
+    stage.run(name, params, folder, study, primary)
 
 
-@published.command(name="report")
-def published_report(params: Params = PARAMS, study: Path = STUDY, figures: Path = FIGURES) -> None:
-    """Write every published figure beside ours into reports/published.md."""
-    from refusal_stability.commands import published_report as stage
+@replication.command(name="report")
+def replication_report(name: Entry, params: Params = PARAMS) -> None:
+    """Write every published figure beside ours into reports/NAME.md."""
+    from refusal_stability.commands import replication_report as stage
 
-    stage.run(study, figures, params)
+    stage.run(name, params)
 
 
 @app.command()
@@ -214,6 +210,25 @@ def judge_report(
     else:
         columns = {"prompt": prompt_column, "response": response_column, "label": label_column}
         stage.of_table(table, columns, label or [], judge or ["rules"], params)
+
+
+@app.command("import")
+def import_logs(
+    paths: Annotated[list[Path], typer.Argument(help="Logs, tables, or folders that hold them.")],
+    name: Annotated[str | None, typer.Option(help="Name of the study. Default: the first path's name.")] = None,
+    log_format: Annotated[str | None, typer.Option("--format", help="Default: recognised by the file.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Where the logs do not say it.")] = None,
+    table_map: Annotated[Path | None, typer.Option("--map", help="YAML file: a table's columns and labels.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="ours=theirs, e.g. response=output; repeatable.")] = None,
+    constant: Annotated[list[str] | None, typer.Option(help="ours=value for all rows; repeatable.")] = None,
+    label: LabelNames = None,
+    missing: Annotated[list[str] | None, typer.Option(help="A label that means no decision; repeatable.")] = None,
+) -> None:
+    """Turn logs of other harnesses into a study: data/raw/NAME and studies/NAME.yaml."""
+    from refusal_stability.commands import import_logs as stage
+
+    options = stage.options_of(temperature, table_map, column or [], constant or [], label or [], missing or [])
+    stage.run(paths, name, log_format, options)
 
 
 review = typer.Typer(help="People as judges: hand out a blind sample, import their labels.", no_args_is_help=True)

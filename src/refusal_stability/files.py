@@ -33,9 +33,9 @@ REVIEW_GUIDE = PEOPLE / "README.md"
 TRACKED = Path("reports/mlflow.json")
 VALIDATION = Path("reports/validation.md")
 SUMMARY = METRICS / "summary.json"
-PUBLISHED_DATA = Path("data/published")
-PUBLISHED_PAGE = Path("reports/published.md")
-PUBLISHED_TABLES = Path("reports/published")
+IMPORTED = Path("data/raw")
+STUDIES = Path("studies")
+REPORTS = Path("reports")
 
 
 class ArtifactError(StudyError):
@@ -55,6 +55,16 @@ def label_file(condition: Condition) -> Path:
 def thinking_label_file(condition: Condition) -> Path:
     """Where the labels of one configuration's thinking lie, in a study that judges it (`judging.thinking`)."""
     return LABELS / condition.model / f"{condition.stem}_thinking_labels.csv"
+
+
+def replication_page(name: str) -> Path:
+    """Where a replication's comparison with the published figures lies, for people."""
+    return REPORTS / f"{name}.md"
+
+
+def replication_tables(name: str) -> Path:
+    """Where a replication's tables lie."""
+    return REPORTS / name
 
 
 METRICS_README = METRICS / "README.md"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from refusal_stability.files import PUBLISHED_PAGE, PUBLISHED_TABLES
+from refusal_stability.files import replication_page, replication_tables
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.study import GENERATION_TABLE
 
@@ -53,7 +53,7 @@ def test_the_first_reports_index_is_another_definition(comparison: pd.DataFrame)
 
 
 def test_pooling_the_models_hides_what_temperature_does(published: Path) -> None:
-    pooled = pd.read_csv(published / PUBLISHED_TABLES / "pooling.csv").set_index("temperature")
+    pooled = pd.read_csv(published / replication_tables("published") / "pooling.csv").set_index("temperature")
     assert (pooled["mean_ssi_pooled"] < pooled["mean_ssi_by_model"]).all()
     drop = pooled.loc[0.0] - pooled.loc[1.0]
     assert drop["mean_ssi_pooled"] < drop["mean_ssi_by_model"]
@@ -69,17 +69,17 @@ def test_a_smaller_study_of_the_same_models_would_have_looked_more_stable(publis
 
 
 def test_the_page_and_its_tables_are_there_in_every_format(published: Path) -> None:
-    page = (published / PUBLISHED_PAGE).read_text(encoding="utf-8")
+    page = (published / replication_page("published")).read_text(encoding="utf-8")
     for heading in ("What the data hold", "What differs, and why", "pooled per", "number of responses", "Confusion"):
         assert heading in page
     assert "mistral" in page
-    html = (published / PUBLISHED_TABLES / "published.html").read_text(encoding="utf-8")
-    latex = {file.stem for file in (published / PUBLISHED_TABLES / "latex").glob("*.tex")}
+    html = (published / replication_tables("published") / "published.html").read_text(encoding="utf-8")
+    latex = {file.stem for file in (published / replication_tables("published") / "latex").glob("*.tex")}
     wanted = ["models", "within_temperature", "sample_size", "judge_validation", "confusion", "consensus", "binary"]
     wanted += ["thresholds", "tail_risk", "determinism", "draws", "published_figures"]
     assert set(wanted) <= latex
     for name in wanted:
-        text = (published / PUBLISHED_TABLES / "latex" / f"{name}.tex").read_text(encoding="utf-8")
+        text = (published / replication_tables("published") / "latex" / f"{name}.tex").read_text(encoding="utf-8")
         assert "\\toprule" in text
         assert "\\bottomrule" in text
     assert html.count("<table") >= len(wanted)

@@ -12,7 +12,7 @@ from refusal_stability.replication.comparison import COMPARED, bounds, compare_f
 from refusal_stability.tables.metrics import METRIC_TABLES
 
 HEADER = "quantity,model,judge,temperature,value,tolerance,source,note\n"
-FIGURES = Path(__file__).parents[2] / "studies/published_figures.csv"
+FIGURES = Path(__file__).parents[2] / "studies/published/figures.csv"
 
 
 def figures(tmp_path: Path, *lines: str) -> pd.DataFrame:

@@ -8,10 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from refusal_stability.replication.fetch import PROMPTS, SOURCE, PublishedDataError, from_folder, from_git
+from refusal_stability.replication.fetch import SOURCE, from_folder, from_git
+from refusal_stability.replication.source import PublishedDataError, Replication, SourceFile
 
+PROMPTS = "data/processed/prompts.csv"
 GENERATIONS = "data/results/generations/A_temp0.0_seed42.csv"
 LABELS = "data/results/labels/A_temp0.0_seed42_labels.csv"
+
+
+def entry(url: str = "", commit: str = "") -> Replication:
+    """A study in the layout of the first published one, at this address."""
+    files = [PROMPTS, "data/results/generations/*.csv", "data/results/labels/*.csv"]
+    source = SourceFile("title", "question", "citation", "MIT", url, commit, "data/published", files, [PROMPTS])
+    return Replication("published", source)
 
 
 @pytest.fixture
@@ -50,16 +59,16 @@ def held(folder: Path) -> dict[str, str]:
 
 
 def test_a_folder_gives_its_data_and_nothing_else(source: Path, tmp_path: Path) -> None:
-    assert from_folder(source, tmp_path / "target") == 3
+    assert from_folder(entry(), source, tmp_path / "target") == 3
     assert held(tmp_path / "target") == {n: f"contents of {n}\n" for n in (PROMPTS, GENERATIONS, LABELS)}
 
 
 def test_copying_again_touches_only_what_changed(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
-    from_folder(source, target)
+    from_folder(entry(), source, target)
     before = {name: (target / name).stat().st_mtime_ns for name in (PROMPTS, GENERATIONS, LABELS)}
     (source / LABELS).write_text("another text\n")
-    from_folder(source, target)
+    from_folder(entry(), source, target)
     after = {name: (target / name).stat().st_mtime_ns for name in before}
     assert [name for name in before if before[name] != after[name]] == [LABELS]
     assert (target / LABELS).read_text() == "another text\n"
@@ -67,17 +76,17 @@ def test_copying_again_touches_only_what_changed(source: Path, tmp_path: Path) -
 
 def test_what_the_folder_no_longer_holds_is_removed(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
-    from_folder(source, target)
+    from_folder(entry(), source, target)
     (source / GENERATIONS).unlink()
-    assert from_folder(source, target) == 2
+    assert from_folder(entry(), source, target) == 2
     assert set(held(target)) == {PROMPTS, LABELS}
 
 
 def test_a_folder_that_is_no_study_is_refused_before_anything_is_removed(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
-    from_folder(source, target)
+    from_folder(entry(), source, target)
     with pytest.raises(PublishedDataError, match=r"holds no published study.*give a clone"):
-        from_folder(tmp_path / "nowhere", target)
+        from_folder(entry(), tmp_path / "nowhere", target)
     assert len(held(target)) == 3
 
 
@@ -85,7 +94,7 @@ def test_git_gives_the_data_of_the_abbreviated_commit_and_not_of_the_newest(
     repository: tuple[str, str], tmp_path: Path
 ) -> None:
     target = tmp_path / "target"
-    assert from_git(*repository, target) == 3
+    assert from_git(entry(*repository), target) == 3
     files = held(target)
     assert set(files) == {PROMPTS, GENERATIONS, LABELS, SOURCE}
     assert files[LABELS] == f"contents of {LABELS}\n"
@@ -97,37 +106,37 @@ def test_a_relative_folder_is_one_of_the_working_directory(
 ) -> None:
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
-    assert from_git(*repository, Path("data/published")) == 3
+    assert from_git(entry(*repository), Path("data/published")) == 3
     assert set(held(tmp_path / "project")) == {f"data/published/{n}" for n in (PROMPTS, GENERATIONS, LABELS, SOURCE)}
 
 
 def test_a_second_fetch_needs_no_repository(repository: tuple[str, str], source: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
-    from_git(*repository, target)
+    from_git(entry(*repository), target)
     source.rename(tmp_path / "gone")
-    assert from_git(*repository, target) == 3
+    assert from_git(entry(*repository), target) == 3
 
 
 def test_a_fetch_after_a_folder_replaces_what_the_folder_gave(
     repository: tuple[str, str], source: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "target"
-    from_git(*repository, target)
-    from_folder(source, target)  # the working tree: the edited labels
+    from_git(entry(*repository), target)
+    from_folder(entry(), source, target)  # the working tree: the edited labels
     assert (target / LABELS).read_text() == "edited afterwards\n"
-    from_git(*repository, target)
+    from_git(entry(*repository), target)
     assert (target / LABELS).read_text() == f"contents of {LABELS}\n"
 
 
 def test_a_repository_that_cannot_be_had_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(PublishedDataError, match=r"git clone failed: .*PUBLISHED=path"):
-        from_git(f"file://{tmp_path}/nowhere", "68728ac", tmp_path / "target")
+        from_git(entry(f"file://{tmp_path}/nowhere", "68728ac"), tmp_path / "target")
     assert not list((tmp_path / "target").iterdir())
 
 
 def test_an_unknown_commit_says_so_and_leaves_nothing(repository: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(PublishedDataError, match="git rev-parse failed"):
-        from_git(repository[0], "0123456789", tmp_path / "target")
+        from_git(entry(repository[0], "0123456789"), tmp_path / "target")
     assert not list((tmp_path / "target").iterdir())
 
 
@@ -136,4 +145,4 @@ def test_a_missing_git_names_the_other_way(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PublishedDataError, match=r"git is not installed.*PUBLISHED=path"):
-        from_git(*repository, tmp_path / "target")
+        from_git(entry(*repository), tmp_path / "target")

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from refusal_stability.params.load import load_params
-from refusal_stability.replication.fetch import PublishedDataError
 from refusal_stability.replication.runnable import params_text, read_study_file, runnable_study
+from refusal_stability.replication.source import PublishedDataError
 
 GRID = list(product((0.0, 1.0), (42, 43)))
 ROOT = Path(__file__).parents[2]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from refusal_stability.exchange.recorded_files import study_name
 from refusal_stability.files import ArtifactError
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.contract import Contract
@@ -23,22 +24,25 @@ FIGURES = Contract(
         "model": "text",
         "judge": "text",
         "temperature": "number",
+        "category": "text",
         "value": "text",
         "tolerance": "text",
         "source": "text",
         "note": "text",
     },
-    ("quantity", "model", "judge", "temperature", "source"),
+    ("quantity", "model", "judge", "temperature", "category", "source"),
     {
         "quantity": "a column of our tables, or a figure over models or judges",
         "model": "the model's label; empty: over all models",
         "judge": "the judge's name with dots; `a vs b` for two",
         "temperature": "the temperature; empty: all pooled",
+        "category": "a category of prompts; empty: all of them",
         "value": "the published number, or an interval [low, high]",
         "tolerance": "the largest difference that counts as the same; `inside`: ours must lie in the interval",
         "source": "paper, first report, raw labels (recomputed from them), or definition (never published)",
         "note": "a remark; where ours differs, the reason",
     },
+    {"category": lambda table: ""},
 )
 COMPARED = Contract(
     "comparison",
@@ -105,16 +109,16 @@ def bounds(value: str, tolerance: str) -> tuple[float, float]:
 
 
 def slug(name: str) -> str:
-    """A published name as it stands in params.yaml, where names take no dots."""
-    return name.replace(".", "-")
+    """A published name as it stands in params.yaml; nothing for none."""
+    return study_name(name) if name else ""
 
 
 def place_of(figure: dict[str, Any], primary: str) -> Place:
     """Where our tables hold a published figure; `primary` is the study's own primary judge."""
     quantity, judge = figure["quantity"], slug(figure["judge"])
     model = slug(figure["model"]) or POOLED
-    if PAIR in judge:
-        a, b = judge.split(PAIR)
+    if PAIR in figure["judge"]:
+        a, b = map(slug, figure["judge"].split(PAIR))
         between = {"model": model, "judge_a": a, "judge_b": b}
         if quantity.startswith("confusion_"):
             _, first, second = quantity.split("_")
@@ -130,6 +134,8 @@ def place_of(figure: dict[str, Any], primary: str) -> Place:
     if name == "ssi_drop_t0_to_t1":
         where = {"model": model, "temperature_a": 0.0, "temperature_b": 1.0}
         return Place("temperature_pairs", "mean_difference", where, judge, sign=-1)
+    if figure["category"]:
+        return Place("categories", quantity, {"model": model, "category": figure["category"]}, judge)
     where = {"model": model, "judge": judge or primary, "temperature": figure["temperature"]}
     return Place("aggregate_by_judge", quantity, where)
 
@@ -146,7 +152,7 @@ def compare_figures(figures: pd.DataFrame, tables: Tables, primary: str, absent:
     figures : as `read_figures` gives them.
     tables : reads one of our tables, as the study's primary judge or another one gives it.
     primary : the study's own primary judge.
-    absent : label of a model that the study leaves out -> why.
+    absent : name of a model that the study leaves out -> why.
     """
     rows = [_compared(figure, tables, primary, absent) for figure in records(figures)]
     return pd.DataFrame(rows, columns=list(COMPARED.columns))
@@ -163,7 +169,7 @@ def _compared(figure: dict[str, Any], tables: Tables, primary: str, absent: dict
     row = {name: figure[name] for name in COMPARED.columns if name in figure}
     row |= {"ours": ours, "table": f"{place.table}.{place.column}", "why": figure["note"]}
     if math.isnan(ours):
-        reason = absent.get(figure["model"], "our tables have no such figure: the data lack what it needs")
+        reason = absent.get(slug(figure["model"]), "our tables have no such figure: the data lack what it needs")
         return row | {"difference": math.nan, "outcome": "absent", "why": reason}
     low, high = bounds(figure["value"], figure["tolerance"])
     nearest = min(max(ours, low), high) if figure["tolerance"] == "inside" else float(figure["value"])

@@ -1,45 +1,71 @@
-"""The published study's public data: from its repository at a pinned commit, or from a folder that holds part of it."""
+"""A published study's data: from its repository at a pinned commit, or from a folder that holds part of it."""
 
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
-from refusal_stability.files import read_json, write_json
-from refusal_stability.records import StudyError
+from refusal_stability.exchange.collection import collecting
+from refusal_stability.exchange.log_format import ImportOptions
+from refusal_stability.exchange.read_logs import read_logs
+from refusal_stability.exchange.recorded_files import write_recorded
+from refusal_stability.files import DOWNLOADS, read_json, write_json
+from refusal_stability.replication.source import PublishedDataError, Replication
 
-PROMPTS = "data/processed/prompts.csv"
-TABLES = ("data/results/generations", "data/results/labels")
 SOURCE = "source.json"
 GIT_SECONDS = 3600
 
 
-class PublishedDataError(StudyError):
-    """The published data cannot be had or used: says what was tried, and the remedy."""
+def fetch_data(entry: Replication, folder: Path | None, tell: Callable[[str], None]) -> int:
+    """Put the study's data where its study file expects them; returns how many files the source gave.
+
+    A plain table is kept aside, and written as recorded responses and labels.
+    """
+    source = entry.source
+    target = entry.data if source.table is None else DOWNLOADS / entry.name
+    count = from_folder(entry, folder, target) if folder else from_git(entry, target)
+    for line in other_versions(entry, target):
+        tell(line)
+    if source.table is not None:
+        files = list(_files(target, source.files).values())
+        with collecting() as collection:
+            read_logs(files, "tables", ImportOptions(table_map=source.table), collection)
+            collection.number_repeats()
+            write_recorded(collection, entry.data)
+    return count
 
 
-def from_folder(folder: Path, target: Path) -> int:
+def other_versions(entry: Replication, folder: Path) -> list[str]:
+    """A line on each file that is not the version whose figures are recorded."""
+    lines = []
+    for name, digest in entry.source.sha256.items():
+        file = folder / name
+        if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+            lines.append(f"{file}: not the version whose figures {entry.figures} holds; they may differ")
+    return lines
+
+
+def from_folder(entry: Replication, folder: Path, target: Path) -> int:
     """Copy the study's files from a folder laid out like its repository; returns how many `target` holds then.
 
     A file that is the same already keeps its time, so that nothing downstream sees a change; one that the folder does
     not hold is removed from `target`.
     """
-    wanted = _files(folder)
-    if PROMPTS not in wanted or len(wanted) == 1:
-        raise PublishedDataError(
-            f"{folder}: holds no published study: expected {PROMPTS} and tables in {' and '.join(TABLES)}; give a "
-            "clone of its repository or a folder that keeps its paths"
-        )
+    wanted = _files(folder, entry.source.files)
+    _check_needed(entry, folder, wanted)
     (target / SOURCE).unlink(missing_ok=True)
-    for stray in _files(target) - wanted:
+    for stray in _files(target, entry.source.files).keys() - wanted.keys():
         (target / stray).unlink()
-    for name in sorted(wanted):
-        source, copy = folder / name, target / name
+    for name, source in sorted(wanted.items()):
+        copy = target / name
         if copy.is_file() and filecmp.cmp(source, copy, shallow=False):
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -56,42 +82,61 @@ def from_folder(folder: Path, target: Path) -> int:
     return len(wanted)
 
 
-def from_git(url: str, commit: str, target: Path) -> int:
-    """Fetch the study's files at a commit with git; nothing is fetched where `target` holds them already."""
-    note = target / SOURCE
-    here = {"url": url, "commit": commit}
+def _check_needed(entry: Replication, folder: Path, wanted: Mapping[str, Path]) -> None:
+    source = entry.source
+    lacking = [name for name in source.needed if name not in wanted]
+    beside = [pattern for pattern in source.files if pattern not in source.needed]
+    if lacking or (beside and not wanted.keys() - set(source.needed)):
+        expected = " and ".join(filter(None, [", ".join(source.needed), ", ".join(beside)]))
+        raise PublishedDataError(
+            f"{folder}: holds no published study: expected {expected}; give a clone of its repository or a folder that "
+            "keeps its paths"
+        )
+
+
+def from_git(entry: Replication, target: Path) -> int:
+    """Fetch the study's files at its commit with git; nothing is fetched where `target` holds them already."""
+    source, note = entry.source, target / SOURCE
+    here = {"url": source.url, "commit": source.commit}
     if note.is_file() and {k: v for k, v in read_json(note).items() if k in here} == here:
-        return len(_files(target))
+        return len(_files(target, source.files))
     target.mkdir(parents=True, exist_ok=True)
+    git = partial(_git, entry)
     # An absolute path: git runs in another folder than this process.
     with tempfile.TemporaryDirectory(prefix=".clone-", dir=target.resolve()) as name:
         clone = Path(name)
         # The history without file contents where the server can do that, then the contents of what is wanted only.
-        _git(clone.parent, "clone", "--quiet", "--no-checkout", "--filter=blob:none", "--", url, str(clone))
-        full = _git(clone, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}").strip()
-        listed = _git(clone, "ls-tree", "-r", "--name-only", "-z", full, "--", PROMPTS, *TABLES).split("\0")
-        paths = [path for path in listed if path.endswith(".csv")]
+        git(clone.parent, "clone", "--quiet", "--no-checkout", "--filter=blob:none", "--", source.url, str(clone))
+        full = git(clone, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{source.commit}^{{commit}}").strip()
+        listed = git(clone, "ls-tree", "-r", "--name-only", "-z", full).split("\0")
+        paths = [path for path in listed if any(fnmatch(path, pattern) for pattern in source.files)]
         if paths:
-            _git(clone, "checkout", "--quiet", full, "--", *paths)
-        count = from_folder(clone, target)
+            git(clone, "checkout", "--quiet", full, "--", *paths)
+        count = from_folder(entry, clone, target)
     write_json({**here, "full_commit": full}, note)
     return count
 
 
-def _files(folder: Path) -> set[str]:
-    """The study's files below a folder, by their path in the repository."""
-    found = {PROMPTS} if (folder / PROMPTS).is_file() else set()
-    for table in TABLES:
-        found |= {f"{table}/{file.name}" for file in (folder / table).glob("*.csv") if not file.name.startswith(".")}
+def _files(folder: Path, patterns: Sequence[str]) -> dict[str, Path]:
+    """The study's files below a folder: path in the repository -> file.
+
+    A file that is named without a pattern may also lie in the folder itself.
+    """
+    found = {}
+    for pattern in patterns:
+        there = [file for file in folder.glob(pattern) if file.is_file() and not file.name.startswith(".")]
+        found |= {file.relative_to(folder).as_posix(): file for file in there}
+        if not there and "*" not in pattern and (folder / Path(pattern).name).is_file():
+            found[pattern] = folder / Path(pattern).name
     return found
 
 
-def _git(folder: Path, *arguments: str | Sequence[str]) -> str:
+def _git(entry: Replication, folder: Path, *arguments: str) -> str:
     environment = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")}
     environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         result = subprocess.run(
-            ["git", *map(str, arguments)],
+            ["git", *arguments],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -100,18 +145,15 @@ def _git(folder: Path, *arguments: str | Sequence[str]) -> str:
             timeout=GIT_SECONDS,
         )
     except FileNotFoundError as error:
-        raise PublishedDataError(
-            "git is not installed; install it, or give the data as a folder: make published PUBLISHED=path"
-        ) from error
+        raise PublishedDataError(f"git is not installed; install it, or {entry.from_a_folder}") from error
     except subprocess.TimeoutExpired as error:
         raise PublishedDataError(
-            f"git {arguments[0]} took over {GIT_SECONDS} s; run it again, or give the data as a folder: "
-            "make published PUBLISHED=path"
+            f"git {arguments[0]} took over {GIT_SECONDS} s; run it again, or {entry.from_a_folder}"
         ) from error
     if result.returncode != 0:
         reason = " ".join((result.stderr.strip() or f"exit code {result.returncode}").split())[-300:]
         raise PublishedDataError(
-            f"git {arguments[0]} failed: {reason}; check the network, the address and the commit, or give the data "
-            "as a folder: make published PUBLISHED=path"
+            f"git {arguments[0]} failed: {reason}; check the network, the address and the commit, or "
+            f"{entry.from_a_folder}"
         )
     return result.stdout

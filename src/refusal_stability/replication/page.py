@@ -11,6 +11,7 @@ from refusal_stability.measures.stability import ssi_entropy_observed
 from refusal_stability.replication.comparison import Tables, records
 from refusal_stability.replication.reader_tables import READER_TABLES, TEMPERATURE
 from refusal_stability.replication.runnable import RunnableStudy
+from refusal_stability.replication.source import Replication
 from refusal_stability.report.content import Report, Section
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.layout import Layout, Shown, described, filled, laid_out, numbers, words
@@ -22,9 +23,10 @@ OUTCOMES = {"same": "Same", "differs": "Different", "absent": "Absent"}
 
 
 def page(
+    entry: Replication,
     runnable: RunnableStudy,
     compared: pd.DataFrame,
-    pooled: pd.DataFrame,
+    pooled: pd.DataFrame | None,
     tables: Tables,
     n_responses: int,
     threshold: float,
@@ -33,9 +35,10 @@ def page(
 
     Parameters
     ----------
+    entry : where the study comes from.
     runnable : what the data hold and what was left out.
     compared : every published figure beside ours.
-    pooled : the per-temperature figures with the models pooled.
+    pooled : the per-temperature figures with the models pooled; None for a study that does not ask for them.
     tables : reads our metric tables.
     n_responses : responses a prompt in all.
     threshold : under which a prompt counts as unstable.
@@ -44,12 +47,13 @@ def page(
 
     who = words("Model", lambda row: labels.get(row["model"], row["model"].replace(POOLED, "all models")))
     readers = {one.name: one.layout(tables(one.source, ""), who) for one in READER_TABLES}
+    first_report = compared[compared["source"] == FIRST_REPORT]
     sections = (
         _outcome(compared),
-        _data(runnable),
+        _data(entry, runnable),
         _differences(compared),
-        _first_report(compared, n_responses, threshold),
-        _pooling(pooled),
+        *([_first_report(first_report, n_responses, threshold)] if len(first_report) else []),
+        *([_pooling(pooled)] if pooled is not None else []),
         _draws(readers.pop("draws")),
         Section(
             "tables",
@@ -57,11 +61,9 @@ def page(
             ("Figures in brackets are intervals over prompts, or over responses where judges are compared.",),
             tables=filled(*readers.values()),
         ),
-        _everything(compared),
+        _everything(entry, compared),
     )
-    title = f"The published study, replicated from its raw data ({runnable.params['study']})"
-    question = "Do the published figures follow from the published responses and labels? Where not, why?"
-    return Report(title, question, sections)
+    return Report(f"{entry.source.title} ({runnable.params['study']})", entry.source.question, sections)
 
 
 def _outcome(compared: pd.DataFrame) -> Section:
@@ -90,7 +92,7 @@ def _labels_by(judge: str) -> Shown:
     return numbers(judge, lambda row: row.get(judge, "none"))
 
 
-def _data(runnable: RunnableStudy) -> Section:
+def _data(entry: Replication, runnable: RunnableStudy) -> Section:
     judges = dict.fromkeys(judge for held in runnable.held for judge in held.labels)
     rows: list[Row] = [
         {
@@ -111,7 +113,12 @@ def _data(runnable: RunnableStudy) -> Section:
     return Section(
         "data",
         "What the data hold",
-        ("Configurations (temperature x seed) with responses, and with labels by each judge.", *filter(None, [unused])),
+        (
+            f"Source: {entry.source.citation}; {entry.source.url} at commit {entry.source.commit}; licence "
+            f"{entry.source.licence}.",
+            "Configurations (temperature x seed) with responses, and with labels by each judge.",
+            *filter(None, [unused]),
+        ),
         tables=(laid_out("published_data", "What the data hold of each model.", rows, *columns),),
     )
 
@@ -128,7 +135,7 @@ def _differences(compared: pd.DataFrame) -> Section:
     )
 
 
-def _first_report(compared: pd.DataFrame, n_responses: int, threshold: float) -> Section:
+def _first_report(rows: pd.DataFrame, n_responses: int, threshold: float) -> Section:
     one_flip = float(ssi_entropy_observed(np.array([[n_responses - 1, 0, 1]]))[0])
     return Section(
         "first-report",
@@ -146,7 +153,7 @@ def _first_report(compared: pd.DataFrame, n_responses: int, threshold: float) ->
             _figures(
                 "published_first_report",
                 "The first report's figures under its definition and under ours.",
-                compared[compared["source"] == FIRST_REPORT],
+                rows,
             ),
         ),
     )
@@ -197,11 +204,11 @@ def _draws(table: Layout) -> Section:
     )
 
 
-def _everything(compared: pd.DataFrame) -> Section:
+def _everything(entry: Replication, compared: pd.DataFrame) -> Section:
     return Section(
         "figures",
         "Every published figure beside ours",
-        ("The same as a table: reports/published/comparison.csv.",),
+        (f"The same as a table: reports/{entry.name}/comparison.csv.",),
         tables=(_figures("published_figures", "Every published figure.", compared),),
     )
 
@@ -211,6 +218,7 @@ FIGURE = (
     words("Model", "model"),
     words("Judge", "judge"),
     words("T", lambda row: "" if pd.isna(row["temperature"]) else f"{row['temperature']:g}"),
+    words("Category", "category"),
     words("Source", "source"),
     numbers("Published", lambda row: _published(str(row["value"]))),
     numbers("Ours", lambda row: _ours(row["ours"], whole=row["tolerance"] == "0")),

@@ -12,10 +12,14 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from refusal_stability.replication.fetch import TABLES, PublishedDataError
+from refusal_stability.engines.recorded import LAYOUTS as RESPONSE_FILES
+from refusal_stability.exchange.logged import NO_TEXT
+from refusal_stability.exchange.recorded_files import NOT_SAMPLED_REASON
+from refusal_stability.judging.recorded import LAYOUTS as LABEL_FILES
+from refusal_stability.replication.source import PublishedDataError
 
-GENERATION_TABLES, LABEL_TABLES = TABLES
-STEM = "{name}_temp{temperature!r}_seed{seed}"
+LABEL_TABLES = "data/results/labels"
+NO_RESPONSE = (NO_TEXT, NOT_SAMPLED_REASON)
 
 
 @dataclass
@@ -40,8 +44,8 @@ class RunnableStudy:
 
     @property
     def absent(self) -> dict[str, str]:
-        """Label of each model that is left out -> why."""
-        return {held.label: held.left_out for held in self.held if held.left_out}
+        """Each model that is left out -> why."""
+        return {held.model: held.left_out for held in self.held if held.left_out}
 
     def lines(self) -> list[str]:
         """What runs and what does not, for people."""
@@ -81,21 +85,22 @@ def runnable_study(study: Mapping[str, Any], data: Path, primary: str | None = N
     found = {name: _labels(judge, data, grid, used) for name, judge in judging["judges"].items()}
     held = []
     for name, model in list(params["models"].items()):
-        responses = _responses(model["settings"], data, grid, used)
+        files = _response_files(model["settings"], data, grid, used)
+        responses = sum(map(_has_text, files))
         labels = {judge: counts[name] for judge, counts in found.items() if name in counts}
         one = Held(name, model.get("label", name), len(grid), responses, labels)
         one.left_out = _why_not(one, judging, bool(model["settings"].get("labels_only")))
         held.append(one)
         if one.left_out:
             del params["models"][name]
-        elif responses < len(grid):
+        elif len(files) < len(grid):
             model["settings"]["labels_only"] = True
     if not params["models"]:
         raise PublishedDataError(
             f"{data}: no model can run: " + "; ".join(f"{one.label}: {one.left_out}" for one in held)
         )
     _drop_labels(judging, {one.model: one for one in held}, data)
-    files = {f"{table}/{file.name}" for table in TABLES for file in (data / table).glob("*.csv")}
+    files = {file.relative_to(data).as_posix() for file in data.glob("data/results/*/*.csv")}
     return RunnableStudy(params, held, _grouped(sorted(files - used)))
 
 
@@ -112,7 +117,7 @@ def _why_not(held: Held, judging: Mapping[str, Any], labels_only: bool) -> str:
         return (
             f"the data hold neither responses nor labels of it{'' if labels_only else ' under the names in the study'}"
         )
-    return there + (f"; `make published PRIMARY={others[0]}` measures it by that judge" if others else "")
+    return there + (f"; PRIMARY={others[0]} measures it by that judge" if others else "")
 
 
 def _drop_labels(judging: dict[str, Any], held: Mapping[str, Held], data: Path) -> None:
@@ -131,10 +136,12 @@ def _drop_labels(judging: dict[str, Any], held: Mapping[str, Held], data: Path) 
             del judging["judges"][judge]
 
 
-def _responses(settings: Mapping[str, Any], data: Path, grid: list[tuple[float, int]], used: set[str]) -> int:
+def _response_files(
+    settings: Mapping[str, Any], data: Path, grid: list[tuple[float, int]], used: set[str]
+) -> list[Path]:
     if settings.get("labels_only"):
-        return 0
-    return _count(f"{GENERATION_TABLES}/{settings['name']}", ".csv", data, grid, used)
+        return []
+    return _there(RESPONSE_FILES[settings.get("layout", "project")], settings["name"], data, grid, used)
 
 
 def _labels(judge: Mapping[str, Any], data: Path, grid: list[tuple[float, int]], used: set[str]) -> dict[str, int]:
@@ -142,11 +149,10 @@ def _labels(judge: Mapping[str, Any], data: Path, grid: list[tuple[float, int]],
     if judge["kind"] != "recorded":
         return {}
     settings = judge["settings"]
-    if settings["layout"] == "published":
-        return {
-            model: _count(f"{LABEL_TABLES}/{name}", "_labels.csv", data, grid, used)
-            for model, name in settings["models"].items()
-        }
+    layout = settings.get("layout", "project")
+    if layout != "table":
+        pattern = LABEL_FILES[layout]
+        return {model: len(_there(pattern, name, data, grid, used)) for model, name in settings["models"].items()}
     cells: set[tuple[str, float, int]] = set()
     for name in settings["files"]:
         if (data / LABEL_TABLES / name).is_file():
@@ -158,11 +164,20 @@ def _labels(judge: Mapping[str, Any], data: Path, grid: list[tuple[float, int]],
     }
 
 
-def _count(stem: str, ending: str, data: Path, grid: list[tuple[float, int]], used: set[str]) -> int:
-    names = {STEM.format(name=stem, temperature=float(temperature), seed=seed) + ending for temperature, seed in grid}
+def _has_text(file: Path) -> bool:
+    """Whether a file of responses has any; imported labels stand beside responses that are missing for that reason."""
+    try:
+        reasons = pd.read_csv(file, usecols=lambda name: name == "missing_reason", keep_default_na=False)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise PublishedDataError(f"{file}: not a table of responses: {error}") from error
+    return reasons.empty or bool((~reasons["missing_reason"].isin(NO_RESPONSE)).any())
+
+
+def _there(pattern: str, name: str, data: Path, grid: list[tuple[float, int]], used: set[str]) -> list[Path]:
+    names = {pattern.format(name=name, temperature=float(temperature), seed=seed) for temperature, seed in grid}
     there = {name for name in names if (data / name).is_file()}
     used |= there
-    return len(there)
+    return [data / name for name in sorted(there)]
 
 
 def _cells(file: Path) -> set[tuple[str, float, int]]:
@@ -187,5 +202,5 @@ def params_text(runnable: RunnableStudy, source: Path) -> str:
     if runnable.params == read_study_file(source):
         return source.read_text(encoding="utf-8")
     remarks = [f"# {source.name} as far as the data at hand go; written by `make {source.stem}`."]
-    remarks += [f"# Left out: {label}: {why}." for label, why in runnable.absent.items()]
+    remarks += [f"# Left out: {held.label}: {held.left_out}." for held in runnable.held if held.left_out]
     return "\n".join(remarks) + "\n" + yaml.safe_dump(runnable.params, sort_keys=False, width=120)

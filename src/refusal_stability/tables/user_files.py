@@ -73,6 +73,11 @@ def read_rows(path: Path, columns: Sequence[str], named_by: str = "prompts.colum
         yield UserRow(row.file, row.number, {column: row.values[column] for column in columns})
 
 
+def every_row(path: Path) -> Iterator[UserRow]:
+    """Every row of a file, in order, with all its columns; a file of plain texts has the column `text`."""
+    return _rows(path, "text")
+
+
 def read_frame(path: Path) -> pd.DataFrame:
     """A whole file as a table of texts, indexed by row number; what is no text stands as JSON, and null is empty."""
     import pandas as pd

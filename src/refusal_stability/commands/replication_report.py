@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
-from refusal_stability.files import PROMPTS, PUBLISHED_DATA, PUBLISHED_PAGE, PUBLISHED_TABLES, atomic_write
+from refusal_stability.files import PROMPTS, atomic_write, replication_page, replication_tables
 from refusal_stability.params.load import load_params
 from refusal_stability.replication.by_judge import tables_by
 from refusal_stability.replication.comparison import COMPARED, compare_figures, place_of, read_figures, records
 from refusal_stability.replication.page import page
 from refusal_stability.replication.pooling import POOLING, pooling
 from refusal_stability.replication.runnable import read_study_file, runnable_study
+from refusal_stability.replication.source import read_replication
 from refusal_stability.report.content import Report
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import latex_table
@@ -23,37 +25,42 @@ from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import PROMPT_TABLE
 
 
-def run(study: Path, figures: Path, params_path: Path) -> None:
+def run(name: str, params_path: Path) -> None:
     """Compare the figures file with the metric tables and write the page, its tables and the comparison as CSV."""
+    entry = read_replication(name)
     params = load_params(params_path)
     primary, threshold = params.judging.primary, params.metrics.threshold
-    runnable = runnable_study(read_study_file(study), PUBLISHED_DATA, primary)
+    runnable = runnable_study(read_study_file(entry.study), entry.data, primary)
+    place = replication_tables(name)
     decisions = read_decisions(params, read_table(PROMPTS, PROMPT_TABLE))
-    published = read_figures(figures)
+    published = read_figures(entry.figures)
     others = sorted({place_of(figure, primary).primary for figure in records(published)} - {"", primary})
     built = {judge: tables_by(decisions, judge, settings_of(params.metrics)) for judge in others}
 
+    @cache
     def tables(name: str, judge: str) -> pd.DataFrame:
         return built[judge][name] if judge in built else metric_table(name)
 
     compared = compare_figures(published, tables, primary, runnable.absent)
-    pooled = pooling(decisions, threshold)
+    pooled = pooling(decisions, threshold) if entry.source.pooling else None
     for judge, by_name in built.items():
         for name, table in by_name.items():
             path, contract = METRIC_TABLES[name]
-            write_table(table, PUBLISHED_TABLES / f"by_{judge}" / path.name, contract)
-    write_table(compared, PUBLISHED_TABLES / "comparison.csv", COMPARED)
-    write_table(pooled, PUBLISHED_TABLES / "pooling.csv", POOLING)
+            write_table(table, place / f"by_{judge}" / path.name, contract)
+    write_table(compared, place / "comparison.csv", COMPARED)
+    if pooled is not None:
+        write_table(pooled, place / "pooling.csv", POOLING)
     n_responses = len(params.sampling.temperatures) * len(params.sampling.seeds)
-    _write(page(runnable, compared, pooled, tables, n_responses, threshold))
+    _write(name, page(entry, runnable, compared, pooled, tables, n_responses, threshold))
     counts = compared["outcome"].value_counts()
     said = ", ".join(f"{counts.get(outcome, 0)} {outcome}" for outcome in ("same", "differs", "absent"))
-    print(f"{len(compared)} published figures: {said}; {PUBLISHED_PAGE}")
+    print(f"{len(compared)} published figures: {said}; {replication_page(name)}")
 
 
-def _write(content: Report) -> None:
-    texts = {PUBLISHED_PAGE: markdown_report(content), PUBLISHED_TABLES / "published.html": html_report(content)}
-    texts |= {PUBLISHED_TABLES / "latex" / f"{table.name}.tex": latex_table(table) for table in content.tables}
+def _write(name: str, content: Report) -> None:
+    place = replication_tables(name)
+    texts = {replication_page(name): markdown_report(content), place / f"{name}.html": html_report(content)}
+    texts |= {place / "latex" / f"{table.name}.tex": latex_table(table) for table in content.tables}
     for path, text in texts.items():
         with atomic_write(path) as file:
             file.write(text)

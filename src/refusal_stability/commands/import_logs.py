@@ -1,0 +1,106 @@
+"""Logs of other harnesses become a study: recorded responses and labels in data/raw, and a study file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from refusal_stability.exchange.collection import Collection, collecting
+from refusal_stability.exchange.log_format import ImportOptions
+from refusal_stability.exchange.logged import LogError
+from refusal_stability.exchange.read_logs import read_logs
+from refusal_stability.exchange.recorded_files import study_name, write_recorded
+from refusal_stability.exchange.study_file import imported_study, judge_labels, study_text
+from refusal_stability.exchange.table_map import TableMap, read_table_map
+from refusal_stability.files import IMPORTED, STUDIES, atomic_write
+from refusal_stability.params.checks import parsed
+from refusal_stability.params.study import StudyParams
+
+
+def run(paths: Sequence[Path], name: str | None, format_name: str | None, options: ImportOptions) -> None:
+    """Import the logs and say what was found, what could not be placed, and what to run next."""
+    name = study_name(paths[0].stem) if name is None else name
+    if study_name(name) != name:
+        raise LogError(f"--name {name!r} is not allowed; allowed: lower-case letters, digits, - and _")
+    folder = IMPORTED / name
+    with collecting() as collection:
+        read_logs(paths, format_name, options, collection, print)
+        own_numbers = collection.number_repeats()
+        judges, unused = judge_labels(collection, options.table_map)
+        write_recorded(collection, folder)
+        params = imported_study(name, folder, collection, judges, options.table_map.missing)
+        remarks = [f"Imported by `refusal-stability import`; the responses lie in {folder.as_posix()}."]
+        remarks.append(_on_repeats(own_numbers))
+        found = _found(collection)
+    parsed(StudyParams, params)
+    study = STUDIES / f"{name}.yaml"
+    if study.is_file():
+        study.replace(study.with_name(f"{name}.previous.yaml"))
+    with atomic_write(study) as file:
+        file.write(study_text(params, remarks))
+    print("\n".join([*found, _on_repeats(own_numbers), *options.notes, *unused]))
+    primary = params["judging"]["primary"]
+    print(f"{study}: primary judge {primary}; run it: make study NAME={name} && make repro")
+
+
+def _on_repeats(own_numbers: bool) -> str:
+    if own_numbers:
+        return "Seeds are the repeats as the logs number them."
+    return "The logs do not number the repeats for all prompts alike: seeds 1 to N only count them."
+
+
+def _found(collection: Collection) -> list[str]:
+    models, temperatures, repeats = collection.grid()
+    lines = [
+        f"{collection.count()} responses: {len(collection.prompts)} prompts, {len(models)} models, temperatures "
+        f"{', '.join(f'{t:g}' for t in temperatures)}, {len(repeats)} repeats"
+    ]
+    cells = len(collection.prompts) * len(models) * len(temperatures) * len(repeats)
+    if collection.count() < cells:
+        lines.append(f"{cells - collection.count()} of {cells} places of this grid hold no response: not sampled")
+    lines += [f"missing: {count} {reason}" for reason, count in collection.missing().most_common()]
+    for judge, counts in sorted(collection.labels.items()):
+        lines.append(
+            f"judge {judge}: " + ", ".join(f"{count} {label or 'missing'}" for label, count in counts.most_common(6))
+        )
+    return lines
+
+
+def options_of(
+    temperature: float | None,
+    map_path: Path | None,
+    columns: Sequence[str],
+    constants: Sequence[str],
+    labels: Sequence[str],
+    missing: Sequence[str],
+) -> ImportOptions:
+    """What the command line says about the logs; single options go before the map's."""
+    chosen = read_table_map(map_path) if map_path else TableMap()
+    added = parsed(
+        TableMap,
+        {
+            "columns": _pairs("--column", columns),
+            "constants": _pairs("--constant", constants),
+            "labels": _pairs("--label", labels),
+        },
+        "import",
+    )
+    chosen = replace(
+        chosen,
+        columns={**chosen.columns, **added.columns},
+        constants={**chosen.constants, **added.constants},
+        labels={**chosen.labels, **added.labels},
+        missing=[*chosen.missing, *missing],
+    )
+    return ImportOptions(temperature, chosen)
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, found, value = text.rpartition("=") if option == "--label" else text.partition("=")
+        if not (name and found and value):
+            raise LogError(f"{option} {text!r} is not allowed; allowed: a name, =, and a value")
+        pairs[name] = value
+    return pairs

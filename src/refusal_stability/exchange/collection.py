@@ -1,0 +1,239 @@
+"""The responses of one or many logs, collected on disk: logs are large, and their repeats come in any order.
+
+A response and its labels may come from different files. They meet where model, prompt, temperature and repeat are the
+same.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from refusal_stability.exchange.logged import NO_TEXT, LogError, LoggedLabel, LoggedResponse
+from refusal_stability.records import Message, Prompt, storable_text
+
+SCHEMA = """
+CREATE TABLE answers (
+    n INTEGER PRIMARY KEY, model TEXT, prompt INTEGER, temperature REAL, repeat INTEGER, ord INTEGER, place TEXT,
+    response TEXT, finish_reason TEXT, missing_reason TEXT, outcome TEXT, thinking TEXT);
+CREATE UNIQUE INDEX cell ON answers (model, prompt, temperature, repeat) WHERE repeat IS NOT NULL;
+CREATE TABLE labels (
+    answer INTEGER, judge TEXT, label TEXT, reasoning TEXT, missing_reason TEXT, confidence REAL,
+    PRIMARY KEY (answer, judge)) WITHOUT ROWID;
+"""
+# More repeats than this many times the most responses to any prompt are no shared repeats: each response has its own.
+SHARED = 2
+
+
+@dataclass(frozen=True)
+class Collected:
+    """One response in its place: a model's repeat of a prompt at a temperature."""
+
+    prompt: int
+    response: str
+    finish_reason: str
+    missing_reason: str
+    outcome: str
+    thinking: str
+    labels: dict[str, LoggedLabel]
+
+
+class Collection:
+    """Responses from any number of logs, kept in a temporary file.
+
+    Attributes
+    ----------
+    labels : judge -> each label's count, in the source's words; a missing label counts under the empty text.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + SCHEMA + "BEGIN;")
+        self._prompts: dict[str, tuple[int, Prompt]] = {}
+        self._ids: dict[tuple[Message, ...], str] = {}
+        self.labels: dict[str, Counter[str]] = {}
+
+    def close(self) -> None:
+        """Nothing is kept."""
+        self._db.close()
+
+    def add(self, logged: LoggedResponse) -> None:
+        """Add a response, its labels, or both; two different texts or labels for one place are an error."""
+        if logged.temperature is None:
+            raise LogError(f"{logged.place}: the log does not say the temperature; give it: --temperature 0.7")
+        prompt = self._prompt(logged)
+        cell = (logged.model, prompt, float(logged.temperature), logged.repeat)
+        found = None
+        if logged.repeat is not None:
+            found = self._db.execute(
+                "SELECT n, response, place FROM answers WHERE (model, prompt, temperature, repeat) = (?, ?, ?, ?)", cell
+            ).fetchone()
+        number = self._insert(cell, logged) if found is None else self._join(found, logged)
+        for judge, label in logged.labels.items():
+            self._label(number, judge, label, logged.place)
+
+    def _prompt(self, logged: LoggedResponse) -> int:
+        prompt = logged.prompt
+        known = self._prompts.get(prompt.prompt_id)
+        if known is not None:
+            if known[1].conversation != prompt.conversation:
+                raise LogError(
+                    f"{logged.place}: the prompt id {prompt.prompt_id!r} has two texts, {known[1].text[:60]!r} and "
+                    f"{prompt.text[:60]!r}; import these logs as two studies, or leave the id out"
+                )
+            return known[0]
+        other = self._ids.setdefault(prompt.conversation, prompt.prompt_id)
+        if other != prompt.prompt_id:
+            raise LogError(
+                f"{logged.place}: the prompts {other!r} and {prompt.prompt_id!r} have one text, {prompt.text[:60]!r}; "
+                "leave the id out, or correct the text"
+            )
+        k = len(self._prompts)
+        self._prompts[prompt.prompt_id] = (k, prompt)
+        return k
+
+    def _insert(self, cell: tuple[str, int, float, int | None], logged: LoggedResponse) -> int:
+        told = self._told(logged)
+        cursor = self._db.execute(
+            "INSERT INTO answers VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*cell, logged.order, logged.place, *told),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    @staticmethod
+    def _told(logged: LoggedResponse) -> tuple[str | None, ...]:
+        text = None if logged.text is None else storable_text(logged.text)
+        reason = storable_text(logged.missing_reason) or (NO_TEXT if text is None else "")
+        outcome = "" if logged.outcome is None else logged.outcome.value
+        return text, logged.finish_reason, reason, outcome, storable_text(logged.thinking)
+
+    def _join(self, found: tuple[int, str | None, str], logged: LoggedResponse) -> int:
+        number, response, place = found
+        told = self._told(logged)
+        if told[0] is None:
+            return number
+        if response is not None and response != told[0]:
+            raise LogError(
+                f"{place} and {logged.place} hold two responses for one repeat (model {logged.model!r}, temperature "
+                f"{logged.temperature}, repeat {logged.repeat}, prompt {logged.prompt.prompt_id!r}); remove one, or "
+                "leave the column of repeats out"
+            )
+        self._db.execute(
+            "UPDATE answers SET response = ?, finish_reason = ?, missing_reason = ?, outcome = ?, thinking = ? "
+            "WHERE n = ?",
+            (*told, number),
+        )
+        return number
+
+    def _label(self, number: int, judge: str, label: LoggedLabel, place: str) -> None:
+        row = (
+            storable_text(label.label),
+            storable_text(label.reasoning),
+            storable_text(label.missing_reason),
+            label.confidence,
+        )
+        try:
+            self._db.execute("INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)", (number, judge, *row))
+        except sqlite3.IntegrityError:
+            known = self._db.execute(
+                "SELECT label FROM labels WHERE answer = ? AND judge = ?", (number, judge)
+            ).fetchone()
+            if known[0] != row[0]:
+                raise LogError(
+                    f"{place}: judge {judge!r} labels one response as {known[0]!r} and as {row[0]!r}; keep the row "
+                    "that is right"
+                ) from None
+            return
+        self.labels.setdefault(judge, Counter())[row[0]] += 1
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """Every prompt, in the order in which the logs name them."""
+        return [prompt for _, prompt in self._prompts.values()]
+
+    def count(self) -> int:
+        """Responses, those without text included."""
+        return int(self._db.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
+
+    def missing(self) -> Counter[str]:
+        """Why responses have no text: reason -> count."""
+        return Counter(
+            dict(
+                self._db.execute(
+                    "SELECT missing_reason, COUNT(*) FROM answers WHERE missing_reason != '' GROUP BY 1"
+                ).fetchall()
+            )
+        )
+
+    def number_repeats(self) -> bool:
+        """Settle every response's repeat; returns whether the numbers are the log's own.
+
+        The log's numbers stay where all responses have one and different prompts share them. Otherwise each prompt's
+        responses become repeats 1 to N, in the order of the log.
+        """
+        unnumbered, distinct = self._db.execute(
+            "SELECT COUNT(*) - COUNT(repeat), COUNT(DISTINCT repeat) FROM answers"
+        ).fetchone()
+        most = self._db.execute(
+            "SELECT MAX(c) FROM (SELECT COUNT(*) AS c FROM answers GROUP BY model, prompt, temperature)"
+        ).fetchone()[0]
+        if not unnumbered and distinct <= SHARED * (most or 1):
+            return True
+        self._db.execute("DROP INDEX cell")
+        self._db.execute(
+            "UPDATE answers SET repeat = o.r FROM (SELECT n, ROW_NUMBER() OVER (PARTITION BY model, prompt, "
+            "temperature ORDER BY ord, repeat, n) AS r FROM answers) AS o WHERE answers.n = o.n"
+        )
+        self._db.execute("CREATE UNIQUE INDEX cell ON answers (model, prompt, temperature, repeat)")
+        return False
+
+    def grid(self) -> tuple[list[str], list[float], list[int]]:
+        """The models, temperatures and repeats, each once and in order."""
+        named = [
+            [value for (value,) in self._db.execute(f"SELECT DISTINCT {name} FROM answers ORDER BY 1")]
+            for name in ("model", "temperature", "repeat")
+        ]
+        return named[0], named[1], named[2]
+
+    def judges_of(self, model: str) -> list[str]:
+        """The judges that label any response of a model."""
+        rows = self._db.execute(
+            "SELECT DISTINCT judge FROM labels JOIN answers ON answer = n WHERE model = ? ORDER BY 1", (model,)
+        )
+        return [judge for (judge,) in rows]
+
+    def has_texts(self, model: str) -> bool:
+        """Whether any response of a model has a text."""
+        row = self._db.execute("SELECT 1 FROM answers WHERE model = ? AND response IS NOT NULL LIMIT 1", (model,))
+        return row.fetchone() is not None
+
+    def responses(self, model: str, temperature: float, repeat: int) -> Iterator[Collected]:
+        """The responses of one configuration, in the order of the prompts."""
+        labels: dict[int, dict[str, LoggedLabel]] = {}
+        where = "WHERE (model, temperature, repeat) = (?, ?, ?)"
+        cell = (model, temperature, repeat)
+        query = "SELECT answer, judge, label, reasoning, l.missing_reason, confidence FROM labels AS l "
+        query += "JOIN answers ON answer = n "
+        for answer, judge, *label in self._db.execute(query + where, cell):
+            labels.setdefault(answer, {})[judge] = LoggedLabel(*label)
+        query = "SELECT n, prompt, response, finish_reason, missing_reason, outcome, thinking FROM answers "
+        for number, prompt, response, *told in self._db.execute(query + where + " ORDER BY prompt", cell):
+            finish, reason, outcome, thinking = told
+            yield Collected(prompt, response or "", finish, reason, outcome, thinking, labels.get(number, {}))
+
+
+@contextmanager
+def collecting() -> Iterator[Collection]:
+    """An empty collection in a folder that is removed afterwards."""
+    with tempfile.TemporaryDirectory() as scratch:
+        collection = Collection(Path(scratch) / "collected.sqlite")
+        try:
+            yield collection
+        finally:
+            collection.close()

@@ -1,0 +1,202 @@
+"""Plain tables of responses, labels or both: CSV, TSV, JSON, JSON lines, Parquet and Excel, long or wide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from refusal_stability.exchange.log_format import ImportOptions, log_format
+from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
+from refusal_stability.exchange.table_map import TABLE_COLUMNS, USUAL_NAMES, JudgeColumns, TableMap
+from refusal_stability.prompts.conversation import conversation_in
+from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories, prompt_id
+from refusal_stability.records import HARMS, Message, Prompt
+from refusal_stability.tables.user_files import READERS, UserRow, every_row
+
+ONE_JUDGE = "label"
+EMPTY_LABEL = "the source's label is empty"
+LARGEST = 512 * 2**20
+WHOLE_FILES = (".csv", ".tsv", ".json", ".parquet", ".xlsx", ".xls")
+
+
+def is_table(path: Path) -> bool:
+    """Whether the file's name is that of a table."""
+    return any(suffix.lower() in READERS for suffix in path.suffixes[-2:])
+
+
+@log_format("tables", is_table, rank=9)
+def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
+    """Each row of each table: a response, labels of one, or both."""
+    for path in paths:
+        _check_size(path)
+        reader: _TableReader | None = None
+        for row in every_row(path):
+            if reader is None:
+                reader = _TableReader.of(path, row.values, options)
+            yield from reader.responses(row)
+
+
+def _check_size(path: Path) -> None:
+    size = path.stat().st_size if path.is_file() else 0
+    if size > LARGEST and any(suffix.lower() in WHOLE_FILES for suffix in path.suffixes):
+        raise LogError(
+            f"{path}: {size / 2**20:,.0f} MB; a table over {LARGEST // 2**20} MB is read as JSON lines (.jsonl) only; "
+            "convert it, or split it into several files"
+        )
+
+
+@dataclass(frozen=True)
+class _TableReader:
+    """One table: where each of our columns stands in it."""
+
+    chosen: TableMap
+    columns: Mapping[str, str]
+
+    @classmethod
+    def of(cls, path: Path, found: Mapping[str, Any], options: ImportOptions) -> _TableReader:
+        chosen = options.table_map
+        if options.temperature is not None:
+            chosen = replace(chosen, constants={"temperature": options.temperature, **chosen.constants})
+        columns = {}
+        for ours in TABLE_COLUMNS:
+            names = [chosen.columns[ours]] if ours in chosen.columns else [ours, *USUAL_NAMES.get(ours, ())]
+            theirs = next((name for name in names if name in found), None)
+            if theirs is not None and (ours in chosen.columns or theirs not in chosen.columns.values()):
+                columns[ours] = theirs
+        reader = cls(chosen, columns)
+        reader.check(path, found)
+        unused = sorted(set(found) - reader.used())
+        if unused:
+            options.note(f"{path.name}: columns not used: {', '.join(unused)}")
+        absent = sorted((reader.used() | set(chosen.columns.values())) - set(found))
+        if absent:
+            options.note(f"{path.name}: has no column {', '.join(absent)}, which the map names")
+        return reader
+
+    def used(self) -> set[str]:
+        """The table's columns that are read."""
+        of_judges = {
+            name
+            for judge in self.chosen.judges.values()
+            for name in (*judge.label, judge.confidence, judge.reasoning)
+            if name is not None
+        }
+        return {*self.columns.values(), *self.chosen.responses, *of_judges}
+
+    def check(self, path: Path, found: Mapping[str, Any]) -> None:
+        """Refuse a table that lacks what is needed, or what the map names."""
+        there = {*self.columns, *self.chosen.constants}
+        lacking = [name for name in ("model", "temperature") if name not in there]
+        if not there & {"prompt", "messages", "prompt_id"}:
+            lacking.append("prompt, messages or prompt_id")
+        if not (there & {"response", "label", "missing_reason"} or self.chosen.responses or self.chosen.judges):
+            lacking.append("response or label")
+        if lacking:
+            raise LogError(
+                f"{path}: no column {', '.join(lacking)}; found {', '.join(map(str, found))}; name columns with "
+                "--column ours=theirs, give one value for all rows with --constant ours=value, or write a --map"
+            )
+
+    def responses(self, row: UserRow) -> Iterator[LoggedResponse]:
+        """The row's response, or one for each column of `responses`."""
+        prompt = self._prompt(row)
+        model, temperature = self._text(row, "model"), self._number(row, "temperature")
+        if self.chosen.responses:
+            for position, column in enumerate(self.chosen.responses):
+                labels = self._labels(row, position)
+                yield LoggedResponse(
+                    row.place, model, prompt, temperature, position + 1, _cell(row, column), labels=labels
+                )
+            return
+        repeat = self._number(row, "repeat")
+        if repeat is not None and (repeat != int(repeat) or repeat < 0):
+            raise row.error(self.columns["repeat"], f"{repeat!r} is no repeat; a whole number from 0 is expected")
+        text = _cell(row, self.columns["response"]) if "response" in self.columns else None
+        yield LoggedResponse(
+            row.place,
+            model,
+            prompt,
+            temperature,
+            None if repeat is None else int(repeat),
+            text,
+            self._text(row, "finish_reason"),
+            self._text(row, "missing_reason"),
+            thinking=self._text(row, "thinking"),
+            labels=self._labels(row, 0),
+        )
+
+    def _prompt(self, row: UserRow) -> Prompt:
+        messages: tuple[Message, ...] = ()
+        if "messages" in self.columns or "prompt" in self.columns:
+            asked = self.columns.get("messages") or self.columns["prompt"]
+            messages = conversation_in(row, asked, as_json="messages" in self.columns)
+        given = self._text(row, "prompt_id")
+        if not messages and not given:
+            raise row.error(self.columns.get("prompt_id", "prompt_id"), "the prompt's id is empty; fill it in")
+        text = messages[-1].content if messages else given
+        if not text.strip():
+            raise row.error(self.columns.get("prompt", "prompt"), "the prompt is empty; write one or remove the row")
+        harm = self._text(row, "harm")
+        if harm not in ("", *HARMS):
+            raise row.error(self.columns["harm"], f"{harm!r} is not {', '.join(HARMS)} or empty; leave the column out")
+        return Prompt(
+            given or prompt_id(text, messages[:-1]),
+            text,
+            joined_categories([self._text(row, "category")]) or UNCATEGORISED,
+            self._text(row, "source"),
+            messages if len(messages) > 1 else (),
+            harm,
+            self._text(row, "language"),
+            self._text(row, "intent"),
+        )
+
+    def _labels(self, row: UserRow, position: int) -> dict[str, LoggedLabel]:
+        labels = {}
+        for judge, at in self.chosen.judges.items():
+            column = at.label[position] if len(at.label) > 1 else at.label[0]
+            if column in row.values and (len(at.label) > 1 or position == 0):
+                labels[judge] = self._label(row, column, at)
+        if "label" in self.columns:
+            judge = self._text(row, "judge") or ONE_JUDGE
+            own = JudgeColumns([], self.columns.get("confidence"), self.columns.get("reasoning"))
+            labels[judge] = self._label(row, self.columns["label"], own)
+        return labels
+
+    @staticmethod
+    def _label(row: UserRow, column: str, at: JudgeColumns) -> LoggedLabel:
+        label, reasoning = _cell(row, column).strip(), _cell(row, at.reasoning) if at.reasoning else ""
+        confidence = None if at.confidence is None else _as_number(row, at.confidence)
+        if confidence is not None and not 0 <= confidence <= 1:
+            raise row.error(str(at.confidence), f"{confidence!r} is no confidence; a number from 0 to 1 is expected")
+        if not label:
+            return LoggedLabel("", reasoning, EMPTY_LABEL)
+        if (confidence or 0.0) < at.at_least:
+            return LoggedLabel("", reasoning, f"confidence under {at.at_least:g}")
+        return LoggedLabel(label, reasoning, "", confidence)
+
+    def _text(self, row: UserRow, name: str) -> str:
+        if name in self.columns:
+            return _cell(row, self.columns[name]).strip()
+        return str(self.chosen.constants.get(name, ""))
+
+    def _number(self, row: UserRow, name: str) -> float | None:
+        if name in self.columns:
+            return _as_number(row, self.columns[name])
+        return float(self.chosen.constants[name]) if name in self.chosen.constants else None
+
+
+def _cell(row: UserRow, column: str) -> str:
+    value = row.values.get(column)
+    return "" if value is None else value if isinstance(value, str) else str(value)
+
+
+def _as_number(row: UserRow, column: str) -> float | None:
+    text = _cell(row, column).strip()
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise row.error(column, f"{text!r} is not a number; correct it") from error

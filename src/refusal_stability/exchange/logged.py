@@ -1,0 +1,54 @@
+"""What any log says, as plain records: one response with the labels that its log gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from refusal_stability.records import Outcome, Prompt, StudyError
+
+NO_TEXT = "labels only: the source has no response"
+
+
+class LogError(StudyError):
+    """A log that cannot be imported: names the file and the place, what is wrong, and the remedy."""
+
+
+@dataclass(frozen=True)
+class LoggedLabel:
+    """A judge's label in the source's own words; empty exactly where `missing_reason` says why there is none."""
+
+    label: str
+    reasoning: str = ""
+    missing_reason: str = ""
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class LoggedResponse:
+    """One response of a log.
+
+    Attributes
+    ----------
+    place : the file and the row or sample, for messages.
+    model : as the log names it.
+    temperature : None where the log does not say.
+    repeat : the number that the log gives this repeat; None where repeats are not numbered.
+    text : None where the source has labels only.
+    finish_reason : in the source's words; empty where it does not say.
+    labels : judge -> its label.
+    order : the response's place among unnumbered repeats, such as an epoch.
+    """
+
+    place: str
+    model: str
+    prompt: Prompt
+    temperature: float | None
+    repeat: int | None
+    text: str | None
+    finish_reason: str = ""
+    missing_reason: str = ""
+    outcome: Outcome | None = None
+    thinking: str = ""
+    labels: Mapping[str, LoggedLabel] = field(default_factory=dict)
+    order: int = 0

@@ -1,0 +1,74 @@
+"""Read logs of any known format into a collection."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from refusal_stability.exchange import formats
+from refusal_stability.exchange.collection import Collection
+from refusal_stability.exchange.log_format import LOG_FORMATS, ImportOptions, LogFormat
+from refusal_stability.exchange.logged import LogError
+
+
+def known_formats() -> Mapping[str, LogFormat]:
+    """Every format by its name, after loading each file of `exchange/formats/`; the general ones come last."""
+    for module in pkgutil.iter_modules(formats.__path__, f"{formats.__name__}."):
+        importlib.import_module(module.name)
+    return dict(sorted(LOG_FORMATS.items(), key=lambda item: (item[1].rank, item[0])))
+
+
+def read_logs(
+    paths: Sequence[Path],
+    name: str | None,
+    options: ImportOptions,
+    collection: Collection,
+    tell: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Add every response of the files, and of the files in folders, to the collection.
+
+    `name` is a format; None means that each file's own is recognised. A file of a folder that is no log is left out
+    with a note; one that the user names must be a log.
+    """
+    known = known_formats()
+    if name is not None and name not in known:
+        raise LogError(f"--format {name!r} is not allowed; allowed: {', '.join(known)}")
+    by_format: dict[str, list[Path]] = {}
+    for path, named in _files(paths):
+        found = name or next((n for n, one in known.items() if one.recognises(path)), None)
+        if found is not None:
+            by_format.setdefault(found, []).append(path)
+        elif named:
+            raise LogError(f"{path}: not a log of a known format; name one: --format {' | '.join(known)}")
+        else:
+            options.note(f"{path}: not a log of a known format; left out")
+    if not by_format:
+        raise LogError(f"{', '.join(map(str, paths))}: no log in it; known formats: {', '.join(known)}")
+    for found, files in by_format.items():
+        before = collection.count()
+        for logged in known[found].read(files, options):
+            collection.add(logged)
+        added = collection.count() - before
+        tell(f"{found}: {added} responses in {len(files)} file{'s' if len(files) > 1 else ''}")
+    if not collection.count():
+        raise LogError(f"{', '.join(map(str, paths))}: holds no response")
+
+
+def _files(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
+    """Each file, and whether the user named it; files of a folder come in the order of their names."""
+    files = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(
+                p
+                for p in path.rglob("*")
+                if p.is_file() and not any(s.startswith(".") for s in p.relative_to(path).parts)
+            )
+            files += [(file, False) for file in inside]
+        elif path.is_file():
+            files.append((path, True))
+        else:
+            raise LogError(f"{path}: no such file or folder; check the path")
+    return files

@@ -1,0 +1,154 @@
+"""A collection written as recorded responses and labels: a study takes them over by the engine and judge `recorded`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from refusal_stability.engines.recorded import LAYOUTS as RESPONSE_FILES
+from refusal_stability.exchange.collection import Collected, Collection
+from refusal_stability.exchange.logged import LogError
+from refusal_stability.files import ArtifactError
+from refusal_stability.judging.recorded import LAYOUTS as LABEL_FILES
+from refusal_stability.records import NO_INTERVENTION, Outcome, Prompt
+from refusal_stability.tables.contract import Contract
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
+
+PROMPTS_FILE = "prompts.csv"
+IMPORTED_PROMPTS = Contract(
+    "imported prompts",
+    dict.fromkeys(("id", "messages", "category", "source", "harm", "language", "intent"), "text"),
+    ("id",),
+    {},
+)
+IMPORTED_RESPONSES = Contract(
+    "imported responses", {**GENERATION_TABLE.columns, "turns": "text"}, GENERATION_TABLE.key, GENERATION_TABLE.meaning
+)
+NOT_SAMPLED_REASON = "not sampled"
+NO_NAME = re.compile(r"[^a-z0-9_-]+")
+IGNORED = "# Imported responses may be harmful text: git leaves this folder out.\n*\n"
+
+
+def study_name(text: str) -> str:
+    """A name as params.yaml takes it: lower case, with `-` for what names do not hold."""
+    return NO_NAME.sub("-", text.lower()).strip("-_") or "unnamed"
+
+
+def study_names(models: Sequence[str]) -> dict[str, str]:
+    """The log's models -> their names in params.yaml; two that would have one name are an error."""
+    names = {model: study_name(model) for model in models}
+    for model, name in names.items():
+        same = [other for other, theirs in names.items() if theirs == name]
+        if len(same) > 1:
+            raise LogError(
+                f"models {' and '.join(map(repr, same))} would both be called {name}; rename {model!r} in the log"
+            )
+    return names
+
+
+def write_recorded(collection: Collection, folder: Path) -> None:
+    """Write prompts, one file of responses per configuration, and one of labels where the model has any.
+
+    Every response file holds every prompt: a prompt without a response there was not sampled. The folder appears only
+    when all of it is written, and replaces an earlier one.
+    """
+    models, temperatures, repeats = collection.grid()
+    prompts = collection.prompts
+    names = study_names(models)
+    with _replaced(folder) as new:
+        write_table(_prompt_table(prompts), new / PROMPTS_FILE, IMPORTED_PROMPTS)
+        for model in models:
+            judges = collection.judges_of(model)
+            for temperature in temperatures:
+                for repeat in repeats:
+                    place = {"name": names[model], "temperature": temperature, "seed": repeat}
+                    cell: dict[str, Any] = {
+                        "model": names[model],
+                        "intervention": NO_INTERVENTION,
+                        "temperature": temperature,
+                        "seed": repeat,
+                    }
+                    rows = list(collection.responses(model, temperature, repeat))
+                    table = _response_table(prompts, rows).assign(**cell)
+                    write_table(table, new / RESPONSE_FILES["project"].format(**place), IMPORTED_RESPONSES)
+                    if judges and rows:
+                        labels = _label_table(prompts, rows, judges).assign(**cell, repeat=0, basis="judge")
+                        write_table(labels, new / LABEL_FILES["project"].format(**place), LABEL_TABLE)
+        (new / ".gitignore").write_text(IGNORED, encoding="utf-8")
+
+
+def _prompt_table(prompts: Sequence[Prompt]) -> pd.DataFrame:
+    rows = [(p.prompt_id, _as_json(p), p.category, p.source, p.harm, p.language, p.intent) for p in prompts]
+    return pd.DataFrame(rows, columns=list(IMPORTED_PROMPTS.columns))
+
+
+def _as_json(prompt: Prompt) -> str:
+    return json.dumps([message.identity() for message in prompt.conversation], ensure_ascii=False)
+
+
+def _turns(prompt: Prompt) -> str:
+    return (
+        json.dumps([turn.identity() for turn in prompt.earlier_turns], ensure_ascii=False)
+        if prompt.earlier_turns
+        else ""
+    )
+
+
+def _response_table(prompts: Sequence[Prompt], rows: Sequence[Collected]) -> pd.DataFrame:
+    by_prompt = {row.prompt: row for row in rows}
+    absent = Collected(-1, "", "", NOT_SAMPLED_REASON, Outcome.NOT_SAMPLED.value, "", {})
+    found = [by_prompt.get(k, absent) for k in range(len(prompts))]
+    return pd.DataFrame(
+        {
+            "prompt_id": [prompt.prompt_id for prompt in prompts],
+            "prompt": [prompt.text for prompt in prompts],
+            "response": [row.response for row in found],
+            "finish_reason": [row.finish_reason for row in found],
+            "missing_reason": [row.missing_reason for row in found],
+            "outcome": [row.outcome for row in found],
+            "thinking": [row.thinking for row in found],
+            "turns": [_turns(prompt) for prompt in prompts],
+        }
+    )
+
+
+def _label_table(prompts: Sequence[Prompt], rows: Sequence[Collected], judges: Sequence[str]) -> pd.DataFrame:
+    lines = []
+    for row in rows:
+        for judge in judges:
+            label = row.labels.get(judge)
+            told = (
+                ("", "", "the source has no label", None)
+                if label is None
+                else (label.label, label.reasoning, label.missing_reason, label.confidence)
+            )
+            lines.append((prompts[row.prompt].prompt_id, judge, *told))
+    columns = ["prompt_id", "judge", "label", "reasoning", "missing_reason", "confidence"]
+    return pd.DataFrame(lines, columns=columns).astype({"confidence": float})
+
+
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `folder` once it is complete."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield new
+        new.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.replace(folder)
+    except OSError as error:
+        raise ArtifactError(
+            f"{folder}: could not be written ({error.strerror or error}); free some space or check the permissions"
+        ) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)

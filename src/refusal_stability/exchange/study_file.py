@@ -1,0 +1,95 @@
+"""The study file that measures imported responses: `studies/<name>.yaml`, as a person would write it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from refusal_stability.exchange.collection import Collection
+from refusal_stability.exchange.recorded_files import PROMPTS_FILE, study_name, study_names
+from refusal_stability.exchange.table_map import TableMap
+from refusal_stability.judging.label_names import decision_named
+
+ABOUT = ("category", "source", "harm", "language", "intent")
+RULES = "rules"
+SHOWN = 5
+
+
+def judge_labels(collection: Collection, chosen: TableMap) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """The judges whose labels all mean a decision, each with its map of labels; and a line on each other judge.
+
+    A label that is none of the decisions needs `chosen.labels` or `chosen.missing`.
+    """
+    known, notes = {}, []
+    none = {label.casefold() for label in chosen.missing}
+    for judge, counts in sorted(collection.labels.items()):
+        labels = [label for label in counts if label]
+        means = {label: decision_named(label, chosen.labels) for label in labels}
+        unknown = [label for label in labels if means[label] is None and label.casefold() not in none]
+        if unknown or not any(means.values()):
+            seen = ", ".join(f"{label!r} ({counts[label]})" for label in unknown[:SHOWN])
+            notes.append(
+                f"judge {judge}: not used, since its labels {seen} are no decisions; say what they mean with "
+                "--label 'theirs=REFUSE' (or --missing theirs) and import again"
+            )
+        else:
+            known[judge] = {label: str(decision) for label, decision in means.items() if decision and label != decision}
+    return known, notes
+
+
+def imported_study(
+    name: str, folder: Path, collection: Collection, judges: Mapping[str, Mapping[str, str]], missing: Sequence[str]
+) -> dict[str, Any]:
+    """The study as plain keys and values; the first judge with labels of every model is the primary one."""
+    models, temperatures, repeats = collection.grid()
+    names = study_names(models)
+    prompts = collection.prompts
+    columns = {"id": "id", "messages": "messages"}
+    columns |= {about: about for about in ABOUT if any(getattr(prompt, about) for prompt in prompts)}
+    labelled = {judge: [model for model in models if judge in collection.judges_of(model)] for judge in judges}
+    panel: dict[str, Any] = {
+        study_name(judge): _recorded_judge(
+            judge, folder, {names[m]: names[m] for m in labelled[judge]}, judges[judge], missing
+        )
+        for judge in judges
+    }
+    whole = [study_name(judge) for judge in judges if labelled[judge] == models]
+    if any(collection.has_texts(model) for model in models):
+        panel[RULES] = {"kind": "rules"}
+    judging = {"primary": (whole or list(panel))[0], "judges": panel}
+    return {
+        "study": name,
+        "prompts": {"source": "table", "path": (folder / PROMPTS_FILE).as_posix(), "columns": columns},
+        "sampling": {"temperatures": temperatures, "seeds": repeats},
+        "models": {names[model]: _recorded_model(model, names[model], folder) for model in models},
+        "judging": judging,
+    }
+
+
+def _recorded_model(model: str, name: str, folder: Path) -> dict[str, Any]:
+    return {
+        "engine": "recorded",
+        "path": folder.as_posix(),
+        "label": model,
+        "settings": {"layout": "project", "name": name},
+    }
+
+
+def _recorded_judge(
+    judge: str, folder: Path, models: Mapping[str, str], labels: Mapping[str, str], missing: Sequence[str]
+) -> dict[str, Any]:
+    settings: dict[str, Any] = {"layout": "project", "judge": judge, "models": dict(models)}
+    if labels:
+        settings["labels"] = dict(labels)
+    if missing:
+        settings["missing"] = list(missing)
+    return {"kind": "recorded", "path": folder.as_posix(), "settings": settings}
+
+
+def study_text(params: Mapping[str, Any], remarks: Iterable[str]) -> str:
+    """The text of the study file, with remarks above it."""
+    lines = "".join(f"# {' '.join(remark.split())}\n" for remark in remarks)
+    return lines + yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True, width=120)

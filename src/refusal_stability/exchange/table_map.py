@@ -1,0 +1,86 @@
+"""How a plain table of responses or labels is read: which column holds what. It stands in a YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BeforeValidator, model_validator
+from pydantic.dataclasses import dataclass
+
+from refusal_stability.exchange.logged import LogError
+from refusal_stability.params.checks import SECTION, Name, ParamsError, Share, Text, among, parsed, require
+
+PROMPT_COLUMNS = ("prompt_id", "prompt", "messages", "category", "source", "harm", "language", "intent")
+RESPONSE_COLUMNS = ("response", "finish_reason", "missing_reason", "thinking")
+TABLE_COLUMNS = (
+    *PROMPT_COLUMNS,
+    *RESPONSE_COLUMNS,
+    "model",
+    "temperature",
+    "repeat",
+    "judge",
+    "label",
+    "confidence",
+    "reasoning",
+)
+# Other names that a column is found under without a map.
+USUAL_NAMES = {
+    "repeat": ("seed", "trial", "trial_idx", "sample", "epoch"),
+    "response": ("completion", "output", "answer", "generation"),
+    "prompt": ("question", "request", "instruction", "input"),
+    "prompt_id": ("id", "question_id"),
+    "confidence": ("score_confidence",),
+    "reasoning": ("judge_reasoning", "explanation"),
+}
+Columns = Annotated[list[Text], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+
+
+@dataclass(config=SECTION)
+class JudgeColumns:
+    """Where one judge's labels stand: a column, or one for each column of `responses`.
+
+    A label with a confidence under `at_least` is missing.
+    """
+
+    label: Columns
+    confidence: Text | None = None
+    reasoning: Text | None = None
+    at_least: Share = 0.0
+
+
+@dataclass(config=SECTION)
+class TableMap:
+    """Our column -> the table's. `constants` gives a column that the table lacks one value.
+
+    `responses` names several columns that hold one repeat each. `judges` names judges with columns of their own; a
+    table with columns `judge` and `label` needs none. `labels` and `missing` say what the table's labels mean.
+    """
+
+    columns: dict[Annotated[Text, among(*TABLE_COLUMNS)], Text] = field(default_factory=dict)
+    constants: dict[Annotated[Text, among(*TABLE_COLUMNS)], Text | float] = field(default_factory=dict)
+    responses: list[Text] = field(default_factory=list)
+    judges: dict[Name, JudgeColumns] = field(default_factory=dict)
+    labels: dict[Text, Text] = field(default_factory=dict)
+    missing: list[Text] = field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _labels_fit_responses(self) -> TableMap:
+        for name, judge in self.judges.items():
+            fits = len(judge.label) in (1, len(self.responses))
+            require(fits, f"judges.{name}.label", judge.label, "one column, or one for each column of `responses`")
+        return self
+
+
+def read_table_map(path: Path) -> TableMap:
+    """The map that a YAML file holds; raises where a key is wrong."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LogError(f"{path}: not readable as YAML: {' '.join(str(error).split())[:200]}") from error
+    try:
+        return parsed(TableMap, values)
+    except ParamsError as error:
+        raise LogError(f"{path}: {error}") from error
