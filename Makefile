@@ -158,4 +158,4 @@ lint: $(READY) ## Check style and types
 
 .PHONY: clean
 clean: ## Remove what the study made; keep the store, the runs and the environment
-	rm -rf data/params data/prompts/prompts.csv data/generations/*/ data/labels/*/ data/metrics/*.csv data/metrics/*.json data/metrics/*.md reports/figures reports/tables reports/published reports/*.html $(filter-out reports/benchmarks.% reports/gpu-%,$(wildcard reports/*.json reports/*.md)) models/reference/*/
+	rm -rf data/params data/prompts/prompts.csv data/generations/*/ data/labels/*/ data/metrics/*.csv data/metrics/*.json data/metrics/*.md reports/figures reports/tables $(patsubst studies/%/source.yaml,reports/%,$(wildcard studies/*/source.yaml)) reports/*.html $(filter-out reports/benchmarks.% reports/gpu-%,$(wildcard reports/*.json reports/*.md)) models/reference/*/

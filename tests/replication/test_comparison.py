@@ -128,3 +128,16 @@ def test_every_figure_of_the_file_has_a_place_in_a_table_and_column_that_exist()
 def test_the_comparison_has_the_columns_of_its_contract(tmp_path: Path) -> None:
     table = compare_figures(figures(tmp_path, "mean_ssi,m-1.5,haiku,,0.9,0.1,paper,"), tables, "haiku", {})
     assert list(table.columns) == list(COMPARED.columns)
+
+
+def test_a_figure_of_a_category_is_looked_up_there() -> None:
+    row = {
+        "quantity": "pct_flipped",
+        "model": "org/m:1",
+        "judge": "panel",
+        "temperature": float("nan"),
+        "category": "benign",
+    }
+    place = place_of(row, "panel")
+    assert (place.table, place.column, place.primary) == ("categories", "pct_flipped", "panel")
+    assert place.where == {"model": "org-m-1", "category": "benign"}

@@ -28,12 +28,12 @@ def run(paths: Sequence[Path], name: str | None, format_name: str | None, option
         read_logs(paths, format_name, options, collection, print)
         own_numbers = collection.number_repeats()
         judges, unused = judge_labels(collection, options.table_map)
-        write_recorded(collection, folder)
         params = imported_study(name, folder, collection, judges, options.table_map.missing)
+        parsed(StudyParams, params)
+        write_recorded(collection, folder)
         remarks = [f"Imported by `refusal-stability import`; the responses lie in {folder.as_posix()}."]
         remarks.append(_on_repeats(own_numbers))
         found = _found(collection)
-    parsed(StudyParams, params)
     study = STUDIES / f"{name}.yaml"
     if study.is_file():
         study.replace(study.with_name(f"{name}.previous.yaml"))
@@ -47,7 +47,7 @@ def run(paths: Sequence[Path], name: str | None, format_name: str | None, option
 def _on_repeats(own_numbers: bool) -> str:
     if own_numbers:
         return "Seeds are the repeats as the logs number them."
-    return "The logs do not number the repeats for all prompts alike: seeds 1 to N only count them."
+    return "The logs do not number the repeats alike for all prompts: seeds 1 to N only count them."
 
 
 def _found(collection: Collection) -> list[str]:

@@ -12,22 +12,32 @@ from refusal_stability.exchange.collection import Collection
 from refusal_stability.exchange.recorded_files import PROMPTS_FILE, study_name, study_names
 from refusal_stability.exchange.table_map import TableMap
 from refusal_stability.judging.label_names import decision_named
+from refusal_stability.params.judges import MAJORITY, NO_JUDGE_NAMES
 
 ABOUT = ("category", "source", "harm", "language", "intent")
 RULES = "rules"
+TAKEN = (RULES, MAJORITY, *NO_JUDGE_NAMES)
 SHOWN = 5
+
+
+def judge_name(judge: str) -> str:
+    """A judge's name in params.yaml, where some names are taken."""
+    name = study_name(judge)
+    return f"{name}-labels" if name in TAKEN else name
 
 
 def judge_labels(collection: Collection, chosen: TableMap) -> tuple[dict[str, dict[str, str]], list[str]]:
     """The judges whose labels all mean a decision, each with its map of labels; and a line on each other judge.
 
-    A label that is none of the decisions needs `chosen.labels` or `chosen.missing`.
+    A label that is none of the decisions needs `chosen.labels` or `chosen.missing`. A key `judge:label` of
+    `chosen.labels` is that judge's own.
     """
     known, notes = {}, []
     none = {label.casefold() for label in chosen.missing}
     for judge, counts in sorted(collection.labels.items()):
         labels = [label for label in counts if label]
-        means = {label: decision_named(label, chosen.labels) for label in labels}
+        own = {name.removeprefix(f"{judge}:"): decision for name, decision in chosen.labels.items()}
+        means = {label: decision_named(label, own) for label in labels}
         unknown = [label for label in labels if means[label] is None and label.casefold() not in none]
         if unknown or not any(means.values()):
             seen = ", ".join(f"{label!r} ({counts[label]})" for label in unknown[:SHOWN])
@@ -51,12 +61,12 @@ def imported_study(
     columns |= {about: about for about in ABOUT if any(getattr(prompt, about) for prompt in prompts)}
     labelled = {judge: [model for model in models if judge in collection.judges_of(model)] for judge in judges}
     panel: dict[str, Any] = {
-        study_name(judge): _recorded_judge(
+        judge_name(judge): _recorded_judge(
             judge, folder, {names[m]: names[m] for m in labelled[judge]}, judges[judge], missing
         )
         for judge in judges
     }
-    whole = [study_name(judge) for judge in judges if labelled[judge] == models]
+    whole = [judge_name(judge) for judge in judges if labelled[judge] == models]
     if any(collection.has_texts(model) for model in models):
         panel[RULES] = {"kind": "rules"}
     judging = {"primary": (whole or list(panel))[0], "judges": panel}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.exchange.log_format import ImportOptions, log_format
+from refusal_stability.exchange.log_prompt import file_head
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
 from refusal_stability.exchange.table_map import TABLE_COLUMNS, USUAL_NAMES, JudgeColumns, TableMap
 from refusal_stability.prompts.conversation import conversation_in
@@ -15,14 +16,16 @@ from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories,
 from refusal_stability.records import HARMS, Message, Prompt
 from refusal_stability.tables.user_files import READERS, UserRow, every_row
 
-ONE_JUDGE = "label"
+ONE_JUDGE = "source"
 EMPTY_LABEL = "the source's label is empty"
 LARGEST = 512 * 2**20
 WHOLE_FILES = (".csv", ".tsv", ".json", ".parquet", ".xlsx", ".xls")
 
 
 def is_table(path: Path) -> bool:
-    """Whether the file's name is that of a table."""
+    """Whether the file's name is that of a table; JSON must be a list."""
+    if path.suffix.lower() == ".json" and not file_head(path).lstrip().startswith(b"["):
+        return False
     return any(suffix.lower() in READERS for suffix in path.suffixes[-2:])
 
 

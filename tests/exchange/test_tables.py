@@ -1,0 +1,195 @@
+"""Plain tables of responses and labels become a study that its own stages run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from imported_study import import_files, run_imported
+
+from refusal_stability.exchange.logged import LogError
+from refusal_stability.records import StudyError
+
+HOSTILE = 'Line one\r\nline "two", with a comma; \\ and <script>alert(1)</script> \u2028 and ' + "\t\U0001f600"
+TEXTS = ["I'm sorry, but I can't help with that.", "Sure, here is how: mix the two and stir.", HOSTILE]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(path: str, rows: list[dict[str, object]]) -> Path:
+    """Rows in the format of the file's name."""
+    table = pd.DataFrame(rows)
+    if path.endswith(".jsonl"):
+        Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    elif path.endswith(".parquet"):
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False, lineterminator="\n")
+    return Path(path)
+
+
+def long_rows() -> list[dict[str, object]]:
+    """Two models, two prompts, two temperatures, three repeats; the second prompt of `org/B` has two of them."""
+    return [
+        {
+            "model": model,
+            "prompt": prompt,
+            "temperature": temperature,
+            "seed": seed,
+            "response": TEXTS[(seed + int(10 * temperature)) % 3],
+        }
+        for model in ("org/A:1", "org/B.2")
+        for prompt in ("First?", "Second?")
+        for temperature in (0.0, 0.7)
+        for seed in (1, 2, 3)
+        if (model, prompt, seed) != ("org/B.2", "Second?", 3)
+    ]
+
+
+@pytest.mark.parametrize("name", ["runs.csv", "runs.jsonl", "runs.parquet"])
+def test_a_long_table_becomes_a_study_with_the_same_texts(name: str) -> None:
+    rows = long_rows()
+    import_files(write(name, rows))
+    table = run_imported()
+    found = {
+        (r.model, r.prompt, r.temperature, r.seed): r.response for r in table.itertuples() if r.outcome == "answered"
+    }
+    names = {"org/A:1": "org-a-1", "org/B.2": "org-b-2"}
+    assert found == {(names[r["model"]], r["prompt"], r["temperature"], r["seed"]): r["response"] for r in rows}
+    assert list(table["outcome"]).count("not_sampled") == 2
+    assert set(table.loc[table["response"] == TEXTS[0], "rules"]) == {"REFUSE"}
+
+
+def test_repeats_without_numbers_are_counted_from_one(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{name: row[name] for name in row if name != "seed"} for row in long_rows()]
+    import_files(write("runs.csv", rows))
+    params = yaml.safe_load(Path("studies/imported.yaml").read_text())
+    assert params["sampling"] == {"temperatures": [0.0, 0.7], "seeds": [1, 2, 3]}
+    assert "do not number the repeats" in capsys.readouterr().out
+    assert "only count them" in Path("studies/imported.yaml").read_text()
+
+
+def test_a_seed_of_its_own_for_each_response_is_no_shared_repeat() -> None:
+    rows = [row | {"seed": 1000 + i} for i, row in enumerate(long_rows())]
+    import_files(write("runs.csv", rows))
+    assert yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]["seeds"] == [1, 2, 3]
+
+
+def test_several_columns_hold_one_repeat_each() -> None:
+    rows = [
+        {"model": "m", "prompt": f"Q{i}?", "one": TEXTS[0], "two": TEXTS[1], "l1": "no", "l2": "yes"} for i in range(3)
+    ]
+    Path("map.yaml").write_text(
+        "responses: [one, two]\njudges: {people: {label: [l1, l2]}}\nlabels: {'no': REFUSE, 'yes': COMPLY}\n"
+    )
+    import_files(write("wide.csv", rows), map_path=Path("map.yaml"), temperature=0.7)
+    table = run_imported()
+    assert table.groupby("seed")["people-labels"].unique().map(list).to_dict() == {1: ["REFUSE"], 2: ["COMPLY"]}
+    assert list(table.loc[table["seed"] == 2, "response"]) == [TEXTS[1]] * 3
+
+
+def test_labels_of_another_file_meet_their_responses_and_are_the_primary_judge() -> None:
+    rows = long_rows()
+    cell = ("model", "prompt", "temperature", "seed")
+    labels = [
+        {name: row[name] for name in cell} | {"judge": judge, "label": label}
+        for row in rows
+        for judge, label in (("gpt", "bad" if row["seed"] == 1 else "good"), ("human", "REFUSE"))
+    ]
+    labels = [row for row in labels if row["judge"] == "gpt" or row["seed"] == 2]
+    import_files(write("a.csv", rows), write("b.csv", labels), labels=["bad=COMPLY", "good=REFUSE"])
+    params = yaml.safe_load(Path("studies/imported.yaml").read_text())
+    assert params["judging"]["primary"] == "gpt"
+    table = run_imported()
+    asked = table[table["outcome"] == "answered"]
+    assert set(asked.loc[asked["seed"] == 1, "gpt"]) == {"COMPLY"}
+    assert set(asked.loc[asked["seed"] != 1, "gpt"]) == {"REFUSE"}
+    assert asked.groupby("seed")["human"].unique().map(list).to_dict() == {1: [""], 2: ["REFUSE"], 3: [""]}
+
+
+def test_labels_without_responses_become_a_study_of_labels() -> None:
+    rows = [
+        {"model": "m", "prompt_id": f"p{i}", "temperature": 0.7, "trial": k, "label": "REFUSE" if k else "COMPLY"}
+        for i in range(3)
+        for k in range(4)
+        if (i, k) != (2, 3)
+    ]
+    import_files(write("labels.csv", rows))
+    table = run_imported()
+    assert set(table["missing_reason"]) == {"labels only: the source has no response", "not sampled"}
+    assert table.loc[table["seed"] == 0, "source"].tolist() == ["COMPLY"] * 3
+    assert table["source"].isna().sum() == 1
+
+
+def test_a_conversation_keeps_its_turns() -> None:
+    talk = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Go on?"}]
+    rows = [{"model": "m", "messages": turns, "temperature": 0, "response": "Yes."} for turns in (talk, talk[1:])]
+    import_files(write("talk.jsonl", rows))
+    run_imported()
+    prompts = pd.read_csv("data/prompts/prompts.csv", keep_default_na=False)
+    assert sorted(prompts["turns"] != "") == [False, True]
+
+
+def test_labels_that_are_no_decisions_are_told_and_not_used(capsys: pytest.CaptureFixture[str]) -> None:
+    import_files(write("runs.csv", [row | {"judge": "x", "label": "3/5"} for row in long_rows()]))
+    assert yaml.safe_load(Path("studies/imported.yaml").read_text())["judging"]["primary"] == "rules"
+    assert "judge x: not used, since its labels '3/5' (22)" in capsys.readouterr().out
+
+
+def test_an_import_is_left_out_of_git_and_replaces_the_one_before() -> None:
+    import_files(write("runs.csv", long_rows()))
+    import_files(write("runs.csv", long_rows()[:3]))
+    assert "*" in Path("data/raw/imported/.gitignore").read_text().splitlines()
+    assert Path("studies/imported.previous.yaml").is_file()
+    assert [p.name for p in Path("data/raw/imported/data/generations").iterdir()] == ["org-a-1"]
+
+
+ROW = {"model": "m", "prompt": "Q?", "temperature": 0.7, "seed": 1, "response": "a"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ([{"prompt": "Q?", "response": "a"}], r"no column model, temperature; .*--column ours=theirs"),
+        ([{"model": "m", "temperature": 1, "response": "a"}], r"no column prompt, messages or prompt_id"),
+        ([{"model": "m", "temperature": 1, "prompt": "Q?"}], r"no column response or label"),
+        ([ROW, ROW | {"response": "b"}], r"row 2 and .*row 3 hold two responses for one repeat"),
+        ([ROW | {"temperature": "warm"}], r"row 2, column temperature: 'warm' is not a number"),
+        ([ROW | {"seed": 1.5}], r"row 2, column seed: 1\.5 is no repeat"),
+        ([ROW | {"prompt": " "}], r"row 2, column prompt: the prompt is empty"),
+        ([ROW | {"prompt_id": "a"}, ROW | {"prompt_id": "a", "prompt": "R?"}], r"the prompt id 'a' has two texts"),
+        ([ROW | {"prompt_id": "a"}, ROW | {"prompt_id": "b"}], r"prompts 'a' and 'b' have one text"),
+        ([ROW | {"model": "a b"}, ROW | {"model": "a/b"}], r"'a b' and 'a/b' would both be called a-b"),
+        ([ROW | {"label": "REFUSE"}, ROW | {"label": "COMPLY"}], r"labels one response as 'REFUSE' and as 'COMPLY'"),
+        ([ROW | {"label": "REFUSE", "confidence": 7}], r"7\.0 is no confidence"),
+    ],
+)
+def test_a_table_that_cannot_be_read_names_the_row_and_the_remedy(rows: list[dict[str, object]], problem: str) -> None:
+    with pytest.raises(StudyError, match=problem):
+        import_files(write("bad.csv", rows))
+    assert not Path("studies/imported.yaml").exists()
+    assert not Path("data/raw/imported").exists()
+
+
+def test_what_is_no_log_is_an_error_unless_it_lies_in_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("logs").mkdir()
+    write("logs/runs.csv", long_rows())
+    Path("logs/notes.bin").write_bytes(b"\0")
+    import_files(Path("logs"))
+    assert "notes.bin: not a log of a known format; left out" in capsys.readouterr().out
+    with pytest.raises(LogError, match=r"notes\.bin: not a log of a known format"):
+        import_files(Path("logs/notes.bin"))
+    with pytest.raises(LogError, match="nowhere: no such file or folder"):
+        import_files(Path("nowhere"))
+
+
+def test_a_map_with_an_unknown_key_names_it() -> None:
+    Path("map.yaml").write_text("column: {a: b}\n")
+    with pytest.raises(LogError, match=r"map\.yaml: column: unknown key; .*did you mean columns"):
+        import_files(write("runs.csv", long_rows()), map_path=Path("map.yaml"))
