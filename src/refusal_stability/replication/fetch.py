@@ -122,7 +122,7 @@ def _files(folder: Path, patterns: Sequence[str]) -> dict[str, Path]:
 
     A file that is named without a pattern may also lie in the folder itself.
     """
-    found = {}
+    found: dict[str, Path] = {}
     for pattern in patterns:
         there = [file for file in folder.glob(pattern) if file.is_file() and not file.name.startswith(".")]
         found |= {file.relative_to(folder).as_posix(): file for file in there}

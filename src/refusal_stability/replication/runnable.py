@@ -100,8 +100,8 @@ def runnable_study(study: Mapping[str, Any], data: Path, primary: str | None = N
             f"{data}: no model can run: " + "; ".join(f"{one.label}: {one.left_out}" for one in held)
         )
     _drop_labels(judging, {one.model: one for one in held}, data)
-    files = {file.relative_to(data).as_posix() for file in data.glob("data/results/*/*.csv")}
-    return RunnableStudy(params, held, _grouped(sorted(files - used)))
+    tables = {file.relative_to(data).as_posix() for file in data.glob("data/results/*/*.csv")}
+    return RunnableStudy(params, held, _grouped(sorted(tables - used)))
 
 
 def _why_not(held: Held, judging: Mapping[str, Any], labels_only: bool) -> str:

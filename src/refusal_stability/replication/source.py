@@ -8,15 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated
 
 import yaml
 from pydantic.dataclasses import dataclass
 
 from refusal_stability.exchange.table_map import TableMap
 from refusal_stability.files import STUDIES
-from refusal_stability.params.checks import SECTION, Flag, ParamsError, Text, parsed, rule
-from refusal_stability.params.prompts import SHA256
+from refusal_stability.params.checks import SECTION, Flag, ParamsError, Sha256, Text, parsed
 from refusal_stability.records import StudyError
 
 
@@ -42,9 +40,7 @@ class SourceFile:
     data: Text
     files: list[Text]
     needed: list[Text]
-    sha256: dict[Text, Annotated[Text, rule(SHA256.fullmatch, "64 hexadecimal digits, lower case")]] = field(
-        default_factory=dict
-    )
+    sha256: dict[Text, Sha256] = field(default_factory=dict)
     table: TableMap | None = None
     pooling: Flag = False
 
