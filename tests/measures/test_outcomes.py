@@ -17,22 +17,23 @@ ANSWERED, CUT, BLOCKED, REFUSED, UNANSWERED, UNASKED = map(
 # (prompts, temperatures, seeds): the first prompt complies but for a block, the second refuses throughout.
 CODES = np.array([[[2, 2], [2, 0]], [[0, 0], [MISSING, NOT_SAMPLED]]])
 OUTCOME_CODES = np.array([[[ANSWERED, CUT], [ANSWERED, BLOCKED]], [[REFUSED, ANSWERED], [UNANSWERED, UNASKED]]])
+UNSEEDED = np.array([[[True, False], [True, True]], [[False, False], [False, False]]])
 
 
 def study(codes: np.ndarray = CODES):
     made = study_of(codes, temperatures=(0.0, 1.0))
-    return replace(made, groups=(replace(made.groups[0], outcomes=OUTCOME_CODES.astype(np.int8)),))
+    return replace(made, groups=(replace(made.groups[0], outcomes=OUTCOME_CODES.astype(np.int8), unseeded=UNSEEDED),))
 
 
 def test_outcomes_are_counted_over_all_temperatures_at_each_and_in_each_configuration() -> None:
     table = tables_of(study())["outcomes"].set_index("temperature").drop(columns=["model", "intervention"])
-    names = ["n_asked", "n_answered", "n_cut", "n_blocked", "n_refused", "n_unanswered"]
+    names = ["n_asked", "n_answered", "n_cut", "n_blocked", "n_refused", "n_unanswered", "n_unseeded"]
     assert list(table.columns) == names
-    assert table.loc[0.0].tolist() == [4, 2, 1, 0, 1, 0]
-    assert table.loc[1.0].tolist() == [3, 1, 0, 1, 0, 1]
-    assert table.iloc[0].tolist() == [7, 3, 1, 1, 1, 1]
+    assert table.loc[0.0].tolist() == [4, 2, 1, 0, 1, 0, 1]
+    assert table.loc[1.0].tolist() == [3, 1, 0, 1, 0, 1, 2]
+    assert table.iloc[0].tolist() == [7, 3, 1, 1, 1, 1, 3]
     each = tables_of(study())["outcomes_by_configuration"]
-    assert each[names].sum().tolist() == [7, 3, 1, 1, 1, 1]
+    assert each[names].sum().tolist() == [7, 3, 1, 1, 1, 1, 3]
     assert each[["temperature", "seed"]].to_numpy().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
 
 

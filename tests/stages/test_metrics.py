@@ -269,7 +269,7 @@ def write_unchecked(ids: list[str], changed: dict[str, object], columns: Sequenc
             condition = Condition("one", "none", temperature, seed)
             place = {"model": "one", "intervention": "none", "temperature": temperature, "seed": seed}
             texts = {"prompt": "x", "response": "y", "finish_reason": "stop", "missing_reason": ""}
-            texts |= {"outcome": "answered", "thinking": ""}
+            texts |= {"outcome": "answered", "thinking": "", "unseeded": "false"}
             table = pd.DataFrame({"prompt_id": ids if condition == FIRST else PROMPTS, **texts, **place})
             if condition == FIRST:
                 table = table.assign(**changed)
@@ -278,7 +278,7 @@ def write_unchecked(ids: list[str], changed: dict[str, object], columns: Sequenc
             table[list(columns or GENERATION_TABLE.columns)].to_csv(path, index=False)
 
 
-@pytest.mark.parametrize("columns", [[], [c for c in GENERATION_TABLE.columns if c not in ("outcome", "thinking")]])
+@pytest.mark.parametrize("columns", [[], [c for c in GENERATION_TABLE.columns if c not in GENERATION_TABLE.older]])
 def test_outcomes_are_counted_also_in_files_from_before_they_were_kept(study: Path, columns: list[str]) -> None:
     reasons = {"finish_reason": ["stop", "length", ""], "missing_reason": ["", "", "timed out"]}
     write_unchecked(PROMPTS, reasons | {"outcome": ["answered", "cut", "unanswered"]}, columns)

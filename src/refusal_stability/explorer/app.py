@@ -255,7 +255,9 @@ def response_panel(params: StudyParams, labels: study.Labels, view: View, side: 
                 st.text(f"No response ({answer.outcome or 'unknown'}): {views.visible(answer.missing_reason)}")
             else:
                 st.code(views.visible(text), language=None, wrap_lines=True)
-                st.text(f"{len(text):,} characters; {answer.outcome}, ended by: {views.visible(answer.finish_reason)}")
+                seeding = "; unseeded" if answer.unseeded else ""
+                ending = views.visible(answer.finish_reason)
+                st.text(f"{len(text):,} characters; {answer.outcome}, ended by: {ending}{seeding}")
     fold = st.expander(THINKING_NOTE, key=f"thinking-{side}-{view.prompt}", on_change="rerun")
     if fold.open:
         with fold:

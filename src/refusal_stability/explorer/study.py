@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 PER_PROMPT = METRIC_TABLES["per_prompt_metrics"][0]
 LABEL_COLUMNS = ("prompt_id", "judge", "repeat", "label", "missing_reason", "confidence", "basis")
-ANSWER_COLUMNS = ("prompt_id", "response", "finish_reason", "missing_reason", "outcome", "thinking")
+ANSWER_COLUMNS = ("prompt_id", "response", "finish_reason", "missing_reason", "outcome", "thinking", "unseeded")
 # Two versions: before a file was rewritten, for a page that is being drawn, and after.
 KEPT = 2
 State = tuple[tuple[str, int, int], ...]
@@ -62,6 +62,7 @@ class Answer:
     missing_reason: str
     outcome: str = ""
     thinking: str = ""
+    unseeded: bool = False
 
 
 def require_study() -> None:
@@ -201,7 +202,7 @@ def read_answer(condition: Condition, prompt_id: str) -> Answer:
         return Answer(None, "", f"{path}: has no row for this prompt")
     row = rows[0]
     text = None if row["missing_reason"] else row["response"]
-    return Answer(text, row["finish_reason"], row["missing_reason"], row["outcome"], row["thinking"])
+    return Answer(text, *(row[name] for name in ANSWER_COLUMNS[2:]))
 
 
 def _read(path: Path, contract: Contract, columns: Sequence[str], prompt_id: str | None = None) -> Any:
@@ -214,7 +215,7 @@ def _read(path: Path, contract: Contract, columns: Sequence[str], prompt_id: str
     import pyarrow.csv
 
     short = pa.dictionary(pa.int32(), pa.string())
-    kinds = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64()}
+    kinds = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
     types = {name: kinds[contract.columns[name]] for name in columns}
     types |= {name: short for name in ("judge", "label", "missing_reason", "basis") if name in types}
     try:

@@ -34,6 +34,7 @@ class Group:
         decisions on equal texts are copies and carry no information on their noise.
     thinking : (P, T, S) decisions on the thinking alone, `NOT_SAMPLED` where there is none; None where the study does
         not judge it.
+    unseeded : (P, T, S) whether the server took no seed for a response; None where no response is so or none is there.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Group:
     judged_once: frozenset[str] = frozenset()
     outcomes: Codes | None = None
     thinking: Codes | None = None
+    unseeded: NDArray[np.bool_] | None = None
 
     @cached_property
     def codes(self) -> Codes:

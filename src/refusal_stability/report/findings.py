@@ -8,6 +8,7 @@ from refusal_stability.records import DECISIONS
 from refusal_stability.report.content import Section
 from refusal_stability.report.phrases import spelled
 from refusal_stability.report.report_inputs import ReportInputs
+from refusal_stability.report.seeding import unseeded_counts, unseeded_reminder
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, numbers, words
 from refusal_stability.tables.number_format import UNKNOWN, Row, count, p_value
@@ -44,7 +45,8 @@ def models(inputs: ReportInputs) -> Section:
         ),
     )
     text = "Models are never pooled: each row is one model under one intervention."
-    return Section("models", "Models compared", (text,), (), tables, inputs.show("models"))
+    said = (text, *unseeded_counts(inputs))
+    return Section("models", "Models compared", said, (), tables, inputs.show("models"))
 
 
 def harm(inputs: ReportInputs) -> Section:
@@ -106,6 +108,7 @@ def temperature(inputs: ReportInputs) -> Section:
     )
     text = (
         "Within one temperature only the seed differs.",
+        *unseeded_reminder(inputs),
         "The all-models row counts each prompt once per model, so its p-value is not valid. Use the per-model rows.",
     )
     return Section("temperature", "Temperature", text, (), tables, inputs.show("temperature"))
@@ -219,7 +222,8 @@ def sources(inputs: ReportInputs) -> Section:
     )
     text = [
         "The larger the share between prompts, the more a decision depends on the prompt. The rest is added by the "
-        "seed, the temperature or the judge."
+        "seed, the temperature or the judge.",
+        *unseeded_reminder(inputs),
     ]
     if inputs.rows("judge_noise") and not noise:
         text.append(

@@ -10,6 +10,7 @@ from refusal_stability.records import ANY_DECISION, DECISIONS, NO_INTERVENTION
 from refusal_stability.report.content import Section
 from refusal_stability.report.phrases import several, spelled
 from refusal_stability.report.report_inputs import ReportInputs
+from refusal_stability.report.seeding import unseeded_rows
 from refusal_stability.report.versions import LOCK, PROJECT, environment_notes, lock_files
 from refusal_stability.tables.columns import COLUMNS, POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, words
@@ -48,12 +49,13 @@ def question(inputs: ReportInputs) -> Section:
     answered = sum(int(row["n_responses"]) for row in inputs.rows("aggregate_by_model"))
     missing = sum(int(row["n_missing"]) for row in inputs.rows("aggregate_by_model"))
     sources = sorted(set(inputs.prompts["source"]))
+    unseeded = [f"{inputs.label(row)}: unseeded, the server takes none" for row in unseeded_rows(inputs)]
     terms = (
         ("Prompts", f"{count(len(inputs.prompts))} from {several(sources)}{_conversations(inputs)}"),
         ("Models", several([inputs.labels.get((m, NO_INTERVENTION), m) for m in params.models], most=20)),
         ("Interventions", several(interventions) if interventions else "none: each prompt is sent as it is"),
         ("Temperatures", several([f"{t:g}" for t in sampling.temperatures])),
-        ("Seeds", several([str(s) for s in sampling.seeds])),
+        ("Seeds", "; ".join([several([str(s) for s in sampling.seeds]), *unseeded])),
         ("Sampling", _sampled_with(params)),
         ("Judges", several(judges)),
         ("Responses", f"{count(answered)} with a decision, {count(missing)} without"),

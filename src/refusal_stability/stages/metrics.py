@@ -23,7 +23,7 @@ def run(params_path: Path) -> None:
             path, contract = METRIC_TABLES[name]
             write_table(table.reindex(columns=list(contract.columns)) if table.empty else table, path, contract)
             if name == "aggregate_by_model":
-                write_json(summary(params.study, table), SUMMARY)
+                write_json(summary(params.study, table, study.groups), SUMMARY)
             work.advance()
     with atomic_write(METRICS_README) as file:
         file.write(column_dictionary())

@@ -19,13 +19,13 @@ def read_columns(path: Path, contract: Contract) -> Any:
     import pyarrow as pa
     import pyarrow.csv
 
-    kinds = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64()}
+    kinds = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
     types = {name: kinds[kind] for name, kind in contract.columns.items()}
     types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in TEXT_COLUMNS if name in types}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header = file.readline().strip().replace('"', "").split(",")
-        if header not in (list(contract.columns), [name for name in contract.columns if name not in contract.older]):
+        if header != [name for name in contract.columns if name in header or name not in contract.older]:
             return None
         wanted = [name for name in header if name not in UNREAD_COLUMNS]
         if "finish_reason" in header and "outcome" not in header:

@@ -103,7 +103,7 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
     repeats = {name: judge.repeats for name, judge in params.judging.judges.items()}
     primary = params.judging.primary
     shape = (len(ids), len(params.sampling.temperatures), len(params.sampling.seeds))
-    texts, outcomes = _read_responses(conditions, ids, shape)
+    texts, outcomes, unseeded = _read_responses(conditions, ids, shape)
     sampled = np.ones(shape, dtype=bool) if outcomes is None else outcomes != NOT_SAMPLED_OUTCOME
     cubes: dict[str, Any] = {}
     reasons: dict[str, Counter[str]] = {}
@@ -127,7 +127,8 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
     once = frozenset(name for name in params.judging.judges if not _reads_recorded(params.judging, name))
     thinking_judge = params.judging.thinking
     thinking = None if thinking_judge is None else read_thinking(thinking_judge, conditions, ids.to_pylist(), sampled)
-    return Group(first.model, first.intervention, ordered, primary, texts, once, outcomes, thinking), reasons
+    measured = Group(first.model, first.intervention, ordered, primary, texts, once, outcomes, thinking, unseeded)
+    return measured, reasons
 
 
 def _read_labels(
@@ -281,15 +282,16 @@ def _reads_recorded(judging: JudgingParams, name: str) -> bool:
     return judge.settings_class.recorded or (other is not None and _reads_recorded(judging, other))
 
 
-def _read_responses(conditions: list[Condition], ids: Any, shape: tuple[int, int, int]) -> tuple[Any, Any]:
-    """(P, T, S) numbers equal exactly for byte-identical responses, 0 for none; and each response's outcome code.
+def _read_responses(conditions: list[Condition], ids: Any, shape: tuple[int, int, int]) -> tuple[Any, Any, Any]:
+    """(P, T, S) numbers equal exactly for byte-identical responses, 0 for none; outcome codes; and what is unseeded.
 
     The numbers are 64-bit hashes: among a prompt's few responses a collision has a chance of about 1e-17. Without
-    generation files both are None, and every cell counts as sampled.
+    generation files all are None, and every cell counts as sampled.
     """
     if not any(generation_file(condition).is_file() for condition in conditions):
-        return None, None
+        return None, None, None
     outcomes = np.empty(shape, dtype=np.int8)
+    unseeded = np.zeros(shape, dtype=bool)
     texts = np.zeros(shape, dtype=np.uint64)
     for place, condition in enumerate(conditions):
         path = generation_file(condition)
@@ -307,7 +309,9 @@ def _read_responses(conditions: list[Condition], ids: Any, shape: tuple[int, int
             problem = f"outcome {table['outcome'][row].as_py()!r} is not one of {', '.join(OUTCOME_CODES)}"
             _refuse(path, row, problem, condition, "generate")
         outcomes[cell] = codes
-    return texts, outcomes
+        if "unseeded" in table.column_names:
+            unseeded[cell] = table["unseeded"].to_numpy()
+    return texts, outcomes, unseeded if unseeded.any() else None
 
 
 def _outcome_codes(table: Any, there: Any) -> Any:

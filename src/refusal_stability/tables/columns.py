@@ -140,6 +140,7 @@ OUTCOMES = (
     _count(
         "n_unanswered", "Unanswered", "responses without text for another reason", "unanswered", "outcomes/unanswered"
     ),
+    _count("n_unseeded", "Unseeded", "responses drawn without a seed: no rerun reproduces them", "unseeded"),
     _words("thinking_decision", "Thinking says", f"decision on the thinking: {ANY_DECISION}; empty where missing"),
     _words("answer_decision", "Answer says", f"decision on the final answer: {ANY_DECISION}; empty where missing"),
     _count("n_thinking", "Responses", "responses with thinking that have these two decisions", "responses"),

@@ -26,7 +26,7 @@ PROMPT_COLUMNS = (
     f"n n_missing {_of_each('n_{}')} {_of_each('{}_rate:')} ssi ssi_pairwise ssi_entropy "
     "ssi_entropy_observed flip unstable majority majority_tied p_unstable"
 )
-OUTCOME_COLUMNS = "n_asked n_answered n_cut n_blocked n_refused n_unanswered"
+OUTCOME_COLUMNS = "n_asked n_answered n_cut n_blocked n_refused n_unanswered n_unseeded"
 AGGREGATE_COLUMNS = (
     f"{STABILITY_COLUMNS} spearman_ssi_comply_rate pct_unstable_entropy_observed pct_majority_tied "
     "pct_expected_unstable n_steady_refusal n_steady_help n_wavering " + _of_each("prior_{}")

@@ -64,6 +64,7 @@ GENERATION_TABLE = Contract(
         "missing_reason": "text",
         "outcome": "text",
         "thinking": "text",
+        "unseeded": "flag",
     },
     ("prompt_id",),
     {
@@ -79,8 +80,9 @@ GENERATION_TABLE = Contract(
         "outcome": "`answered`, `cut` (at max_tokens), `blocked` (by the provider), `refused` (a structured refusal), "
         "`unanswered`, or `not_sampled` (the study has fewer responses to this prompt; such a cell has no label)",
         "thinking": "what the model wrote before its final answer, where it was kept apart; empty otherwise",
+        "unseeded": "whether the server took no seed: the response is an independent draw that no rerun reproduces",
     },
-    {"outcome": _derived_outcome, "thinking": _blank},
+    {"outcome": _derived_outcome, "thinking": _blank, "unseeded": lambda table: False},
 )
 LABEL_TABLE = Contract(
     "labels",
@@ -153,6 +155,7 @@ def generation_table(condition: Condition, prompts: pd.DataFrame, answers: list[
             "missing_reason": [a.missing_reason or "" for a in answers],
             "outcome": [a.outcome.value for a in answers],
             "thinking": [a.thinking for a in answers],
+            "unseeded": [bool(a.details.get("unseeded")) for a in answers],
         }
     )
 

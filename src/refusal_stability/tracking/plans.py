@@ -120,7 +120,7 @@ def _plan_model(study: TrackedStudy, model: str, intervention: str) -> RunPlan:
         parent=None,
         params=_params(study, model, intervention),
         metrics=_measured("aggregate_by_model", row) | _outcomes(tables, "outcomes"),
-        tags=_tags(study, "model", model, note),
+        tags=_tags(study, "model", model, note) | _unseeded(tables, "outcomes"),
         inputs={place: study.hashes[file] for place, file in study.attachments.items()}
         | {table_name: _table_hash(table) for table_name, table in tables.items()},
         machine_metrics=_speed(study, model),
@@ -165,6 +165,7 @@ def _plan_run(
             **_measured("aggregate_by_model", _only(mine, "aggregate_by_model"), SAME_FOR_ALL),
         },
         tags=_tags(study, "run", model, note)
+        | _unseeded(mine, OUTCOMES, temperature=condition.temperature, seed=condition.seed)
         | {
             "generations_md5": study.hashes[generation_file(condition)],
             "labels_md5": study.hashes[label_file(condition)],
@@ -212,6 +213,12 @@ def _tags(study: TrackedStudy, level: str, model: str, note: str) -> dict[str, s
         **rubric_tags(study.params.judging),
         "mlflow.note.content": note,
     }
+
+
+def _unseeded(tables: Mapping[str, pd.DataFrame], name: str, **place: float) -> dict[str, str]:
+    """The tag of a run some of whose responses were drawn without a seed."""
+    row = _counted(tables, name, **place)
+    return {} if row is None or not row["n_unseeded"] else {"unseeded": f"{row['n_unseeded']} of {row['n_asked']}"}
 
 
 def _speed(study: TrackedStudy, model: str) -> dict[str, float]:
@@ -274,11 +281,16 @@ def _measured(table: str, row: pd.Series[Any], only: Sequence[str] = ()) -> dict
 
 def _outcomes(tables: Mapping[str, pd.DataFrame], name: str, **place: float) -> dict[str, float]:
     """How many responses had each outcome, at a place or over all temperatures; nothing where it is not known."""
+    row = _counted(tables, name, **place)
+    return {} if row is None else _measured(name, row)
+
+
+def _counted(tables: Mapping[str, pd.DataFrame], name: str, **place: float) -> pd.Series[Any] | None:
+    """The counts of responses at a place or over all temperatures; None where they are not known."""
     table = tables.get(name, pd.DataFrame())
     if table.empty:
-        return {}
-    row = _only({name: table if place else table[table["temperature"].isna()]}, name, **place)
-    return _measured(name, row)
+        return None
+    return _only({name: table if place else table[table["temperature"].isna()]}, name, **place)
 
 
 def _with_bounds(row: pd.Series[Any], column: str) -> str:

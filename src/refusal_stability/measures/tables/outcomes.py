@@ -23,15 +23,15 @@ def outcomes(study: DecisionArrays, settings: Settings) -> list[Row]:
     """How many responses had each outcome: all temperatures pooled, then each by itself. No row without responses."""
     rows = []
     for group, codes in _with_outcomes(study):
-        places = [(ALL_TEMPERATURES, codes), *((t, codes[:, i]) for i, t in enumerate(study.temperatures))]
-        rows += [names(group) | {"temperature": temperature} | _counts(part) for temperature, part in places]
+        places = [(ALL_TEMPERATURES, np.s_[:]), *((t, np.s_[:, i]) for i, t in enumerate(study.temperatures))]
+        rows += [names(group) | {"temperature": temperature} | _counts(group, codes, at) for temperature, at in places]
     return rows
 
 
 def outcomes_by_configuration(study: DecisionArrays, settings: Settings) -> list[Row]:
     """How many responses of each temperature and seed had each outcome."""
     return [
-        names(group) | {"temperature": temperature, "seed": seed} | _counts(codes[:, t, s])
+        names(group) | {"temperature": temperature, "seed": seed} | _counts(group, codes, np.s_[:, t, s])
         for group, codes in _with_outcomes(study)
         for t, temperature in enumerate(study.temperatures)
         for s, seed in enumerate(study.seeds)
@@ -65,8 +65,11 @@ def _with_outcomes(study: DecisionArrays) -> Iterator[tuple[Group, NDArray[Any]]
             yield group, group.outcomes
 
 
-def _counts(codes: NDArray[Any]) -> Row:
-    counts = np.bincount(codes.ravel(), minlength=len(OUTCOMES)).tolist()
+def _counts(group: Group, codes: NDArray[Any], at: Any) -> Row:
+    """The counts of a part of a group's responses."""
+    part = codes[at]
+    counts = np.bincount(part.ravel(), minlength=len(OUTCOMES)).tolist()
     by_outcome = {f"n_{outcome}": n for outcome, n in zip(OUTCOMES, counts, strict=True)}
     not_sampled = by_outcome.pop(f"n_{Outcome.NOT_SAMPLED}")
-    return {"n_asked": codes.size - not_sampled} | by_outcome
+    unseeded = 0 if group.unseeded is None else int(group.unseeded[at].sum())
+    return {"n_asked": part.size - not_sampled} | by_outcome | {"n_unseeded": unseeded}

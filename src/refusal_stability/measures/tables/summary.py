@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
+from refusal_stability.measures.decision_arrays import Group
 from refusal_stability.records import DECISIONS
 
 HEADLINE = (
@@ -23,8 +25,11 @@ HEADLINE = (
 )
 
 
-def summary(study: str, aggregates: pd.DataFrame) -> dict[str, Any]:
-    """Study-wide counts, and `models.<model>.<intervention>.<figure>` (undefined figures left out)."""
+def summary(study: str, aggregates: pd.DataFrame, groups: Iterable[Group] = ()) -> dict[str, Any]:
+    """Study-wide counts, and `models.<model>.<intervention>.<figure>` (undefined figures left out).
+
+    `n_unseeded` stands only where a server took no seeds.
+    """
     models: dict[str, dict[str, Any]] = {}
     for row in aggregates.to_dict("records"):
         figures: dict[str, Any] = {}
@@ -34,6 +39,9 @@ def summary(study: str, aggregates: pd.DataFrame) -> dict[str, Any]:
             if name in ("mean_ssi", "pct_unstable", "pct_flipped") and not math.isnan(row[f"{name}_low"]):
                 figures |= {f"{name}_{end}": round(float(row[f"{name}_{end}"]), 4) for end in ("low", "high")}
         models.setdefault(row["model"], {})[row["intervention"]] = figures
+    for group in groups:
+        if group.unseeded is not None:
+            models[group.model][group.intervention]["n_unseeded"] = int(group.unseeded.sum())
     return {
         "study": study,
         "n_models": int(aggregates["model"].nunique()),
