@@ -33,7 +33,6 @@ Force = Annotated[bool, typer.Option("--force", help="With --params: overwrite f
 STAGES = {
     "params": "Check the parameters. Write them, defaults included, into data/params.",
     "train-reference": "Train one embedded reference model into models/reference/MODEL.",
-    "generate": "Ask every prompt in every configuration of one MODEL.",
     "judge": "Label every response with every judge, for one MODEL.",
     "metrics": "Compute every metric table from the labels.",
     "figures": "Draw every figure from the metric tables.",
@@ -80,6 +79,18 @@ def prompts(
         import_module("refusal_stability.stages.prompts").run(params)
     else:
         import_module("refusal_stability.commands.show_prompts").run(params, show)
+
+
+@app.command()
+def generate(
+    model: str,
+    ask_again: Annotated[
+        list[str] | None, typer.Option(help="Send stored requests without a text again: blocked or unanswered.")
+    ] = None,
+    params: Params = PARAMS,
+) -> None:
+    """Ask every prompt in every configuration of one MODEL."""
+    import_module("refusal_stability.stages.generate").run(model, params, ask_again or ())
 
 
 @app.command()

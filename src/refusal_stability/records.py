@@ -276,7 +276,8 @@ class Completion:
     text : the final answer only; empty where there is none.
     finish_reason : `stop`, `length`, or empty where there is no text.
     missing_reason : why there is no text; None where there is one. An error is a state, never a response text.
-    details : what else the engine reports. `passing` is true where asking again may help.
+    details : what else the engine reports. `passing` is true where asking again may help, `settled` where there is no
+        text and the same request would fare no better.
     thinking : what the model wrote before its final answer, where it was kept apart.
     outcome : what became of the request. An engine that says nothing gets what `outcome_of` derives.
     """

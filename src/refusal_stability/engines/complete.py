@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -28,7 +28,13 @@ SESSION_SECONDS = 1.0
 COMMIT_SIZE = 256
 
 
-def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, caption: str) -> list[Completion]:
+def complete_stored(
+    engine: Engine,
+    requests: Sequence[Request],
+    store: Store,
+    caption: str,
+    ask_again: Collection[Outcome] = (),
+) -> list[Completion]:
     """Complete every request, sending the engine only what the store lacks.
 
     Parameters
@@ -37,18 +43,23 @@ def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, c
     requests : any length; equal requests are sent once and share their completion.
     store : where each completion is kept as soon as the engine yields it.
     caption : what progress lines and the session record call this work.
+    ask_again : outcomes without text. Requests that are stored with one of these are sent again.
 
     Returns
     -------
     list[Completion]
-        One a request, in the order of `requests`, each with its final answer. Completions that the engine yields with a
-        `missing_reason` are not stored: a rerun asks again.
+        One a request, in the order of `requests`, each with its final answer. Of completions without a text only those
+        that are `settled` are stored; for the others a rerun asks again. Where no request at all has a text, nothing is
+        kept: the account or the server is then more likely at fault than each prompt.
     """
     requests = as_sent(engine, requests)
     identity = canonical_json(dict(engine.identity))
     keys = [completion_key(identity, request) for request in requests]
     by_key = dict(zip(keys, requests, strict=True))
     done = store.find(by_key)
+    if again := {key for key, found in done.items() if found.missing_reason and found.outcome in ask_again}:
+        store.forget(again)
+        done = {key: found for key, found in done.items() if key not in again}
     if len(done) == len(by_key):
         return _final(engine, by_key, done, keys)
     save = saver(store.path, identity, caption)
@@ -72,6 +83,8 @@ def complete_stored(engine: Engine, requests: Sequence[Request], store: Store, c
             work.advance(len(others))
         if session.completions:
             store.save_session(session)
+    if all(completion.missing_reason for completion in done.values()):
+        store.forget(done)
     return _final(engine, by_key, done, keys)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
@@ -56,6 +57,7 @@ COLUMNS = (
     "outcome",
 )
 INSERT = f"INSERT OR IGNORE INTO completions ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+MISSING_REASON = "missing_reason"
 LOOKUP_SIZE = 500
 POLL_SECONDS = 0.2
 BUSY_SECONDS = 60
@@ -129,16 +131,19 @@ class Store:
             query = f"SELECT {', '.join(COLUMNS)} FROM completions WHERE key IN ({marks})"
             with self._named_errors():
                 rows = self._database.execute(query, part).fetchall()
-            for key, text, finish_reason, prompt_tokens, completion_tokens, details, thinking, outcome in rows:
+            for key, text, finish_reason, prompt_tokens, completion_tokens, told, thinking, outcome in rows:
+                details = json.loads(told)
                 # Stores of the first edition say nothing of the outcome: it is derived then.
                 found[key] = Completion(
                     text,
                     finish_reason,
                     prompt_tokens,
                     completion_tokens,
-                    details=json.loads(details),
-                    thinking=thinking,
-                    outcome=Outcome(outcome or outcome_of(finish_reason, None)),
+                    # Beside the details, so that a store needs no further column.
+                    details.pop(MISSING_REASON, None),
+                    details,
+                    thinking,
+                    Outcome(outcome or outcome_of(finish_reason, None)),
                 )
         return found
 
@@ -163,7 +168,7 @@ class Store:
         self.put_all([(key, completion)], session)
 
     def put_all(self, answers: Sequence[tuple[str, Completion]], session: Session | None = None) -> None:
-        """Store (key, completion) pairs and release their claims, in one commit. A missing one is not stored."""
+        """Store (key, completion) pairs and release their claims, in one commit. What is neither text nor settled is not stored."""
         rows = [
             (
                 key,
@@ -171,18 +176,23 @@ class Store:
                 completion.finish_reason,
                 completion.prompt_tokens,
                 completion.completion_tokens,
-                storable_text(canonical_json(dict(completion.details))),
+                storable_text(canonical_json(_told(completion))),
                 completion.thinking,
                 completion.outcome.value,
             )
             for key, completion in answers
-            if completion.missing_reason is None
+            if _is_kept(completion)
         ]
         with self._transaction():
             self._database.executemany(INSERT, rows)
             self._database.executemany("DELETE FROM claims WHERE key = ?", [(key,) for key, _ in answers])
             if session is not None:
                 self._save_session(session)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop completions, so that their requests are sent again."""
+        with self._transaction():
+            self._database.executemany("DELETE FROM completions WHERE key = ?", [(key,) for key in keys])
 
     def save_session(self, session: Session) -> None:
         """Store what a session did so far."""
@@ -299,6 +309,17 @@ def completion_key(identity: str, request: Request) -> str:
 def _quoted(identity: str) -> str:
     """An engine's identity as JSON: the same for all its requests."""
     return canonical_json(identity)
+
+
+def _is_kept(completion: Completion) -> bool:
+    """Whether the request is never sent again, unless a person asks for that."""
+    return completion.missing_reason is None or bool(completion.details.get("settled"))
+
+
+def _told(completion: Completion) -> dict[str, Any]:
+    """A completion's details, with the reason where there is no text."""
+    reason = {} if completion.missing_reason is None else {MISSING_REASON: completion.missing_reason}
+    return {**completion.details, **reason}
 
 
 def _parts(values: list[str], size: int) -> Iterator[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
@@ -16,23 +17,31 @@ from refusal_stability.engines.store import Store
 from refusal_stability.files import GENERATIONS, PROMPTS, STORE, generation_file, write_files
 from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.load import load_params
-from refusal_stability.records import Completion, Condition
+from refusal_stability.records import Completion, Condition, Outcome, StudyError
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE, generation_table, prompts_of
 
+# What the store keeps without a text.
+ASKED_AGAIN = (Outcome.BLOCKED.value, Outcome.UNANSWERED.value)
 
-def run(model: str, params_path: Path) -> None:
-    """Complete the model's whole grid through the store, then write one table a configuration."""
+
+def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
+    """Complete the model's whole grid through the store, then write one table a configuration.
+
+    `ask_again` names outcomes without text: requests that are stored with one of these are sent again.
+    """
     params = load_params(params_path)
     if model not in params.models:
         raise ParamsError(f"{params_path}: models: no model {model!r}; there are: {', '.join(params.models)}")
+    if unknown := next((name for name in ask_again if name not in ASKED_AGAIN), None):
+        raise StudyError(f"--ask-again {unknown} is not allowed; allowed: {', '.join(ASKED_AGAIN)}")
     prompts = read_table(PROMPTS, PROMPT_TABLE)
     cells = list(params.requests(model, prompts_of(prompts)))
     engine = open_engine(params.models[model], f"{params_path}: models.{model}")
     try:
         with Store(STORE) as store:
             requests = [request for _, request in cells]
-            completions = complete_stored(engine, requests, store, model)
+            completions = complete_stored(engine, requests, store, model, [Outcome(name) for name in ask_again])
     finally:
         engine.close()
     unanswered = check_answered(model, completions, params.judging.max_missing)

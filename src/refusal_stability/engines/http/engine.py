@@ -19,7 +19,7 @@ from refusal_stability.engines.http.error_names import Meaning
 from refusal_stability.engines.http.errors import ServerError, read_error
 from refusal_stability.engines.http.presets import with_preset
 from refusal_stability.engines.http.request_fields import RequestFields
-from refusal_stability.engines.http.said import AskedOnceMore, Fault, completion, is_unknown
+from refusal_stability.engines.http.said import SETTLED, AskedOnceMore, Fault, completion, is_unknown
 from refusal_stability.engines.http.transport import LONGEST_WAIT_S, Adapted, Busy, Reply, Transport
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.thinking_marks import with_marks
@@ -35,6 +35,7 @@ SYSTEM_ROLE = re.compile(
 )
 # Settings that shape a request. They join the identity only where a study sets them, so that older keys stay.
 SHAPING = ("omit", "rename", "chat_template_kwargs", "reasoning_effort", "query", "headers")
+REJECTED = {"rejected": True, **SETTLED}
 
 
 class Rejected(Exception):
@@ -202,7 +203,7 @@ class HTTPEngine:
     def _read(self, reply: Reply, details: Mapping[str, Any]) -> Completion:
         if self._protocol.blocked(reply.answer):
             self._transport.reached = True
-            return _without_text(Outcome.BLOCKED, "the server's content filter blocked the prompt")
+            return _without_text(Outcome.BLOCKED, "the server's content filter blocked the prompt", SETTLED)
         try:
             said = self._protocol.read(reply.answer)
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
@@ -234,13 +235,13 @@ class HTTPEngine:
         """What an error means: a completion without text, or an exception."""
         meaning = error.meaning
         if meaning is Meaning.BLOCKED:
-            return _without_text(Outcome.BLOCKED, str(error))
+            return _without_text(Outcome.BLOCKED, str(error), SETTLED)
         has_system = any(message.role == "system" for message in request.messages)
         if meaning in (Meaning.INVALID, None) and has_system and SYSTEM_ROLE.search(error.text):
             advice = "set fold_system: true in the model's settings, or drop the system prompt"
-            return _without_text(Outcome.UNANSWERED, f"{error}; {advice}", {"rejected": True})
+            return _without_text(Outcome.UNANSWERED, f"{error}; {advice}", REJECTED)
         if meaning is Meaning.INVALID:
-            return _without_text(Outcome.UNANSWERED, str(error), {"rejected": True})
+            return _without_text(Outcome.UNANSWERED, str(error), REJECTED)
         if meaning is Meaning.NOT_JSON:
             raise AskedOnceMore(str(error), "prompt")
         if meaning in (Meaning.BUSY, Meaning.PASSING):

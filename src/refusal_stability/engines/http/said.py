@@ -11,6 +11,9 @@ from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.http.errors import one_line
 from refusal_stability.records import Completion, Outcome, outcome_of
 
+# What the model or the filter has decided: the same request is not sent again. A lost answer may come when asked again.
+SETTLED: Mapping[str, Any] = {"settled": True}
+DECIDED = (Ending.LENGTH, Ending.TOOL)
 OWN_NAMES: Mapping[Ending | None, str] = {Ending.STOP: "stop", Ending.LENGTH: "length"}
 
 
@@ -67,9 +70,10 @@ def completion(said: Said, details: Mapping[str, Any]) -> Completion:
         return one_line(str(said.reason)) if said.reason else "none"
 
     def made(text: str, finish_reason: str, outcome: Outcome | None = None, missing: str | None = None) -> Completion:
-        settled = outcome or outcome_of(finish_reason, missing)
+        became = outcome or outcome_of(finish_reason, missing)
+        about = {**kept, **SETTLED} if missing and (became is Outcome.BLOCKED or ending in DECIDED) else kept
         tokens = said.prompt_tokens, said.completion_tokens
-        return Completion(text, finish_reason, *tokens, missing, kept, said.thinking, settled)
+        return Completion(text, finish_reason, *tokens, missing, about, said.thinking, became)
 
     if ending is Ending.FAILED:
         raise Fault(f"the server ended the answer itself (finish reason: {named()})")
