@@ -331,6 +331,64 @@ def test_what_is_no_secret_may_be_written_down(name: str) -> None:
     assert parsed(OpenAISettings, {"headers": {name: "2023-06-01"}, "query": {name: "1"}})
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"extra_body": {"provider": {"api_key": "a1b2c3d4e5f6a7b8c9"}}},
+        {"extra_body": {"tools": [{"authorization": "a1b2c3d4e5f6a7b8c9"}]}},
+        {"extra_body": {"anything": "sk-proj-0123456789abcdef"}},
+        {"extra_body": {"anything": ["Bearer 0123456789"]}},
+        {"chat_template_kwargs": {"secret": "hf_0123456789abcdef"}},
+    ],
+)
+def test_a_key_in_a_body_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(
+        ParamsError, match=r"\(not shown\) is not allowed; allowed: in `extra_body`, \{env: NAME\}"
+    ) as found:
+        parsed(OpenAISettings, settings)
+    assert "0123456789" not in str(found.value) + str(found.value.key)
+    assert "a1b2c3" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"max_tokens": 40, "min_tokens": 2, "stop_token_ids": [1], "eos_token": "<|endoftext|>"},
+        {
+            "prompt_cache_key": "refusal-study",
+            "adapter": "hf-internal-testing/tiny",
+            "provider": {"order": ["sk-telecom"]},
+        },
+    ],
+)
+def test_what_is_no_key_may_stand_in_a_body(body: dict[str, Any]) -> None:
+    assert parsed(OpenAISettings, {"extra_body": body}).extra_body == body
+
+
+def test_a_secret_in_a_body_comes_from_the_environment_and_stays_out_of_identity_and_messages(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def echo(request: web.Request, body: dict[str, Any]) -> Answer:
+        if body["messages"][-1]["content"] == "Hello?":
+            return chat("vllm", request, body)
+        return 400, {"error": {"message": f"bad provider {body['provider']}"}}
+
+    server = serve(echo)
+    monkeypatch.setenv("RS_TOKEN", "tok-0123456789")
+    own = {"provider": {"auth": [{"env": "RS_TOKEN"}], "order": ["a"]}}
+    engine = engine_at(server, extra_body=own)
+    assert answers(engine, asked(1))[0].missing_reason is None
+    assert server.bodies[0]["provider"] == {"auth": ["tok-0123456789"], "order": ["a"]}
+    assert engine.identity["extra_body"] == own
+    with pytest.raises(EngineError) as raised:
+        answers(engine_at(server, extra_body=own), [Request((Message("user", "fail"),), Sampling(0.7, 1, 1))])
+    assert "[key]" in str(raised.value)
+    assert "tok-0123456789" not in str(raised.value)
+    monkeypatch.delenv("RS_TOKEN")
+    with pytest.raises(EngineError, match=r"settings\.extra_body\.provider\.auth\[0\]: .* RS_TOKEN is not set"):
+        answers(engine_at(server, extra_body=own), asked(1))
+
+
 def test_top_p_gives_way_only_where_it_is_off(serve: Serve) -> None:
     def not_both(request: web.Request, body: dict[str, Any]) -> Answer:
         if "top_p" in body and "temperature" in body:

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from refusal_stability import files
+from refusal_stability.figures.gallery import GALLERY
+from refusal_stability.figures.series import series_of
 from refusal_stability.files import (
     METRICS,
     METRICS_README,
@@ -21,8 +23,13 @@ from refusal_stability.files import (
     label_file,
     thinking_label_file,
 )
+from refusal_stability.params.load import load_params
 from refusal_stability.records import Completion, Condition, Outcome
+from refusal_stability.report.build import build_report
+from refusal_stability.report.latex_numbers import study_numbers
+from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.stages import metrics
+from refusal_stability.study.label_files import read_prompts
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, generation_table
@@ -339,6 +346,31 @@ def test_a_prompt_may_have_fewer_responses_where_the_generation_file_says_so(stu
     shares = metric_table("missing")
     asked_twice = shares[(shares["model"] == "one") & (shares["missing_reason"] == "*")].set_index("judge")
     assert asked_twice["missing_share"].to_dict() == pytest.approx({"main": 1 / 11, "other": 2 / 22})
+
+
+def test_a_model_of_which_nothing_was_sampled_has_rows_without_figures(study: Path) -> None:
+    for temperature in (0.0, 1.0):
+        for seed in (0, 1):
+            condition = Condition("one", "none", temperature, seed)
+            absent = Completion("", "", missing_reason="not sampled", outcome=Outcome.NOT_SAMPLED)
+            prompts = pd.DataFrame({"prompt_id": PROMPTS, "prompt": "x"})
+            table = generation_table(condition, prompts, [absent] * len(PROMPTS))
+            write_table(table, generation_file(condition), GENERATION_TABLE)
+            edit(condition, lambda table: table[:0])
+    run()
+    one = metric_table("aggregate_by_model").query("model == 'one'").iloc[0]
+    assert (one["n_prompts"], one["n_responses"], one["n_missing"]) == (0, 0, 0)
+    assert pd.isna(one["mean_ssi"])
+    assert metric_table("per_prompt_metrics").query("model == 'two'")["n"].tolist() == [4, 4, 3]
+    params = load_params(Path("params.yaml"))
+    tables = {name: metric_table(name) for name in METRIC_TABLES}
+    labels = {(name, "none"): name for name in params.models}
+    inputs = ReportInputs(params, "", read_prompts(), tables, {}, labels, ())
+    assert "two: a single response" in str(build_report(inputs).sections[0].paragraphs)
+    assert "one:" not in str(build_report(inputs).sections[0].paragraphs)
+    assert dict(study_numbers(inputs))
+    for figure in GALLERY:
+        figure.alt_text(tables, series_of(params))
 
 
 def test_a_label_of_a_response_that_was_not_sampled_names_its_row(study: Path) -> None:

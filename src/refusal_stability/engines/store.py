@@ -168,7 +168,10 @@ class Store:
         self.put_all([(key, completion)], session)
 
     def put_all(self, answers: Sequence[tuple[str, Completion]], session: Session | None = None) -> None:
-        """Store (key, completion) pairs and release their claims, in one commit. What is neither text nor settled is not stored."""
+        """Store (key, completion) pairs and release their claims, in one commit.
+
+        A completion without a text is stored only where it is `settled`.
+        """
         rows = [
             (
                 key,

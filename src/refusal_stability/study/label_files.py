@@ -118,9 +118,12 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
         # A judge that knows none of this model's responses has no decisions, but a count of what it left out.
         if judge not in cubes and not params_of.on_call:
             reasons[judge] = Counter({NOT_JUDGED: int(sampled.sum()) * repeats[judge]})
+    if not sampled.any():
+        # Nothing of this model was asked, so no file has a row: its tables say so.
+        cubes.setdefault(primary, np.full((*shape, repeats[primary]), NOT_SAMPLED, dtype=np.int8))
     for judge, cube in cubes.items():
         cube[~sampled] = NOT_SAMPLED
-        reasons[judge][NOT_JUDGED] += int((cube == MISSING).sum()) - reasons[judge].total()
+        reasons.setdefault(judge, Counter())[NOT_JUDGED] += int((cube == MISSING).sum()) - reasons[judge].total()
         reasons[judge] = +reasons[judge]
     first = conditions[0]
     ordered = {judge: cubes[judge] for judge in repeats if judge in cubes}

@@ -100,6 +100,7 @@ class HTTPEngine:
         if not requests:
             return
         self._transport.read_secrets()
+        self._fields.fill_in(self._transport.value)
         self._budget.check(len(requests))
         loop = asyncio.new_event_loop()
         try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from refusal_stability.engines.http.errors import ServerError
 from refusal_stability.engines.protocol import EngineError
-from refusal_stability.params.engines.openai import OpenAISettings
+from refusal_stability.params.engines.openai import OpenAISettings, is_variable
 from refusal_stability.records import Request
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class RequestFields:
         self._never_sent = frozenset(settings.omit)
         self._rejected: set[str] = set()
         self._renamed = dict(settings.rename)
+        self._own = settings.extra_body
         self._extra = dict(settings.extra_body)
         if settings.chat_template_kwargs:
             self._extra["chat_template_kwargs"] = dict(settings.chat_template_kwargs)
@@ -63,6 +64,10 @@ class RequestFields:
             self._extra["reasoning_effort"] = settings.reasoning_effort
         self._rejected_token_fields: set[str] = set()
         self.structured = settings.structured
+
+    def fill_in(self, value_of: Callable[[str, Mapping[str, str]], str]) -> None:
+        """Put what `value_of(place, {env: NAME})` gives wherever `extra_body` names an environment variable."""
+        self._extra |= {name: _filled(f"extra_body.{name}", value, value_of) for name, value in self._own.items()}
 
     def seeded(self, sent: Mapping[str, Any]) -> bool:
         """Whether a body that was sent has a seed."""
@@ -150,6 +155,16 @@ class RequestFields:
 
 def _judges(request: Request) -> bool:
     return request.judges or request.schema is not None
+
+
+def _filled(place: str, value: Any, value_of: Callable[[str, Mapping[str, str]], str]) -> Any:
+    if is_variable(value):
+        return value_of(place, value)
+    if isinstance(value, dict):
+        return {name: _filled(f"{place}.{name}", part, value_of) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_filled(f"{place}[{n}]", part, value_of) for n, part in enumerate(value)]
+    return value
 
 
 def _names(said: str, field: str) -> bool:

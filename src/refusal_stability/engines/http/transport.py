@@ -92,11 +92,11 @@ class Transport:
         """Read the key, and all headers and query parameters that come from the environment."""
         settings = self._settings
         key = self._variable("api_key_env", settings.api_key_env) if settings.api_key_env else None
-        own = {name: self._value(f"headers.{name}", value) for name, value in settings.headers.items()}
+        own = {name: self.value(f"headers.{name}", value) for name, value in settings.headers.items()}
         self._headers = {"Content-Type": "application/json"} | dict(self._auth(key) if key else {}) | own
         written = settings.base_url.partition("?")[2]
         there = {part.partition("=")[0] for part in written.split("&")}
-        query = {n: self._value(f"query.{n}", value) for n, value in settings.query.items() if n not in there}
+        query = {n: self.value(f"query.{n}", value) for n, value in settings.query.items() if n not in there}
         self._query = "&".join(part for part in (written, urlencode(query)) if part)
 
     @asynccontextmanager
@@ -219,7 +219,8 @@ class Transport:
             answer = None
         return Reply(response.status, response.headers, raw, answer)
 
-    def _value(self, name: str, value: Any) -> str:
+    def value(self, name: str, value: Any) -> str:
+        """The text of a setting; {env: NAME} stands for what the environment variable holds, which no message shows."""
         return self._variable(name, value["env"]) if isinstance(value, dict) else str(value)
 
     def _variable(self, name: str, variable: str) -> str:

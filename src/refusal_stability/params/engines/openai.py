@@ -33,6 +33,11 @@ SECRET_NAME = re.compile(rf"{_SECRET_ANYWHERE}|{_SECRET}$", re.IGNORECASE)
 SECRET_PARAMETER = re.compile(rf"[?&][^=&]*(?:{_SECRET_ANYWHERE}|{_SECRET}=)", re.IGNORECASE)
 # Whatever its name is.
 SECRET_VALUE = re.compile(r"(?:bearer|basic|token)\s+\S|(?:sk|gsk|hf|xai|ghp|pplx)[-_]\w|AIza\w", re.IGNORECASE)
+# A whole key in a request's body, whose fields may be called anything.
+WRITTEN_KEY = re.compile(
+    r"bearer\s+\S{8}|AIza[\w-]{20}|(?:(?:sk|gsk|xai|pplx)[-_]|hf_|ghp_)(?=[\w-]*\d)[\w-]{12}", re.IGNORECASE
+)
+LOOKS_DRAWN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w./+=-]{16,}")
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 Address = Annotated[
     Text,
@@ -47,8 +52,26 @@ Address = Annotated[
 def _is_value(value: Any) -> bool:
     """A text or a number; or {env: NAME}, for a secret."""
     if isinstance(value, dict):
-        return set(value) == {"env"} and VARIABLE.fullmatch(str(value["env"])) is not None
+        return is_variable(value)
     return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def is_variable(value: Any) -> bool:
+    """Whether a value is {env: NAME}: what the environment variable NAME holds."""
+    return isinstance(value, dict) and set(value) == {"env"} and VARIABLE.fullmatch(str(value["env"])) is not None
+
+
+def _written_key(key: str, name: str, value: Any) -> str | None:
+    """The place of the first value in a body that looks like a key; None where there is none."""
+    if isinstance(value, dict):
+        parts = {f"{key}.{inner}": (str(inner), part) for inner, part in value.items()}
+    elif isinstance(value, list):
+        parts = {f"{key}[{place}]": (name, part) for place, part in enumerate(value)}
+    else:
+        text = value if isinstance(value, str) else ""
+        looks_so = WRITTEN_KEY.match(text) or (SECRET_NAME.search(name) and LOOKS_DRAWN.fullmatch(text))
+        return key if looks_so else None
+    return next((found for at, part in parts.items() if (found := _written_key(at, *part))), None)
 
 
 Value = Annotated[Any, rule(_is_value, "a text, or {env: NAME} with the name of an environment variable", secret=True)]
@@ -93,6 +116,10 @@ class HTTPSettings(EngineSettings):
                 secret = SECRET_NAME.search(name) or SECRET_VALUE.match(str(value))
                 shown = isinstance(value, dict) or not secret
                 require(shown, f"{key}.{name}", HIDDEN, "{env: NAME}, where the environment variable NAME holds it")
+        for key in ("extra_body", "chat_template_kwargs"):
+            place = _written_key(key, "", getattr(self, key))
+            remedy = "in `extra_body`, {env: NAME}, where the environment variable NAME holds it"
+            require(place is None, place or key, HIDDEN, remedy)
         return self
 
     def cost(self, prompt_tokens: float, answer_tokens: float) -> float | None:
