@@ -17,7 +17,7 @@ from refusal_stability.judging.rules.judge import RuleJudge
 from refusal_stability.records import Completion, Condition, Prompt, Request, Response
 
 PUBLISHED = Path(os.environ.get("RS_SHARED", ROOT.parent / "shared")) / "published-study"
-CALLS_BAR, RATE_BAR, SECONDS_BAR = 9825.0, 2000.0, 20.0
+CALLS_BAR, RATE_BAR, SECONDS_BAR = 9825.0, 4000.0, 20.0
 LLAMA, QWEN = "meta_llama_Llama_3.1_8B_Instruct", "Qwen_Qwen2.5_7B_Instruct"
 
 

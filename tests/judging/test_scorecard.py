@@ -2,8 +2,6 @@ import math
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from refusal_stability.judging.rules import scorecard
 from refusal_stability.judging.rules.features import features
@@ -80,16 +78,6 @@ def test_a_short_text_is_settled_by_its_rule_and_a_longer_one_is_weighed(monkeyp
     assert not rule_of(ParsedResponse(ASKED, longer)).settled
     with pytest.raises(AssertionError, match="weighed"):
         classify(ASKED, longer)
-
-
-PHRASES = st.lists(st.sampled_from(["^", "i", "can't", "help", "with", "that", "however", "sorry", "."]), max_size=60)
-
-
-@given(PHRASES, PHRASES)
-def test_what_a_card_does_not_know_can_be_left_out_early(question: list[str], answer: list[str]) -> None:
-    parsed = ParsedResponse(" ".join(question), " ".join(answer) or "no")
-    known = card().ngrams.keys()
-    assert ngrams(parsed, card()._begins) & known == ngrams(parsed) & known
 
 
 @pytest.mark.parametrize("decision", list(Decision))
