@@ -23,7 +23,7 @@ COMMON = "model messages temperature top_p stop stream n presence_penalty freque
 # What each chat-completions reference lists, beside the common fields.
 FIELDS = {
     "openai": "seed max_completion_tokens logprobs logit_bias reasoning_effort user metadata store",
-    "azure": "seed max_tokens max_completion_tokens logprobs logit_bias user data_sources",
+    "azure": "seed max_tokens logprobs logit_bias user data_sources",
     "gemini": "max_tokens max_completion_tokens reasoning_effort extra_body user",
     "mistral": "random_seed max_tokens safe_prompt prompt_mode prediction",
     "groq": "seed max_tokens max_completion_tokens reasoning_effort reasoning_format user service_tier",
@@ -144,6 +144,27 @@ def test_without_a_preset_the_fields_that_a_vendor_rejects_are_left_out_or_renam
 def test_a_preset_is_named_where_there_is_none(serve: Serve) -> None:
     with pytest.raises(EngineError, match="one of anthropic, azure, gemini"):
         engine_at(vendor_server(serve, "openai"), preset="nobody")
+
+
+def test_llama_cpp_adds_no_sampling_of_its_own(serve: Serve) -> None:
+    server = vendor_server(serve, "llama.cpp")
+    answers(engine_at(server, preset="llama.cpp", extra_body={"min_p": 0.1}), asked(1))
+    answers(engine_at(server, preset="llama.cpp"), asked(1))
+    assert [(body["min_p"], body["repeat_penalty"]) for body in server.bodies] == [(0.1, 1.0), (0.0, 1.0)]
+
+
+def test_messages_without_a_temperature_are_studied_at_1_only(serve: Serve) -> None:
+    def current(request: web.Request, body: dict[str, Any]) -> Answer:
+        if "temperature" in body:
+            words = "temperature: Extra inputs are not permitted"
+            return 400, {"type": "error", "error": {"type": "invalid_request_error", "message": words}}
+        return messages("anthropic", request, {"temperature": 1} | body)
+
+    server = serve(current)
+    got = answers(engine_at(server, preset="anthropic", concurrency=1), asked(2, temperature=1.0))
+    assert [answer.missing_reason for answer in got] == [None] * 2
+    with pytest.raises(EngineError, match="temperature"):
+        answers(engine_at(server, preset="anthropic"), asked(1))
 
 
 def test_messages_takes_system_texts_apart_and_reports_thinking_and_refusals(serve: Serve) -> None:
