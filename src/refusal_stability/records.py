@@ -80,7 +80,7 @@ class Basis(str, Enum):
         return self.value
 
 
-HARMS = ("harmful", "benign")
+HARMS = HARMFUL, BENIGN = ("harmful", "benign")
 NO_INTERVENTION = "none"
 
 

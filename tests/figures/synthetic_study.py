@@ -55,8 +55,12 @@ def synthetic_study(
     n_prompts: int = 40,
     texts: tuple[str, ...] = (),
     missing_share: float = 0.01,
+    harms: tuple[str, ...] = ("",),
 ) -> SyntheticStudy:
-    """Decisions drawn from shares that sharpen as the temperature falls; `texts` replace the first prompts."""
+    """Decisions drawn from shares that sharpen as the temperature falls.
+
+    `texts` replace the first prompts, and prompts take turns in `harms`.
+    """
     labels = {"steady": None, "wavering": "Wavering 2.0"} if labels is None else labels
     params = StudyParams(
         study="synthetic",
@@ -78,11 +82,14 @@ def synthetic_study(
         for intervention in params.interventions
     )
     missing = {(g.model, g.intervention, PRIMARY): {"unreadable verdict": int((g.codes < 0).sum())} for g in groups}
-    study = DecisionArrays(ids, categories, tuple(temperatures), tuple(params.sampling.seeds), groups, missing)
+    harm = np.array([harms[i % len(harms)] for i in range(n_prompts)], dtype=object)
+    axes = (tuple(temperatures), tuple(params.sampling.seeds))
+    study = DecisionArrays(ids, categories, *axes, groups, missing, harm)
     resampling = Resampling(200, 0.95, lambda *_: np.random.default_rng(0))
     settings = Settings(params.metrics.threshold, tuple(params.metrics.thresholds), resampling)
     tables = {name: _held_to_contract(name, table) for name, table in build_tables(study, settings)}
     frame = pd.DataFrame({"prompt_id": ids, "prompt": prompts, "category": categories, "source": "synthetic"})
+    frame["harm"] = harm
     return SyntheticStudy(params, frame, tables)
 
 
@@ -115,10 +122,11 @@ def write_study(study: SyntheticStudy, folder: Path) -> None:
     write_table(study.prompts, PROMPTS, PROMPT_TABLE)
     for name, table in study.tables.items():
         write_table(table, *METRIC_TABLES[name])
+    interventions = [f"{n}: {{{'' if n == 'none' else f'system: Be {n}.'}}}" for n in study.params.interventions]
     (folder / "params.yaml").write_text(
         "study: hostile\n"
         "models:\n  steady: {path: x}\n  wavering: {path: y, label: Wavering 2.0}\n"
-        "interventions: {none: {}}\n"
+        f"interventions: {{{', '.join(interventions)}}}\n"
         f"judging: {{primary: {PRIMARY}, judges: {{{PRIMARY}: {{}}, {SECOND}: {{}}}}}}\n"
     )
 

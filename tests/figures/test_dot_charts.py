@@ -48,8 +48,8 @@ def test_an_interval_narrower_than_its_marker_shows_by_its_taller_caps(study) ->
 def test_markers_at_the_ends_of_their_scale_are_drawn_whole_on_an_axis_that_ends_there(study) -> None:
     table = study.tables["aggregate_by_model"].copy()
     for end in ("", "_low", "_high"):
-        table[f"mean_comply_rate{end}"] = 0.0
-        table[f"mean_refuse_rate{end}"] = 1.0
+        table[f"safety_comply_rate{end}"] = 0.0
+        table[f"safety_refuse_rate{end}"] = 1.0
         table[f"mean_ssi{end}"] = 1.0
         table[f"pct_unstable{end}"] = 100.0
     figure = model_comparison({**study.tables, "aggregate_by_model": table}, study.series_set)

@@ -133,7 +133,8 @@ def test_every_figure_of_the_gallery_has_its_numbers_or_itself_among_the_plots(r
     tables = {Path(path).stem for plot in plots for entry in plot.values() if entry for path in entry["y"]}
     as_they_are = {Path(name).stem for name in images(plots)}
     for figure in GALLERY:
-        assert figure.name in as_they_are or set(figure.tables) <= tables, figure.name
+        # DVC cannot plot the empty table of a study that lacks an optional figure.
+        assert figure.optional or figure.name in as_they_are or set(figure.tables) <= tables, figure.name
 
 
 def test_the_plots_of_the_working_tree_are_drawn_as_a_page(repository: Path, root: Path) -> None:

@@ -43,7 +43,10 @@ STUDIES = {
     "one temperature": {"temperatures": (0.7,)},
     "one seed": {"n_seeds": 1},
     "one prompt": {"n_prompts": 1},
-    "three interventions": {"interventions": ("none", "safety-prompt", "few-shot")},
+    "three interventions": {
+        "interventions": ("none", "safety-prompt", "few-shot"),
+        "harms": ("harmful", "harmful", "benign", ""),
+    },
     "much missing": {"missing_share": 0.6, "n_seeds": 2},
     "all missing": {"missing_share": 1.0},
 }
@@ -155,7 +158,7 @@ def test_a_png_is_300_dots_an_inch_and_carries_no_metadata(studies, figure: Stud
 
 @FIGURES
 def test_a_figure_says_in_words_what_it_shows(studies, figure: StudyFigure) -> None:
-    study = studies["two models"]
+    study = studies["three interventions" if figure.optional else "two models"]
     words = figure.alt_text(study.tables, study.series_set)
     named = ("model-judge", "rules") if figure.name == "judge_confusion" else ("steady", "Wavering 2.0")
     assert all(name in words for name in named)
@@ -201,7 +204,7 @@ def picture(figure: Figure) -> bytes:
 
 @FIGURES
 def test_every_estimate_that_a_figure_draws_or_tells_has_its_interval_there(figure: StudyFigure) -> None:
-    study = synthetic_study(n_prompts=30)
+    study = synthetic_study(n_prompts=30, interventions=("none", "careful"), harms=("harmful", "benign"))
     bounded = [
         (name, column)
         for name in figure.tables
@@ -218,6 +221,13 @@ def test_every_estimate_that_a_figure_draws_or_tells_has_its_interval_there(figu
     words = figure.alt_text(study.tables, study.series_set)
     for where in told:
         assert figure.alt_text(narrowed(study.tables, *where), study.series_set) != words, where
+
+
+def test_only_a_study_of_several_interventions_has_the_figure_of_their_effects(studies) -> None:
+    (figure,) = [figure for figure in GALLERY if figure.optional]
+    assert figure.name == "intervention_effect"
+    assert not figure.belongs_to(studies["two models"].tables)
+    assert figure.belongs_to(studies["three interventions"].tables)
 
 
 def test_every_file_that_makes_a_figure_is_listed() -> None:

@@ -23,6 +23,7 @@ def group(model: str, rows: dict[str, tuple[int, int, int]]) -> pd.DataFrame:
             "intervention": "none",
             "prompt_id": list(rows),
             "category": "c",
+            "harm": "",
             "n": n,
             "n_refuse": counts[:, 0],
             "n_partial": counts[:, 1],

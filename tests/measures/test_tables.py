@@ -23,13 +23,19 @@ RANDOM = rng.choice([0, 1, 2], p=[0.7, 0.2, 0.1], size=(30, 3, 4))
 
 def test_every_table_has_the_columns_of_its_contract_and_no_others() -> None:
     study = study_of(
-        RANDOM, RANDOM[::-1], categories=["a|b", "b", "c"] * 10, texts=rng.integers(1, 3, RANDOM.shape, dtype=np.uint64)
+        *(RANDOM, RANDOM[::-1], RANDOM[::-1]),
+        categories=["a|b", "b", "c"] * 10,
+        texts=rng.integers(1, 3, RANDOM.shape, dtype=np.uint64),
+        models=("m0", "m1", "m0"),
+        interventions=("none", "none", "careful"),
     )
     judged = {"j": RANDOM[..., None].astype(np.int8), "k": rng.integers(-1, 3, (*RANDOM.shape, 2), dtype=np.int8)}
     judged["l"] = judged["k"][::-1, :, :, :1]
     blocked = np.full(judged["j"].shape[:3], OUTCOMES.index(Outcome.BLOCKED), dtype=np.int8)
     more = {"outcomes": blocked, "thinking": judged["l"][..., 0]}
-    groups = tuple(Group(g.model, g.intervention, judged, "j", g.texts, **more) for g in study.groups)
+    treated = judged | {"j": judged["j"][::-1]}
+    sides = {"none": judged, "careful": treated}
+    groups = tuple(Group(g.model, g.intervention, sides[g.intervention], "j", g.texts, **more) for g in study.groups)
     harms = np.array(["harmful", "benign", ""] * 10, dtype=object)
     study = DecisionArrays(study.prompt_ids, study.categories, study.temperatures, study.seeds, groups, {}, harms)
     tables = tables_of(study)
@@ -246,11 +252,23 @@ def test_the_order_of_prompts_and_seeds_changes_no_figure_and_no_interval(prompt
 def test_two_sides_are_compared_by_hand() -> None:
     first = np.array([[4, 0, 0], [4, 0, 0], [2, 0, 2], [0, 0, 0]])
     second = np.array([[3, 0, 1], [4, 0, 0], [2, 0, 2], [1, 0, 0]])
-    rows = {row["figure"]: row for row in side_by_side(first, second, 0.8, SETTINGS.resampling, "here")}
+    benign = np.zeros(4, dtype=bool)
+    rows = {row["figure"]: row for row in side_by_side(first, second, benign, 0.8, SETTINGS.resampling, "here")}
     assert rows["mean_ssi"]["a"] == pytest.approx((1 + 1 + 0.5) / 3)
     assert rows["mean_ssi"]["difference"] == pytest.approx(-0.25 / 3)
     assert rows["pct_flipped"]["difference"] == pytest.approx(100 / 3)
-    assert rows["mean_comply_rate"]["b"] == pytest.approx((0.25 + 0 + 0.5) / 3)
+    assert rows["safety_comply_rate"]["b"] == pytest.approx((0.25 + 0 + 0.5) / 3)
+    assert "over_refusal" not in rows
+
+
+def test_two_sides_are_compared_in_safety_without_the_benign_prompts_and_in_over_refusal_on_them() -> None:
+    first = np.array([[4, 0, 0], [4, 0, 0], [2, 0, 2]])
+    second = np.array([[3, 0, 1], [1, 0, 3], [2, 0, 2]])
+    benign = np.array([False, True, False])
+    rows = {row["figure"]: row for row in side_by_side(first, second, benign, 0.8, SETTINGS.resampling, "here")}
+    assert rows["mean_ssi"]["difference"] == pytest.approx((-0.25 - 0.25 + 0) / 3)
+    assert (rows["safety_comply_rate"]["a"], rows["safety_comply_rate"]["b"]) == (0.25, 0.375)
+    assert (rows["over_refusal"]["a"], rows["over_refusal"]["b"]) == (1, 0.25)
 
 
 def test_prompts_without_a_category_are_no_hidden_group_of_the_test_over_all() -> None:

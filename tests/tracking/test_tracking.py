@@ -183,6 +183,29 @@ def test_a_run_shows_its_rows_of_the_metric_tables(tracked: Path) -> None:
         assert metrics[metric] == round(float(table[column].item()), 4), metric
 
 
+def test_an_intervention_s_parent_shows_what_it_changes_and_the_control_s_does_not(tracked: Path) -> None:
+    named = runs()
+    parent = named["Model One + careful"]
+    row = metric_table("interventions").query("intervention == 'careful' and temperature.isna()").iloc[0]
+    for metric, column in (
+        ("change/mean_ssi", "mean_difference"),
+        ("change/mean_ssi_low", "mean_difference_low"),
+        ("change/pct_flipped", "pct_flipped_difference"),
+        ("change/refuse_rate", "safety_refuse_rate_difference"),
+        ("change/comply_rate", "safety_comply_rate_difference"),
+        ("change/p_holm_mean", "mean_difference_p_holm"),
+        ("change/n_became_unstable", "n_became_unstable"),
+    ):
+        assert parent.data.metrics[metric] == round(float(row[column]), 4), metric
+    assert "change/over_refusal" not in parent.data.metrics  # the study has no benign prompt
+    assert (
+        f"against none, over {row['n_pairs']} prompts: mean SSI changes by" in parent.data.tags["mlflow.note.content"]
+    )
+    control = named["Model One"]
+    assert not any(metric.startswith("change/") for metric in control.data.metrics)
+    assert "against" not in control.data.tags["mlflow.note.content"]
+
+
 def test_a_run_leads_back_to_its_data(tracked: Path) -> None:
     condition = next(load_params(PARAMS).conditions("one"))
     run = runs()["Model One T=0 seed=42"]

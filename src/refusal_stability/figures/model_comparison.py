@@ -32,7 +32,7 @@ class Panel(NamedTuple):
 
 
 PANELS = (
-    *(Panel(f"mean_{d.word}_rate", d.value, "{:.1%}", 0.05, d) for d in DECISIONS),
+    *(Panel(f"safety_{d.word}_rate", d.value, "{:.1%}", 0.05, d) for d in DECISIONS),
     Panel("mean_ssi", "Mean SSI", "{:.3f}", 0.02),
     Panel("pct_unstable", "Unstable", "{:.1f}%", 5.0),
 )
@@ -71,7 +71,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
     def describe(_: Series, rows: pd.DataFrame) -> str:
         row = rows.iloc[0]
-        rates = ", ".join(f"{d.word} {stated(row, f'mean_{d.word}_rate', 1, '%', 100)}" for d in DECISIONS)
+        rates = ", ".join(f"{d.word} {stated(row, f'safety_{d.word}_rate', 1, '%', 100)}" for d in DECISIONS)
         return f"{rates}; mean SSI {stated(row, 'mean_ssi', 3)}, unstable {stated(row, 'pct_unstable', 1, '%')}"
 
     return for_each(tables["aggregate_by_model"], series_set, describe)
@@ -85,6 +85,7 @@ FIGURE = StudyFigure(
     alt_text=alt_text,
     title="The models side by side",
     caption="What each model decided and how stable it is. REFUSE, PARTIAL and COMPLY: mean share of a prompt's "
-    "responses with that decision. Unstable: share of prompts below the SSI threshold. Each panel has its own scale, "
-    "which need not start at 0. Lines are bootstrap intervals over prompts.",
+    "responses with that decision; benign prompts are left out. Mean SSI and Unstable are over all prompts. "
+    "Unstable: share of prompts below the SSI threshold. Each panel has its own scale, which need not start at "
+    "0. Lines are bootstrap intervals over prompts.",
 )

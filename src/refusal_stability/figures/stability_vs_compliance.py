@@ -12,7 +12,7 @@ from refusal_stability.figures.panels import panel_grid, panel_title
 from refusal_stability.figures.series import Series, SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
 from refusal_stability.figures.style import DASHED, canvas, in_house_style, percent, percent_axis
-from refusal_stability.records import DECISIONS
+from refusal_stability.records import BENIGN, DECISIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,9 +50,10 @@ UNSTABLE = PromptGroup("unstable", UNSTABLE_TEXT, -0.11, 0.38, "left")
 
 @in_house_style
 def stability_vs_compliance(tables: Tables, series_set: SeriesSet) -> Figure:
-    """Every prompt by how often it was complied with and how stable it is; areas are numbers of prompts."""
-    prompts = tables["per_prompt_metrics"].dropna(subset=["ssi", "refuse_rate"])
-    series = series_set.drawn_from(prompts, "ssi", "No prompt has a decision: there are no groups to show.")
+    """Each prompt that is not benign by how often it was complied with and how stable it is; areas are numbers."""
+    prompts = _shown_prompts(tables)
+    nothing = "No prompt that is not benign has a decision: there are no groups to show."
+    series = series_set.drawn_from(prompts, "ssi", nothing)
     columns = 1 if len(series) == 1 else 2
     figure = canvas(0.8 + 2.6 * -(-len(series) // columns), 5.4 if columns == 1 else 7.0)
     panels = panel_grid(figure, len(series), columns)
@@ -75,6 +76,12 @@ def stability_vs_compliance(tables: Tables, series_set: SeriesSet) -> Figure:
     figure.supylabel("SSI", fontsize=8)
     _key(figure, area, most)
     return figure
+
+
+def _shown_prompts(tables: Tables) -> pd.DataFrame:
+    """The prompts with a decision, without the benign ones: there compliance is no failure of safety."""
+    prompts = tables["per_prompt_metrics"].dropna(subset=["ssi", "refuse_rate"])
+    return prompts[prompts["harm"] != BENIGN]
 
 
 def _spots(prompts: pd.DataFrame) -> pd.DataFrame:
@@ -140,7 +147,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     def describe(_: Series, rows: pd.DataFrame) -> str:
         return ", ".join(f"{n:,} prompts ({percent(n / len(rows))}) {group.words}" for group, n in groups(rows))
 
-    return for_each(tables["per_prompt_metrics"].dropna(subset=["ssi", "refuse_rate"]), series_set, describe)
+    return for_each(_shown_prompts(tables), series_set, describe)
 
 
 FIGURE = StudyFigure(
@@ -150,7 +157,7 @@ FIGURE = StudyFigure(
     draw=stability_vs_compliance,
     alt_text=alt_text,
     title="Stability against compliance",
-    caption="Where the prompts lie: refused on the left, answered on the right, stable at the top, unstable in the "
-    "shaded part. A circle's area is its number of prompts, on one scale for all panels. Its colour is the prompts' "
-    "most frequent decision. Circles at one place are set a little apart.",
+    caption="Where the prompts lie, benign ones left out: refused on the left, answered on the right, stable at the "
+    "top, unstable in the shaded part. A circle's area is its number of prompts, on one scale for all panels. "
+    "Its colour is the prompts' most frequent decision. Circles at one place are set a little apart.",
 )

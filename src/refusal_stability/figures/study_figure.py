@@ -25,6 +25,7 @@ class StudyFigure:
     draw : tables and series -> figure.
     alt_text : tables and series -> what the figure shows, in words and numbers.
     title, caption : printed beside it; the caption says how to read it.
+    optional : left out of a study in which its first table has no rows.
     """
 
     name: str
@@ -34,3 +35,8 @@ class StudyFigure:
     alt_text: Callable[[Tables, SeriesSet], str]
     title: str
     caption: str
+    optional: bool = False
+
+    def belongs_to(self, tables: Tables) -> bool:
+        """Whether a study with these tables has this figure."""
+        return not self.optional or not tables[self.tables[0]].empty

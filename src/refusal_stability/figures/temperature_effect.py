@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def temperature_effect(tables: Tables, series_set: SeriesSet) -> Figure:
     """Comply rate and mean SSI within each temperature."""
     quantities = (
-        ("mean_comply_rate", "Responses that comply", share_limits),
+        ("safety_comply_rate", "Responses that comply", share_limits),
         ("mean_ssi", "Mean SSI over seeds", near_one_limits),
     )
     return against_temperature(tables["aggregate_by_temperature"], series_set, quantities)
@@ -32,7 +32,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     """Comply rate and mean SSI of each model at its lowest and highest temperature."""
 
     def at(row: pd.Series) -> str:
-        return f"comply {stated(row, 'mean_comply_rate', 1, '%', 100)}, mean SSI {stated(row, 'mean_ssi', 3)}"
+        return f"comply {stated(row, 'safety_comply_rate', 1, '%', 100)}, mean SSI {stated(row, 'mean_ssi', 3)}"
 
     table = tables["aggregate_by_temperature"]
     return for_each(table, series_set, lambda _, rows: at_lowest_and_highest_temperature(rows, at))
@@ -45,7 +45,8 @@ FIGURE = StudyFigure(
     draw=temperature_effect,
     alt_text=alt_text,
     title="What temperature does",
-    caption="Compliance and stability at each temperature. Left: mean share of a prompt's responses that comply. "
-    "Right: mean SSI over the seeds of one temperature. The right axis does not start at 0. Lines through the points "
-    "are bootstrap intervals over prompts. Points are shifted sideways so that none hides another.",
+    caption="Compliance and stability at each temperature. Left: mean share of a prompt's responses that comply; "
+    "benign prompts are left out. Right: mean SSI over the seeds of one temperature. The right axis does not start at "
+    "0. Lines through the points are bootstrap intervals over prompts. Points are shifted sideways so that none "
+    "hides another.",
 )

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refusal_stability.measures.correlation import spearman
 from refusal_stability.measures.distinct import Distinct, Floats, Ints, distinct_rows
 from refusal_stability.measures.effective_units import effective_units
-from refusal_stability.measures.estimates import OfWeights, Resampling, Row, Scope, estimates
+from refusal_stability.measures.estimates import OfWeights, Resampling, Row, Scope, estimates, renamed
 from refusal_stability.measures.intervals import weighted_means
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
 from refusal_stability.measures.stability import REFUSE, below, describe
-from refusal_stability.records import DECISIONS
+from refusal_stability.records import BENIGN, DECISIONS
 
 # column -> (per-prompt figure, factor)
 MEANS: dict[str, tuple[str, float]] = {
@@ -26,6 +27,7 @@ MEANS: dict[str, tuple[str, float]] = {
     "pct_flipped": ("flip", 100.0),
     **{f"mean_{decision.word}_rate": (f"{decision.word}_rate", 1.0) for decision in DECISIONS},
 }
+SPEARMAN = "spearman_ssi_comply_rate"
 
 
 @dataclass(frozen=True)
@@ -130,13 +132,39 @@ def aggregate_row(counts: Ints, n_asked: int, threshold: float, resampling: Resa
     return row | {f"prior_{d.word}": weight for d, weight in zip(DECISIONS, prior.tolist(), strict=True)}
 
 
+def safety_row(
+    counts: Ints, benign: NDArray[np.bool_], whole: Row, threshold: float, resampling: Resampling, *scope: object
+) -> Row:
+    """Decisions on the prompts that are not benign, and over-refusal on those that are, with intervals over prompts.
+
+    Parameters
+    ----------
+    counts : (P, 3) decisions of each prompt in scope.
+    benign : (P,) whether the prompt is said to be benign.
+    whole : the scope's `aggregate_row`, which holds the figures where no prompt is benign.
+    threshold, resampling, *scope : as in `stability_row`.
+
+    Returns
+    -------
+    The columns of `tables.metrics.SAFETY_COLUMNS`, and `spearman_ssi_comply_rate` of the prompts that are not benign.
+    """
+    rest = whole
+    if benign.any():
+        rest = _stability(profile(counts[~benign], threshold), 0, resampling, scope, correlate=True)
+    over = _stability(profile(counts[benign], threshold), 0, resampling, (*scope, BENIGN), correlate=False)
+    row = {"n_benign": over["n_prompts"]} | renamed(over, "mean_refuse_rate", "over_refusal")
+    for decision in DECISIONS:
+        row |= renamed(rest, f"mean_{decision.word}_rate", f"safety_{decision.word}_rate")
+    return row | renamed(rest, SPEARMAN, SPEARMAN)
+
+
 def _stability(
     seen: ScopeProfile, n_asked: int, resampling: Resampling, scope: tuple[object, ...], correlate: bool
 ) -> Row:
     """The stability columns, with Spearman's rho where asked; all of them on the same resamples."""
     figures, weights = seen.figures, seen.weights
     values = np.column_stack([figures[figure].astype(np.float64) * factor for figure, factor in MEANS.values()])
-    names = [*MEANS, "spearman_ssi_comply_rate"] if correlate else list(MEANS)
+    names = [*MEANS, SPEARMAN] if correlate else list(MEANS)
 
     def statistic(block: Floats) -> Floats:
         means = weighted_means(values, block)

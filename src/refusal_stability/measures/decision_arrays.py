@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from refusal_stability.measures.distinct import Ints
 from refusal_stability.measures.stability import tally
-from refusal_stability.records import NOT_SAMPLED
+from refusal_stability.records import BENIGN, NOT_SAMPLED
 
 Codes = NDArray[np.int8]
 
@@ -104,3 +104,8 @@ class DecisionArrays:
     groups: tuple[Group, ...]
     missing: Mapping[tuple[str, str, str], Mapping[str, int]]
     harms: NDArray[Any] | None = None
+
+    @cached_property
+    def benign(self) -> NDArray[np.bool_]:
+        """(P,) the prompts that are said to be benign; safety figures are over all the others."""
+        return np.zeros(len(self.prompt_ids), dtype=bool) if self.harms is None else self.harms == BENIGN

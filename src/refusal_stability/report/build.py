@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refusal_stability.report import findings, overview
+from refusal_stability.report import findings, interventions, overview
 from refusal_stability.report.content import Report
 from refusal_stability.report.report_inputs import ReportInputs
 
@@ -12,6 +12,7 @@ SECTIONS = (
     overview.reading,
     findings.models,
     findings.harm,
+    interventions.interventions,
     findings.temperature,
     findings.categories,
     findings.samples,

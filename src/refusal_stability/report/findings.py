@@ -15,7 +15,7 @@ from refusal_stability.tables.number_format import UNKNOWN, Row, count, p_value
 
 STABILITY = each("n_prompts mean_ssi mean_ssi_pairwise pct_unstable pct_flipped")
 DECISION_SHARES = each(" ".join(f"mean_{decision.word}_rate" for decision in DECISIONS))
-COMPLIANCE = described("mean_comply_rate")
+SAFETY_SHARES = each(" ".join(f"safety_{decision.word}_rate" for decision in DECISIONS))
 COMPONENTS = {
     "prompt": "between prompts",
     "temperature": "between temperatures, within a prompt",
@@ -33,7 +33,15 @@ def models(inputs: ReportInputs) -> Section:
         return _absent("models", "Models compared", "aggregate_by_model")
     tables = filled(
         laid_out("models", "Stability of each model, over all temperatures and seeds.", rows, inputs.who, *STABILITY),
-        laid_out("decisions", "Mean decision shares of each model.", rows, inputs.who, *DECISION_SHARES),
+        laid_out(
+            "decisions",
+            f"Mean decision shares of each model{_left_out(inputs)}.",
+            rows,
+            inputs.who,
+            *SAFETY_SHARES,
+            *(each("over_refusal n_benign") if inputs.has_benign else ()),
+            notes=("Over-refusal: mean share of REFUSE on the benign prompts.",) if inputs.has_benign else (),
+        ),
         laid_out(
             "model_pairs",
             "Differences between models, second minus first, paired by prompt.",
@@ -64,7 +72,10 @@ def harm(inputs: ReportInputs) -> Section:
             notes=("REFUSE on benign prompts is over-refusal.",),
         )
     )
-    text = "Elsewhere in this report all prompts are taken together."
+    text = (
+        "Elsewhere in this report, a model's decision shares, tail risk and forecasts leave benign prompts out. "
+        "Stability is over all prompts."
+    )
     if not shown:
         text = "No prompt says whether it is harmful or benign. Give the prompt table a column `harm` to see both."
     return Section("harm", "Harmful and benign prompts", (text,), (), shown)
@@ -83,7 +94,8 @@ def temperature(inputs: ReportInputs) -> Section:
             inputs.who,
             described("temperature"),
             *STABILITY,
-            COMPLIANCE,
+            described("safety_comply_rate"),
+            notes=("COMPLY: benign prompts are left out.",) if inputs.has_benign else (),
         ),
         laid_out(
             "temperature_tests",
@@ -131,8 +143,7 @@ def categories(inputs: ReportInputs) -> Section:
         rows,
         words("Category", lambda row: spelled(row["category"]) + (" *" if row["small"] else "")),
         inputs.who,
-        *each("n_prompts mean_ssi pct_unstable pct_flipped"),
-        COMPLIANCE,
+        *each("n_prompts mean_ssi pct_unstable pct_flipped mean_comply_rate"),
         numbers("p (Holm)", differs),
         notes=(
             "p: SSI in the category against all other prompts (Mann-Whitney), after Holm's correction.",
@@ -161,14 +172,15 @@ def samples(inputs: ReportInputs) -> Section:
         ),
         laid_out(
             "tail_risk",
-            "Prompts with any COMPLY, and the number of queries to the first one.",
+            f"Prompts with any COMPLY, and the number of queries to the first one{_left_out(inputs)}.",
             risk,
             inputs.who,
             *each("pct_ever_comply mean_queries median_queries pct_within_5"),
         ),
         laid_out(
             "tail_forecast",
-            "Forecast: prompts with at least one COMPLY if attempts went on, and attempts to the first.",
+            f"Forecast: prompts with at least one COMPLY if attempts went on, and attempts to the first"
+            f"{_left_out(inputs)}.",
             [row for row in inputs.rows("tail_forecast") if math.isfinite(row["pct_comply_forecast"])],
             inputs.who,
             numbers("Attempts", lambda row: count(row["n_attempts"]) + (" *" if row["far"] else "")),
@@ -181,6 +193,11 @@ def samples(inputs: ReportInputs) -> Section:
         "The curve ends at 1 by construction, except for ties. Look at how fast it rises.",
     )
     return Section("samples", "How many samples are enough", text, (), tables, inputs.show("samples"))
+
+
+def _left_out(inputs: ReportInputs) -> str:
+    """What a title says of the prompts that a safety figure leaves out; nothing where none is benign."""
+    return ", without the benign prompts" if inputs.has_benign else ""
 
 
 def _enough(least: float) -> str:

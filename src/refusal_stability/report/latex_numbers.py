@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from refusal_stability.records import NO_INTERVENTION
+from refusal_stability.records import DECISIONS, NO_INTERVENTION
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.tables.columns import COLUMNS, POOLED, Column
 from refusal_stability.tables.metrics import METRIC_TABLES
@@ -24,13 +24,13 @@ Words = tuple[str, ...]
 class Quoted:
     """A table whose numbers get macros: `about` names a row, and its columns' `macro` names each number.
 
-    `renamed` gives columns other words than their own in this table.
+    `renamed` gives columns other words than their own in this table, or with None no macro.
     """
 
     table: str
     about: Callable[[Row], Words]
     only: Callable[[Row], bool] = field(default=lambda _: True)
-    renamed: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def _who(row: Row, side: str = "") -> Words:
@@ -83,17 +83,20 @@ def _missing(row: Row) -> Words:
     return (*_judge(row), "missing", "all reasons" if row["missing_reason"] == POOLED else row["missing_reason"])
 
 
+# A paper quotes decisions on harmful prompts and over-refusal on benign ones, not on both together.
+NOT_POOLED = {f"mean_{decision.word}_rate": None for decision in DECISIONS}
 QUOTED = (
-    Quoted("aggregate_by_model", _who),
-    Quoted("aggregate_by_temperature", _scope),
+    Quoted("aggregate_by_model", _who, renamed=NOT_POOLED),
+    Quoted("aggregate_by_temperature", _scope, renamed=NOT_POOLED),
     Quoted("aggregate_by_harm", lambda row: (*_who(row), "prompts", row["harm"])),
     Quoted("aggregate_by_configuration", lambda row: (*_scope(row), f"seed {row['seed']}")),
-    Quoted("aggregate_by_judge", lambda row: (*_scope(row), "judge", row["judge"])),
+    Quoted("aggregate_by_judge", lambda row: (*_scope(row), "judge", row["judge"]), renamed=NOT_POOLED),
     Quoted("threshold_sensitivity", lambda row: (*_who(row), _at(row["threshold"], "below"))),
     Quoted("binary_scoring", lambda row: (*_who(row), row["scoring"]), lambda row: row["scoring"] != "three_way"),
     Quoted("temperature_tests", lambda row: (*_who(row), "temperature test")),
     Quoted("temperature_pairs", _warmed),
     Quoted("model_pairs", _between),
+    Quoted("interventions", lambda row: (*_scope(row), "against", row["control"])),
     Quoted("sample_size_least_n", lambda row: (*_scope(row), "responses for", f"{100 * row['target']:g}")),
     Quoted("tail_risk", lambda row: (*_scope(row), "tail risk")),
     Quoted("tail_forecast", lambda row: (*_who(row), f"in {row['n_attempts']} attempts")),

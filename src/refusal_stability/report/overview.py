@@ -17,7 +17,6 @@ from refusal_stability.tables.layout import described, each, filled, laid_out, w
 from refusal_stability.tables.number_format import Row, count, estimate
 
 MOST_UNSTABLE = 10
-LONGEST_PROMPT = 400
 SHORT_ID = 10
 SSI_IN_PERCENT = replace(COLUMNS["mean_ssi"], digits=1, unit="%", factor=100.0)
 ENVIRONMENTS = {str(PROJECT): "the project", LOCK: "the study's own"}
@@ -31,13 +30,24 @@ def headline(inputs: ReportInputs) -> Section:
         f"{inputs.label(row)}: a single response agrees with its prompt's commonest decision in "
         f"{estimate(row, SSI_IN_PERCENT)} of the cases. Of {count(row['n_prompts'])} prompts, "
         f"{estimate(row, 'pct_flipped')} got more than one decision and {estimate(row, 'pct_unstable')} are unstable "
-        f"(SSI below {threshold:g})."
+        f"(SSI below {threshold:g}).{_safety(row)}"
         for row in rows
     ]
     level = f"{inputs.params.metrics.confidence:.0%}"
     remark = f"Brackets are {level} bootstrap intervals over prompts."
     said = [*said, remark] if said else ["No response has a decision, so there is nothing to report yet."]
     return Section("headline", "In short", tuple(said))
+
+
+def _safety(row: Row) -> str:
+    """Compliance and over-refusal, each over its own prompts; empty where no prompt is benign."""
+    if not row["n_benign"]:
+        return ""
+    harmful = count(row["n_prompts"] - row["n_benign"])
+    return (
+        f" On the {harmful} prompts not marked benign, {estimate(row, 'safety_comply_rate')} of the responses comply. "
+        f"On the {count(row['n_benign'])} benign ones, {estimate(row, 'over_refusal')} refuse (over-refusal)."
+    )
 
 
 def question(inputs: ReportInputs) -> Section:
@@ -115,10 +125,6 @@ def reading(inputs: ReportInputs) -> Section:
 
 def unstable_prompts(inputs: ReportInputs) -> Section:
     """The least stable prompts of each model, unstable or not."""
-    asked = zip(inputs.prompts["prompt"], inputs.prompts["turns"], strict=True)
-    # An ellipsis stands for the earlier turns of a conversation.
-    quoted = (f"… {text}" if turns else text for text, turns in asked)
-    texts: dict[str, str] = dict(zip(inputs.prompts["prompt_id"], quoted, strict=True))
     chosen: list[Row] = []
     found: list[str] = []
     for model, intervention in inputs.labels:
@@ -135,7 +141,7 @@ def unstable_prompts(inputs: ReportInputs) -> Section:
             "unstable_prompts",
             f"Up to {MOST_UNSTABLE} prompts of each model with more than one decision, lowest SSI first.",
             chosen,
-            words("Prompt", lambda row: _cut(texts.get(str(row["prompt_id"]), str(row["prompt_id"]))), "verbatim"),
+            inputs.quoted_prompt,
             words("Id", lambda row: str(row["prompt_id"])[:SHORT_ID], "number"),
             inputs.who,
             words("Category", lambda row: spelled(str(row["category"]))),
@@ -151,10 +157,6 @@ def unstable_prompts(inputs: ReportInputs) -> Section:
     none = ("No prompt got more than one decision.",)
     pictures = inputs.show("prompts") if shown else ()
     return Section("prompts", "The least stable prompts", text if shown else none, (), shown, pictures)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_PROMPT else f"{text[: LONGEST_PROMPT - 1]}…"
 
 
 def outcomes(inputs: ReportInputs) -> Section:

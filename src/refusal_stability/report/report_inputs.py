@@ -16,6 +16,8 @@ from refusal_stability.tables.number_format import Row
 if TYPE_CHECKING:
     import pandas as pd
 
+LONGEST_PROMPT = 400
+
 
 @dataclass(frozen=True)
 class ReportInputs:
@@ -41,6 +43,11 @@ class ReportInputs:
         records = self.tables[name].to_dict("records") if name in self.tables else []
         return [{str(column): value for column, value in row.items()} for row in records]
 
+    @property
+    def has_benign(self) -> bool:
+        """Whether a benign prompt has a decision, so that safety and over-refusal are told apart."""
+        return any(row["n_benign"] for row in self.rows("aggregate_by_model"))
+
     def label(self, row: Row, side: str = "") -> str:
         """The name of the model (under its intervention) that a row is about."""
         model, intervention = row[f"model{side}"], row[f"intervention{side}"]
@@ -53,6 +60,18 @@ class ReportInputs:
         """The column that names a row's model."""
         return words("Model", self.label)
 
+    @property
+    def quoted_prompt(self) -> Shown:
+        """The column that quotes a row's prompt, a long one cut; an ellipsis stands for earlier turns."""
+        asked = zip(self.prompts["prompt"], self.prompts["turns"], strict=True)
+        shown = [f"… {text}" if turns else text for text, turns in asked]
+        texts: dict[str, str] = dict(zip(self.prompts["prompt_id"], map(_cut, shown), strict=True))
+        return words("Prompt", lambda row: texts.get(str(row["prompt_id"]), str(row["prompt_id"])), "verbatim")
+
     def show(self, section: str) -> tuple[Picture, ...]:
         """The figures of a section, in the gallery's order."""
         return tuple(picture for picture in self.pictures.values() if picture.section == section)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_PROMPT else f"{text[: LONGEST_PROMPT - 1]}…"

@@ -13,11 +13,11 @@ from refusal_stability.tables.metrics import metric_table
 
 
 def run(params_path: Path) -> None:
-    """Draw each figure of the gallery into reports/figures and remove what else lies there."""
+    """Draw each figure of the gallery that the study has into reports/figures and remove what else lies there."""
     series_set = series_of(load_params(params_path))
     tables = {name: metric_table(name) for name in sorted({name for figure in GALLERY for name in figure.tables})}
     pages = {}
-    for figure in GALLERY:
+    for figure in (figure for figure in GALLERY if figure.belongs_to(tables)):
         drawing = figure.draw(tables, series_set)
         for kind in KINDS:
             pages[f"{figure.name}.{kind}"] = figure_bytes(drawing, kind)

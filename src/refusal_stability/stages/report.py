@@ -11,6 +11,7 @@ from refusal_stability.params.load import load_params
 from refusal_stability.report.build import build_report
 from refusal_stability.report.content import Picture
 from refusal_stability.report.html import html_report
+from refusal_stability.report.interventions import effects
 from refusal_stability.report.latex import latex_macros, latex_table
 from refusal_stability.report.latex_numbers import study_numbers
 from refusal_stability.report.markdown import markdown_report
@@ -27,6 +28,8 @@ def run(params_path: Path) -> None:
     """Write reports/report.html, reports/report.md and exactly this study's reports/tables."""
     inputs = read_inputs(params_path)
     report = build_report(inputs)
+    for sentence in effects(inputs):
+        print(sentence)
     for path, text in ((REPORT, html_report(report)), (REPORT.with_suffix(".md"), markdown_report(report))):
         with atomic_write(path) as file:
             file.write(text)
@@ -42,7 +45,7 @@ def read_inputs(params_path: Path) -> ReportInputs:
     tables = {name: metric_table(name) for name, (path, _) in METRIC_TABLES.items() if path.is_file()}
     tables |= {name: metric_table(name) for figure in GALLERY for name in figure.tables if name not in tables}
     pictures = {}
-    for figure in GALLERY:
+    for figure in (figure for figure in GALLERY if figure.belongs_to(tables)):
         path = FIGURES / f"{figure.name}.png"
         if not path.is_file():
             raise ArtifactError(f"{path}: no such file; run the stage that draws it (`dvc repro figures`)")

@@ -70,8 +70,13 @@ def _share(name: str, title: str, meaning: str, digits: int = 1, **more: Any) ->
     return Column(name, "number", title, meaning, digits, "%", 100.0, **more)
 
 
-def _p(name: str, title: str, meaning: str, macro: str) -> Column:
-    return Column(name, "number", title, meaning, 3, "p", macro=macro)
+def _p(name: str, title: str, meaning: str, macro: str, mlflow: str = "") -> Column:
+    return Column(name, "number", title, meaning, 3, "p", mlflow=mlflow, macro=macro)
+
+
+def _points(name: str, title: str, meaning: str, mlflow: str, macro: str) -> Column:
+    """A difference of shares, shown in percentage points."""
+    return Column(name, "number", title, meaning, 1, "percentage points", 100.0, "prompts", mlflow, macro)
 
 
 PROMPTS: dict[str, Any] = {"over": "prompts"}
@@ -84,7 +89,7 @@ WHERE = (
     Column("seed", "whole", "Seed", "the study's seed"),
     _words("prompt_id", "Id", "the prompt's id"),
     _words("category", "Category", "harm category; per prompt, several are joined by `|`; `*` tests all of them"),
-    _words("harm", "Harm", "`harmful` or `benign`, as the prompt table says"),
+    _words("harm", "Harm", "`harmful` or `benign`, as the prompt table says; empty where it does not say"),
     _words("judge", "Judge", "the judge's name in params.yaml"),
     _words("judge_a", "First judge", "the first judge; `*` is the whole panel"),
     _words("judge_b", "Second judge", "the second judge; `*` is the whole panel"),
@@ -104,6 +109,7 @@ WHERE = (
         "`total`. `seed` has two parts, weighted by their share of the responses: `numerical` (T = 0) and `sampling` "
         "(T > 0). `seed at T=...` is the variance between the seeds of one temperature; `seed` is the mean of these",
     ),
+    _words("control", "Control", "the intervention compared with: `none`, or the study's first where it has no `none`"),
     _words("comparison", "Comparison", "`models` (same intervention) or `interventions` (same model)"),
     _words("model_a", "First model", "the first side's model"),
     _words("model_b", "Second model", "the second side's model"),
@@ -154,8 +160,6 @@ ONE_PROMPT = (
             d.value,
             f"share decided {d}",
             **PROMPTS,
-            mlflow=f"decisions/{d.word}_rate",
-            macro=d.word,
         )
         for d in DECISIONS
     ),
@@ -246,15 +250,39 @@ MANY_PROMPTS = (
             d.value,
             f"mean over prompts of the share decided {d}",
             **PROMPTS,
+            macro=d.word,
+        )
+        for d in DECISIONS
+    ),
+    _count(
+        "n_benign",
+        "Benign prompts",
+        "benign prompts with a decision in scope: over_refusal is over these, safety_* over all the others",
+        "benign prompts",
+    ),
+    *(
+        _share(
+            f"safety_{d.word}_rate",
+            d.value,
+            f"mean over the prompts that are not benign of the share decided {d}; a prompt that does not say counts",
+            **PROMPTS,
             mlflow=f"decisions/{d.word}_rate",
             macro=d.word,
         )
         for d in DECISIONS
     ),
+    _share(
+        "over_refusal",
+        "Over-refusal",
+        "mean over the benign prompts of the share decided REFUSE; empty without benign prompts",
+        **PROMPTS,
+        mlflow="decisions/over_refusal",
+        macro="over refusal",
+    ),
     _number(
         "spearman_ssi_comply_rate",
         "Correlation of SSI and COMPLY",
-        "Spearman's rho between ssi and comply_rate over prompts",
+        "Spearman's rho between ssi and comply_rate over prompts; beside safety_*, over those that are not benign",
         **PROMPTS,
         mlflow="ssi/spearman_comply_rate",
         macro="correlation",
@@ -369,7 +397,7 @@ TESTS = (
         "intervention",
         "pairs",
     ),
-    _count("n_different", "Different", "pairs whose two values differ; only these enter Wilcoxon's test", "different"),
+    _count("n_different", "Different", "pairs whose two ssi differ; only these can show an effect", "different"),
     _number("mean_n_a", "Decisions, first", "mean number of decisions a pair has on the first side", 1),
     _number("mean_n_b", "Decisions, second", "mean number of decisions a pair has on the second side", 1),
     _number("mean_a", "Mean SSI, first", "mean ssi of the first side, over the pairs"),
@@ -379,6 +407,7 @@ TESTS = (
         "Difference in mean SSI",
         "mean ssi of the second side minus the first's; of inside minus outside for categories",
         **PROMPTS,
+        mlflow="change/mean_ssi",
         macro="difference",
     ),
     _number(
@@ -397,6 +426,7 @@ TESTS = (
         1,
         "percentage points",
         over="prompts",
+        mlflow="change/pct_flipped",
         macro="flipped difference",
     ),
     Column(
@@ -410,6 +440,81 @@ TESTS = (
         over="prompts",
         macro="refuse difference",
     ),
+)
+CHANGES = (
+    _points(
+        "safety_refuse_rate_difference",
+        "Change in REFUSE, points",
+        "mean refuse_rate under the intervention minus under the control, over the pairs that are not benign",
+        "change/refuse_rate",
+        "refuse difference",
+    ),
+    _points(
+        "safety_comply_rate_difference",
+        "Change in COMPLY, points",
+        "mean comply_rate under the intervention minus under the control, over the pairs that are not benign",
+        "change/comply_rate",
+        "comply difference",
+    ),
+    _points(
+        "over_refusal_difference",
+        "Change in over-refusal, points",
+        "mean refuse_rate under the intervention minus under the control, over the benign pairs; empty without them",
+        "change/over_refusal",
+        "over refusal difference",
+    ),
+    *(
+        _p(
+            f"{name}_p{suffix}",
+            f"p{title} of {what}",
+            f"{kind} of {name}: sign flips of the paired differences; 1 where no pair differs{family}",
+            f"{macro} p{suffix.replace('_', ' ')}",
+            mlflow,
+        )
+        for name, what, macro in (
+            ("mean_difference", "SSI", "difference"),
+            ("pct_flipped_difference", "flips", "flipped difference"),
+            ("safety_refuse_rate_difference", "REFUSE", "refuse difference"),
+            ("safety_comply_rate_difference", "COMPLY", "comply difference"),
+            ("over_refusal_difference", "over-refusal", "over refusal difference"),
+        )
+        for suffix, title, kind, family, mlflow in (
+            ("", "", "two-sided p-value", "", ""),
+            (
+                "_holm",
+                " (Holm)",
+                "p-value after Holm's correction",
+                ". The family: all changes of all interventions of a model, pooled over temperatures; those at single "
+                "temperatures are another",
+                f"change/p_holm_{name.removesuffix('_difference')}",
+            ),
+        )
+    ),
+    *(
+        _count(
+            f"n_became_{state}{suffix}",
+            f"Became {state}{title}",
+            f"pairs that are {others} under the control and {state} under the intervention{meaning}",
+            f"became {state}{macro}",
+            "" if suffix else f"change/n_became_{state}",
+        )
+        for state, others in (("stable", "unstable"), ("unstable", "stable"))
+        for suffix, title, meaning, macro in (
+            ("", "", "", ""),
+            ("_refuse", ", to REFUSE", ", and moved towards REFUSE", " refuse"),
+            ("_comply", ", to COMPLY", ", and moved towards COMPLY", " comply"),
+        )
+    ),
+    _words("became", "Became", "`stable` or `unstable` under the intervention, and the other under the control"),
+    _words(
+        "towards",
+        "Towards",
+        "REFUSE or COMPLY: whether comply_rate minus refuse_rate fell or rose; empty where it stayed",
+    ),
+    _number("ssi_a", "SSI, control", "the prompt's ssi under the control", 2),
+    _number("ssi_b", "SSI", "the prompt's ssi under the intervention", 2),
+    _words("majority_a", "Majority, control", "the prompt's majority under the control"),
+    _words("majority_b", "Majority", "the prompt's majority under the intervention"),
 )
 SAMPLES = (
     _number(
@@ -634,6 +739,7 @@ COLUMNS: dict[str, Column] = {
         MANY_PROMPTS,
         ONE_CONFIGURATION,
         TESTS,
+        CHANGES,
         SAMPLES,
         SOURCES,
         JUDGES,

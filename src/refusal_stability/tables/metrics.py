@@ -31,6 +31,16 @@ AGGREGATE_COLUMNS = (
     f"{STABILITY_COLUMNS} spearman_ssi_comply_rate pct_unstable_entropy_observed pct_majority_tied "
     "pct_expected_unstable n_steady_refusal n_steady_help n_wavering " + _of_each("prior_{}")
 )
+SAFETY_COLUMNS = f"n_benign {_of_each('safety_{}_rate')} over_refusal"
+TESTED_CHANGES = (
+    "mean_difference pct_flipped_difference safety_refuse_rate_difference safety_comply_rate_difference "
+    "over_refusal_difference"
+)
+CHANGE_COLUMNS = (
+    "control n_pairs n_benign n_different mean_n_a mean_n_b mean_a mean_b mean_ssi_pairwise_difference "
+    + " ".join(f"{name} {name}_p {name}_p_holm" for name in TESTED_CHANGES.split())
+    + "".join(f" n_became_{state}{end}" for state in ("stable", "unstable") for end in ("", "_refuse", "_comply"))
+)
 
 
 def _metric_table(name: str, key: str, columns: str) -> tuple[Path, Contract]:
@@ -47,23 +57,24 @@ def _metric_table(name: str, key: str, columns: str) -> tuple[Path, Contract]:
                     f"{side} end of {column.name}'s bootstrap interval at `metrics.confidence`, "
                     f"resampling {column.over}"
                 )
-    return METRICS / f"{name}.csv", Contract(name, kinds, tuple(key.split()), meaning)
+    older = {"harm": lambda _: ""} if "harm" in kinds and "harm" not in key.split() else {}
+    return METRICS / f"{name}.csv", Contract(name, kinds, tuple(key.split()), meaning, older)
 
 
 # name -> (path, contract), in the order in which a reader would want them
 METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
     name: _metric_table(name, key, columns)
     for name, key, columns in (
-        ("aggregate_by_model", "model intervention", AGGREGATE_COLUMNS),
-        ("aggregate_by_temperature", "model intervention temperature", AGGREGATE_COLUMNS),
+        ("aggregate_by_model", "model intervention", f"{AGGREGATE_COLUMNS} {SAFETY_COLUMNS}"),
+        ("aggregate_by_temperature", "model intervention temperature", f"{AGGREGATE_COLUMNS} {SAFETY_COLUMNS}"),
         (
             "aggregate_by_configuration",
             "model intervention temperature seed",
-            f"n_responses n_missing {_of_each('{}_rate')} agreement n_against_majority n_flips_caused",
+            f"n_responses n_missing {_of_each('{}_rate')} {SAFETY_COLUMNS} agreement n_against_majority n_flips_caused",
         ),
-        ("aggregate_by_judge", "model intervention judge temperature", AGGREGATE_COLUMNS),
+        ("aggregate_by_judge", "model intervention judge temperature", f"{AGGREGATE_COLUMNS} {SAFETY_COLUMNS}"),
         ("aggregate_by_harm", "model intervention harm", AGGREGATE_COLUMNS),
-        ("per_prompt_metrics", "model intervention prompt_id", f"category {PROMPT_COLUMNS} cluster"),
+        ("per_prompt_metrics", "model intervention prompt_id", f"category harm {PROMPT_COLUMNS} cluster"),
         ("per_prompt_temperature", "model intervention temperature prompt_id", PROMPT_COLUMNS),
         ("least_stable_decisions", "model intervention prompt_id temperature seed", "decision"),
         ("threshold_sensitivity", "model intervention threshold", "n_prompts n_unstable pct_unstable"),
@@ -84,6 +95,12 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
             "comparison model_a intervention_a model_b intervention_b",
             "test n_pairs n_different mean_n_a mean_n_b mean_a mean_b mean_difference mean_ssi_pairwise_difference "
             "statistic p_value p_holm pct_flipped_difference mean_refuse_rate_difference",
+        ),
+        ("interventions", "model intervention temperature", CHANGE_COLUMNS),
+        (
+            "intervention_prompts",
+            "model intervention temperature prompt_id",
+            "control category harm became towards ssi_a ssi_b majority_a majority_b",
         ),
         ("sample_size", "model intervention temperature n_draws", "n_prompts majority_agreement"),
         ("sample_size_least_n", "model intervention temperature target", "least_n least_n_sure"),
@@ -149,6 +166,7 @@ INTERVALS_EXPLAINED = (
     "then unknown. A figure that rests on a handful of prompts (flips of a steady model, prompts that ever comply) is "
     "covered less often than promised: docs/coverage.md measures by how much."
 )
+NOT_BENIGN = "Benign prompts are left out. A prompt that does not say counts as harmful."
 # What a table's columns mean beyond what they mean everywhere.
 TABLES_EXPLAINED = {
     "aggregate_by_harm": "On benign prompts mean_refuse_rate is over-refusal. Prompts that do not say are left out.",
@@ -160,10 +178,16 @@ TABLES_EXPLAINED = {
     "stability_by_draws": "Every figure is its exact expectation over all ways to draw n_draws of a prompt's "
     "responses, averaged over the prompts that have that many. A smaller study of the same prompts would report this.",
     "sample_size": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses.",
-    "tail_risk_draws": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses.",
-    "tail_forecast": "Attempts at all temperatures are pooled. Empty where no prompt complied.",
+    "tail_risk": NOT_BENIGN,
+    "tail_risk_draws": f"{NOT_BENIGN} Draws are without replacement; a figure is the mean over the prompts with "
+    "n_draws responses.",
+    "tail_forecast": f"{NOT_BENIGN} Attempts at all temperatures are pooled. Empty where no prompt complied.",
     "temperature_pairs": "ssi is taken within one temperature, over its seeds.",
     "model_pairs": "ssi is taken over all temperatures and seeds.",
+    "interventions": "A row for each intervention but the control. The first side is the control, the second the "
+    "intervention. ssi is taken over all temperatures and seeds where temperature is empty, else over the seeds. "
+    "n_benign counts pairs. No rows in a study of one intervention.",
+    "intervention_prompts": "Only prompts that are stable on one side and unstable on the other.",
     "category_tests": "A category's values are the ssi of its prompts over all temperatures and seeds.",
 }
 

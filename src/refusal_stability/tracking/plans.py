@@ -97,13 +97,13 @@ def tracked_summary(study: TrackedStudy, plans: Iterable[RunPlan]) -> dict[str, 
 def _plan_model(study: TrackedStudy, model: str, intervention: str) -> RunPlan:
     tables = {name: _of(table, model, intervention) for name, table in study.tables.items()}
     tables = {name: table for name, table in tables.items() if len(table)}
-    row = _only(tables, "aggregate_by_model")
+    row, change = _only(tables, "aggregate_by_model"), _change(tables)
     name, sampling = _name(study.params, model, intervention), study.params.sampling
     note = (
         f"**{_as_markdown(name)}**: {int(row['n_prompts'])} prompts at temperatures {_listed(sampling.temperatures)} "
         f"with seeds {_listed(sampling.seeds)}; a child run for each temperature and seed.\n\n"
         f"- mean SSI {_with_bounds(row, 'mean_ssi')}\n"
-        f"- {_with_bounds(row, 'pct_flipped')} % of the prompts got more than one decision\n\n"
+        f"- {_with_bounds(row, 'pct_flipped')} % of the prompts got more than one decision\n{_against(change)}\n"
         "Artifacts: `figures/` (whole study), `tables/` (this model), `params.yaml`."
     )
 
@@ -119,13 +119,35 @@ def _plan_model(study: TrackedStudy, model: str, intervention: str) -> RunPlan:
         cell=cell_of(study.params, study.prompts_hash, model, intervention),
         parent=None,
         params=_params(study, model, intervention),
-        metrics=_measured("aggregate_by_model", row) | _outcomes(tables, "outcomes"),
+        metrics=_measured("aggregate_by_model", row) | _outcomes(tables, "outcomes") | _changes(change),
         tags=_tags(study, "model", model, note) | _unseeded(tables, "outcomes"),
         inputs={place: study.hashes[file] for place, file in study.attachments.items()}
         | {table_name: _table_hash(table) for table_name, table in tables.items()},
         machine_metrics=_speed(study, model),
         machine_tags=_machine(study, model),
         write=write,
+    )
+
+
+def _change(tables: Mapping[str, pd.DataFrame]) -> pd.Series[Any] | None:
+    """What the intervention changes over all temperatures; None for a control."""
+    table = tables.get("interventions", pd.DataFrame())
+    return None if table.empty else _only({"interventions": table[table["temperature"].isna()]}, "interventions")
+
+
+def _changes(change: pd.Series[Any] | None) -> dict[str, float]:
+    return {} if change is None else _measured("interventions", change)
+
+
+def _against(change: pd.Series[Any] | None) -> str:
+    """The note's line on the intervention; nothing for a control."""
+    if change is None:
+        return ""
+    p = change["mean_difference_p_holm"]
+    shown = "" if pd.isna(p) else f", p {p:.3f} after Holm's correction"
+    return (
+        f"- against {_as_markdown(change['control'])}, over {int(change['n_pairs'])} prompts: mean SSI changes by "
+        f"{_with_bounds(change, 'mean_difference')}{shown}\n"
     )
 
 

@@ -11,6 +11,7 @@ from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.tables import (
     categories,
     harm,
+    interventions,
     judges,
     outcomes,
     pairs,
@@ -44,6 +45,8 @@ ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
     "temperature_tests": temperature.temperature_tests,
     "temperature_pairs": temperature.temperature_pairs,
     "model_pairs": pairs.model_pairs,
+    "interventions": interventions.interventions,
+    "intervention_prompts": interventions.intervention_prompts,
     "stability_by_draws": subsampling.stability_by_draws,
     "tail_risk": samples.tail_risk,
     "tail_risk_draws": samples.tail_risk_draws,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from refusal_stability.measures.tables.pairs import side_by_side
 from refusal_stability.measures.tables.settings import Settings
-from refusal_stability.records import DECISIONS, StudyError
+from refusal_stability.records import BENIGN, DECISIONS, StudyError
 
 COUNTS = [f"n_{decision.word}" for decision in DECISIONS]
 MOST_CHANGED = 10
@@ -73,7 +73,8 @@ def compare_groups(left: pd.DataFrame, right: pd.DataFrame, settings: Settings) 
         )
     first, second = (both[[f"{c}_{side}" for c in COUNTS]].to_numpy() for side in "ab")
     scope = [str(both[f"{name}_{side}"].iloc[0]) for side in "ab" for name in ("model", "intervention")]
-    figures = side_by_side(first, second, settings.threshold, settings.resampling, *scope)
+    benign = ((both["harm_a"] == BENIGN) | (both["harm_b"] == BENIGN)).to_numpy()
+    figures = side_by_side(first, second, benign, settings.threshold, settings.resampling, *scope)
     samples = [float(counts.sum(axis=1).mean()) for counts in (first, second)]
     only = [len(side) - len(common) for side in (left, right)]
     undecided = len(common) - len(both)

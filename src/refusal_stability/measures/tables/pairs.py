@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refusal_stability.measures.aggregate import MEANS
 from refusal_stability.measures.comparison import wilcoxon, with_holm
@@ -14,6 +15,7 @@ from refusal_stability.measures.estimates import Resampling, Row, Scope, estimat
 from refusal_stability.measures.intervals import weighted_means
 from refusal_stability.measures.stability import REFUSE, K, describe, flips, rates, ssi, ssi_pairwise
 from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.records import DECISIONS
 
 DIFFERENCES = [
     "mean_difference",
@@ -79,24 +81,37 @@ def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object
 
 
 # figure -> (per-prompt figure, factor), as the comparison of two sides shows them
-SHOWN = {name: MEANS[name] for name in MEANS if "entropy" not in name}
+STABILITY = {name: MEANS[name] for name in MEANS if "entropy" not in name and "_rate" not in name}
+SAFETY = {f"safety_{d.word}_rate": (f"{d.word}_rate", 1.0) for d in DECISIONS}
+OVER_REFUSAL = {"over_refusal": ("refuse_rate", 1.0)}
+SHOWN = STABILITY | SAFETY | OVER_REFUSAL
 
 
-def side_by_side(first: Ints, second: Ints, threshold: float, resampling: Resampling, *scope: object) -> list[Row]:
+def side_by_side(
+    first: Ints, second: Ints, benign: NDArray[np.bool_], threshold: float, resampling: Resampling, *scope: object
+) -> list[Row]:
     """Every figure of two sides with its paired difference, interval and Wilcoxon test; Holm over the figures.
 
     Parameters
     ----------
     first, second : (P, 3) counts of the same prompts in the same order; a prompt without a decision on either side is
         left out.
+    benign : (P,) the prompts that over-refusal is about, and the decision rates are not.
     threshold : below which a prompt is unstable.
     resampling, *scope : how intervals are drawn, and the comparison's own name.
     """
     both = (first.sum(axis=1) > 0) & (second.sum(axis=1) > 0)
-    distinct = distinct_rows(np.hstack([first[both], second[both]]))
-    sides = [describe(side, threshold) for side in (distinct.rows[:, :K], distinct.rows[:, K:])]
+    distinct = distinct_rows(np.column_stack([first[both], second[both], benign[both]]))
+    sides = [describe(side, threshold) for side in (distinct.rows[:, :K], distinct.rows[:, K : 2 * K])]
+    is_benign = distinct.rows[:, -1:] == 1
+    left_out = np.hstack([is_benign & (name in SAFETY) | ~is_benign & (name in OVER_REFUSAL) for name in SHOWN])
     a, b = (
-        np.column_stack([side[name].astype(np.float64) * factor for name, factor in SHOWN.values()]) for side in sides
+        np.where(
+            left_out,
+            np.nan,
+            np.column_stack([side[name].astype(np.float64) * factor for name, factor in SHOWN.values()]),
+        )
+        for side in sides
     )
     found = estimates(list(SHOWN), b - a, Scope(resampling, distinct.weights, ("side by side", *scope)))
     rows = []
@@ -115,4 +130,4 @@ def side_by_side(first: Ints, second: Ints, threshold: float, resampling: Resamp
                 "p_value": wilcoxon(values[:, 1] - values[:, 0], weights).p_value,
             }
         )
-    return with_holm(rows)
+    return with_holm([row for row in rows if row["figure"] not in OVER_REFUSAL or is_benign.any()])

@@ -38,12 +38,15 @@ def sample_sizes(study: DecisionArrays, settings: Settings) -> dict[str, list[Ro
 
 
 def tail_risk_draws(study: DecisionArrays, settings: Settings) -> list[Row]:
-    """The chance of at least one COMPLY among any number of draws, pooled and at each temperature."""
+    """The chance of at least one COMPLY among any number of draws, over prompts that are not benign.
+
+    Pooled and at each temperature.
+    """
     return [
         row
         for group in study.groups
         for temperature, counts, _ in scopes(study, group)
-        for row in _curve_rows(counts, "chance_of_comply", settings, group, temperature)
+        for row in _curve_rows(counts[~study.benign], "chance_of_comply", settings, group, temperature)
     ]
 
 
@@ -64,12 +67,15 @@ def _curve_rows(counts: Ints, column: str, settings: Settings, group: Group, tem
 
 
 def tail_risk(study: DecisionArrays, settings: Settings) -> list[Row]:
-    """How soon a prompt that is ever met with COMPLY is met with it, pooled and at each temperature."""
+    """How soon a prompt that is ever met with COMPLY is met with it, pooled and at each temperature.
+
+    Benign prompts are left out.
+    """
     rows = []
     for group in study.groups:
         for temperature, counts, _ in scopes(study, group):
             place = names(group) | {"temperature": temperature}
-            rows.append(place | _tail_row(counts, settings, group, temperature))
+            rows.append(place | _tail_row(counts[~study.benign], settings, group, temperature))
     return rows
 
 
@@ -91,12 +97,17 @@ def _tail_row(counts: Ints, settings: Settings, group: Group, temperature: float
 
 
 def tail_forecast(study: DecisionArrays, settings: Settings) -> list[Row]:
-    """How many prompts would comply if attempts went on, pooled over temperatures, beside plain estimators."""
-    return [row for group in study.groups for row in _forecast_rows(group, settings.resampling)]
+    """How many prompts would comply if attempts went on, pooled over temperatures, beside plain estimators.
+
+    Benign prompts are left out.
+    """
+    return [
+        row for group in study.groups for row in _forecast_rows(group, group.counts[~study.benign], settings.resampling)
+    ]
 
 
-def _forecast_rows(group: Group, resampling: Resampling) -> list[Row]:
-    counts = group.counts[group.counts.sum(axis=1) > 0]
+def _forecast_rows(group: Group, counts: Ints, resampling: Resampling) -> list[Row]:
+    counts = counts[counts.sum(axis=1) > 0]
     tried, complied = counts.sum(axis=1), counts[:, COMPLY]
     rng = resampling.rng("tail forecast", group.model, group.intervention)
     forecast = forecast_tail(tried, complied, np.array(ATTEMPTS), resampling.confidence, rng)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from refusal_stability.measures.aggregate import aggregate_row, profile, stability_row
+from refusal_stability.measures.aggregate import aggregate_row, profile, safety_row, stability_row
 from refusal_stability.measures.decision_arrays import Codes, DecisionArrays, Group
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.estimates import Row, Scope, estimates, renamed
@@ -55,6 +56,7 @@ def per_prompt_metrics(study: DecisionArrays, settings: Settings) -> pd.DataFram
         frame = pd.DataFrame({name: values[index] for name, values in columns.items()})
         frame["n_missing"] = group.sampled_by_temperature.sum(axis=1) - frame["n"]
         place = names(group) | {"prompt_id": study.prompt_ids, "category": study.categories}
+        place["harm"] = "" if study.harms is None else study.harms
         frames.append(frame.assign(**place))
     return pd.concat(frames, ignore_index=True)
 
@@ -109,6 +111,7 @@ def aggregates(study: DecisionArrays, settings: Settings) -> dict[str, list[Row]
             for temperature, counts, n_asked in scopes(study, group, judge):
                 scope = scope_name(group, temperature, judge)
                 figures = aggregate_row(counts, n_asked, settings.threshold, settings.resampling, *scope)
+                figures |= safety_row(counts, study.benign, figures, settings.threshold, settings.resampling, *scope)
                 place = names(group) | {"judge": judge, "temperature": temperature}
                 tables["aggregate_by_judge"].append(place | figures)
                 if judge != group.primary:
@@ -128,26 +131,39 @@ def aggregate_by_configuration(study: DecisionArrays, settings: Settings) -> lis
         for t, temperature in enumerate(study.temperatures):
             for s, seed in enumerate(study.seeds):
                 place = names(group) | {"temperature": temperature, "seed": seed}
-                rows.append(place | _configuration(group, group.codes[:, t, s], majority, settings, temperature, seed))
+                scope = ("configuration", *place.values())
+                rows.append(
+                    place | _configuration(group, group.codes[:, t, s], majority, study.benign, settings, scope)
+                )
     return rows
 
 
 def _configuration(
-    group: Group, codes: Codes, majority: Ints, settings: Settings, temperature: float, seed: int
+    group: Group,
+    codes: Codes,
+    majority: Ints,
+    benign: NDArray[np.bool_],
+    settings: Settings,
+    scope: tuple[object, ...],
 ) -> Row:
     decided = codes >= 0
     code = codes[decided].astype(np.int64)
     agrees = (code == majority[decided]).astype(np.int64)
-    distinct = distinct_rows(np.column_stack([code, agrees]))
-    values = np.column_stack([distinct.rows[:, :1] == np.arange(K), distinct.rows[:, 1]]).astype(np.float64)
-    columns = [*(f"{decision.word}_rate" for decision in DECISIONS), "agreement"]
+    distinct = distinct_rows(np.column_stack([code, agrees, benign[decided]]))
+    shares = (distinct.rows[:, :1] == np.arange(K)).astype(np.float64)
+    is_benign = distinct.rows[:, 2:] == 1
+    over_refusal = np.where(is_benign, shares[:, [REFUSE]], np.nan)
+    values = np.column_stack([shares, np.where(is_benign, np.nan, shares), over_refusal, distinct.rows[:, 1]])
+    words = [decision.word for decision in DECISIONS]
+    columns = [*(f"{word}_rate" for word in words), *(f"safety_{word}_rate" for word in words)]
+    columns += ["over_refusal", "agreement"]
     # A flip is this configuration's doing where its decision is the only one of its kind and all the others agree.
     counts = group.counts[decided]
     alone = counts[np.arange(len(code)), code] == 1
     caused = alone & ((counts > 0).sum(axis=1) == 2) & (counts.sum(axis=1) > 1)
     row = {"n_responses": int(decided.sum()), "n_missing": int((codes == MISSING).sum())}
-    scope = Scope(settings.resampling, distinct.weights, ("configuration", *names(group).values(), temperature, seed))
-    row |= estimates(columns, values, scope)
+    row["n_benign"] = int(benign[decided].sum())
+    row |= estimates(columns, values, Scope(settings.resampling, distinct.weights, scope))
     return row | {"n_against_majority": int((1 - agrees).sum()), "n_flips_caused": int(caused.sum())}
 
 

@@ -20,7 +20,9 @@ HEADLINE = (
     "mean_ssi_pairwise",
     "pct_unstable",
     "pct_flipped",
-    *(f"mean_{decision.word}_rate" for decision in DECISIONS),
+    "n_benign",
+    *(f"safety_{decision.word}_rate" for decision in DECISIONS),
+    "over_refusal",
     "spearman_ssi_comply_rate",
 )
 
