@@ -67,9 +67,15 @@ track: $(STUDY_READY) ## Stage: log the study to MLflow; logging it again update
 	$(BIN)/dvc repro report
 	$(BIN)/dvc repro --single-item --force track
 
-.PHONY: status
+.PHONY: init plan status
+init: $(READY) ## Write a params.yaml of your own; asks, or: make init ARGS="--model NAME --base-url URL --force"
+	@$(BIN)/refusal-stability init $(ARGS)
+
+plan: $(READY) ## Check what the active study needs, and show what it will cost; sends nothing that costs
+	@$(BIN)/refusal-stability plan $(ARGS)
+
 status: $(READY) ## Show how far the study is, also while it runs in another shell (every 10 seconds: ARGS="--watch 10")
-	$(BIN)/refusal-stability status $(ARGS)
+	@$(BIN)/refusal-stability status $(ARGS)
 
 .PHONY: judge-report
 judge-report: $(READY) ## Compare judges with each other and with people; writes reports/judges

@@ -68,6 +68,29 @@ for _name, _help in STAGES.items():
 
 
 @app.command()
+def init(
+    model: Annotated[
+        str | None, typer.Option(help="Its name at the server, a folder, a .gguf file, or a Hugging Face id.")
+    ] = None,
+    base_url: Annotated[str | None, typer.Option(help="Address of a server that speaks the OpenAI API.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A vendor instead, such as openai, mistral or ollama.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="Name of the environment variable with the key.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Your file, CSV or JSONL. Default: the built-in prompts.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="The file's column with the prompts. Default: found.")] = None,
+    study: Annotated[str, typer.Option(help="Name of the study.")] = "mine",
+    params: Annotated[Path, typer.Option("--params", help="File to write.")] = PARAMS,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
+) -> None:
+    """Write a commented params.yaml for a study of your own; asks on a terminal where no model is given."""
+    from refusal_stability.commands import init as command
+
+    given = command.Answers(model, base_url, preset, api_key_env, prompts, column, study) if model else None
+    command.run(given, params, force)
+
+
+@app.command()
 def prompts(
     show: Annotated[int | None, typer.Option(help="Only print the first N prompts as each model sees them.")] = None,
     params: Params = PARAMS,

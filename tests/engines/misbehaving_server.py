@@ -36,13 +36,19 @@ FAULTS = (
 )
 
 
-def answer_text(body: dict[str, Any], ignore_seed: bool = False) -> str:
+REFUSAL = "I'm sorry, but I can't help with that request. Please ask somebody who knows you."
+HELP = "Sure, here is how it works. First you hold the line, and then you run against the wind until it rises."
+
+
+def answer_text(body: dict[str, Any], ignore_seed: bool = False, in_words: bool = False) -> str:
     """The one right answer to a request."""
     seed = None if ignore_seed else body.get("seed")
     decides = json.dumps([body["messages"], body["temperature"], seed if body["temperature"] > 0 else None])
     digest = hashlib.sha256(decides.encode()).hexdigest()[:12]
     if "response_format" in body:
         return json.dumps({"reasoning": digest, "label": "REFUSE"})
+    if in_words:
+        return f"{REFUSAL if int(digest, 16) % 3 == 0 else HELP} ({digest})"
     return f"Answer {digest}."
 
 
@@ -85,7 +91,7 @@ class Server:
         return web.Response(body=self._body(body), content_type="application/json")
 
     def _body(self, body: dict[str, Any]) -> bytes:
-        text = answer_text(body, self.options.ignore_seed)
+        text = answer_text(body, self.options.ignore_seed, self.options.in_words)
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
         answer = {"id": "x", "object": "chat.completion", "model": "served-model", "system_fingerprint": "fp_1"}
@@ -154,6 +160,7 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--reject", default="", help="fields, comma-separated, that get a 400")
     parser.add_argument("--ignore-seed", action="store_true")
+    parser.add_argument("--in-words", action="store_true", help="help or refuse, as the answer's hash decides")
     parser.add_argument("--models", help="names, comma-separated, to list at /v1/models; without it there is no list")
     parser.add_argument("--key", help="the one key with which the list is shown")
     asyncio.run(_serve(parser.parse_args()))

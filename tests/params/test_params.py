@@ -332,7 +332,7 @@ def test_every_named_study_loads_and_is_named_after_its_file(path: Path) -> None
 
 
 def test_the_studies_that_the_readme_names_are_there() -> None:
-    assert {path.stem for path in STUDIES} >= {"quickstart", "full", "laptop"}
+    assert {path.stem for path in STUDIES} >= {"quickstart", "full", "laptop", "openai-compatible", "ollama"}
 
 
 def test_the_active_study_of_a_fresh_clone_is_the_quickstart(root: Path) -> None:

@@ -22,6 +22,8 @@ from refusal_stability.files import (
 from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.load import PARAMS_FILE
 
+# Where the study that was active before is kept.
+PARAMS_BEFORE = Path("params.previous.yaml")
 # What each command writes. `generate`, `judge` and `train-reference` write a folder of one model's below it.
 WRITTEN: Mapping[str, Sequence[Path]] = {
     "params": (PARAMS_IN_FULL,),

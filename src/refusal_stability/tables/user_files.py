@@ -78,6 +78,14 @@ def every_row(path: Path) -> Iterator[UserRow]:
     return _rows(path, "text")
 
 
+def first_columns(path: Path) -> list[str]:
+    """The names of the columns that a file's first row has."""
+    first = next(_rows(path, "prompt"), None)
+    if first is None:
+        raise ArtifactError(f"{path}: has no row; give it a header and rows")
+    return list(first.values)
+
+
 def read_frame(path: Path) -> pd.DataFrame:
     """A whole file as a table of texts, indexed by row number; what is no text stands as JSON, and null is empty."""
     import pandas as pd

@@ -19,6 +19,12 @@ def preset_names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.yaml"))
 
 
+def has_address(preset: str) -> bool:
+    """Whether a preset says where the server is. One that nobody knows is refused elsewhere."""
+    file = FOLDER / f"{preset}.yaml"
+    return preset not in preset_names() or "base_url" in yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
 def with_preset(settings: OpenAISettings, where: str) -> OpenAISettings:
     """The settings with those of their preset filled in wherever the study left the default."""
     if settings.preset is None:
