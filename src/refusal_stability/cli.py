@@ -69,15 +69,11 @@ for _name, _help in STAGES.items():
 
 @app.command()
 def init(
-    model: Annotated[
-        str | None, typer.Option(help="Its name at the server, a folder, a .gguf file, or a Hugging Face id.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="Name at the server, folder, .gguf, or Hugging Face id.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Address of a server that speaks the OpenAI API.")] = None,
     preset: Annotated[str | None, typer.Option(help="A vendor instead, such as openai, mistral or ollama.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="Name of the environment variable with the key.")] = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="Your file, CSV or JSONL. Default: the built-in prompts.")
-    ] = None,
+    prompts: Annotated[Path | None, typer.Option(help="CSV or JSONL file. Default: the built-in prompts.")] = None,
     column: Annotated[str | None, typer.Option(help="The file's column with the prompts. Default: found.")] = None,
     study: Annotated[str, typer.Option(help="Name of the study.")] = "mine",
     params: Annotated[Path, typer.Option("--params", help="File to write.")] = PARAMS,
@@ -111,8 +107,10 @@ def generate(
         list[str] | None, typer.Option(help="Send stored requests without a text again: blocked or unanswered.")
     ] = None,
     params: Params = PARAMS,
+    force: Force = False,
 ) -> None:
     """Ask every prompt in every configuration of one MODEL."""
+    _spare_the_active_study("generate", params, force, model)
     import_module("refusal_stability.stages.generate").run(model, params, ask_again or ())
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from refusal_stability.engines.store import Session, Store, StoreError
 from refusal_stability.engines.store_view import StoredTokens, StoreView
-from refusal_stability.records import Completion
+from refusal_stability.records import Completion, Outcome
 
 SESSION = Session("s", "small", "{}", "{}", "2026-01-31T00:00:00Z", 2.0, 3, 30, 60)
 
@@ -49,6 +49,14 @@ def test_a_writer_that_holds_the_write_lock_neither_waits_nor_is_waited_for(path
             writer.execute("BEGIN IMMEDIATE")
             writer.execute("ROLLBACK")
         writer.close()
+
+
+def test_a_stored_request_without_a_text_has_its_reason(path: Path) -> None:
+    blocked = Completion("", "", missing_reason="the filter", details={"settled": True}, outcome=Outcome.BLOCKED)
+    with Store(path) as store:
+        store.put("b", blocked)
+    with StoreView(path) as view:
+        assert view.tokens("ab") == {"a": StoredTokens(10, 20), "b": StoredTokens(0, 0, "the filter")}
 
 
 def test_many_keys_are_looked_up_in_parts(path: Path) -> None:

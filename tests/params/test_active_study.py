@@ -51,9 +51,9 @@ def test_the_active_study_under_another_name_and_an_empty_folder_are_not_refused
     assert CliRunner().invoke(app, ["prompts", "--params", str(OTHER)]).exit_code == 0
 
 
-@pytest.mark.parametrize("command", [*STAGES, "prompts"])
+@pytest.mark.parametrize("command", [*STAGES, "prompts", "generate"])
 def test_every_stage_spares_what_it_writes(command: str) -> None:
-    model = "m" if STAGES.get(command, "").endswith("MODEL.") else ""
+    model = "m" if command == "generate" or STAGES.get(command, "").endswith("MODEL.") else ""
     path = WRITTEN[command][0] / model
     check_not_of_another_study("report" if command == "prompts" else "prompts", Path("params.yaml"))
     if not path.suffix:

@@ -58,7 +58,7 @@ def run(answers: Answers | None, path: Path, force: bool) -> None:
         answers = _asked_on_terminal()
     if answers.preset and not answers.base_url and not has_address(answers.preset):
         raise StudyError(f"init: the preset {answers.preset} has no address of its own; give it by --base-url")
-    text = study_text(answers)
+    text = _study_text(answers)
     params = _checked(text, path)
     if path.exists():
         path.replace(path.with_name(PARAMS_BEFORE.name))
@@ -90,7 +90,7 @@ def asked(ask: Callable[[str], str] = input) -> Answers:
     return Answers(model, base_url or None, preset or None, key or None, file, None, study or "mine")
 
 
-def study_text(answers: Answers) -> str:
+def _study_text(answers: Answers) -> str:
     """The parameter file: every line says what it is for."""
     return (
         "\n".join([*_head(answers), "", *_prompts(answers), "", *SAMPLING, "", *_model(answers), "", *JUDGING]) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,17 +11,20 @@ from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from refusal_stability.engines.store import LOOKUP_SIZE, Session, StoreError
+from refusal_stability.engines.store import LOOKUP_SIZE, MISSING_REASON, Session, StoreError
 
 PATIENCE_S = 5
+# Most details tell no reason, and are then not read.
+REASON = f"CASE WHEN instr(details, '\"{MISSING_REASON}\"') > 0 THEN details END"
 SESSION_COLUMNS = ", ".join(Session.__dataclass_fields__)
 
 
 class StoredTokens(NamedTuple):
-    """What a stored completion took."""
+    """What a stored completion took; `missing` says why one has no text."""
 
     prompt: int
     answer: int
+    missing: str | None = None
 
 
 class StoreView:
@@ -66,8 +70,9 @@ class StoreView:
         for start in range(0, len(wanted), LOOKUP_SIZE):
             part = wanted[start : start + LOOKUP_SIZE]
             marks = ",".join("?" * len(part))
-            query = f"SELECT key, prompt_tokens, completion_tokens FROM completions WHERE key IN ({marks})"
-            found |= {key: StoredTokens(prompt, answer) for key, prompt, answer in self._rows(query, part)}
+            query = f"SELECT key, prompt_tokens, completion_tokens, {REASON} FROM completions WHERE key IN ({marks})"
+            for key, prompt, answer, told in self._rows(query, part):
+                found[key] = StoredTokens(prompt, answer, json.loads(told).get(MISSING_REASON) if told else None)
         return found
 
     def sessions(self) -> list[Session]:

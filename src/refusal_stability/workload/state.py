@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ from refusal_stability.workload.asked import Engines, Work
 
 @dataclass(frozen=True)
 class CellState:
-    """How far one configuration is. `missing` and `judged` are known once its stage has written its file."""
+    """How far one configuration is. `judged`, and what no store keeps of `missing`, its stages' files tell."""
 
     intervention: str
     temperature: float
@@ -85,18 +85,19 @@ def how_far(
     alive = run is not None and run.alive and run.total == total
     left = 0 if total is None else total - len(stored)
     missing: Mapping[str, int] = dict(sum((Counter(cell.missing) for cell in cells), Counter()))
-    if not missing and run is not None and left and run.total == total:
+    if run is not None and left and run.total == total:
+        # Among these are those that no store keeps, since asking again may help.
         missing = run.missing
     if run is not None and alive:
         rate, left = run.rate, run.total - run.done
     else:
         rate = _rate_of([s for s in store.sessions() if (s.identity, s.caption) == (identity, work.caption)])
-    prompt, answer = (sum(t[i] for t in stored.values()) for i in (0, 1))
+    prompt, answer = sum(one.prompt for one in stored.values()), sum(one.answer for one in stored.values())
     return WorkState(
         work.words,
         work.judge is not None,
         total,
-        len(stored),
+        sum(one.missing is None for one in stored.values()),
         missing,
         sum(cell.judged for cell in cells) if work.judge is None else None,
         alive,
@@ -123,15 +124,20 @@ def _cells(
 ) -> tuple[CellState, ...]:
     totals: Counter[Condition] = Counter()
     done: Counter[Condition] = Counter()
+    missing: dict[Condition, Counter[str]] = defaultdict(Counter)
     for (condition, _), key in zip(work.cells, keys, strict=True):
         totals[condition] += 1
-        done[condition] += key in stored
+        if (one := stored.get(key)) is not None and one.missing is not None:
+            missing[condition][one.missing] += 1
+        elif one is not None:
+            done[condition] += 1
     texts = {prompt.text for prompt in prompts}
-    return tuple(_cell(condition, totals[condition], done[condition], judging, texts) for condition in totals)
+    return tuple(_cell(c, totals[c], done[c], dict(missing[c]), judging, texts) for c in totals)
 
 
-def _cell(condition: Condition, total: int, done: int, judging: JudgingParams, texts: set[str]) -> CellState:
-    missing: Mapping[str, int] = {}
+def _cell(
+    condition: Condition, total: int, done: int, missing: Mapping[str, int], judging: JudgingParams, texts: set[str]
+) -> CellState:
     judged = 0
     place = (condition.intervention, condition.temperature, condition.seed, total, done)
     if (file := generation_file(condition)).exists():
