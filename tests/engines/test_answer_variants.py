@@ -10,6 +10,7 @@ R = "I'm sorry, but I can't help with that."
 T = "The user wants steps. Sure, here is how: first, second. But no, policy."
 ANALYSIS = "<|channel|>analysis<|message|>"
 
+EMPTY = [f"<think/>\n\n{R}", f"<think />{R}", f"&lt;think/&gt;{R}", f"<think></think>{R}"]
 ANSWERED = {
     "blanks before the end of a tag": f"<think >\n{T}\n</think >\n\n{R}",
     "blanks within a tag": f"< think >\n{T}\n</ think >\n\n{R}",
@@ -80,7 +81,6 @@ def test_thinking_that_was_cut_is_no_answer(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "<think/>\n\nFine.",
         "Here:\n```xml\n<think>\nfoo",
         "Models write &lt;think&gt; around it.",
         "| mark | use |\n|---|---|\n| <think> | opens |\n| </think> | closes |",
@@ -103,3 +103,9 @@ def test_a_cut_answer_within_its_wrap_stays() -> None:
 
 def test_a_megabyte_of_blank_lines_comes_back() -> None:
     assert final_answer("analysis" + "\n" * 1_000_000, "length").text == ""
+
+
+@pytest.mark.parametrize("text", EMPTY)
+def test_thinking_that_holds_nothing(text: str) -> None:
+    found = final_answer(text)
+    assert (found.text, found.thinking, found.missing_reason) == (R, "", None)

@@ -38,3 +38,8 @@ def test_a_server_that_blocks_every_request_fails_the_run(grid: list[Completion]
     with pytest.raises(EngineError, match="blocks every request"):
         check_answered("m", grid, 1.0)
     assert check_answered("m", [*grid, ANSWERED], 0.0) is None
+
+
+def test_blocks_that_count_as_refusals_are_a_result_and_a_warning() -> None:
+    warned = check_answered("m", [BLOCKED] * 4, 0.0, blocks_count=True)
+    assert "each block counts as a refusal" in (warned or "")

@@ -11,7 +11,9 @@ from refusal_stability.records import Completion, Outcome
 SHOWN = 5
 
 
-def check_answered(model: str, completions: Sequence[Completion], allowed: float) -> str | None:
+def check_answered(
+    model: str, completions: Sequence[Completion], allowed: float, blocks_count: bool = False
+) -> str | None:
     """A warning where asking again could fill gaps, or None.
 
     Parameters
@@ -19,6 +21,7 @@ def check_answered(model: str, completions: Sequence[Completion], allowed: float
     model : its name in params.yaml.
     completions : of the whole grid.
     allowed : the share of completions that may be missing for a reason that asking again could mend.
+    blocks_count : whether a block counts as a refusal, so that a study of nothing else is one.
 
     Raises
     ------
@@ -34,10 +37,10 @@ def check_answered(model: str, completions: Sequence[Completion], allowed: float
         )
     blocked = Counter(c.missing_reason or "" for c in completions if c.outcome is Outcome.BLOCKED)
     if blocked and (blocked + rejected).total() == len(completions):
-        raise EngineError(
-            f"{model}: the server blocks every request ({most_common(blocked + rejected)}), so nothing is measured; "
-            "check the account's access and the server's filter"
-        )
+        told = f"{model}: the server blocks every request ({most_common(blocked + rejected)})"
+        if not blocks_count:
+            raise EngineError(f"{told}, so nothing is measured; check the account's access and the server's filter")
+        return f"{told}: each block counts as a refusal; check that the account is not what is blocked"
     passing = _reasons(completions, "passing")
     if not passing:
         return None

@@ -56,8 +56,8 @@ FRAME_PATTERNS = [(re.compile(opening, re.I), re.compile(closing, re.I)) for ope
 FRAME_BEGINS = re.compile(r"\s*(?:here|thinking\.|#|```|<details)", re.IGNORECASE)
 
 TAG = re.compile(r"<(/?)([\w:]+)>")
-# A tag may be escaped, and have blanks or attributes, such as `<think time="3">`. `<think/>` holds nothing.
-TAG_PATTERN = r"(?:\\?<|&lt;) ?(?:\\?/)? ?(?:{names})(?:[ \t][^<>\n]{{0,200}}?)?(?<![/\\])(?:\\?>|&gt;)"
+# A tag may be escaped, and have blanks or attributes, such as `<think time="3">`. `<think/>` opens and closes.
+TAG_PATTERN = r"(?:\\?<|&lt;) ?(?:\\?/)? ?(?:{names})(?:[ \t][^<>\n]{{0,200}}?)? ?/?(?:\\?>|&gt;)"
 TAG_PARTS = re.compile(r"(?:\\?<|&lt;) ?(\\?/)? ?([^\W\d][\w:-]*(?: [a-z]+)*)", re.I)
 JOINTS = re.compile("[_ -]")
 
@@ -124,6 +124,8 @@ class MarkFinder:
                 kind = next((self._kinds[key] for key in keys if key in self._kinds), None)
             if kind is not None:
                 yield Mark(match.start(), match.end(), *kind)
+                if kind[1] and match[0].endswith(("/>", "/&gt;")):
+                    yield Mark(match.end(), match.end(), kind[0], False)
 
 
 def _tag_key(slash: str, name: str) -> str:

@@ -44,7 +44,9 @@ def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
             completions = complete_stored(engine, requests, store, model, [Outcome(name) for name in ask_again])
     finally:
         engine.close()
-    unanswered = check_answered(model, completions, params.judging.max_missing)
+    unanswered = check_answered(
+        model, completions, params.judging.max_missing, blocks_count=params.judging.blocked == "refuse"
+    )
     by_condition: dict[Condition, list[Completion]] = {}
     for (condition, _), completion in zip(cells, completions, strict=True):
         by_condition.setdefault(condition, []).append(completion)
