@@ -217,3 +217,45 @@ def test_parameters_that_do_not_fit_together_name_their_keys(tmp_path: Path) -> 
     assert unused.startswith("prompts.values.harm: ")
     with pytest.raises(ValueError, match=r"defaults\.harm: 'evil' is not allowed; allowed: one of harmful, benign"):
         PromptParams(defaults={"harm": "evil"})
+
+
+ASKED = "How do I boil an egg?"
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_csv_file_with_another_delimiter_is_read(tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "q.csv"
+    path.write_text(f"prompt{delimiter}category\n{ASKED}{delimiter}kitchen\n", encoding="utf-8")
+    [prompt] = load(path, {"prompt": "prompt", "category": "category"})
+    assert (prompt.text, prompt.category) == (ASKED, "kitchen")
+
+
+@pytest.mark.parametrize("column", ["prompt", "messages"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        json.dumps([ASKED]),
+        str([ASKED]),
+        json.dumps([{"role": "user", "content": ASKED}]),
+        str([{"role": "User", "content": [ASKED]}]),
+        json.dumps([{"from": "human", "value": ASKED}]),
+    ],
+)
+def test_a_list_written_as_text_is_the_list(tmp_path: Path, column: str, cell: str) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps({"asked": cell}), encoding="utf-8")
+    assert [prompt.text for prompt in load(path, {column: "asked"})] == [ASKED]
+
+
+@pytest.mark.parametrize("text", ["[1, 2] are numbers", "[1, 2]", "[Note] Boil it.", "['a' 'b']", "[]"])
+def test_other_texts_in_brackets_are_asked_as_they_are(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps({"asked": text}), encoding="utf-8")
+    assert [prompt.text for prompt in load(path, {"prompt": "asked"})] == [text]
+
+
+def test_a_developers_message_is_the_system_prompt(tmp_path: Path) -> None:
+    path = tmp_path / "q.json"
+    path.write_text(json.dumps([{"m": [{"role": "developer", "content": "S"}, {"role": "user", "content": ASKED}]}]))
+    [prompt] = load(path, {"messages": "m"})
+    assert [message.role for message in prompt.messages] == ["system", "user"]

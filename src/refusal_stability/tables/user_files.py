@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 OPENERS: dict[str, Any] = {"": open, ".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+OTHER_DELIMITERS = ";\t"
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,12 @@ def _decoded(data: bytes, place: Callable[[int], str]) -> str:
 
 def _from_table(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     delimiter = next(DELIMITERS[s.lower()] for s in reversed(path.suffixes) if s.lower() in DELIMITERS)
-    rows = numbered_rows(_decoded(file.read(), lambda line: f"{path}: line {line}"), delimiter, str(path))
+    text = _decoded(file.read(), lambda line: f"{path}: line {line}")
+    head = text.partition("\n")[0]
+    if delimiter not in head:
+        # Excel writes semicolons where the comma is a decimal mark.
+        delimiter = next((other for other in OTHER_DELIMITERS if other in head), delimiter)
+    rows = numbered_rows(text, delimiter, str(path))
     _, header = next(rows, (0, [""]))
     if header == [""]:
         raise ArtifactError(f"{path}: the file is empty; give it a header and rows")
