@@ -20,18 +20,14 @@ SIDE_BY_SIDE = re.compile(r"""['"]\s*['"][^,:\]}]""")
 def conversation_in(row: UserRow, column: str, as_json: bool) -> tuple[Message, ...]:
     """The messages of a cell, ending in the user turn that is judged.
 
-    A text is one user turn, and a list of texts is a list of user turns. A text that is such a list, as JSON or as
-    Python shows it, is read as the list: that is how a CSV file holds one. With `as_json`, a text that starts with `[`
-    must be readable so.
+    A text is one user turn, and a list of texts is a list of user turns. With `as_json`, a text that starts with `[` is
+    read as JSON, or as Python shows a list: that is how a CSV file holds messages.
     """
     value = row.values[column]
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        listed = _listed(value)
-        if listed is None and as_json:
-            raise row.error(
-                column, "not readable as JSON that lists texts or messages, although it starts with [; correct it"
-            )
-        value = value if listed is None else listed
+    if as_json and isinstance(value, str) and value.lstrip().startswith("["):
+        value = _listed(value)
+        if value is None:
+            raise row.error(column, "not readable as JSON that lists texts or messages; correct it")
     parts = value if isinstance(value, list) else [value]
     messages = tuple(_message(row, column, part) for part in parts)
     _check_order(row, column, messages)
