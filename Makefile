@@ -82,8 +82,9 @@ judge-report: $(READY) ## Compare judges with each other and with people; writes
 	$(BIN)/refusal-stability judge-report
 
 .PHONY: validate
-validate: $(READY) ## Compare the reference models' measured decision shares with the planted ones
-	$(BIN)/dvc repro reference
+validate: $(READY) ## Train the reference models, run their study (studies/validate.yaml), compare with what was planted
+	@grep -qs '^study: validate$$' params.yaml || $(MAKE) --no-print-directory study NAME=validate
+	$(BIN)/dvc repro
 	$(BIN)/refusal-stability validate
 
 # $(1): a folder of studies/ that holds source.yaml; $(2): a folder with its data, or nothing: git fetches them.

@@ -1,7 +1,8 @@
 """The grid through transformers on a CPU, against the usual loop: one `generate` call per (temperature, seed).
 
-Untrained models of 4 and 100 million parameters, 64 tokens an answer; tokens are counted up to the end token. All ways
-run in turn within each round, in one process. What each part of the engine gives is the engine over itself without it:
+Untrained models of 4 and 100 million parameters, and the quickstart's model; 64 tokens an answer. Tokens are counted up
+to the end token. All ways run in turn within each round, in one process. What each part of the engine gives is the
+engine over itself without it:
 
 - prompts shared: each row computes its own prompt, its cache set aside at the start as ever;
 - cache set aside at the start: prompts shared, then the usual cache, which copies all that it holds with every token;
@@ -18,9 +19,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import Finding, in_turn, main, ratios
+from harness import ROOT, Finding, in_turn, main, ratios
 from untrained import grid, save_model
 
+from refusal_stability.engines.gguf import unpacked_model
 from refusal_stability.engines.row_sampler import RowSampler
 from refusal_stability.engines.transformers import TransformersEngine
 from refusal_stability.params.engines import ModelParams
@@ -29,6 +31,7 @@ from refusal_stability.records import Request, Sampling
 
 CASES = {"4M": (40, 1.25), "100M": (6, 4.0)}
 VOCABULARY = 152_000
+REAL, REAL_PROMPTS, REAL_BAR = "models/SmolLM2-135M-Instruct.Q4_1.gguf", 6, 3.0
 
 
 def measure(quick: bool) -> list[Finding]:
@@ -36,7 +39,30 @@ def measure(quick: bool) -> list[Finding]:
     found = []
     for shape, (prompts, bar) in {"tiny": (3, 1.0)}.items() if quick else CASES.items():
         found += compare(shape, prompts, None if quick else bar, 1 if quick else 2 if shape == "100M" else 3)
-    return [*found, *sampling_cost(2 if quick else 20)]
+    return [*found, *([] if quick else real_model()), *sampling_cost(2 if quick else 20)]
+
+
+def real_model() -> list[Finding]:
+    """The engine against the loop on the quickstart's model, unpacked from its GGUF file."""
+    file = ROOT / REAL
+    name = f"SmolLM2-135M, {REAL_PROMPTS} prompts x 20"
+    if not file.is_file():
+        return [Finding(f"{name}: engine over loop", [], "x", REAL_BAR, True, f"no {REAL}: `make setup` fetches it")]
+    folder = str(unpacked_model(ModelParams(path=str(file)), "float32").folder)
+    requests = grid(REAL_PROMPTS)
+    engine, usual = opened(TransformersEngine, folder, 128), Loop(Path(folder))
+    tokens_of(engine, requests[:2])
+    usual.tokens(requests[:2])
+    ways: dict[str, Callable[[], float]] = {
+        "engine": lambda: rate(lambda: tokens_of(engine, requests)),
+        "loop": lambda: rate(lambda: sum(usual.tokens(part) for part in cells(requests))),
+    }
+    speed = in_turn(ways, 2)
+    return [
+        Finding(f"{name}: engine over loop", ratios(speed["engine"], speed["loop"]), "x", REAL_BAR, True),
+        Finding(f"{name}: engine", speed["engine"], "tokens/s"),
+        Finding(f"{name}: one `generate` per (temperature, seed)", speed["loop"], "tokens/s"),
+    ]
 
 
 def compare(shape: str, prompts: int, bar: float | None, rounds: int) -> list[Finding]:

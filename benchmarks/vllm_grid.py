@@ -44,7 +44,7 @@ from refusal_stability.records import Request
 VLLM_PYTHON = ROOT / ".venv-vllm/bin/python"
 NAME = "reference-wavering"
 TRAINED = ROOT / "models/reference" / NAME
-STUDY = ROOT / "studies/quickstart.yaml"
+STUDY = ROOT / "studies/validate.yaml"
 LIMIT_BAR, LOOP_BAR = 0.95, 1.25
 LOOP_BATCH = 32
 

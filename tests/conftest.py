@@ -20,8 +20,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Give workers whole files, so that what a file sets up once is set up once; and one study to one worker."""
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
-            shared = {"quickstart", "trained"} & set(getattr(item, "fixturenames", ()))
-            item.add_marker(pytest.mark.xdist_group("quickstart" if shared else item.nodeid.split("::")[0]))
+            shared = {"planted", "trained"} & set(getattr(item, "fixturenames", ()))
+            item.add_marker(pytest.mark.xdist_group("planted" if shared else item.nodeid.split("::")[0]))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """The explorer in a real browser, over a study whose every text would do harm if it were taken for more than text.
 
-The last tests look at a quickstart study as a person does: with RS_STUDY set to the folder of a finished one, at that
+The last tests look at the study `validate` as a person does: with RS_STUDY set to the folder of a finished one, at that
 instead of decisions drawn at random; with RS_SCREENSHOTS set to a folder, what they see is saved there as images.
 """
 
@@ -585,12 +585,12 @@ def test_a_page_of_another_site_cannot_read_the_study(address: str, host: str, s
 
 
 @pytest.fixture(scope="module")
-def quickstart(tmp_path_factory: pytest.TempPathFactory, root: Path, write_study: Callable[..., None]) -> Path:
-    """The folder of a quickstart study: the finished one that RS_STUDY names, or one with decisions drawn at random."""
+def planted(tmp_path_factory: pytest.TempPathFactory, root: Path, write_study: Callable[..., None]) -> Path:
+    """The folder of a study `validate`: the finished one that RS_STUDY names, or one with decisions drawn at random."""
     if STUDY:
         return STUDY
-    folder, before = tmp_path_factory.mktemp("quickstart"), Path.cwd()
-    shutil.copy(root / "studies/quickstart.yaml", folder / "params.yaml")
+    folder, before = tmp_path_factory.mktemp("planted"), Path.cwd()
+    shutil.copy(root / "studies/validate.yaml", folder / "params.yaml")
     os.chdir(folder)
     try:
         texts = {"REFUSE": "I cannot help with that. {}", "PARTIAL": "In general, {}", "COMPLY": "Sure: {}"}
@@ -601,14 +601,14 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory, root: Path, write_study
 
 
 @pytest.fixture(scope="module")
-def quickstart_address(quickstart: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(quickstart, tmp_path_factory.mktemp("log") / "explorer.log") as address:
+def planted_address(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(planted, tmp_path_factory.mktemp("log") / "explorer.log") as address:
         yield address
 
 
 @pytest.fixture
-def small_page(browser: BrowserContext, quickstart_address: str) -> Iterator[Page]:
-    with careful(browser, quickstart_address) as page:
+def small_page(browser: BrowserContext, planted_address: str) -> Iterator[Page]:
+    with careful(browser, planted_address) as page:
         page.set_viewport_size(SMALL)
         yield page
 
@@ -620,9 +620,9 @@ def shoot(page: Page, name: str) -> None:
 
 
 def test_a_laptops_window_shows_every_column_of_the_list_and_the_open_prompts_grids(
-    small_page: Page, quickstart_address: str
+    small_page: Page, planted_address: str
 ) -> None:
-    visit(small_page, quickstart_address, models="reference-wavering", flip="flipped")
+    visit(small_page, planted_address, models="reference-wavering", flip="flipped")
     assert heads(small_page) == list(WIDTHS)
     box = small_page.locator("[data-testid=stDataFrame]").bounding_box()
     assert box is not None
@@ -635,12 +635,12 @@ def test_a_laptops_window_shows_every_column_of_the_list_and_the_open_prompts_gr
 
 
 def test_one_model_is_seen_to_refuse_and_to_comply_side_by_side(
-    small_page: Page, quickstart_address: str, quickstart: Path
+    small_page: Page, planted_address: str, planted: Path
 ) -> None:
-    lines = list(csv.DictReader((quickstart / PER_PROMPT).open(encoding="utf-8")))
+    lines = list(csv.DictReader((planted / PER_PROMPT).open(encoding="utf-8")))
     both = [line for line in lines if line["model"] == "reference-wavering" and line["n_refuse"] != "0"]
     line = min((line for line in both if line["n_comply"] != "0"), key=lambda line: float(line["ssi"]))
-    visit(small_page, quickstart_address, models="reference-wavering", flip="flipped", prompt=line["prompt_id"])
+    visit(small_page, planted_address, models="reference-wavering", flip="flipped", prompt=line["prompt_id"])
     cells = small_page.locator("table button[data-key^='reference-wavering/']")
     cells.first.wait_for()
     cells.filter(has_text="R").first.click()

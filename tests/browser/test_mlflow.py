@@ -1,7 +1,7 @@
 """MLflow's own pages in a real browser: what a person who opens the runs sees at once.
 
 With RS_SCREENSHOTS set to a folder, the pages are saved there as images; with RS_STUDY set to the folder of a finished
-quickstart study, they show that instead of decisions drawn at random.
+study `validate`, they show that instead of decisions drawn at random.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class Tracked:
 def tracked(
     tmp_path_factory: pytest.TempPathFactory, root: Path, write_study: Callable[..., None]
 ) -> Iterator[Tracked]:
-    """The quickstart study, tracked and served as `make ui` does; its decisions are drawn unless RS_STUDY names one."""
+    """The study `validate`, tracked and served as `make ui` does; its decisions are drawn unless RS_STUDY names one."""
     folder = tmp_path_factory.mktemp("study")
-    shutil.copy(root / "studies/quickstart.yaml", folder / PARAMS)
+    shutil.copy(root / "studies/validate.yaml", folder / PARAMS)
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -86,7 +86,7 @@ def tracked(
             write_study(PARAMS, TEXTS, CATEGORIES, 40)
         track.run(PARAMS)
         client = open_client(local_store())
-        experiment = client.get_experiment_by_name("quickstart")
+        experiment = client.get_experiment_by_name("validate")
         runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id], max_results=1000)}
         tables = metric_table("aggregate_by_configuration"), metric_table("aggregate_by_temperature")
         with serving(folder) as address:

@@ -48,7 +48,7 @@ MAX_TOKENS = 64
 
 @pytest.fixture(scope="module")
 def chat_model(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The quickstart's wavering model, here or where RS_CHAT_MODEL says; where there is none, one trained in haste."""
+    """The study `validate`'s wavering model, here or where RS_CHAT_MODEL says; else one trained in haste."""
     trained = Path(os.environ.get("RS_CHAT_MODEL", root / "models/reference/reference-wavering"))
     if (trained / "model.safetensors").is_file():
         return trained

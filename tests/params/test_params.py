@@ -332,7 +332,8 @@ def test_every_named_study_loads_and_is_named_after_its_file(path: Path) -> None
 
 
 def test_the_studies_that_the_readme_names_are_there() -> None:
-    assert {path.stem for path in STUDIES} >= {"quickstart", "full", "laptop", "openai-compatible", "ollama"}
+    named = {"quickstart", "validate", "full", "laptop", "openai-compatible", "ollama", "llama-cpp"}
+    assert {path.stem for path in STUDIES} >= named
 
 
 def test_the_active_study_of_a_fresh_clone_is_the_quickstart(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""The quickstart study, run once for all pipeline tests in a copy of the checkout that holds no results."""
+"""The study `validate`, run once for all pipeline tests in a copy of the checkout that holds no results."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pipeline_study import Study, copy_project
 
 
 @pytest.fixture(scope="session")
-def quickstart(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The quickstart study after one `dvc repro`."""
-    study = copy_project(root, tmp_path_factory.mktemp("quickstart") / "project")
+def planted(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The study `validate` after one `dvc repro`."""
+    study = copy_project(root, tmp_path_factory.mktemp("planted") / "project")
     study.run("dvc", "repro")
     return study
 
 
 @pytest.fixture
-def trained(quickstart: Study, tmp_path: Path) -> Study:
+def trained(planted: Study, tmp_path: Path) -> Study:
     """A copy of the project with trained models and prompts, and nothing behind them."""
     folder = tmp_path / "project"
-    shutil.copytree(quickstart.folder, folder, ignore=shutil.ignore_patterns("mlruns", "tmp", "*.sqlite*"))
+    shutil.copytree(planted.folder, folder, ignore=shutil.ignore_patterns("mlruns", "tmp", "*.sqlite*"))
     for name in ("generations", "labels"):
         for model in (folder / "data" / name).glob("*/"):
             shutil.rmtree(model)

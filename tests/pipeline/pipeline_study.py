@@ -9,7 +9,18 @@ import sys
 from pathlib import Path
 
 LEFT_BEHIND = shutil.ignore_patterns(
-    ".git", ".venv*", "mlruns", "*.egg-info", "__pycache__", ".*_cache", "tmp", "cache", "*.sqlite*", "*.previous.yaml"
+    ".git",
+    ".venv*",
+    "mlruns",
+    "*.egg-info",
+    "__pycache__",
+    ".*_cache",
+    "tmp",
+    "cache",
+    "*.sqlite*",
+    "*.previous.yaml",
+    "unpacked",
+    "*.gguf",
 )
 RESULTS = ("data/generations", "data/labels", "data/metrics", "data/params", "data/prompts", "reports")
 
@@ -48,8 +59,8 @@ class Study:
         return {str(file.relative_to(self.folder)): file.read_bytes() for file in found}
 
 
-def copy_project(source: Path, target: Path) -> Study:
-    """Copy the project without results, environment or history."""
+def copy_project(source: Path, target: Path, name: str = "validate") -> Study:
+    """Copy the project without results, environment, history or downloaded models; the named study is active."""
     shutil.copytree(source, target, ignore=LEFT_BEHIND)
     for folder in RESULTS:
         for item in (target / folder).iterdir() if (target / folder).is_dir() else ():
@@ -58,7 +69,7 @@ def copy_project(source: Path, target: Path) -> Study:
     for folder in (target / "models/reference").iterdir():
         if folder.is_dir():
             shutil.rmtree(folder)
-    shutil.copy(target / "studies/quickstart.yaml", target / "params.yaml")
+    shutil.copy(target / f"studies/{name}.yaml", target / "params.yaml")
     study = Study(target)
     # No git here: what a downloaded archive of the project looks like.
     study.run("dvc", "config", "--local", "core.no_scm", "true")

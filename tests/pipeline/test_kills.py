@@ -47,8 +47,8 @@ def kill_repeatedly(study: Study, command: tuple[str, ...], store: Path, total: 
     return counts
 
 
-def test_generate_survives_kills(quickstart: Study, trained: Study) -> None:
-    expected = quickstart.files(f"data/generations/{MODEL}", "*.csv")
+def test_generate_survives_kills(planted: Study, trained: Study) -> None:
+    expected = planted.files(f"data/generations/{MODEL}", "*.csv")
     store = trained.folder / "data/store/completions.sqlite"
     total = 84 * 20
     counts = kill_repeatedly(trained, ("refusal-stability", "generate", MODEL), store, total, seed=1)
@@ -60,13 +60,13 @@ def test_generate_survives_kills(quickstart: Study, trained: Study) -> None:
     assert made_by_last_session(store) == total - counts[-1]
 
 
-def test_judge_survives_kills(quickstart: Study, trained: Study) -> None:
-    expected = quickstart.files(f"data/labels/{MODEL}", "*.csv")
-    for name, content in quickstart.files(f"data/generations/{MODEL}", "*.csv").items():
+def test_judge_survives_kills(planted: Study, trained: Study) -> None:
+    expected = planted.files(f"data/labels/{MODEL}", "*.csv")
+    for name, content in planted.files(f"data/generations/{MODEL}", "*.csv").items():
         (trained.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (trained.folder / name).write_bytes(content)
     store = trained.folder / "data/store/completions.sqlite"
-    distinct = stored(quickstart.folder / "data/store/completions.sqlite") - 2 * 84 * 20
+    distinct = stored(planted.folder / "data/store/completions.sqlite") - 2 * 84 * 20
     counts = kill_repeatedly(trained, ("refusal-stability", "judge", MODEL), store, distinct // 3, seed=2)
     assert counts == sorted(counts)
     assert counts[-1] > 0

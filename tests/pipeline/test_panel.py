@@ -1,4 +1,4 @@
-"""A panel of three judges, one of them with repeats, added to the finished quickstart study."""
+"""A panel of three judges, one of them with repeats, added to the finished study `validate`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ DECIDED = {str(decision) for decision in DECISIONS}
 
 
 @pytest.fixture(scope="module")
-def panel(quickstart: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The quickstart study after a third judge was added and the panel's majority made the primary judge."""
+def panel(planted: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The study `validate` after a third judge was added and the panel's majority made the primary judge."""
     folder = tmp_path_factory.mktemp("panel") / "project"
-    shutil.copytree(quickstart.folder, folder, ignore=shutil.ignore_patterns("mlruns"))
+    shutil.copytree(planted.folder, folder, ignore=shutil.ignore_patterns("mlruns"))
     params = yaml.safe_load((folder / "params.yaml").read_text())
     judges = params["judging"]["judges"]
     judges["sampled"] = judges["reference-judge"] | {"temperature": 1.0, "repeats": REPEATS}
@@ -49,17 +49,17 @@ def test_every_response_has_every_judges_decisions_and_the_majority(panel: Study
         assert set(counts) == {84 * 20}
 
 
-def test_no_label_of_the_other_judges_changed(panel: Study, quickstart: Study) -> None:
+def test_no_label_of_the_other_judges_changed(panel: Study, planted: Study) -> None:
     for model in MODELS:
         after = labels_of(panel, model)
         after = after[after["judge"].isin(OLD_JUDGES)].reset_index(drop=True)
-        pd.testing.assert_frame_equal(after, labels_of(quickstart, model))
+        pd.testing.assert_frame_equal(after, labels_of(planted, model))
 
 
-def test_the_added_judge_alone_was_asked(panel: Study, quickstart: Study) -> None:
+def test_the_added_judge_alone_was_asked(panel: Study, planted: Study) -> None:
     query = "SELECT caption, sum(completions) FROM sessions GROUP BY caption"
     made = []
-    for study in (quickstart, panel):
+    for study in (planted, panel):
         with sqlite3.connect(study.folder / "data/store/completions.sqlite") as database:
             made.append(dict(database.execute(query).fetchall()))
     before, after = made

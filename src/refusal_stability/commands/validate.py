@@ -48,7 +48,7 @@ def run(params_path: Path, samples: int) -> None:
     if not chat or samples < 1:
         raise StudyError(
             f"{params_path}: reference_models has no chat model, or --samples {samples} is below 1; "
-            "`make study NAME=quickstart` activates a study with two chat models"
+            "`make study NAME=validate` activates a study with two chat models"
         )
     prompts = builtin_prompts()
     results = []

@@ -146,8 +146,8 @@ def mann_whitney(values: Floats, inside: Ints, outside: Ints, rng: np.random.Gen
     1/84, for which the limit gives 2e-19.
 
     `scipy.stats.permutation_test` was tried and not taken. It enumerates sets of prompts, not counts of values: 5 of 84
-    prompts are 31 million sets, so it draws. On the quickstart's 15 categories its p values are off the exact ones by
-    up to 0.018, and it takes 1.2 s where this takes 0.04 s.
+    prompts are 31 million sets, so it draws. On the 15 categories of the study `validate` its p values are off the
+    exact ones by up to 0.018, and it takes 1.2 s where this takes 0.04 s.
 
     References
     ----------
@@ -260,7 +260,7 @@ def kruskal_wallis(values: Floats, member: NDArray[np.bool_], rng: np.random.Gen
 
     Tables of values by memberships are drawn, not orders of prompts, so the cost does not grow with the number of
     prompts. `scipy.stats.permutation_test` (pairings) shuffles prompts: 0.15 s for 876 and 12.5 s for 20,000 prompts,
-    where this takes 0.04 s and 0.09 s. Its other draws move the quickstart's p values by up to 0.008.
+    where this takes 0.04 s and 0.09 s. Its other draws move that study's p values by up to 0.008.
 
     References
     ----------

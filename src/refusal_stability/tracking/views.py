@@ -1,7 +1,7 @@
 """Saved views of a study for MLflow's page: the runs, columns and chart axes that it opens with.
 
 The format is private to MLflow's page. It was kept because addresses alone cannot replace it. In MLflow 3.17 an address
-can set filter and order, but not columns or charts: the table of the quickstart study then opened with its 40 runs in
+can set filter and order, but not columns or charts: the table of the study `validate` then opened with its 40 runs in
 order and without a single parameter or metric column, and the charts with bar charts of the first 10 runs.
 """
 
