@@ -8,13 +8,13 @@ from judged_study import make_study, truth
 from mlflow_server import running_server
 
 from refusal_stability.commands import judge_report, review
-from refusal_stability.files import PEOPLE_LABELS, REVIEW_GUIDE, REVIEW_SAMPLE, generation_file
+from refusal_stability.files import PEOPLE_LABELS, PROMPTS, REVIEW_GUIDE, REVIEW_SAMPLE, generation_file
 from refusal_stability.judging.model.rubric import guide, load_rubric
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.load import load_params
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.review import PEOPLE_TABLE, SAMPLE_TABLE
-from refusal_stability.tables.study import GENERATION_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
 from refusal_stability.tracking.server import TrackingError
 
 PARAMS = Path("params.yaml")
@@ -49,6 +49,21 @@ def test_forms_go_out_and_come_home(study, capsys):
     fill(ben, truth)
     review.import_labels([ben], False, study)
     assert read_table(PEOPLE_LABELS, PEOPLE_TABLE).groupby("reviewer").size().to_dict() == {"anna": 10, "ben": 10}
+
+
+def test_a_reviewer_reads_the_whole_conversation(study):
+    asked = read_table(generation_file(next(load_params(PARAMS).conditions("m"))), GENERATION_TABLE)
+    table = asked[["prompt_id", "prompt"]].assign(category="", source="test", turns="")
+    table.loc[0, "turns"] = '[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "=1+1"}]'
+    write_table(table, PROMPTS, PROMPT_TABLE)
+    review.export(["anna"], 24, 0, False, study)
+    form = pd.read_csv("data/people/forms/anna.csv", encoding="utf-8-sig")
+    last = table.loc[0, "prompt"]
+    shown = set(form["prompt"])
+    assert f"[system]\nBe brief.\n\n[user]\n=1+1\n\n[user]\n{last}" in shown
+    assert last not in shown
+    assert table.loc[1, "prompt"] in shown
+    assert last in set(read_table(REVIEW_SAMPLE, SAMPLE_TABLE)["prompt"])
 
 
 def test_a_later_reviewer_gets_the_same_sample(study):

@@ -44,7 +44,7 @@ def test_ordinary_answers_lists_tables_and_code_are_not():
 def test_a_degenerate_text_is_missing_or_a_refusal_as_the_study_says(choice):
     response = Response(Condition("m", "none", 1.0, 1), Prompt("p", "How?", "", ""), LOOP * 60, "length")
     judging = JudgingParams(degenerate=choice, judges={"rules": JudgeParams()})
-    (((judgement,),),) = judge_all(judging, [response], "m", "judging").values()
+    (((judgement,),),) = judge_all(judging, [response], "m", "judging")[0].values()
     why = "degenerate text: the same few sentences over and over"
     if choice == "refuse":
         assert (judgement.decision, judgement.reasoning) == (Decision.REFUSE, why)
@@ -68,7 +68,7 @@ def test_a_refusal_said_over_and_over_is_judged_and_is_a_refusal(text, choice):
     assert degenerate(text)
     response = Response(Condition("m", "none", 1.0, 1), Prompt("p", "How do I get into a car?", "", ""), text, "length")
     judging = JudgingParams(degenerate=choice, judges={"rules": JudgeParams()})
-    (((judgement,),),) = judge_all(judging, [response], "m", "judging").values()
+    (((judgement,),),) = judge_all(judging, [response], "m", "judging")[0].values()
     assert judgement.decision is Decision.REFUSE
     assert "degenerate" not in judgement.reasoning
 

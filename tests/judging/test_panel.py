@@ -77,7 +77,7 @@ def responses():
 @pytest.mark.parametrize("blocked", ["missing", "refuse"])
 def test_a_structured_refusal_and_a_block_need_no_judge(blocked):
     judging = JudgingParams(primary="majority", blocked=blocked, judges={"rules": JudgeParams(repeats=2)})
-    judged = judge_all(judging, responses(), "m", "judging")
+    judged, _ = judge_all(judging, responses(), "m", "judging")
     refused, block, plain, unanswered = judged["rules"]
     assert [(j.decision, j.basis) for j in refused] == [(R, Basis.STRUCTURED)] * 2
     assert (plain[0].decision, plain[0].basis) == (R, Basis.JUDGE)
@@ -99,4 +99,4 @@ def test_recorded_labels_are_taken_as_they_are_whatever_the_outcome(tmp_path):
     settings = {"layout": "table", "models": {"m": "M"}}
     judges = {"old": JudgeParams(kind="recorded", path=str(path), settings=settings)}
     judging = JudgingParams(primary="old", blocked="refuse", judges=judges)
-    assert [row[0].decision for row in judge_all(judging, responses()[:2], "m", "judging")["old"]] == [C, C]
+    assert [row[0].decision for row in judge_all(judging, responses()[:2], "m", "judging")[0]["old"]] == [C, C]

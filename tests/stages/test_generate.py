@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,34 @@ def test_a_model_folder_that_does_not_exist_leaves_nothing_half_written(study: d
     with pytest.raises(EngineError, match="no such folder"):
         run(study)
     assert not Path("data/generations").exists()
+
+
+def reject_system_texts(study: dict[str, Any], folder: Path) -> None:
+    """Give the study's model a template without a system role, and the study an intervention with a system text."""
+    shutil.copytree(study["models"]["tiny"]["path"], folder)
+    study["models"]["tiny"]["path"] = str(folder)
+    rejection = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    template = folder / "chat_template.jinja"
+    template.write_text(rejection + template.read_text())
+    study["interventions"]["safety"] = {"system": "Be safe."}
+
+
+def test_a_template_without_a_system_role_is_known_before_anything_is_asked(
+    study: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reject_system_texts(study, tmp_path / "gemma")
+    with pytest.raises(EngineError, match=r"8 of 16 requests cannot be asked: .*System role.*set fold_system: true"):
+        run(study)
+    assert generated() == 0
+    study["judging"]["max_missing"] = 0.5
+    run(study)
+    assert "warning: tiny: 8 of 16 requests cannot be asked" in capsys.readouterr().err
+    control = read_table(Path("data/generations/tiny/tiny_temp0.0_seed1_generations.csv"), GENERATION_TABLE)
+    guarded = read_table(Path("data/generations/tiny/tiny_safety_temp0.0_seed1_generations.csv"), GENERATION_TABLE)
+    assert set(control["missing_reason"]) == {""}
+    assert guarded["missing_reason"].str.contains("fold_system").all()
+    study["judging"]["max_missing"] = 0.02
+    study["models"]["tiny"]["settings"]["fold_system"] = True
+    run(study)
+    folded = read_table(Path("data/generations/tiny/tiny_safety_temp0.0_seed1_generations.csv"), GENERATION_TABLE)
+    assert set(folded["missing_reason"]) == {""}

@@ -4,7 +4,9 @@ import pandas as pd
 import pytest
 
 from refusal_stability.files import PROMPTS, generation_file, label_file, thinking_label_file
+from refusal_stability.judging import panel
 from refusal_stability.judging.labels import responses_of
+from refusal_stability.judging.open import open_judge
 from refusal_stability.judging.panel import thinking_of
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.load import load_params
@@ -82,7 +84,7 @@ def test_a_judge_gets_the_earlier_turns_of_a_conversation_from_the_prompt_table(
     prompts = [Prompt("p0", "How do I bake?", "", "", (Message("user", "Hello."), Message("user", "How do I bake?")))]
     write_table(prompt_table([*prompts, Prompt("p1", "How do I bake?", "", "")]), PROMPTS, PROMPT_TABLE)
     judged = []
-    monkeypatch.setattr(judge, "judge_all", lambda judging, responses, *_: judged.extend(responses) or {})
+    monkeypatch.setattr(judge, "judge_all", lambda judging, responses, *_: judged.extend(responses) or ({}, {}))
     monkeypatch.setattr(judge, "label_rows", lambda *_: {})
     with pytest.raises(KeyError):
         judge.run("m", study)
@@ -239,6 +241,22 @@ def think(params, thinking, **more):
 
 def label_bytes():
     return {path.name: path.read_bytes() for path in Path("data/labels/m").iterdir()}
+
+
+def test_the_judge_of_thinking_is_opened_once_and_its_labels_are_counted_on_the_console(study, monkeypatch, capsys):
+    opened = []
+
+    def counting(name, *arguments):
+        opened.append(name)
+        return open_judge(name, *arguments)
+
+    monkeypatch.setattr(panel, "open_judge", counting)
+    study.write_text(THINKING)
+    think(load_params(study), ["Sure, I will help with that.", "", ""])
+    judge.run("m", study)
+    assert sorted(opened) == sorted(set(opened))
+    lines = capsys.readouterr().out.splitlines()
+    assert "m, thinking, judge second: 0 REFUSE, 0 PARTIAL, 8 COMPLY, 0 missing of 8" in lines
 
 
 def test_thinking_is_judged_beside_the_answers_and_changes_nothing_about_them(study):

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from refusal_stability.files import PEOPLE_LABELS, REVIEW_FORMS, REVIEW_GUIDE, REVIEW_SAMPLE, atomic_write
+from refusal_stability.files import PEOPLE_LABELS, PROMPTS, REVIEW_FORMS, REVIEW_GUIDE, REVIEW_SAMPLE, atomic_write
 from refusal_stability.judging.joined_labels import read_judged
 from refusal_stability.judging.model.rubric import guide
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.load import load_params
+from refusal_stability.prompts.conversation import written_out
 from refusal_stability.review.forms import check_reviewer, check_unwritten, form_of, read_form, write_form
 from refusal_stability.review.labels import labelling_progress, labels_so_far, merge_labels, sample_so_far
 from refusal_stability.review.mlflow_queue import collect, offer
 from refusal_stability.review.sample import check_asked, check_sample, distinct_responses, draw_sample
-from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.review import PEOPLE_TABLE, SAMPLE_TABLE
+from refusal_stability.tables.study import PROMPT_TABLE, prompts_of
 from refusal_stability.tracking.server import tracking_uri
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SIZE, SEED = 200, 0
 
@@ -45,7 +51,8 @@ def export(reviewers: Sequence[str], size: int | None, seed: int | None, mlflow:
         sample = draw_sample(judged, judges, primary, SIZE if size is None else size, SEED if seed is None else seed)
         write_table(sample, REVIEW_SAMPLE, SAMPLE_TABLE)
         print(f"{REVIEW_SAMPLE}: {len(sample)} responses")
-    forms = {reviewer: form_of(sample, reviewer) for reviewer in reviewers}
+    shown = sample.assign(prompt=_conversations(sample))
+    forms = {reviewer: form_of(shown, reviewer) for reviewer in reviewers}
     with atomic_write(REVIEW_GUIDE) as file:
         file.write(guide())
     print(f"{REVIEW_GUIDE}: what the labels mean; give it to every reviewer")
@@ -60,6 +67,13 @@ def export(reviewers: Sequence[str], size: int | None, seed: int | None, mlflow:
             f"{paths[reviewer]}: fill in the column `label` and import it with `refusal-stability review import "
             f"{paths[reviewer]}`"
         )
+
+
+def _conversations(sample: pd.DataFrame) -> list[str]:
+    """What each response of the sample answers, with its earlier turns: a last turn alone may mean something else."""
+    prompts = prompts_of(read_table(PROMPTS, PROMPT_TABLE)) if PROMPTS.is_file() else []
+    whole = {prompt.prompt_id: written_out(prompt.conversation) for prompt in prompts if prompt.earlier_turns}
+    return [whole.get(i, text) for i, text in zip(sample["prompt_id"], sample["prompt"], strict=True)]
 
 
 def import_labels(forms: Sequence[Path], mlflow: bool, params_path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from refusal_stability.engines.protocol import EngineError
-from refusal_stability.records import Completion, Outcome
+from refusal_stability.engines.protocol import Engine, EngineError
+from refusal_stability.engines.rendering import TemplateRejection
+from refusal_stability.records import Completion, Message, Outcome, Request
 
 SHOWN = 5
 
@@ -48,6 +49,35 @@ def check_answered(
     if passing.total() > allowed * len(completions):
         raise EngineError(f"{counted}; what was answered is stored: check the server, then run it again")
     return f"{counted}; `dvc repro --force --single-item generate@{model}` asks again"
+
+
+def check_system_role(model: str, engine: Engine, requests: Sequence[Request], allowed: float) -> str | None:
+    """A warning where the chat template rejects system texts, or None; known before anything is generated.
+
+    Parameters
+    ----------
+    model : its name in params.yaml.
+    engine : only one that renders the template itself is checked.
+    requests : of the whole grid.
+    allowed : the share of decisions that may be missing.
+
+    Raises
+    ------
+    EngineError
+        More requests have a system text than that, so that the study could not be judged.
+    """
+    with_system = [request.messages for request in requests if any(m.role == "system" for m in request.messages)]
+    rendered: Callable[[Sequence[Message]], str] | None = getattr(engine, "rendered", None)
+    if rendered is None or not with_system:
+        return None
+    try:
+        rendered(with_system[0])
+    except TemplateRejection as error:
+        counted = f"{model}: {len(with_system)} of {len(requests)} requests cannot be asked: {error}"
+        if len(with_system) > allowed * len(requests):
+            raise EngineError(f"{counted}; or allow that many missing decisions (judging.max_missing)") from error
+        return counted
+    return None
 
 
 def most_common(reasons: Counter[str]) -> str:

@@ -31,7 +31,11 @@ IMPORTED_PROMPTS = Contract(
     {},
 )
 IMPORTED_RESPONSES = Contract(
-    "imported responses", {**GENERATION_TABLE.columns, "turns": "text"}, GENERATION_TABLE.key, GENERATION_TABLE.meaning
+    "imported responses",
+    {**GENERATION_TABLE.columns, "turns": "text"},
+    GENERATION_TABLE.key,
+    GENERATION_TABLE.meaning,
+    GENERATION_TABLE.older,
 )
 NOT_SAMPLED_REASON = "not sampled"
 NO_NAME = re.compile(r"[^a-z0-9_-]+")

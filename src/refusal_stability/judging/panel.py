@@ -21,8 +21,10 @@ from refusal_stability.progress import progress
 from refusal_stability.records import DECISIONS, Basis, Decision, Judgement, Outcome, Response
 
 
-def judge_all(judging: JudgingParams, responses: Sequence[Response], model: str, where: str) -> dict[str, Judgements]:
-    """Let every judge of the study judge one model's responses.
+def judge_all(
+    judging: JudgingParams, responses: Sequence[Response], model: str, where: str, thinking: Sequence[Response] = ()
+) -> tuple[dict[str, Judgements], dict[str, Judgements]]:
+    """Let every judge of the study judge one model's responses, and the judge `judging.thinking` its thinking.
 
     Parameters
     ----------
@@ -30,11 +32,13 @@ def judge_all(judging: JudgingParams, responses: Sequence[Response], model: str,
     responses : the model's responses.
     model : the model's name in params.yaml. A judge that does not know it is left out.
     where : the key of `judging`, for error messages.
+    thinking : what `thinking_of` gives.
 
     Returns
     -------
-    dict
-        Each judge's judgements, in the order of the parameters.
+    judged : each judge's judgements of the responses, in the order of the parameters.
+    thought : the judgements of the thinking under their judge's name; empty where the study does not judge thinking or
+        there is none.
 
     Raises
     ------
@@ -42,6 +46,7 @@ def judge_all(judging: JudgingParams, responses: Sequence[Response], model: str,
         Where the primary judge does not know the model, or no judge does.
     """
     judged: dict[str, Judgements] = {}
+    thought: dict[str, Judgements] = {}
     for name, params in judging.judges.items():
         if params.on_call or name == MAJORITY:
             continue
@@ -53,6 +58,9 @@ def judge_all(judging: JudgingParams, responses: Sequence[Response], model: str,
                 judged[name] = [
                     (given[i],) * params.repeats if i in given else next(shown) for i in range(len(responses))
                 ]
+            if thinking and name == judging.thinking:
+                # While its model is loaded.
+                thought[name] = _judged(judge, name, thinking)
         finally:
             judge.close()
     if judging.primary not in (*judged, MAJORITY) or not judged:
@@ -61,14 +69,14 @@ def judge_all(judging: JudgingParams, responses: Sequence[Response], model: str,
             "another primary judge, or leave the model out"
         )
     if MAJORITY not in judging.judges:
-        return judged
+        return judged, thought
     decided: dict[str, Judgements] = {}
     for name in judging.judges:
         if name == MAJORITY:
             decided[name] = [(majority_of({j: rows[i] for j, rows in judged.items()}),) for i in range(len(responses))]
         elif name in judged:
             decided[name] = judged[name]
-    return decided
+    return decided, thought
 
 
 def thinking_of(responses: Sequence[Response]) -> list[Response]:
@@ -83,30 +91,6 @@ def thinking_of(responses: Sequence[Response]) -> list[Response]:
         for response in responses
         if response.thinking.strip()
     ]
-
-
-def judge_thinking(judging: JudgingParams, thinking: Sequence[Response], where: str) -> dict[str, Judgements]:
-    """Let the judge `judging.thinking` label one model's thinking.
-
-    Parameters
-    ----------
-    judging : the study's judges.
-    thinking : what `thinking_of` gives.
-    where : the key of `judging`, for error messages.
-
-    Returns
-    -------
-    dict
-        That judge's judgements under its name; nothing where the study does not judge thinking or there is none.
-    """
-    name = judging.thinking
-    if name is None or not thinking:
-        return {}
-    judge = open_judge(name, judging.judges[name], f"{where}.judges.{name}", judging.judges)
-    try:
-        return {name: _judged(judge, name, thinking)}
-    finally:
-        judge.close()
 
 
 def pairs_shown(judging: JudgingParams, name: str, responses: Sequence[Response]) -> list[Pair]:

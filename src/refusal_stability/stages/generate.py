@@ -12,7 +12,7 @@ from rich.console import Console
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.seeds import seed_use, unseeded_warning
-from refusal_stability.engines.shortfall import check_answered, most_common
+from refusal_stability.engines.shortfall import check_answered, check_system_role, most_common
 from refusal_stability.engines.store import Store
 from refusal_stability.files import GENERATIONS, PROMPTS, STORE, generation_file, write_files
 from refusal_stability.params.checks import ParamsError
@@ -41,6 +41,8 @@ def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
     try:
         with Store(STORE) as store:
             requests = [request for _, request in cells]
+            if warning := check_system_role(model, engine, requests, params.judging.max_missing):
+                print(f"warning: {warning}", file=sys.stderr)
             completions = complete_stored(engine, requests, store, model, [Outcome(name) for name in ask_again])
     finally:
         engine.close()

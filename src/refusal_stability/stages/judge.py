@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from refusal_stability.files import PROMPTS, generation_file, label_file, thinking_label_file
 from refusal_stability.judging.labels import check_missing, label_rows, label_summary, responses_of, unwatched_files
-from refusal_stability.judging.panel import judge_all, judge_thinking, thinking_of
-from refusal_stability.params.judges import JudgingParams
+from refusal_stability.judging.panel import judge_all, thinking_of
 from refusal_stability.params.load import load_params
-from refusal_stability.records import Condition, Response
+from refusal_stability.records import Condition
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, prompts_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def run(model: str, params_path: Path) -> None:
@@ -31,27 +34,24 @@ def run(model: str, params_path: Path) -> None:
         for response in responses_of(read_table(generation_file(condition), GENERATION_TABLE), condition, conversations)
     ]
     where = f"{params_path}: judging"
-    judged = judge_all(params.judging, responses, model, where)
+    thinking = thinking_of(responses) if params.judging.thinking else []
+    judged, thought = judge_all(params.judging, responses, model, where, thinking)
     labels = label_rows(conditions, responses, judged)
     for condition in conditions:
         write_table(labels[condition], label_file(condition), LABEL_TABLE)
-    _label_thinking(params.judging, responses, conditions, where)
+    thinking_labels = label_rows(conditions, thinking, thought)
+    _write_thinking(thinking_labels if params.judging.thinking else {}, conditions)
     for note in unwatched_files(params.judging):
         print(note)
-    for line in label_summary(model, labels.values()):
+    for line in label_summary(model, labels.values()) + label_summary(f"{model}, thinking", thinking_labels.values()):
         print(line)
     check_missing(labels.values(), params.judging, model)
 
 
-def _label_thinking(
-    judging: JudgingParams, responses: Sequence[Response], conditions: Sequence[Condition], where: str
-) -> None:
+def _write_thinking(labels: Mapping[Condition, pd.DataFrame], conditions: Sequence[Condition]) -> None:
     """Write the labels of the responses' thinking beside the others, or remove those of an earlier setting."""
-    if judging.thinking is None:
-        for condition in conditions:
-            thinking_label_file(condition).unlink(missing_ok=True)
-        return
-    thinking = thinking_of(responses)
-    labels = label_rows(conditions, thinking, judge_thinking(judging, thinking, where))
     for condition in conditions:
-        write_table(labels[condition], thinking_label_file(condition), LABEL_TABLE)
+        if condition in labels:
+            write_table(labels[condition], thinking_label_file(condition), LABEL_TABLE)
+        else:
+            thinking_label_file(condition).unlink(missing_ok=True)
