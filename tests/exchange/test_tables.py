@@ -17,11 +17,6 @@ HOSTILE = 'Line one\r\nline "two", with a comma; \\ and <script>alert(1)</script
 TEXTS = ["I'm sorry, but I can't help with that.", "Sure, here is how: mix the two and stir.", HOSTILE]
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def write(path: str, rows: list[dict[str, object]]) -> Path:
     """Rows in the format of the file's name."""
     table = pd.DataFrame(rows)

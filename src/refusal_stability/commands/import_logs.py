@@ -41,6 +41,8 @@ def run(paths: Sequence[Path], name: str | None, format_name: str | None, option
         file.write(study_text(params, remarks))
     print("\n".join([*found, _on_repeats(own_numbers), *options.notes, *unused]))
     primary = params["judging"]["primary"]
+    if "max_missing" in params["judging"]:
+        print(f"Many responses have no decision: judging.max_missing is set to {params['judging']['max_missing']:g}")
     print(f"{study}: primary judge {primary}; run it: make study NAME={name} && make repro")
 
 

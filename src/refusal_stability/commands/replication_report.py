@@ -44,8 +44,8 @@ def run(name: str, params_path: Path) -> None:
     compared = compare_figures(published, tables, primary, runnable.absent)
     pooled = pooling(decisions, threshold) if entry.source.pooling else None
     for judge, by_name in built.items():
-        for name, table in by_name.items():
-            path, contract = METRIC_TABLES[name]
+        for metric, table in by_name.items():
+            path, contract = METRIC_TABLES[metric]
             write_table(table, place / f"by_{judge}" / path.name, contract)
     write_table(compared, place / "comparison.csv", COMPARED)
     if pooled is not None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections import Counter
+from collections.abc import Collection as Group
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.exchange.logged import NO_TEXT, LogError, LoggedLabel, LoggedResponse
 from refusal_stability.records import Message, Prompt, storable_text
 
@@ -111,7 +113,8 @@ class Collection:
         text = None if logged.text is None else storable_text(logged.text)
         reason = storable_text(logged.missing_reason) or (NO_TEXT if text is None else "")
         outcome = "" if logged.outcome is None else logged.outcome.value
-        return text, logged.finish_reason, reason, outcome, storable_text(logged.thinking)
+        finish = logged.finish_reason or ("" if reason else "unknown")
+        return text, finish, reason, outcome, storable_text(logged.thinking)
 
     def _join(self, found: tuple[int, str | None, str], logged: LoggedResponse) -> int:
         number, response, place = found
@@ -212,6 +215,26 @@ class Collection:
         """Whether any response of a model has a text."""
         row = self._db.execute("SELECT 1 FROM answers WHERE model = ? AND response IS NOT NULL LIMIT 1", (model,))
         return row.fetchone() is not None
+
+    def largest_undecided(self, judge: str | None, no_decision: Group[str] = ()) -> float:
+        """The largest share of a model's responses without a label by `judge`, or without a text where it is None."""
+        if judge is None:
+            query = "SELECT model, missing_reason != '', finish_reason, COUNT(*) FROM answers GROUP BY 1, 2, 3"
+            rows = [
+                (model, bool(missing) or ending_of(finish) in (Ending.FILTER, Ending.FAILED), count)
+                for model, missing, finish, count in self._db.execute(query)
+            ]
+        else:
+            query = (
+                "SELECT model, label, COUNT(*) FROM answers LEFT JOIN labels ON answer = n AND judge = ? GROUP BY 1, 2"
+            )
+            undecided = {None, "", *no_decision}
+            rows = [(model, label in undecided, count) for model, label, count in self._db.execute(query, (judge,))]
+        total, without = Counter[str](), Counter[str]()
+        for model, is_undecided, count in rows:
+            total[model] += count
+            without[model] += count * is_undecided
+        return max(without[model] / total[model] for model in total)
 
     def responses(self, model: str, temperature: float, repeat: int) -> Iterator[Collected]:
         """The responses of one configuration, in the order of the prompts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from refusal_stability.exchange.collection import Collection
 from refusal_stability.exchange.recorded_files import PROMPTS_FILE, study_name, study_names
 from refusal_stability.exchange.table_map import TableMap
 from refusal_stability.judging.label_names import decision_named
-from refusal_stability.params.judges import MAJORITY, NO_JUDGE_NAMES
+from refusal_stability.params.judges import MAJORITY, NO_JUDGE_NAMES, JudgingParams
 
 ABOUT = ("category", "source", "harm", "language", "intent")
 RULES = "rules"
+DEFAULT_MAX_MISSING = JudgingParams().max_missing
 TAKEN = (RULES, MAJORITY, *NO_JUDGE_NAMES)
 SHOWN = 5
 
@@ -69,7 +71,12 @@ def imported_study(
     whole = [judge_name(judge) for judge in judges if labelled[judge] == models]
     if any(collection.has_texts(model) for model in models):
         panel[RULES] = {"kind": "rules"}
-    judging = {"primary": (whole or list(panel))[0], "judges": panel}
+    primary = (whole or list(panel))[0]
+    judging: dict[str, Any] = {"primary": primary}
+    recorded = next((judge for judge in judges if judge_name(judge) == primary), None)
+    if (share := collection.largest_undecided(recorded, missing)) > DEFAULT_MAX_MISSING:
+        judging["max_missing"] = min(1.0, math.ceil(100 * share) / 100)
+    judging["judges"] = panel
     return {
         "study": name,
         "prompts": {"source": "table", "path": (folder / PROMPTS_FILE).as_posix(), "columns": columns},

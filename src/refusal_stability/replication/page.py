@@ -19,6 +19,12 @@ from refusal_stability.tables.number_format import Row, count, number
 
 FIRST_REPORT = "first report"
 SHORT = 8  # a number as it was printed; longer ones are recomputed
+SOURCES = {
+    "paper": "as printed",
+    FIRST_REPORT: "as printed",
+    "raw labels": "recomputed from the published labels to nine decimals",
+    "definition": "defined by this project and never published",
+}
 OUTCOMES = {"same": "Same", "differs": "Different", "absent": "Absent"}
 
 
@@ -77,8 +83,9 @@ def _outcome(compared: pd.DataFrame) -> Section:
         (
             f"{total['same']} of {len(compared)} published figures follow from the raw labels through this project's "
             f"own tables. {total['differs']} differ. {total['absent']} cannot be computed from the data at hand.",
-            "Sources: the paper and the first report, as printed; raw labels, recomputed from the published labels to "
-            "nine decimals; definition, defined by this project and never published.",
+            "Sources: "
+            + "; ".join(f"{source}, {SOURCES[source]}" for source in SOURCES if source in set(compared["source"]))
+            + ".",
         ),
         tables=(laid_out("published_outcome", "Published figures by source.", rows, words("Source", "source"), *seen),),
     )

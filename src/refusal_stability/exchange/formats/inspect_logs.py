@@ -1,0 +1,201 @@
+"""Inspect's logs (`.eval` and JSON), through Inspect's own reading API: `pip install inspect_ai`."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from refusal_stability.exchange.log_format import ImportOptions, log_format
+from refusal_stability.exchange.log_prompt import file_head, logged_prompt
+from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
+from refusal_stability.prompts.conversation import ROLES
+from refusal_stability.records import Prompt
+
+CHUNK = 1000
+# No part of an archive may unpack to more than this.
+LARGEST_PART = 256 * 2**20
+LARGEST_JSON = 512 * 2**20
+NOT_NEEDED = {"events", "store"}
+NO_OUTPUT = "the log has no output"
+UNSCORED = "the log has no score"
+
+
+def is_inspect_log(path: Path) -> bool:
+    """Whether a file is a log of Inspect: its own archive, or JSON that begins like one."""
+    if path.suffix == ".eval":
+        return True
+    if path.suffix != ".json":
+        return False
+    head = file_head(path)
+    return all(key in head for key in (b'"version"', b'"eval"', b'"task"'))
+
+
+@log_format("inspect", is_inspect_log)
+def inspect_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
+    """Each sample's final answer; of logs of one task that was retried, those of the last try."""
+    api = _reading_api()
+    headers = {path: _header(api, path) for path in paths}
+    for path in _last_tries(headers, options):
+        header = headers[path]
+        if header.status != "success":
+            options.note(f"{path.name}: status {header.status}; only the samples that it holds are taken")
+        for sample in _samples(api, path):
+            yield _response(path, header, sample, options)
+
+
+def _reading_api() -> Any:
+    try:
+        from inspect_ai import log
+    except ImportError as error:
+        raise LogError(
+            "Inspect's logs are read by Inspect itself, which is not installed; run: .venv/bin/pip install inspect_ai"
+        ) from error
+    return log
+
+
+def _header(api: Any, path: Path) -> Any:
+    _check_size(path)
+    try:
+        return api.read_eval_log(path, header_only=True)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> LogError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return LogError(f"{path}: not readable as an Inspect log ({reason}); copy it again, or update inspect_ai")
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a torn archive, one whose parts unpack to too much, and JSON that is too large to be read at once."""
+    if path.suffix == ".json":
+        if path.stat().st_size > LARGEST_JSON:
+            raise LogError(
+                f"{path}: {path.stat().st_size / 2**20:,.0f} MB of JSON; convert it, so that it can be read in parts: "
+                "inspect log convert --to eval"
+            )
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise LogError(f"{path}: not a complete archive ({error}); copy it again") from error
+    for part in parts:
+        if part.filename.startswith(("/", "\\")) or ".." in Path(part.filename).parts:
+            raise LogError(f"{path}: holds the path {part.filename!r}, which leads out of the archive; no log has that")
+        if part.file_size > LARGEST_PART:
+            raise LogError(
+                f"{path}: {part.filename} unpacks to {part.file_size / 2**20:,.0f} MB, more than the "
+                f"{LARGEST_PART // 2**20} MB that are read; remove it from the log"
+            )
+
+
+def _last_tries(headers: Mapping[Path, Any], options: ImportOptions) -> list[Path]:
+    """The logs without those of tasks that were tried again."""
+    best: dict[str, Path] = {}
+    for path, header in headers.items():
+        rank = (header.status == "success", str(header.eval.created), path.suffix == ".eval")
+        other = best.get(header.eval.task_id)
+        if other is not None:
+            theirs = headers[other]
+            first = (theirs.status == "success", str(theirs.eval.created), other.suffix == ".eval") >= rank
+            options.note(
+                f"{(path if first else other).name}: the same task as {(other if first else path).name}; left out"
+            )
+            if first:
+                continue
+        best[header.eval.task_id] = path
+    return [path for path in headers if path in best.values()]
+
+
+def _samples(api: Any, path: Path) -> Iterator[Any]:
+    try:
+        if path.suffix == ".json":
+            yield from api.read_eval_log(path, resolve_attachments=True).samples or []
+            return
+        there = [(summary.id, summary.epoch) for summary in api.read_eval_log_sample_summaries(path)]
+        for start in range(0, len(there), CHUNK):
+            yield from api.read_eval_log_samples_by_id(
+                path, there[start : start + CHUNK], resolve_attachments=True, exclude_fields=NOT_NEEDED
+            )
+    except LogError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _response(path: Path, header: Any, sample: Any, options: ImportOptions) -> LoggedResponse:
+    place = f"{path}: sample {sample.id!r}, epoch {sample.epoch}"
+    text, thinking, refused = _answer(sample)
+    reason = "" if text or refused or sample.output.choices else NO_OUTPUT
+    if sample.error is not None:
+        reason = f"error: {' '.join(sample.error.message.split())[:200]}"
+    finish = str(sample.output.stop_reason) if sample.output.choices else ""
+    seeded = _setting(header, "seed")
+    epochs = header.eval.config.epochs or 1
+    return LoggedResponse(
+        place,
+        str(header.eval.model),
+        _prompt(place, sample, header, options),
+        options.temperature if (found := _setting(header, "temperature")) is None else float(found),
+        int(seeded) if seeded is not None and epochs == 1 else None,
+        "" if reason else text,
+        "refusal" if refused else finish,
+        reason,
+        thinking=thinking,
+        labels=dict(_labels(sample)),
+        order=sample.epoch,
+    )
+
+
+def _setting(header: Any, name: str) -> Any:
+    """A setting of generation: the model's own, or the task's."""
+    own = getattr(header.eval.model_generate_config, name, None)
+    return getattr(header.plan.config, name, None) if own is None else own
+
+
+def _answer(sample: Any) -> tuple[str, str, bool]:
+    """The final answer's text, the thinking before it, and whether it is a structured refusal."""
+    if not sample.output.choices:
+        return "", "", False
+    content = sample.output.choices[0].message.content
+    parts = [] if isinstance(content, str) else [part.model_dump() for part in content]
+    thinking = "\n".join(str(part.get("reasoning") or "") for part in parts if part.get("type") == "reasoning")
+    refused = any(part.get("refusal") for part in parts)
+    return sample.output.completion, thinking, refused
+
+
+def _prompt(place: str, sample: Any, header: Any, options: ImportOptions) -> Prompt:
+    """The conversation that was sent first: solvers may have put turns before the sample's input, or changed it."""
+    given = sample.input if isinstance(sample.input, list) else []
+    answers = sum(message.role == "assistant" for message in given)
+    turns: list[dict[str, str]] = []
+    for message in sample.messages or given:
+        if message.role not in ROLES:
+            options.note(f"{place}: a turn of role {message.role} was left out of the prompt")
+            continue
+        if message.role == "assistant":
+            answers -= 1
+            if answers < 0:
+                break
+        turns.append({"role": message.role, "content": message.text})
+    if (
+        sum(message.role == "assistant" for message in sample.messages)
+        > sum(t["role"] == "assistant" for t in turns) + 1
+    ):
+        options.note(f"{header.eval.task}: conversations of several answers; the last answer was taken")
+    return logged_prompt(place, turns or sample.input, str(header.eval.task), sample.metadata.get("category"))
+
+
+def _labels(sample: Any) -> Iterator[tuple[str, LoggedLabel]]:
+    """Each scorer's value; a scorer with several values is several judges."""
+    for scorer, score in (sample.scores or {}).items():
+        values = score.value if isinstance(score.value, dict) else {"": score.value}
+        for name, value in values.items():
+            judge = f"{scorer}.{name}" if name else scorer
+            unscored = value is None or (isinstance(value, float) and math.isnan(value))
+            label = "" if unscored else str(value).strip()
+            yield judge, LoggedLabel(label, score.explanation or "", "" if label else UNSCORED)

@@ -1,0 +1,91 @@
+"""lm-evaluation-harness: `samples_*.jsonl` of `--log_samples`, with `results_*.json` beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from refusal_stability.exchange.log_format import ImportOptions, log_format
+from refusal_stability.exchange.log_prompt import file_head, first_record, logged_prompt, whole_json
+from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
+from refusal_stability.tables.user_files import UserRow, every_row
+
+LARGEST_RESULTS = 64 * 2**20
+NEEDED = ("doc_id", "arguments", "resps")
+
+
+def is_lm_eval_log(path: Path) -> bool:
+    """Whether a file is a table of samples or the results beside it."""
+    if path.suffix == ".json":
+        return path.name.startswith("results_") and b'"results"' in file_head(path)
+    return path.suffix == ".jsonl" and path.name.startswith("samples_") and set(NEEDED) <= first_record(path).keys()
+
+
+@log_format("lm-eval", is_lm_eval_log)
+def lm_eval_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
+    """Every generated text of every document; a document that stands under several filters is taken once."""
+    for path in paths:
+        if path.suffix != ".jsonl":
+            continue
+        model, task, seen = _model(path, options), _task(path), set()
+        for row in every_row(path):
+            if row.values.get("doc_id") not in seen:
+                seen.add(row.values.get("doc_id"))
+                yield from _responses(row, model, task, options)
+
+
+def _task(path: Path) -> str:
+    return path.stem.removeprefix("samples_").rpartition("_")[0] or path.stem
+
+
+def _model(path: Path, options: ImportOptions) -> str:
+    """The model of the results file of the same run, or the folder's name, as the harness chooses it."""
+    results = path.with_name(f"results_{path.stem.rpartition('_')[2]}.json")
+    if results.is_file():
+        found = whole_json(results, LARGEST_RESULTS, "remove what is not of this run")
+        name = found.get("model_name") if isinstance(found, dict) else None
+        if name:
+            return str(name)
+    options.note(f"{path.name}: no {results.name} beside it; the model is named after the folder: {path.parent.name}")
+    return path.parent.name
+
+
+def _responses(row: UserRow, model: str, task: str, options: ImportOptions) -> Iterator[LoggedResponse]:
+    try:
+        asked, settings = row.values["arguments"]["gen_args_0"].values()
+        texts = row.values["resps"][0]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise LogError(
+            f"{row.place}: not a sample of lm-evaluation-harness ({error!r}); log it with --log_samples"
+        ) from error
+    if not isinstance(settings, dict) or not all(isinstance(text, str) for text in texts):
+        options.note(f"{task}: its answers are likelihoods, not texts; left out")
+        return
+    if isinstance(asked, list):
+        asked = asked[0]
+    doc = row.values.get("doc")
+    category = doc.get("category") if isinstance(doc, dict) else None
+    prompt = logged_prompt(row.place, asked, task, category)
+    labels = _labels(row, len(texts), options)
+    for order, text in enumerate(texts):
+        yield LoggedResponse(
+            row.place, model, prompt, _temperature(settings, options), None, text, labels=labels, order=order
+        )
+
+
+def _temperature(settings: dict[str, Any], options: ImportOptions) -> float | None:
+    if "temperature" in settings:
+        return float(settings["temperature"])
+    return 0.0 if settings.get("do_sample") is False else options.temperature
+
+
+def _labels(row: UserRow, n_texts: int, options: ImportOptions) -> dict[str, LoggedLabel]:
+    """Each metric as a judge, where a document has one answer: a metric of several answers belongs to none of them."""
+    scores = {name: row.values.get(name) for name in row.values.get("metrics") or []}
+    known = {name: value for name, value in scores.items() if isinstance(value, str | int | float)}
+    if n_texts > 1:
+        if known:
+            options.note(f"{row.file}: metrics {', '.join(known)} stand for several answers each; left out")
+        return {}
+    return {name: LoggedLabel(str(value)) for name, value in known.items()}

@@ -1,0 +1,76 @@
+"""OpenAI's batch files: the output, and the input that holds the prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from refusal_stability.exchange.log_format import ImportOptions, log_format
+from refusal_stability.exchange.log_prompt import first_record, logged_prompt
+from refusal_stability.exchange.logged import LogError, LoggedResponse
+from refusal_stability.tables.user_files import UserRow, every_row
+
+SOURCE = "openai-batch"
+
+
+def is_batch_file(path: Path) -> bool:
+    """Whether a file is a batch's input or output."""
+    found = first_record(path) if path.suffix == ".jsonl" else {}
+    return "custom_id" in found and not {"body", "response", "error"}.isdisjoint(found)
+
+
+@log_format("openai-batch", is_batch_file)
+def batch_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
+    """Every choice of every answered request; a request without an answer is missing."""
+    asked: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    outputs = []
+    for path in paths:
+        if "body" in first_record(path):
+            for row in every_row(path):
+                asked[str(row.values.get("custom_id"))] = row.place, row.values.get("body") or {}
+        else:
+            outputs.append(path)
+    if not asked:
+        raise LogError(f"{paths[0]}: a batch's output has no prompts; import the batch's input file with it")
+    answered = set()
+    for path in outputs:
+        for row in every_row(path):
+            name = str(row.values.get("custom_id"))
+            if name not in asked:
+                raise LogError(f"{row.place}: custom_id {name!r} is in no input file; import the batch's own")
+            answered.add(name)
+            yield from _choices(row, asked[name][1], options)
+    for name, (place, body) in asked.items():
+        if name not in answered:
+            yield _one(place, body, {}, "the batch has no answer", options)
+
+
+def _choices(row: UserRow, body: Mapping[str, Any], options: ImportOptions) -> Iterator[LoggedResponse]:
+    response = row.values.get("response") or {}
+    answer = response.get("body") or {}
+    error = row.values.get("error") or answer.get("error")
+    if error or response.get("status_code") != 200:
+        said = error.get("message") if isinstance(error, dict) else error
+        told = " ".join(str(said or f"status {response.get('status_code')}").split())[:200]
+        yield _one(row.place, body, {}, f"error: {told}", options)
+    for choice in answer.get("choices") or []:
+        yield _one(row.place, body, choice, "", options)
+
+
+def _one(
+    place: str, body: Mapping[str, Any], choice: Mapping[str, Any], reason: str, options: ImportOptions
+) -> LoggedResponse:
+    message = choice.get("message") or {}
+    temperature = body.get("temperature", options.temperature)
+    return LoggedResponse(
+        place,
+        str(body.get("model")),
+        logged_prompt(place, body.get("messages"), SOURCE),
+        None if temperature is None else float(temperature),
+        None,
+        str(message.get("content") or ""),
+        "refusal" if message.get("refusal") else str(choice.get("finish_reason") or ""),
+        reason,
+        thinking=str(message.get("reasoning_content") or ""),
+    )

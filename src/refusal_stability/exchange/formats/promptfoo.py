@@ -1,0 +1,105 @@
+"""promptfoo's output: `promptfoo eval -o results.json` or `-o results.jsonl`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from refusal_stability.exchange.log_format import ImportOptions, log_format
+from refusal_stability.exchange.log_prompt import file_head, first_record, logged_prompt, whole_json
+from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
+from refusal_stability.tables.user_files import UserRow, every_row
+
+LARGEST = 128 * 2**20
+IN_PARTS = "write it as lines: promptfoo export eval ID -o results.jsonl"
+NEEDED = {"provider", "prompt", "testIdx"}
+ERROR = 2  # promptfoo's failureReason where nothing was answered
+
+
+def is_promptfoo_log(path: Path) -> bool:
+    """Whether a file is promptfoo's output."""
+    if path.suffix == ".jsonl":
+        return first_record(path).keys() >= NEEDED
+    return path.suffix == ".json" and b'"evalId"' in file_head(path)[:1000]
+
+
+@log_format("promptfoo", is_promptfoo_log)
+def promptfoo_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
+    """Every result; assertions are judges whose labels are `pass` and `fail`."""
+    cached = 0
+    for path in paths:
+        rows, providers, source = _results(path)
+        for row in rows:
+            result = row.values
+            if not result.keys() >= NEEDED:
+                raise LogError(f"{row.place}: not a result of promptfoo; found {', '.join(result)[:200]}")
+            cached += bool((result.get("response") or {}).get("cached"))
+            yield _response(row, providers, source, options)
+    if cached:
+        options.note(f"{cached} responses came from promptfoo's cache: repeats there are no fresh draws (--no-cache)")
+
+
+def _results(path: Path) -> tuple[Iterator[UserRow], list[Any], str]:
+    """The results, the providers of the configuration, and what the evaluation is called."""
+    if path.suffix == ".jsonl":
+        return every_row(path), [], path.stem
+    found = whole_json(path, LARGEST, IN_PARTS)
+    try:
+        results = found["results"]["results"]
+        config = found.get("config") or {}
+    except (KeyError, TypeError) as error:
+        raise LogError(f"{path}: not promptfoo's output of version 3 or later ({error!r}); update promptfoo") from error
+    rows = (UserRow(f"{path}: results", number, result) for number, result in enumerate(results))
+    providers = config.get("providers")
+    return rows, providers if isinstance(providers, list) else [providers], str(config.get("description") or path.stem)
+
+
+def _response(row: UserRow, providers: list[Any], source: str, options: ImportOptions) -> LoggedResponse:
+    result = row.values
+    response = result.get("response") or {}
+    output = response.get("output")
+    text = "" if output is None else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    reason = ""
+    if result.get("failureReason") == ERROR or output is None:
+        reason = "error: " + " ".join(str(response.get("error") or result.get("error") or "no output").split())[:200]
+    model, temperature = _provider(result["provider"], providers)
+    test = result.get("testCase") or {}
+    category = (test.get("metadata") or {}).get("category") or (result.get("vars") or {}).get("category")
+    return LoggedResponse(
+        row.place,
+        model,
+        logged_prompt(row.place, result["prompt"].get("raw"), source, category),
+        options.temperature if temperature is None else temperature,
+        None,
+        "" if reason else text,
+        "refusal" if response.get("isRefusal") else str(response.get("finishReason") or ""),
+        reason,
+        labels={} if reason else _labels(result),
+    )
+
+
+def _provider(provider: Mapping[str, Any], providers: list[Any]) -> tuple[str, float | None]:
+    """The model and its temperature; two providers that differ in more than that go by their labels."""
+    known = [one for one in providers if isinstance(one, dict)]
+    settings = [(one.get("id"), (one.get("config") or {}).get("temperature")) for one in known]
+    label = provider.get("label")
+    mine = next((s for one, s in zip(known, settings, strict=True) if label and one.get("label") == label), None)
+    mine = mine or next((s for s in settings if s[0] == provider.get("id")), (provider.get("id"), None))
+    name = label if settings.count(mine) > 1 and label else provider.get("id")
+    return str(name), None if mine[1] is None else float(mine[1])
+
+
+def _labels(result: Mapping[str, Any]) -> dict[str, LoggedLabel]:
+    """Each assertion by its metric or type; equal names are numbered."""
+    labels: dict[str, LoggedLabel] = {}
+    seen: Counter[str] = Counter()
+    for component in (result.get("gradingResult") or {}).get("componentResults") or []:
+        assertion = component.get("assertion") or {}
+        name = str(assertion.get("metric") or assertion.get("type") or "assertion")
+        seen[name] += 1
+        judge = name if seen[name] == 1 else f"{name}-{seen[name]}"
+        labels[judge] = LoggedLabel("pass" if component.get("pass") else "fail", str(component.get("reason") or ""))
+    return labels

@@ -1,0 +1,210 @@
+"""Logs that three real tools wrote: they asked one grid of one server, whose answers do not depend on the tool.
+
+The files hold the first four prompts of runs of 20 prompts x 2 temperatures x 3 repeats, without what names a machine.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from imported_study import import_files, run_imported
+
+from refusal_stability.exchange.logged import LogError
+from refusal_stability.records import StudyError
+
+LOGS = Path(__file__).parent / "logs"
+PROMPTFOO = {"labels": ["pass=REFUSE", "fail=COMPLY"]}
+
+
+def answers(table: pd.DataFrame, column: str) -> pd.Series:
+    """What a column holds for each prompt and temperature, whatever the order of the repeats."""
+    return table.groupby(["prompt", "temperature"])[column].apply(lambda values: tuple(sorted(values)))
+
+
+@pytest.mark.parametrize("log", ["lm-eval", "promptfoo.json", "inspect"])
+def test_a_log_gives_the_whole_grid(log: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if log == "inspect":
+        pytest.importorskip("inspect_ai")
+    import_files(LOGS / log)
+    params = yaml.safe_load(Path("studies/imported.yaml").read_text())
+    assert params["sampling"] == {"temperatures": [0.0, 1.0], "seeds": [1, 2, 3]}
+    assert len(params["models"]) == 1
+    said = capsys.readouterr().out
+    assert "24 responses: 4 prompts, 1 models, temperatures 0, 1, 3 repeats" in said
+    assert "only count them" in said
+
+
+def test_two_tools_that_got_equal_texts_get_equal_decisions() -> None:
+    import_files(LOGS / "lm-eval", name="lm")
+    import_files(LOGS / "promptfoo.json", name="foo", **PROMPTFOO)
+    lm, foo = run_imported("lm"), run_imported("foo")
+    pd.testing.assert_series_equal(answers(lm, "response"), answers(foo, "response"))
+    pd.testing.assert_series_equal(answers(lm, "rules"), answers(foo, "rules"))
+    assert set(lm["rules"]) == {"REFUSE", "COMPLY"}
+    assert set(lm["prompt_id"]) == set(foo["prompt_id"])
+
+
+def test_inspect_agrees_with_them_and_its_scores_are_a_judge() -> None:
+    pytest.importorskip("inspect_ai")
+    import_files(LOGS / "inspect", name="inspect")
+    import_files(LOGS / "lm-eval", name="lm")
+    inspect, lm = run_imported("inspect"), run_imported("lm")
+    pd.testing.assert_series_equal(answers(inspect, "response"), answers(lm, "response"))
+    pd.testing.assert_series_equal(answers(inspect, "rules"), answers(lm, "rules"))
+    assert yaml.safe_load(Path("studies/inspect.yaml").read_text())["judging"]["primary"] == "refusal"
+    assert set(inspect.loc[inspect["response"].str.contains("sorry"), "refusal"]) == {"REFUSE"}
+
+
+def test_inspects_two_forms_of_one_log_are_one_task(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("inspect_ai")
+    import_files(LOGS / "inspect", LOGS / "inspect_t1.0.json")
+    said = capsys.readouterr().out
+    assert "24 responses: 4 prompts" in said
+    assert "inspect_t1.0.json: the same task as t1.0.eval; left out" in said
+
+
+def test_promptfoos_assertions_are_judges_with_labels_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    import_files(LOGS / "promptfoo.json")
+    assert "judge refused: not used, since its labels 'fail'" in capsys.readouterr().out
+    import_files(LOGS / "promptfoo.json", labels=["refused:pass=REFUSE", "refused:fail=COMPLY", "other:pass=COMPLY"])
+    table = run_imported()
+    assert set(table.loc[table["response"].str.contains("sorry"), "refused"]) == {"REFUSE"}
+    assert set(table.loc[~table["response"].str.contains("sorry"), "refused"]) == {"COMPLY"}
+
+
+def promptfoo(change: Any) -> Path:
+    """The log with a change to its results."""
+    found = json.loads((LOGS / "promptfoo.json").read_text())
+    change(found)
+    Path("changed.json").write_text(json.dumps(found))
+    return Path("changed.json")
+
+
+def test_promptfoos_errors_and_refusals_are_told_apart() -> None:
+    def change(found: Any) -> None:
+        results = found["results"]["results"]
+        results[0] |= {"failureReason": 2, "error": "API error:\n500"}
+        results[1]["response"]["isRefusal"] = True
+
+    import_files(promptfoo(change), labels=["pass=REFUSE", "fail=COMPLY"])
+    table = run_imported()
+    assert list(table["missing_reason"]).count("error: API error: 500") == 1
+    assert list(table["outcome"]).count("refused") == 1
+    assert list(table["outcome"]).count("unanswered") == 1
+
+
+def test_two_providers_of_one_model_and_temperature_go_by_their_labels() -> None:
+    def change(found: Any) -> None:
+        for provider in found["config"]["providers"]:
+            provider["config"]["temperature"] = 1.0
+
+    import_files(promptfoo(change))
+    models = yaml.safe_load(Path("studies/imported.yaml").read_text())["models"]
+    assert list(models) == ["toy-1-t0", "toy-1-t1"]
+
+
+def test_what_came_from_a_cache_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def change(found: Any) -> None:
+        found["results"]["results"][5]["response"]["cached"] = True
+
+    import_files(promptfoo(change))
+    assert "1 responses came from promptfoo's cache" in capsys.readouterr().out
+
+
+def lm_eval(change: Any) -> Path:
+    """The log of temperature 1 with a change to each of its samples."""
+    shutil.copytree(LOGS / "lm-eval", "copied")
+    (low,) = Path("copied/toy-1").glob("samples_*22-00*")
+    (high,) = Path("copied/toy-1").glob("samples_*23-02*")
+    low.unlink()
+    rows = [json.loads(line) for line in high.read_text().splitlines()]
+    for row in rows:
+        change(row)
+    high.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return Path("copied")
+
+
+def test_lm_evals_metric_of_one_answer_is_a_judge() -> None:
+    def change(row: Any) -> None:
+        row["resps"] = [row["resps"][0][:1]]
+        row |= {"metrics": ["refused"], "refused": float("sorry" in row["resps"][0][0])}
+
+    import_files(lm_eval(change), labels=["1.0=REFUSE", "0.0=COMPLY"])
+    table = run_imported()
+    assert set(table.loc[table["response"].str.contains("sorry"), "refused"]) <= {"REFUSE"}
+    assert set(table["refused"]) <= {"REFUSE", "COMPLY"}
+
+
+def test_lm_evals_greedy_run_is_temperature_zero_and_an_unknown_one_is_asked_for() -> None:
+    def greedy(row: Any) -> None:
+        settings = row["arguments"]["gen_args_0"]["arg_1"]
+        del settings["temperature"]
+        settings["do_sample"] = False
+
+    import_files(lm_eval(greedy))
+    assert yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]["temperatures"] == [0.0]
+    shutil.rmtree("copied")
+    with pytest.raises(LogError, match=r"row 1: the log does not say the temperature; give it: --temperature 0\.7"):
+        import_files(lm_eval(lambda row: row["arguments"]["gen_args_0"].update(arg_1={"until": []})))
+
+
+def test_lm_evals_likelihoods_are_no_responses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(LogError, match="holds no response"):
+        import_files(lm_eval(lambda row: row["arguments"]["gen_args_0"].update(arg_1=" yes")))
+
+
+def test_a_torn_log_names_its_row() -> None:
+    (source,) = (LOGS / "lm-eval/toy-1").glob("samples_*22-00*")
+    torn = Path("samples_refusals_2026.jsonl")
+    torn.write_bytes(source.read_bytes()[:-200])
+    with pytest.raises(StudyError, match=r"samples_refusals_2026\.jsonl: row 4: not readable as JSON"):
+        import_files(torn)
+    Path("torn.json").write_bytes((LOGS / "promptfoo.json").read_bytes()[:-10])
+    with pytest.raises(LogError, match=r"torn\.json: not readable as JSON .*copy it again"):
+        import_files(Path("torn.json"))
+
+
+def archive(name: str, *parts: tuple[str, bytes]) -> Path:
+    """An archive with these parts."""
+    with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as file:
+        for part, content in parts:
+            file.writestr(part, content)
+    return Path(name)
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        (lambda: archive("a.eval", ("samples/1.json", b"0" * (300 * 2**20))), r"samples/1\.json unpacks to 300 MB"),
+        (lambda: archive("b.eval", ("../../evil.json", b"{}")), r"holds the path '\.\./\.\./evil\.json'"),
+        (lambda: archive("c.eval", ("header.json", b'{"version": 99}')), r"not readable as an Inspect log"),
+        (lambda: archive("d.eval"), r"not readable as an Inspect log"),
+    ],
+    ids=["bomb", "path", "version", "empty"],
+)
+def test_a_hostile_archive_is_refused(path: Any, problem: str) -> None:
+    pytest.importorskip("inspect_ai")
+    with pytest.raises(LogError, match=problem):
+        import_files(path())
+    assert not Path("data").exists()
+
+
+def test_a_torn_archive_is_refused() -> None:
+    pytest.importorskip("inspect_ai")
+    Path("torn.eval").write_bytes((LOGS / "inspect/t1.0.eval").read_bytes()[:-500])
+    with pytest.raises(LogError, match=r"torn\.eval: not a complete archive"):
+        import_files(Path("torn.eval"))
+
+
+def test_inspect_is_named_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "inspect_ai", None)
+    with pytest.raises(LogError, match=r"not installed; run: .*pip install inspect_ai"):
+        import_files(LOGS / "inspect")

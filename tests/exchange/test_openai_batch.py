@@ -1,0 +1,61 @@
+"""OpenAI's batch files: prompts from the input, answers from the output, failures told with their reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from imported_study import import_files, run_imported
+
+from refusal_stability.exchange.logged import LogError
+
+
+def lines(name: str, rows: list[dict[str, Any]]) -> Path:
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return Path(name)
+
+
+def asked(k: int, **body: Any) -> dict[str, Any]:
+    messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": f"Question {k % 2}?"}]
+    body = {"model": "gpt-x", "messages": messages, "temperature": 0.7} | body
+    return {"custom_id": f"r{k}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+
+
+def answered(k: int, *choices: dict[str, Any]) -> dict[str, Any]:
+    body = {"object": "chat.completion", "choices": list(choices)}
+    return {"id": f"b{k}", "custom_id": f"r{k}", "response": {"status_code": 200, "body": body}, "error": None}
+
+
+def choice(text: str | None, finish: str = "stop", **message: Any) -> dict[str, Any]:
+    return {"index": 0, "message": {"role": "assistant", "content": text} | message, "finish_reason": finish}
+
+
+def test_a_batch_becomes_a_study() -> None:
+    failed = {"custom_id": "r3", "response": {"status_code": 500, "body": {"error": {"message": "server\nerror"}}}}
+    output = [
+        answered(0, choice("Sure."), choice("Cut", "length")),
+        answered(1, choice(None, refusal="I cannot.")),
+        answered(2, choice("", "content_filter")),
+        failed | {"error": None},
+    ]
+    import_files(lines("in.jsonl", [asked(k) for k in range(5)]), lines("out.jsonl", output))
+    table = run_imported()
+    table = table[table["outcome"] != "not_sampled"]
+    assert sorted(table["outcome"]) == ["answered", "blocked", "cut", "refused", "unanswered", "unanswered"]
+    assert {"error: server error", "the batch has no answer"} <= set(table["missing_reason"])
+    params = yaml.safe_load(Path("studies/imported.yaml").read_text())
+    assert params["sampling"]["temperatures"] == [0.7]
+    assert list(params["models"]) == ["gpt-x"]
+
+
+def test_an_output_alone_asks_for_its_input() -> None:
+    with pytest.raises(LogError, match=r"out\.jsonl: a batch's output has no prompts; import the batch's input file"):
+        import_files(lines("out.jsonl", [answered(0, choice("Sure."))]))
+
+
+def test_an_answer_to_another_batch_is_an_error() -> None:
+    with pytest.raises(LogError, match=r"row 1: custom_id 'r7' is in no input file"):
+        import_files(lines("in.jsonl", [asked(0)]), lines("out.jsonl", [answered(7, choice("Sure."))]))
