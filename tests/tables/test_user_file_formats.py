@@ -148,6 +148,26 @@ def test_an_excel_sheet_is_read_as_texts_with_the_rows_that_excel_shows(
     assert [(row.number, row.text("prompt")) for row in read_rows(path, ["prompt"])] == [(2, "Why?"), (4, "NA")]
 
 
+def test_a_real_workbook_is_read_as_texts(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl, which reads .xlsx files, is not installed")
+    workbook, path = openpyxl.Workbook(), tmp_path / "p.xlsx"
+    sheet = workbook.active
+    rows = [["prompt", "id", "n"], ["Why?\nTwo lines", "001", 1], [None] * 3, ["NA", 2, 1.5], ["'quoted", True, 10**17]]
+    for row in rows:
+        sheet.append(row)
+    workbook.create_sheet("other").append(["no prompt"])
+    workbook.save(path)
+    found = [(row.number, *row.values.values()) for row in read_rows(path, ["prompt", "id", "n"])]
+    assert found == [
+        (2, "Why?\nTwo lines", "001", "1"),
+        (4, "NA", "2", "1.5"),
+        (5, "'quoted", "True", "100000000000000000"),
+    ]
+    sheet.insert_rows(1)
+    workbook.save(path)
+    assert failure(path).endswith("the first row of the first sheet names no column; begin the table in that row")
+
+
 def test_a_whole_file_is_a_table_of_texts_indexed_by_row_number(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text("label,seed\nREFUSE,1\n\nNA,\n", encoding="utf-8")

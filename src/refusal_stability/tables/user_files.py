@@ -227,6 +227,8 @@ def _from_excel(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ArtifactError(f"{path}: not readable as Excel: {reason}; save the sheet as 'CSV UTF-8'") from error
+    if all(str(name).startswith("Unnamed: ") for name in sheet.columns):
+        raise ArtifactError(f"{path}: the first row of the first sheet names no column; begin the table in that row")
     for number, row in enumerate(sheet.to_dict("records"), start=2):
         if any(row.values()):
             yield number, {str(name): value for name, value in row.items()}
