@@ -201,3 +201,12 @@ def test_without_tables_the_stage_that_writes_them_is_named(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError, match="run the stage that writes it"):
         power.run("calm", "none", "ssi", -0.02, 0.8, None, PARAMS)
+
+
+def test_tables_of_a_version_that_did_not_tell_harm_are_still_compared(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = METRIC_TABLES["per_prompt_metrics"][0]
+    pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns="harm").to_csv(tmp_path / path.name, index=False)
+    compare.run("calm", f"{tmp_path}:calm", PARAMS)
+    assert "40 prompts paired" in capsys.readouterr().out

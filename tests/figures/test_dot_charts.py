@@ -8,7 +8,9 @@ from synthetic_study import SyntheticStudy, synthetic_study
 
 from refusal_stability.figures.decomposition import decomposition, seeds_by_temperature
 from refusal_stability.figures.flip_rate import flip_rate
+from refusal_stability.figures.intervention_effect import intervention_effect
 from refusal_stability.figures.model_comparison import PANELS, model_comparison
+from refusal_stability.figures.temperature_effect import temperature_effect
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +79,36 @@ def test_a_study_of_one_temperature_has_no_panel_of_temperatures() -> None:
     study = synthetic_study(temperatures=(0.7,))
     titles = [axes.get_title("left") for axes in decomposition(study.tables, study.series_set).axes]
     assert "Temperature" not in titles
+
+
+def test_decisions_are_drawn_without_the_benign_prompts() -> None:
+    study = synthetic_study(n_prompts=30, harms=("harmful", "benign"))
+    table = study.tables["aggregate_by_model"]
+    comply = model_comparison(study.tables, study.series_set).axes[2]
+    assert comply.get_title("left") == "COMPLY"
+    assert dots(comply) == pytest.approx(table["safety_comply_rate"].tolist())
+    assert not np.allclose(table["safety_comply_rate"], table["mean_comply_rate"])
+    left = temperature_effect(study.tables, study.series_set).axes[0]
+    lines = [line.get_ydata() for line in left.get_lines() if len(line.get_ydata()) == 4]
+    by = study.tables["aggregate_by_temperature"]
+    assert np.allclose(lines, [one.of(by)["safety_comply_rate"].tolist() for one in study.series_set.series])
+
+
+def test_the_changes_by_an_intervention_are_drawn_in_points_beside_a_line_at_0() -> None:
+    study = synthetic_study(n_prompts=30, interventions=("none", "careful"), harms=("harmful", "benign"))
+    table = study.tables["interventions"]
+    pooled = table[table["temperature"].isna()]
+    figure = intervention_effect(study.tables, study.series_set)
+    wanted = {
+        "Mean SSI": pooled["mean_difference"],
+        "Flips": pooled["pct_flipped_difference"],
+        "Refusals, harmful": 100 * pooled["safety_refuse_rate_difference"],
+        "Refusals, benign": 100 * pooled["over_refusal_difference"],
+    }
+    assert [axes.get_title("left") for axes in figure.axes] == list(wanted)
+    for axes, values in zip(figure.axes, wanted.values(), strict=True):
+        assert dots(axes) == pytest.approx(values.tolist())
+        assert any(list(line.get_xdata()) == [0, 0] for line in axes.get_lines())
+        assert axes.get_xlim()[0] < 0 < axes.get_xlim()[1]
+    without = synthetic_study(n_prompts=30, interventions=("none", "careful"))
+    assert len(intervention_effect(without.tables, without.series_set).axes) == 3  # no benign prompt

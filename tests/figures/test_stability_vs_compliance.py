@@ -62,3 +62,11 @@ def test_a_circle_has_the_colour_of_its_prompts_majority_stable_or_not(study) ->
     for decision, colour in DECISION_COLOURS.items():
         mine = [to_hex(c).upper() == colour for c in drawn.get_facecolors()]
         assert round(drawn.get_sizes()[mine].sum() / area) == (prompts["majority"] == decision.value).sum()
+
+
+def test_benign_prompts_are_left_out() -> None:
+    study = synthetic_study(n_prompts=60, harms=("harmful", "benign", ""))
+    figure = stability_vs_compliance(study.tables, study.series_set)
+    for axes in figure.axes:
+        counts = [int(text.get_text().split("\n")[1].split(" ")[0]) for text in axes.texts]
+        assert sum(counts) == 40

@@ -74,3 +74,11 @@ def test_sides_without_a_common_decided_prompt_are_refused(
 ) -> None:
     with pytest.raises(StudyError, match=problem):
         compare_groups(LEFT, group("two", right), SETTINGS)
+
+
+def test_a_prompt_is_benign_where_either_side_s_table_says_so() -> None:
+    labelled = LEFT.assign(harm=["benign", "", "", "", ""])
+    for sides in ((labelled, RIGHT), (RIGHT, labelled)):
+        figures = compare_groups(*sides, SETTINGS).figures.set_index("figure")
+        assert {figures.loc["over_refusal", side] for side in "ab"} == {1, 0.75}
+    assert "over_refusal" not in set(compare_groups(LEFT, RIGHT, SETTINGS).figures["figure"])
