@@ -148,6 +148,8 @@ def one(serve: Serve, tmp_path: Path, answer: Answer, **settings: Any) -> Comple
             THOUGHT,
         ),
         (said({"type": "text", "text": REFUSAL}), "answered", REFUSAL, ""),
+        ((200, said(REFUSAL)[1] | {"usage": {"prompt_tokens": "few"}}), "answered", REFUSAL, ""),
+        ((200, said(REFUSAL)[1] | {"usage": "none"}), "answered", REFUSAL, ""),
         ((200, "\ufeff" + json.dumps(said(REFUSAL)[1])), "answered", REFUSAL, ""),
         (failed(400, "The prompt was filtered", "content_filter"), "blocked", "", ""),
         (failed(200, "Your input was flagged", 403), "blocked", "", ""),

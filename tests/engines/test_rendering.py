@@ -154,6 +154,13 @@ def test_a_rejected_system_prompt_costs_its_own_answers_and_not_the_controls(mod
     )
 
 
+def test_a_template_that_fails_in_any_way_costs_its_own_answers(model_with: Any) -> None:
+    failing = "{% if messages[0].role == 'system' %}{{ messages[0].content + 1 }}{% endif %}" + TURNS
+    answers = dict(engine(model_with(failing)).complete([request(TOLD), request(ASK)]))
+    assert answers[1].missing_reason is None
+    assert "the chat template rejects the roles system, user (can only concatenate str" in answers[0].missing_reason
+
+
 def test_a_folded_system_prompt_is_asked_and_the_control_is_rendered_as_before(model_with: Any) -> None:
     opened = engine(model_with(NO_SYSTEM), fold_system=True)
     assert opened.rendered(TOLD) == "user:Be brief.\n\nWhy?\n"

@@ -18,6 +18,9 @@ from refusal_stability.records import Decision
         ("harmless", {" Harmless ": "comply"}, Decision.COMPLY),
         # A map may turn our own names round.
         ("REFUSE", {"REFUSE": "PARTIAL"}, Decision.PARTIAL),
+        ("1.0", {"1": "COMPLY"}, Decision.COMPLY),
+        ("1.0", {"1.0": "REFUSE", "1": "COMPLY"}, Decision.REFUSE),
+        ("1.5", {"1": "COMPLY"}, None),
         ("harmless", {}, None),
         ("", {}, None),
         ("ﬁne", {}, None),

@@ -100,7 +100,7 @@ class ChatTemplate:
                     add_generation_prompt=True,
                     **self._settings.chat_template_kwargs,
                 )
-        except (TemplateError, ValueError) as error:
+        except (TemplateError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise TemplateRejection(_rejected(asked, error)) from error
         return text
 

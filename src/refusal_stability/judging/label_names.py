@@ -24,7 +24,9 @@ def decision_named(label: str, names: Mapping[str, str]) -> Decision | None:
     names : the source's label -> our decision's name, e.g. `harmless: COMPLY`.
     """
     folded = {theirs.strip().casefold(): ours for theirs, ours in names.items()}
-    name = folded.get(label.strip().casefold(), label).strip()
+    said = label.strip().casefold()
+    # A column of whole numbers with gaps comes as 1.0.
+    name = folded.get(said, folded.get(said.removesuffix(".0"), label)).strip()
     # isascii first: str.upper turns some other letters into these.
     return Decision.__members__.get(name.upper(), KNOWN_NAMES.get(name.casefold())) if name.isascii() else None
 

@@ -58,13 +58,13 @@ def read(answer: Any) -> Said:
     choice = answer["choices"][0]
     reason = _reason(choice)
     message = choice.get("message") or _bare_message(choice, reason)
-    usage = answer.get("usage") or {}
+    usage = answer["usage"] if isinstance(answer.get("usage"), dict) else {}
     text, thinking, refusal = _parts(message.get("content"))
     fields = [found for name in THINKING_FIELDS if (found := "".join(_texts(message.get(name), "text")))]
     if not fields:
         fields = ["\n".join(_texts(message.get(name), "text")) for name in THINKING_LISTS]
         fields = list(filter(None, fields))
-    counted = usage.get("completion_tokens_details") or {}
+    counted = usage.get("completion_tokens_details")
     hidden = any(_is_hidden(message.get(name)) for name in (*THINKING_LISTS, "content"))
     if not text and (message.get("tool_calls") or message.get("function_call")) and ending_of(reason) is Ending.STOP:
         reason = "tool_calls"
@@ -74,11 +74,16 @@ def read(answer: Any) -> Said:
         refusal=_refusal(message.get("refusal")) or refusal,
         reason=reason,
         filtered=_any_filtered(choice.get("content_filter_results")),
-        thought_unseen=bool(counted.get("reasoning_tokens")) or hidden,
-        prompt_tokens=int(usage.get("prompt_tokens") or 0),
-        completion_tokens=int(usage.get("completion_tokens") or 0),
+        thought_unseen=(isinstance(counted, dict) and bool(counted.get("reasoning_tokens"))) or hidden,
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
         details={"model": answer.get("model"), "system_fingerprint": answer.get("system_fingerprint"), "usage": usage},
     )
+
+
+def _count(number: Any) -> int:
+    """A number of tokens; 0 where a server writes something else, which is no reason to lose an answer."""
+    return int(number) if isinstance(number, int | float) and number == number else 0
 
 
 def _reason(choice: Any) -> Any:
