@@ -60,7 +60,7 @@ def test_the_report_twice_gives_the_same_bytes():
     before = {f.name: f.read_bytes() for f in JUDGE_REPORT.iterdir()}
     judge_report.of_study(Path("params.yaml"))
     assert {f.name: f.read_bytes() for f in JUDGE_REPORT.iterdir()} == before
-    assert len(before) == 6
+    assert len(before) == 7
 
 
 def test_people_stand_beside_the_judges_and_correct_the_rates():

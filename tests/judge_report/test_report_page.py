@@ -23,7 +23,7 @@ def page(rows):
         }
     )
     ratings = Ratings(table, ["one", "two"])
-    tables = compare_raters(ratings, 100, 0) | {"corrected_rates": []}
+    tables = compare_raters(ratings, 100, 0) | {"corrected_rates": [], "rater_thresholds": []}
     return html_report(judges_page("<b>study</b>", "one", "intro", tables, disagreements(ratings)))
 
 

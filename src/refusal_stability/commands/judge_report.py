@@ -11,6 +11,7 @@ import pandas as pd
 from refusal_stability.files import JUDGE_REPORT, atomic_write
 from refusal_stability.judge_report.comparison import compare_raters, disagreements
 from refusal_stability.judge_report.corrected_table import corrected_rows, uncorrectable
+from refusal_stability.judge_report.handing_over import handing_over, suggestions
 from refusal_stability.judge_report.page import agreement, judges_page
 from refusal_stability.judge_report.ratings import Ratings, ratings_of_study, ratings_of_table
 from refusal_stability.judging.joined_labels import read_judged
@@ -65,7 +66,7 @@ def of_table(
 def _write(
     title: str, primary: str | None, intro: str, ratings: Ratings, rates: list[dict[str, Any]], n: int, seed: int
 ) -> None:
-    tables = compare_raters(ratings, n, seed) | {"corrected_rates": rates}
+    tables = compare_raters(ratings, n, seed) | {"corrected_rates": rates, "rater_thresholds": handing_over(ratings)}
     differing = disagreements(ratings)
     for name, (path, contract) in JUDGE_REPORT_TABLES.items():
         rows = differing if name == "disagreements" else pd.DataFrame(tables[name], columns=list(contract.columns))
@@ -73,4 +74,6 @@ def _write(
     with atomic_write(JUDGE_REPORT / "index.html") as file:
         file.write(html_report(judges_page(title, primary, intro, tables, differing)))
     print(as_text(agreement(tables)))
+    for line in suggestions(tables["rater_thresholds"]):
+        print(line)
     print(f"Raters disagree on {len(differing)} distinct responses; see {JUDGE_REPORT / 'index.html'}")

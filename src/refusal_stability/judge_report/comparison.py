@@ -128,7 +128,8 @@ def _with_bounds(names: Sequence[str], own: Sequence[Any], drawn: Sequence[Any])
 def disagreements(ratings: Ratings) -> pd.DataFrame:
     """The responses on which raters disagree, worst first.
 
-    REFUSE against COMPLY is worst. Then come responses that people labelled, then the most frequent ones.
+    REFUSE against COMPLY is worst. Then come responses that people labelled, then those of which a judge is least sure,
+    then the most frequent ones.
     """
     raters = [*ratings.judges, *ratings.people]
     decided = np.stack([codes(ratings.table, rater) for rater in raters], axis=1).astype(int)
@@ -141,9 +142,12 @@ def disagreements(ratings: Ratings) -> pd.DataFrame:
         "; ".join(f"{rater} {decision}" for rater, decision in zip(raters, row, strict=True) if decision)
         for row in table[raters].itertuples(index=False)
     ]
-    table = table.assign(decisions=told)[distance > 0]
+    unsure = np.fmin.reduce([*ratings.confidence.values(), np.full(len(table), np.nan)])
+    table = table.assign(decisions=told, confidence=unsure)[distance > 0]
     table = table.sort_values(
-        ["distance", "asked", "n", "prompt_id", "response"], ascending=[False, False, False, True, True], kind="stable"
+        ["distance", "asked", "confidence", "n", "prompt_id", "response"],
+        ascending=[False, False, True, False, True, True],
+        kind="stable",
     )
     table = table.assign(rank=np.arange(1, len(table) + 1)).rename(columns={"n": "n_responses"})
-    return table[["rank", "distance", "n_responses", "prompt_id", "prompt", "response", "decisions"]]
+    return table[["rank", "distance", "n_responses", "prompt_id", "prompt", "response", "decisions", "confidence"]]

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from refusal_stability.judge_report.comparison import EVERYBODY
+from refusal_stability.judge_report.handing_over import suggestions
 from refusal_stability.records import DECISION_NAMES
 from refusal_stability.report.content import Report, Section
 from refusal_stability.tables.layout import Layout, Shown, described, each, laid_out, numbers, words
@@ -43,6 +44,7 @@ def judges_page(title: str, primary: str | None, intro: str, tables: Tables, dif
             ),
         ),
         Section("confusion", "Confusion", tables=_confusions(tables["rater_confusion"])),
+        *([_thresholds(tables["rater_thresholds"])] if tables["rater_thresholds"] else []),
         _disagreements(differing),
     ]
     return Report(f"Judges: {title}", "How far do judges and people agree, and where do they differ?", tuple(sections))
@@ -88,6 +90,37 @@ def _corrected(rates: Sequence[Mapping[str, Any]]) -> Section:
     )
 
 
+def _thresholds(rows: Sequence[Mapping[str, Any]]) -> Section:
+    fixed, reached = ([row for row in rows if bool(row["target"]) == wanted] for wanted in (False, True))
+    names = "threshold share_decided accuracy accuracy_low n_labelled_decided n_handed_over"
+    raters = (words("Judge", "rater_a"), words("Reference", "rater_b"))
+    return Section(
+        "thresholds",
+        "Accuracy and cost as the threshold moves",
+        (
+            "With `escalate_below`, a judge hands over what it is less confident of. Accuracy is that of its own "
+            "decisions. A model judge costs one call for each distinct response handed over.",
+            *suggestions(rows),
+        ),
+        tables=(
+            laid_out("thresholds", "By threshold.", fixed, *raters, *each(names)),
+            *(
+                [
+                    laid_out(
+                        "targets",
+                        "What share can be decided at which accuracy.",
+                        reached,
+                        *raters,
+                        *each(f"target {names}"),
+                    )
+                ]
+                if reached
+                else []
+            ),
+        ),
+    )
+
+
 def _confusions(cells: Sequence[Mapping[str, Any]]) -> tuple[Layout, ...]:
     layouts: list[Layout] = []
     for (first, second), group in groupby(cells, key=lambda cell: (cell["rater_a"], cell["rater_b"])):
@@ -115,6 +148,7 @@ def _disagreements(differing: pd.DataFrame) -> Section:
     columns = (
         described("n_responses", "Times"),
         words("Decisions", "decisions"),
+        numbers("Confidence", lambda row: "" if pd.isna(row["confidence"]) else f"{row['confidence']:.2f}"),
         words("Request", "prompt", "verbatim"),
         words("Response", "response", "verbatim"),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from refusal_stability.judge_report.correction import stratified_draws
+from refusal_stability.judging.joined_labels import confidence_of
 from refusal_stability.judging.panel import majority_of
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.measures.intervals import bootstrap
@@ -36,6 +37,7 @@ class Ratings:
     judges, people : the raters' columns. `people` has the reviewers' joint decision and each reviewer's own.
     strata : (rows,) the stratum in the people's sample, "" where not sampled; None without people's labels.
     weights : (rows,) how many distinct responses a sampled row stands for, 0 where not sampled; None without people.
+    confidence : (rows,) of each judge that gives one, its confidence; NaN where it gives none.
     cells : n for every combination of the judges' decisions on single responses. Judges are compared on these, since
         recorded labels may differ between equal texts. None means `table`.
     """
@@ -46,6 +48,7 @@ class Ratings:
     strata: NDArray[Any] | None = None
     weights: Floats | None = None
     cells: pd.DataFrame | None = None
+    confidence: Mapping[str, Floats] = field(default_factory=dict)
 
     def rows(self, raters: Sequence[str]) -> pd.DataFrame:
         """The rows on which these raters are compared."""
@@ -135,10 +138,28 @@ def ratings_of_study(judged: pd.DataFrame, names: Sequence[str], people: People 
     if clash := clashing_names(people, judges):
         raise JudgingError(f"reviewer {clash[0]!r} has the name of a judge; rename one of the two")
     cells = judged.groupby(judges, sort=True).size().reset_index(name="n")
-    return replace(rate(distinct_responses(judged, judges), judges, people), cells=cells)
+    distinct = distinct_responses(judged, judges)
+    return replace(rate(distinct, judges, people), cells=cells, confidence=_confidence(judged, distinct, judges))
+
+
+def _confidence(judged: pd.DataFrame, distinct: pd.DataFrame, judges: Sequence[str]) -> dict[str, Floats]:
+    """Each judge's confidence in the distinct responses; the lowest where recorded labels give a text several."""
+    given = [judge for judge in judges if judged.get(confidence_of(judge), pd.Series(dtype=float)).notna().any()]
+    keys = ["prompt_id", "response"]
+    lowest = judged.groupby(keys)[[confidence_of(judge) for judge in given]].min()
+    found = lowest.reindex(pd.MultiIndex.from_frame(distinct[keys]))
+    return {judge: found[confidence_of(judge)].to_numpy(np.float64) for judge in given}
 
 
 def ratings_of_table(labelled: pd.DataFrame, judges: Sequence[str]) -> Ratings:
     """Judges on a table whose `label` was given by people; every row has weight 1."""
     table = labelled.rename(columns={"label": PEOPLE}).assign(prompt_id="", n=1)
-    return Ratings(table, judges, [PEOPLE], np.full(len(table), "table", dtype=object), np.ones(len(table)))
+    given = [judge for judge in judges if labelled[confidence_of(judge)].notna().any()]
+    return Ratings(
+        table,
+        judges,
+        [PEOPLE],
+        np.full(len(table), "table", dtype=object),
+        np.ones(len(table)),
+        confidence={judge: labelled[confidence_of(judge)].to_numpy(np.float64) for judge in given},
+    )

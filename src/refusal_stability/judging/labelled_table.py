@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from refusal_stability.engines.complete import with_final_answer
+from refusal_stability.judging.joined_labels import confidence_of
 from refusal_stability.judging.label_names import decision_named
 from refusal_stability.judging.open import open_judge
 from refusal_stability.judging.protocol import JudgingError
@@ -55,7 +57,7 @@ def read_labelled(path: Path, columns: Mapping[str, str], labels: Mapping[str, s
 
 
 def judge_table(table: pd.DataFrame, judges: Mapping[str, JudgeParams], where: str) -> pd.DataFrame:
-    """The table with one column per judge: its decision on each response's final answer."""
+    """The table with two columns per judge: its decision on each response's final answer, and its confidence."""
     place = Condition("table", NO_INTERVENTION, 0.0, 0)
     responses = [
         response_to(place, Prompt("", prompt, "", ""), with_final_answer(Completion(response, "stop")))
@@ -75,4 +77,6 @@ def judge_table(table: pd.DataFrame, judges: Mapping[str, JudgeParams], where: s
         finally:
             judge.close()
         judged[name] = [str(first.decision) if first.decision else "" for first, *_ in rows]
+        sure = [np.nan if first.confidence is None else first.confidence for first, *_ in rows]
+        judged[confidence_of(name)] = np.array(sure, dtype=np.float64)
     return judged

@@ -705,6 +705,13 @@ JUDGES = (
         **RESPONSES,
         macro="f1",
     ),
+    _number("threshold", "Threshold", "a response whose confidence is under it is handed over", 2),
+    _share("target", "Target", "the least accuracy that a threshold must surely reach", 0),
+    _count("n_labelled_decided", "Labelled", "labelled responses that the judge decides itself"),
+    _share("share_decided", "Decided", "share of the responses that the judge decides itself"),
+    _share("accuracy", "Accuracy", "share of its own decisions that are those of the reference"),
+    _share("accuracy_low", "At least", "one-sided 95 % lower bound of the accuracy"),
+    _number("n_handed_over", "Handed over", "distinct responses handed over: calls of a model judge", 0),
     _count("n_labelled", "Labelled items", "labelled items of the people's sample that occur here"),
     _share("raw_rate", "Judge's rate", "the primary judge's rate"),
     _share(

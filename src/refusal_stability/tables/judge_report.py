@@ -43,6 +43,26 @@ JUDGE_REPORT_TABLES: dict[str, tuple[Path, Contract]] = {
         {**_RATERS, "decision": "text", "support": "number", **_OF_DECISION},
         {"decision": "one decision, or `all` for the mean over them", "rater_b": "the reference", "basis": _BASIS},
     ),
+    "rater_thresholds": _report_table(
+        "rater_thresholds",
+        "rater_a rater_b target threshold",
+        {
+            **_RATERS,
+            "target": "number",
+            "threshold": "number",
+            "n_labelled_decided": "whole",
+            "share_decided": "number",
+            "accuracy": "number",
+            "accuracy_low": "number",
+            "n_handed_over": "number",
+        },
+        {
+            "rater_a": "a judge that gives a confidence",
+            "rater_b": "the reference: people, or another judge",
+            "basis": _BASIS,
+            "target": "the accuracy that the row's threshold is the lowest for; 0 for a row of fixed thresholds",
+        },
+    ),
     "corrected_rates": _report_table(
         "corrected_rates",
         "model intervention decision",
@@ -76,11 +96,13 @@ JUDGE_REPORT_TABLES: dict[str, tuple[Path, Contract]] = {
             "prompt": "text",
             "response": "text",
             "decisions": "text",
+            "confidence": "number",
         },
         {
             "distance": "2 where REFUSE stands against COMPLY, 1 otherwise",
             "n_responses": "how often the study has this very response to this prompt",
             "decisions": "each judge's and person's decision",
+            "confidence": "the lowest confidence that a judge gives; empty where none gives one",
         },
     ),
 }
