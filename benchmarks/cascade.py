@@ -58,9 +58,10 @@ def print_cascade(name: str, table: pd.DataFrame) -> None:
         kept = (sure >= threshold) & (own >= 0) & (haiku >= 0)
         matrix = confusion(own[kept], haiku[kept])
         calls = len(table.loc[sure < threshold, ["prompt", "response"]].drop_duplicates())
+        agreement, kappa = np.trace(matrix) / matrix.sum(), float(cohens_kappa(matrix))
         print(
             f"{name:13} escalate_below {threshold:.3f}  handed over {np.mean(sure < threshold):6.1%}  rest: n "
-            f"{kept.sum():6,}  agreement {np.trace(matrix) / matrix.sum():.3f}  kappa {float(cohens_kappa(matrix)):.3f}  "
+            f"{kept.sum():6,}  agreement {agreement:.3f}  kappa {kappa:.3f}  "
             f"calls {calls:6,} of {pairs:,}: {1 - calls / pairs:.1%} saved"
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from refusal_stability.judging.joined_labels import CELL, TEXTS
+from refusal_stability.judging.joined_labels import confidence_of
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.judging.trained.calibration import (
     brier_score,
@@ -50,7 +50,7 @@ def examples_of_table(table: pd.DataFrame) -> Labelled:
 
 def examples_of_judge(judged: pd.DataFrame, judge: str) -> Labelled:
     """The responses that one judge of the study labelled, as training examples."""
-    judges = [name for name in judged.columns if name not in (*CELL, *TEXTS)]
+    judges = [name for name in judged.columns if confidence_of(name) in judged.columns]
     if judge not in judges:
         raise JudgingError(f"judge {judge!r} has no labels in this study; choose one of {', '.join(judges)}")
     rows = judged[judged[judge] != ""]
