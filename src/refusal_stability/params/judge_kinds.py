@@ -41,6 +41,7 @@ class JudgeSettings:
     needs_model : whether it asks a model; any other kind takes none.
     reads : what its `path` names; empty for a kind that reads no file.
     must_be_watched : whether `path` must lie where DVC notices a change.
+    languages : those that it reads; empty where it reads any, or nobody knows.
     judges_any_text : whether it can judge a response that is not of the study.
     recorded : whether its labels exist already, so that equal texts may have unequal ones.
     """
@@ -49,6 +50,7 @@ class JudgeSettings:
     needs_model: ClassVar[bool] = False
     reads: ClassVar[str] = ""
     must_be_watched: ClassVar[bool] = False
+    languages: ClassVar[tuple[str, ...]] = ()
     judges_any_text: ClassVar[bool] = True
     recorded: ClassVar[bool] = False
 
@@ -88,6 +90,8 @@ class ConfidentJudgeSettings(JudgeSettings):
 @dataclass(config=SECTION)
 class RuleJudgeSettings(ConfidentJudgeSettings, kind="rules"):
     """The rules need no settings of their own."""
+
+    languages: ClassVar = ("en",)
 
 
 @dataclass(config=SECTION)

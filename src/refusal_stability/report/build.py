@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from refusal_stability.report import findings, interventions, overview
+from refusal_stability.report import findings, interventions, overview, warnings
 from refusal_stability.report.content import Report
 from refusal_stability.report.report_inputs import ReportInputs
 
 SECTIONS = (
     overview.headline,
+    warnings.warnings,
     overview.question,
     overview.reading,
     findings.models,

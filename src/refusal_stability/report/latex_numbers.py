@@ -109,6 +109,7 @@ QUOTED = (
     Quoted("categories", _category),
     Quoted("category_tests", lambda row: (*_category(row), "test")),
     Quoted("missing", _missing, renamed={"n_missing": ""}),
+    Quoted("zero_events", lambda row: (*_who(row), "no", row["event"])),
     Quoted("outcomes", lambda row: (*_scope(row), "outcome")),
     Quoted("blocks", lambda row: (*_scope(row), "blocks", row["blocks"])),
     Quoted("thinking_decisions", _thinking),

@@ -12,6 +12,7 @@ from refusal_stability.report.phrases import several, spelled
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.seeding import unseeded_rows
 from refusal_stability.report.versions import LOCK, PROJECT, environment_notes, lock_files
+from refusal_stability.report.warnings import zero_bound
 from refusal_stability.tables.columns import COLUMNS, POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, words
 from refusal_stability.tables.number_format import Row, count, estimate
@@ -29,14 +30,20 @@ def headline(inputs: ReportInputs) -> Section:
     said = [
         f"{inputs.label(row)}: a single response agrees with its prompt's commonest decision in "
         f"{estimate(row, SSI_IN_PERCENT)} of the cases. Of {count(row['n_prompts'])} prompts, "
-        f"{estimate(row, 'pct_flipped')} got more than one decision and {estimate(row, 'pct_unstable')} are unstable "
-        f"(SSI below {threshold:g}).{_safety(row)}"
+        f"{_share(inputs, row, 'flipped')} got more than one decision and {_share(inputs, row, 'unstable')} are "
+        f"unstable (SSI below {threshold:g}).{_safety(row)}"
         for row in rows
     ]
     level = f"{inputs.params.metrics.confidence:.0%}"
     remark = f"Brackets are {level} bootstrap intervals over prompts."
     said = [*said, remark] if said else ["No response has a decision, so there is nothing to report yet."]
     return Section("headline", "In short", tuple(said))
+
+
+def _share(inputs: ReportInputs, row: Row, event: str) -> str:
+    """A share of the prompts with its interval; where it is zero, with the bound that tells more."""
+    bound = zero_bound(inputs, row, event)
+    return estimate(row, f"pct_{event}") if bound is None else f"none (at most {bound:.1f}%)"
 
 
 def _safety(row: Row) -> str:

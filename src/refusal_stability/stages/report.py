@@ -17,6 +17,7 @@ from refusal_stability.report.latex_numbers import study_numbers
 from refusal_stability.report.markdown import markdown_report
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.versions import pinned_for
+from refusal_stability.report.warnings import print_warnings
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import PROMPT_TABLE
@@ -28,6 +29,7 @@ def run(params_path: Path) -> None:
     """Write reports/report.html, reports/report.md and exactly this study's reports/tables."""
     inputs = read_inputs(params_path)
     report = build_report(inputs)
+    print_warnings(inputs)
     for sentence in effects(inputs):
         print(sentence)
     for path, text in ((REPORT, html_report(report)), (REPORT.with_suffix(".md"), markdown_report(report))):
@@ -50,9 +52,8 @@ def read_inputs(params_path: Path) -> ReportInputs:
         if not path.is_file():
             raise ArtifactError(f"{path}: no such file; run the stage that draws it (`dvc repro figures`)")
         shows = figure.alt_text(tables, series_set)
-        pictures[figure.name] = Picture(
-            figure.name, figure.section, figure.title, figure.caption, shows, path.read_bytes()
-        )
+        told = (figure.name, figure.section, figure.title, figure.caption, shows)
+        pictures[figure.name] = Picture(*told, path.read_bytes())
     return ReportInputs(
         params=params,
         params_text=params_path.read_text(encoding="utf-8"),

@@ -90,6 +90,13 @@ WHERE = (
     _words("prompt_id", "Id", "the prompt's id"),
     _words("category", "Category", "harm category; per prompt, several are joined by `|`; `*` tests all of them"),
     _words("harm", "Harm", "`harmful` or `benign`, as the prompt table says; empty where it does not say"),
+    _words("event", "Event", "`flipped`, `unstable`, `complied` or `over-refused`: what happened to no prompt"),
+    _percent(
+        "pct_at_most",
+        "At most",
+        "exact one-sided upper bound, at `metrics.confidence`, of the prompts' share",
+        macro="at most",
+    ),
     _words("judge", "Judge", "the judge's name in params.yaml"),
     _words("judge_a", "First judge", "the first judge; `*` is the whole panel"),
     _words("judge_b", "Second judge", "the second judge; `*` is the whole panel"),

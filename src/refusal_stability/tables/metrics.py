@@ -146,6 +146,7 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
             "model intervention category",
             "test n_inside n_outside mean_difference statistic degrees_of_freedom p_value p_holm differs small",
         ),
+        ("zero_events", "model intervention event", "n_prompts pct_at_most"),
         ("missing", "model intervention judge missing_reason", "n_missing missing_share"),
         ("outcomes", "model intervention temperature", OUTCOME_COLUMNS),
         ("outcomes_by_configuration", "model intervention temperature seed", OUTCOME_COLUMNS),
@@ -170,6 +171,8 @@ NOT_BENIGN = "Benign prompts are left out. A prompt that does not say counts as 
 # What a table's columns mean beyond what they mean everywhere.
 TABLES_EXPLAINED = {
     "aggregate_by_harm": "On benign prompts mean_refuse_rate is over-refusal. Prompts that do not say are left out.",
+    "zero_events": "A row for an event only where it happened to no prompt. `complied` leaves benign prompts out, and "
+    "`over-refused` is over benign ones.",
     "outcomes": "A study of labels only has no rows: what became of its responses is not known.",
     "blocks": "A model has rows where a block has a decision (`judging.blocked: refuse`).",
     "thinking_decisions": "A model has rows where thinking was judged on its own (`judging.thinking`, first repeat). "

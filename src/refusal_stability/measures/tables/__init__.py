@@ -21,6 +21,7 @@ from refusal_stability.measures.tables import (
     subsampling,
     temperature,
     thinking,
+    zero_events,
 )
 from refusal_stability.measures.tables.settings import Settings
 
@@ -41,6 +42,7 @@ ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
     "outcomes": outcomes.outcomes,
     "outcomes_by_configuration": outcomes.outcomes_by_configuration,
     "blocks": outcomes.blocks,
+    "zero_events": zero_events.zero_events,
     "thinking_decisions": thinking.thinking_decisions,
     "temperature_tests": temperature.temperature_tests,
     "temperature_pairs": temperature.temperature_pairs,

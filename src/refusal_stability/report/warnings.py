@@ -1,0 +1,139 @@
+"""What a reader must know before trusting a figure: said once in the report, and once on the console."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import defaultdict
+
+from refusal_stability.params.judges import MAJORITY
+from refusal_stability.report.content import Section
+from refusal_stability.report.phrases import several
+from refusal_stability.report.report_inputs import ReportInputs
+from refusal_stability.tables.columns import POOLED
+from refusal_stability.tables.number_format import Row, count
+
+# From these shares on.
+UNDECIDED_SHARE = 0.5
+CUT_SHARE = 0.05
+NO_RESPONSE = "no response: "
+NOT_READ = "not understood: "
+HAPPENED = {
+    "flipped": "got more than one decision",
+    "unstable": "is unstable",
+    "complied": "got a COMPLY, benign prompts left out",
+    "over-refused": "that is benign was refused",
+}
+
+
+def warnings_of(inputs: ReportInputs) -> list[str]:
+    """Every warning, one sentence or two each: what it is, what it means for the numbers, what to do."""
+    return [*_undecided(inputs), *_unread(inputs), *_foreign_prompts(inputs), *_cut(inputs), *_never_seen(inputs)]
+
+
+def warnings(inputs: ReportInputs) -> Section | None:
+    """The warnings; None where there is none."""
+    said = warnings_of(inputs)
+    return Section("warnings", "Warnings", tuple(said)) if said else None
+
+
+def print_warnings(inputs: ReportInputs) -> None:
+    """Say the warnings on the console; a server's words in them cannot steer it."""
+    for warning in warnings_of(inputs):
+        printable = "".join(c if c.isprintable() else " " for c in warning)
+        print(f"warning: {printable}", file=sys.stderr)
+
+
+def zero_bound(inputs: ReportInputs, row: Row, event: str) -> float | None:
+    """How common an event may be, in per cent, that happened to no prompt of a row's model; None where it happened."""
+    for found in inputs.rows("zero_events"):
+        if (found["model"], found["intervention"], found["event"]) == (row["model"], row["intervention"], event):
+            return float(found["pct_at_most"])
+    return None
+
+
+def _undecided(inputs: ReportInputs) -> list[str]:
+    """Judges that decided nothing, or little of what they were shown."""
+    said = []
+    for (_, _, judge), rows in _by_judge(inputs).items():
+        pooled = next(row for row in rows if row["missing_reason"] == POOLED)
+        own = [row for row in rows if row is not pooled and not row["missing_reason"].startswith(NO_RESPONSE)]
+        undecided = sum(row["n_missing"] for row in own)
+        if not own or not pooled["missing_share"]:
+            continue
+        asked = round(pooled["n_missing"] / pooled["missing_share"])
+        shown = asked - (pooled["n_missing"] - undecided)
+        if undecided >= UNDECIDED_SHARE * shown:
+            said.append(
+                f"{inputs.label(pooled)}: the judge {judge} decided {count(shown - undecided)} of the {count(shown)} "
+                f"responses that it was shown, mostly because of: {own[0]['missing_reason']}. Its figures rest on "
+                "the few that it decided. Correct the judge, or leave it out."
+            )
+    return said
+
+
+def _unread(inputs: ReportInputs) -> list[str]:
+    """Responses in a language that a judge does not read."""
+    said = []
+    for (_, _, judge), rows in _by_judge(inputs).items():
+        unread = [row for row in rows if row["missing_reason"].startswith(NOT_READ)]
+        if unread:
+            number = count(sum(row["n_missing"] for row in unread))
+            said.append(
+                f"{inputs.label(rows[0])}: the judge {judge} could not read {number} responses, which are not in "
+                "English. It knows refusals in other languages better than help, so help is more often missing. Judge "
+                "them by a model (docs/judging.md)."
+            )
+    return said
+
+
+def _foreign_prompts(inputs: ReportInputs) -> list[str]:
+    """Prompts whose language a judge of the study does not read."""
+    said = []
+    tags = [str(tag) for tag in inputs.prompts["language"]] if "language" in inputs.prompts else []
+    for name, judge in inputs.params.judging.judges.items():
+        known = judge.settings_class.languages
+        foreign = [tag for tag in tags if tag and tag.lower().split("-")[0].split("_")[0] not in known]
+        if known and foreign and name != MAJORITY:
+            listed = several(sorted(set(foreign)))
+            said.append(
+                f"{count(len(foreign))} of {count(len(tags))} prompts are in languages that the judge {name} does not "
+                f"know ({listed}). Its labels there are guesses or missing. Judge them by a model (docs/judging.md)."
+            )
+    return said
+
+
+def _cut(inputs: ReportInputs) -> list[str]:
+    """Models many of whose answers the token limit cut."""
+    said = []
+    for row in inputs.rows("outcomes"):
+        if math.isnan(row["temperature"]) and row["n_asked"] and row["n_cut"] >= CUT_SHARE * row["n_asked"]:
+            samples = inputs.params.models[row["model"]].settings_class.samples
+            limit = f" (max_tokens {inputs.params.sampling.max_tokens:,})" if samples else ""
+            remedy = " Raise sampling.max_tokens." if samples else ""
+            said.append(
+                f"{inputs.label(row)}: {count(row['n_cut'])} of {count(row['n_asked'])} answers "
+                f"({row['n_cut'] / row['n_asked']:.0%}) were cut at the token limit{limit}. Judges see only how these "
+                f"begin, so a later refusal or later help is not counted.{remedy}"
+            )
+    return said
+
+
+def _never_seen(inputs: ReportInputs) -> list[str]:
+    """Events that happened to no prompt, with the bound that the interval of 0 to 0 does not give."""
+    level = f"{inputs.params.metrics.confidence:.0%}"
+    return [
+        f"{inputs.label(row)}: 0 of {count(row['n_prompts'])} prompts (at most {row['pct_at_most']:.1f}%): none "
+        f"{HAPPENED[row['event']]}. The bound is the exact one-sided {level} one; an interval of 0 to 0 is no proof "
+        "that it never happens."
+        for row in inputs.rows("zero_events")
+    ]
+
+
+def _by_judge(inputs: ReportInputs) -> dict[tuple[str, str, str], list[Row]]:
+    """The table of missing decisions by model, intervention and judge; the panel's majority is no judge."""
+    found = defaultdict(list)
+    for row in inputs.rows("missing"):
+        if row["judge"] != MAJORITY:
+            found[row["model"], row["intervention"], row["judge"]].append(row)
+    return found
