@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from refusal_stability.engines.complete import complete_stored
+from refusal_stability.engines.http import anthropic_messages
 from refusal_stability.engines.http.engine import HTTPEngine
+from refusal_stability.engines.http.said import completion
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store
 from refusal_stability.params.checks import parsed
@@ -310,3 +312,18 @@ def test_an_ending_that_may_be_the_prompts_is_asked_once_more_and_never_fails_th
     assert got[int(number)].outcome is Outcome.UNANSWERED
     assert not got[int(number)].details.get("passing")
     assert len(server.bodies) == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "text"),
+    [
+        ({"content": None, "stop_reason": "refusal"}, "refused", ""),
+        ({"content": REFUSAL, "stop_reason": "end_turn"}, "answered", REFUSAL),
+        ({"content": [{"text": REFUSAL}], "stop_reason": "end_turn"}, "answered", REFUSAL),
+        ({"content": [{"type": "redacted_thinking", "data": "x"}], "stop_reason": "max_tokens"}, "unanswered", ""),
+        ({"content": [{"type": "tool_use", "name": "x"}], "stop_reason": "tool_use"}, "unanswered", ""),
+    ],
+)
+def test_the_outcome_of_a_message_of_anthropic(body: dict[str, Any], outcome: str, text: str) -> None:
+    found = completion(anthropic_messages.read(body), {})
+    assert (found.outcome.value, found.text) == (outcome, text)

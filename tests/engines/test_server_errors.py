@@ -321,3 +321,10 @@ def test_every_error_name_means_one_thing() -> None:
     from refusal_stability.engines.http.error_names import NAMES as ERRORS
 
     assert sum(len(names.split()) for names in ERRORS.values()) == len(MEANINGS)
+
+
+@pytest.mark.parametrize("words", ["request ( ", "account ", "{", "'code': "])
+def test_an_error_that_repeats_a_long_prompt_is_read_at_both_ends(words: str) -> None:
+    found = error(400, openai(words * 100_000 + " Your credit balance is too low"))
+    assert found is not None
+    assert found.meaning is Meaning.ACCOUNT

@@ -42,16 +42,21 @@ def body(model: str, messages: Sequence[Message], request: Request, structured: 
 def read(answer: Any) -> Said:
     """What the server said; raises KeyError, TypeError or AttributeError where it is no message."""
     parts = answer["content"]
+    if parts is None and answer["stop_reason"]:
+        parts = []
+    elif isinstance(parts, str):
+        parts = [{"text": parts}]
     usage = answer.get("usage") or {}
-    text = [part["text"] for part in parts if part["type"] == "text"]
-    thinking = [part["thinking"] for part in parts if part["type"] == "thinking"]
+    kinds = [part.get("type", "text") for part in parts]
+    text = [part["text"] for part, kind in zip(parts, kinds, strict=True) if kind == "text"]
+    thinking = [part["thinking"] for part, kind in zip(parts, kinds, strict=True) if kind == "thinking"]
     return Said(
         text="".join(text) if text else None,
         thinking="\n".join(thinking),
         refusal="",
         reason=answer.get("stop_reason"),
         filtered=False,
-        thought_unseen=any(part["type"] == "redacted_thinking" for part in parts),
+        thought_unseen="redacted_thinking" in kinds,
         prompt_tokens=int(usage.get("input_tokens") or 0),
         completion_tokens=int(usage.get("output_tokens") or 0),
         details={"model": answer.get("model"), "usage": usage},

@@ -122,7 +122,7 @@ CONTEXT = _any_of(
     r"\bmaximum (?:context|input|prompt|sequence|number of (?:input )?tokens)",
     r"\b(?:prompt|input)s? (?:(?:is|are|was) )?too long",
     r"\btoo many (?:input |prompt |total )?tokens",
-    r"\btoken (?:count|limit)\w* (?:\([^)]*\) |of \d+ |\w+ ){0,4}?exceed",
+    r"\btoken (?:count|limit)\w* (?:\([^)]{0,200}\) |of \d+ |\w+ ){0,4}?exceed",
     r"\bexceeds? (?:\w+ ){0,5}(?:tokens\b|context|max_model_len|n_ctx|max_input|max_total|max_seq)|max_model_len",
     r"`?\binputs`? (?:tokens|must have less)",
     r"\brange of input length|\bmax input (?:characters|tokens|length)|\bmax_seq_len|physical batch size",
@@ -131,7 +131,7 @@ CONTEXT = _any_of(
 # These may also be said of a queue or a clock.
 TOO_LONG = _any_of(
     r"\bmaximum (?:allowed|length)",
-    r"\b(?:prompt|input|request|message|conversation|text|sequence|query)s? (?:\([^)]*\) )?"
+    r"\b(?:prompt|input|request|message|conversation|text|sequence|query)s? (?:\([^)]{0,200}\) )?"
     r"(?:length |size |tokens? )?(?:\w+ ){0,4}?"
     r"(?:too (?:long|large|many|big)|exceed\w*|longer than|larger than|over the)",
     r"\bexceeds? (?:\w+ ){0,5}token\b",

@@ -15,6 +15,7 @@ from refusal_stability.engines.http.error_names import Meaning
 
 PASSING_STATUSES = (408, 409, 424, 425)
 SHOWN_CHARACTERS = 200
+READ_CHARACTERS = 4000
 CODE_KEYS = (
     "code", "type", "status", "reason", "error_code", "error_type", "errorType", "param", "quotaId", "status_code",
 )  # fmt: skip
@@ -86,10 +87,15 @@ def read_error(status: int, headers: Mapping[str, str], answer: Any, raw: str) -
     names = tuple(dict.fromkeys(_names(found)))
     statuses = [status, *(int(name) for name in names if name.isdigit() and 400 <= int(name) < 600)]
     told = next((s for s in statuses if s != 200), 0)
-    text = " ".join(dict.fromkeys(_words(found))) or (found if isinstance(found, str) else "")
+    text = _shortened(" ".join(dict.fromkeys(_words(found))) or (found if isinstance(found, str) else ""))
     wait = _wait(headers, text, found)
     meaning = _meaning(told, statuses, names, text, isinstance(found, str), wait)
     return ServerError(told, text, one_line(text), names, meaning, wait)
+
+
+def _shortened(text: str) -> str:
+    """The two ends of a text that repeats a whole prompt or page: what is wrong stands there."""
+    return text if len(text) <= 2 * READ_CHARACTERS else f"{text[:READ_CHARACTERS]} ... {text[-READ_CHARACTERS:]}"
 
 
 def one_line(text: str) -> str:
