@@ -40,6 +40,9 @@ def test_every_table_has_the_columns_of_its_contract_and_no_others() -> None:
     study = DecisionArrays(study.prompt_ids, study.categories, study.temperatures, study.seeds, groups, {}, harms)
     tables = tables_of(study)
     assert set(tables) == set(METRIC_TABLES)
+    # Here everything happens. Where nothing does, this one has its rows.
+    assert tables["zero_events"].empty
+    tables["zero_events"] = tables_of(study_of(np.zeros_like(RANDOM)))["zero_events"]
     for name, table in tables.items():
         assert len(table), name
         contract = METRIC_TABLES[name][1]
