@@ -263,6 +263,17 @@ def import_logs(
     stage.run(paths, name, log_format, options)
 
 
+@app.command()
+def export(
+    params: Params = PARAMS,
+    out: Annotated[Path | None, typer.Option(help="Folder. Default: reports/export/STUDY.")] = None,
+) -> None:
+    """Write the study in open formats: responses as Parquet, tables as a data package, a dataset card."""
+    from refusal_stability.commands import export as stage
+
+    stage.run(params, out)
+
+
 review = typer.Typer(help="People as judges: hand out a blind sample, import their labels.", no_args_is_help=True)
 app.add_typer(review, name="review")
 

@@ -36,6 +36,7 @@ SUMMARY = METRICS / "summary.json"
 IMPORTED = Path("data/raw")
 STUDIES = Path("studies")
 REPORTS = Path("reports")
+EXPORTS = Path("reports/export")
 
 
 class ArtifactError(StudyError):

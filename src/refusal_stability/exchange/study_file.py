@@ -18,7 +18,7 @@ from refusal_stability.params.judges import MAJORITY, NO_JUDGE_NAMES, JudgingPar
 ABOUT = ("category", "source", "harm", "language", "intent")
 RULES = "rules"
 DEFAULT_MAX_MISSING = JudgingParams().max_missing
-TAKEN = (RULES, MAJORITY, *NO_JUDGE_NAMES)
+TAKEN = (MAJORITY, *NO_JUDGE_NAMES)
 SHOWN = 5
 
 
@@ -36,7 +36,7 @@ def judge_labels(collection: Collection, chosen: TableMap) -> tuple[dict[str, di
     """
     known, notes = {}, []
     none = {label.casefold() for label in chosen.missing}
-    for judge, counts in sorted(collection.labels.items()):
+    for judge, counts in collection.labels.items():
         labels = [label for label in counts if label]
         own = {name.removeprefix(f"{judge}:"): decision for name, decision in chosen.labels.items()}
         means = {label: decision_named(label, own) for label in labels}
@@ -69,7 +69,7 @@ def imported_study(
         for judge in judges
     }
     whole = [judge_name(judge) for judge in judges if labelled[judge] == models]
-    if any(collection.has_texts(model) for model in models):
+    if RULES not in panel and any(collection.has_texts(model) for model in models):
         panel[RULES] = {"kind": "rules"}
     primary = (whole or list(panel))[0]
     judging: dict[str, Any] = {"primary": primary}

@@ -1,0 +1,37 @@
+"""The active study in open formats: responses as Parquet, metric tables as a data package, a dataset card."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from refusal_stability.exchange.data_package import data_package
+from refusal_stability.exchange.dataset_card import dataset_card
+from refusal_stability.exchange.response_table import write_responses
+from refusal_stability.files import EXPORTS, atomic_write, write_json
+from refusal_stability.params.load import load_params
+from refusal_stability.study.label_files import read_prompts
+from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
+
+RESPONSES = "responses.parquet"
+
+
+def run(params_path: Path, out: Path | None) -> None:
+    """Write the export of what the stages wrote; say where."""
+    params = load_params(params_path)
+    folder = EXPORTS / params.study if out is None else out
+    prompts = read_prompts()
+    tables = {}
+    for name, (path, contract) in METRIC_TABLES.items():
+        metric_table(name)  # raises where the stage has not written it
+        tables[folder / "metrics" / path.name] = (path, contract)
+    count = write_responses(params, prompts, folder / RESPONSES)
+    for copy, (path, _) in tables.items():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    contracts = {copy: contract for copy, (_, contract) in tables.items()}
+    title = f"{params.study}: stability of safety decisions"
+    write_json(data_package(params.study, title, folder, contracts, folder / RESPONSES), folder / "datapackage.json")
+    with atomic_write(folder / "README.md") as file:
+        file.write(dataset_card(params, count, len(prompts), (f"metrics/{copy.name}" for copy in tables)))
+    print(f"{count} responses in {folder / RESPONSES}; {len(tables)} tables, datapackage.json and README.md beside it")
