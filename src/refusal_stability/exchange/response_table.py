@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,11 +90,12 @@ def _labels(params: StudyParams, condition: Condition) -> dict[str, list[dict[st
     if not path.is_file():
         return {}
     table = read_table(path, LABEL_TABLE)
-    table["confidence"] = table["confidence"].astype(object).where(table["confidence"].notna(), None)
     primary = params.judging.primary
     by_prompt: dict[str, list[dict[str, Any]]] = {}
     for row in table.sort_values("judge", key=lambda names: names != primary, kind="stable").to_dict("records"):
-        by_prompt.setdefault(row["prompt_id"], []).append({name: row[name] for name in LABEL_COLUMNS})
+        confidence = None if math.isnan(row["confidence"]) else row["confidence"]
+        label = {str(name): row[name] for name in LABEL_COLUMNS} | {"confidence": confidence}
+        by_prompt.setdefault(row["prompt_id"], []).append(label)
     return by_prompt
 
 
