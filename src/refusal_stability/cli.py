@@ -207,17 +207,13 @@ def fetch(
     primary: Annotated[str | None, typer.Option(help="Primary judge. Default: the study's.")] = None,
 ) -> None:
     """Fetch the published data. What they allow of studies/NAME.yaml becomes the active study."""
-    from refusal_stability.commands import replication_fetch as stage
-
-    stage.run(name, params, folder, study, primary)
+    import_module("refusal_stability.commands.replication_fetch").run(name, params, folder, study, primary)
 
 
 @replication.command(name="report")
 def replication_report(name: Entry, params: Params = PARAMS) -> None:
     """Write every published figure beside ours into reports/NAME.md."""
-    from refusal_stability.commands import replication_report as stage
-
-    stage.run(name, params)
+    import_module("refusal_stability.commands.replication_report").run(name, params)
 
 
 @app.command()
@@ -257,21 +253,15 @@ def import_logs(
     missing: Annotated[list[str] | None, typer.Option(help="A label that means no decision; repeatable.")] = None,
 ) -> None:
     """Turn logs of other harnesses into a study: data/raw/NAME and studies/NAME.yaml."""
-    from refusal_stability.commands import import_logs as stage
-
+    stage = import_module("refusal_stability.commands.import_logs")
     options = stage.options_of(temperature, table_map, column or [], constant or [], label or [], missing or [])
     stage.run(paths, name, log_format, options)
 
 
 @app.command()
-def export(
-    params: Params = PARAMS,
-    out: Annotated[Path | None, typer.Option(help="Folder. Default: reports/export/STUDY.")] = None,
-) -> None:
-    """Write the study in open formats: responses as Parquet, tables as a data package, a dataset card."""
-    from refusal_stability.commands import export as stage
-
-    stage.run(params, out)
+def export(params: Params = PARAMS, out: Annotated[Path | None, typer.Option(help="Folder.")] = None) -> None:
+    """Write the study in open formats into reports/export/STUDY: Parquet, a data package, a dataset card."""
+    import_module("refusal_stability.commands.export").run(params, out)
 
 
 review = typer.Typer(help="People as judges: hand out a blind sample, import their labels.", no_args_is_help=True)
@@ -327,9 +317,7 @@ def ui(port: Annotated[int, typer.Option(help="Of 127.0.0.1.")] = 5000, params: 
 @app.command()
 def coverage_study(studies: int = 5000, prompts: list[int] = [84, 300, 876], seed: int = 0) -> None:  # noqa: B006
     """Simulate how often the 95 % intervals cover the true value; rewrites docs/coverage.md."""
-    from refusal_stability.commands import coverage_study as stage
-
-    stage.run(studies, prompts, seed, n_resamples=1000)
+    import_module("refusal_stability.commands.coverage_study").run(studies, prompts, seed, n_resamples=1000)
 
 
 @app.command()
