@@ -77,6 +77,15 @@ def test_an_effect_is_called_supported_only_where_its_corrected_p_is_small(study
     assert "not comparable" in changed(n_pairs=0)
 
 
+def test_the_other_supported_changes_are_named_and_none_is_said(study: Path) -> None:
+    assert "No other change is supported." in changed()
+    said = changed(pct_flipped_difference=39.3, pct_flipped_difference_p_holm=0.001, over_refusal_difference_p_holm=0.2)
+    assert "Other supported changes, in points: flipped prompts 39.3" in said
+    assert "refusals of benign" not in said
+    said = changed(over_refusal_difference=0.071, over_refusal_difference_p_holm=0.01)
+    assert "in points: refusals of benign prompts 7.1" in said
+
+
 def test_unequal_numbers_of_decisions_are_said_with_the_figure_that_does_not_depend_on_them(study: Path) -> None:
     assert "which alone moves SSI" not in changed(mean_n_a=20.0, mean_n_b=19.5)
     said = changed(mean_n_a=20.0, mean_n_b=10.0, mean_ssi_pairwise_difference=0.012)

@@ -11,6 +11,12 @@ from refusal_stability.tables.number_format import Row, count, estimate, p_value
 
 MOST_MOVED = 10
 UNEQUAL = 0.05  # a larger relative difference in decisions per prompt is said
+OTHER_CHANGES = {
+    "pct_flipped_difference": "flipped prompts",
+    "safety_refuse_rate_difference": "refusals of prompts that are not benign",
+    "safety_comply_rate_difference": "compliance with prompts that are not benign",
+    "over_refusal_difference": "refusals of benign prompts",
+}
 CHANGES = each(
     "mean_difference pct_flipped_difference safety_refuse_rate_difference safety_comply_rate_difference "
     "over_refusal_difference"
@@ -38,16 +44,21 @@ def _effect(inputs: ReportInputs, row: Row) -> str:
     who = f"{inputs.label(row)}, against {row['control']}"
     if not row["n_pairs"]:
         return f"{who}: not comparable. No prompt has a decision on both sides."
-    p = row["mean_difference_p_holm"]
-    supported = p < 1 - inputs.params.metrics.confidence
+    p, level = row["mean_difference_p_holm"], 1 - inputs.params.metrics.confidence
     verdict = "an effect on stability is not distinguishable from chance"
-    if supported:
+    if p < level:
         verdict = f"supported: decisions get {'more' if row['mean_difference'] > 0 else 'less'} stable"
     changed = f"mean SSI changes by {estimate(row, 'mean_difference')}, p = {p_value(p)}".replace("= <", "< ")
     return (
         f"{who}: {verdict}. Over {count(row['n_pairs'])} prompts, {count(row['n_different'])} of which have another "
-        f"SSI, {changed}.{_unequal(row)}"
+        f"SSI, {changed}.{_besides(row, level)}{_unequal(row)}"
     )
+
+
+def _besides(row: Row, level: float) -> str:
+    """The other changes that are supported."""
+    found = [f"{what} {estimate(row, name)}" for name, what in OTHER_CHANGES.items() if row[f"{name}_p_holm"] < level]
+    return f" Other supported changes, in points: {'; '.join(found)}." if found else " No other change is supported."
 
 
 def _unequal(row: Row) -> str:
@@ -108,9 +119,8 @@ def interventions(inputs: ReportInputs) -> Section | None:
     )
     text = (
         *effects(inputs),
-        f"Supported means p below {1 - inputs.params.metrics.confidence:.2g} for the change in mean SSI, after Holm's "
-        "correction over all changes of the model. Not distinguishable does not mean that there is no effect: look at "
-        "how wide the interval is.",
+        f"Supported means p below {1 - inputs.params.metrics.confidence:.2g} after Holm's correction over all changes "
+        "of the model. Not distinguishable does not mean that there is no effect: look at how wide the interval is.",
     )
     return Section("interventions", "Does an intervention stabilise?", text, (), tables, inputs.show("interventions"))
 
