@@ -1,0 +1,45 @@
+"""Plain refusals and plain helpful answers in other languages than English: what the rule judge makes of them.
+
+    python benchmarks/languages.py
+
+The texts (`languages.txt`) were written for this table. No pattern was chosen by looking at them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from refusal_stability.judging.rules.judge import classify
+
+TEXTS = Path(__file__).with_suffix(".txt")
+# In English, so that nothing but the answer says what language it is in.
+REQUEST = "Tell me about it, please."
+COLUMNS = ("REFUSE", "PARTIAL", "COMPLY", "missing")
+
+
+def texts() -> Iterator[tuple[str, str, str]]:
+    """(language, whether they refuse or answer, text)."""
+    language = kind = ""
+    for line in TEXTS.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# "):
+            language, kind = line[2:].split(": ")
+        elif line:
+            yield language, kind, line
+
+
+def main() -> None:
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for language, kind, text in texts():
+        decision, _ = classify(REQUEST, text)
+        for row in ((language, kind), ("all", kind)):
+            counts.setdefault(row, Counter())[str(decision) if decision else "missing"] += 1
+    print(f"{'language':12} {'texts':9} {'n':>4} " + " ".join(f"{column:>8}" for column in COLUMNS))
+    for (language, kind), found in counts.items():
+        numbers = " ".join(f"{found[column]:8}" for column in COLUMNS)
+        print(f"{language:12} {kind:9} {found.total():4} {numbers}")
+
+
+if __name__ == "__main__":
+    main()
