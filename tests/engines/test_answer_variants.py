@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from refusal_stability.engines.answers import final_answer
+from refusal_stability.params.checks import ParamsError, parsed
+from refusal_stability.params.engines.recorded import RecordedSettings
 
 R = "I'm sorry, but I can't help with that."
 T = "The user wants steps. Sure, here is how: first, second. But no, policy."
@@ -109,3 +111,9 @@ def test_a_megabyte_of_blank_lines_comes_back() -> None:
 def test_thinking_that_holds_nothing(text: str) -> None:
     found = final_answer(text)
     assert (found.text, found.thinking, found.missing_reason) == (R, "", None)
+
+
+@pytest.mark.parametrize("pair", [["%%", "%%"], ["<Plan>", "<plan>"], [" ", "</plan>"], ["<plan>"]])
+def test_marks_that_cannot_be_told_apart_are_refused(pair: list[str]) -> None:
+    with pytest.raises(ParamsError, match=r"thinking_marks\[0\].*that differ"):
+        parsed(RecordedSettings, {"name": "m", "thinking_marks": [pair]})

@@ -327,3 +327,12 @@ def test_an_ending_that_may_be_the_prompts_is_asked_once_more_and_never_fails_th
 def test_the_outcome_of_a_message_of_anthropic(body: dict[str, Any], outcome: str, text: str) -> None:
     found = completion(anthropic_messages.read(body), {})
     assert (found.outcome.value, found.text) == (outcome, text)
+
+
+def test_a_rate_limit_that_never_ends_is_waited_for_once(serve: Serve, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("refusal_stability.engines.http.transport.LONGEST_WAIT_S", 0.0)
+    server = serve(lambda _, body: failed(429, "slow down") if body["messages"][0]["content"] == "1" else said("Fine."))
+    with Store(tmp_path / "store.sqlite") as store:
+        got = complete_stored(engine_at(server, max_retries=8), asked(3), store, "test")
+    assert (got[1].outcome, got[1].missing_reason) == (Outcome.UNANSWERED, "HTTP 429: slow down (for 0 minutes)")
+    assert len(server.bodies) == 3

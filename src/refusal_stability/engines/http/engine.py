@@ -20,7 +20,7 @@ from refusal_stability.engines.http.errors import ServerError, read_error
 from refusal_stability.engines.http.presets import with_preset
 from refusal_stability.engines.http.request_fields import RequestFields
 from refusal_stability.engines.http.said import SETTLED, AskedOnceMore, Fault, completion, is_unknown
-from refusal_stability.engines.http.transport import LONGEST_WAIT_S, Adapted, Busy, Reply, Transport
+from refusal_stability.engines.http.transport import LONGEST_WAIT_S, Adapted, Busy, Reply, StillBusy, Transport
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.thinking_marks import with_marks
 from refusal_stability.params.engines import ModelParams
@@ -172,6 +172,8 @@ class HTTPEngine:
                 answer = await self._ask(request, first.structured)
         except AskedOnceMore as last:
             answer = _without_text(Outcome.UNANSWERED, str(last))
+        except StillBusy as busy:
+            return self._given_up(str(busy))
         except Fault as fault:
             return self._given_up(f"{fault} (tries: {1 + self._settings.max_retries})")
         except Rejected as error:

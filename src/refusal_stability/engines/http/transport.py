@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from refusal_stability.engines.http.budget import Budget
 from refusal_stability.engines.http.said import Fault
@@ -41,6 +41,10 @@ class Busy(Exception):
     def __init__(self, reason: str, wait: float | None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+class StillBusy(Fault):
+    """The server asked for pauses all the time: waiting as long again helps nobody."""
 
 
 class Adapted(Exception):
@@ -116,20 +120,23 @@ class Transport:
         self, request: Request, body: Callable[[], Mapping[str, Any]], read: Callable[[Reply], Completion]
     ) -> Completion:
         """The completion that `read` makes of the server's reply; `Fault` where the last try failed too."""
+        patience = time.monotonic() + LONGEST_WAIT_S
         try:
-            return await self._try(request, body, read)
+            return await self._try(request, body, read, patience)
+        except StillBusy:
+            raise
         except Fault as fault:
             first = [fault]
 
         async def once_more() -> Completion:
             if first:
                 raise first.pop()
-            return await self._try(request, body, read)
+            return await self._try(request, body, read, patience)
 
         # tenacity takes 26 us a call, a tenth of a whole request: only those that failed once come here. Full jitter:
         # workers that failed together do not come back together.
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Fault),
+            retry=retry_if_exception(lambda error: isinstance(error, Fault) and not isinstance(error, StillBusy)),
             stop=stop_after_attempt(1 + self._settings.max_retries),
             wait=wait_random_exponential(max=LONGEST_BACKOFF_S),
             sleep=self.budget.sleep,
@@ -158,9 +165,12 @@ class Transport:
             log.warning("%s: %s", self._where, message)
 
     async def _try(
-        self, request: Request, body: Callable[[], Mapping[str, Any]], read: Callable[[Reply], Completion]
+        self,
+        request: Request,
+        body: Callable[[], Mapping[str, Any]],
+        read: Callable[[Reply], Completion],
+        patience: float,
     ) -> Completion:
-        patience = time.monotonic() + LONGEST_WAIT_S
         adapted = 0
         while True:
             try:
@@ -174,7 +184,7 @@ class Transport:
                     ) from said
             except Busy as busy:
                 if time.monotonic() > patience:
-                    raise Fault(str(busy)) from busy
+                    raise StillBusy(f"{busy} (for {LONGEST_WAIT_S / 60:g} minutes)") from busy
                 self.say("busy", f"{busy}; waiting as the server asks")
                 await self.budget.pause(1.0 if busy.wait is None else busy.wait)
             except Fault as fault:

@@ -72,8 +72,9 @@ class EngineSettings:
     @model_validator(mode="after")
     def _marks_are_pairs(self) -> EngineSettings:
         for position, pair in enumerate(self.thinking_marks):
-            fits = len(pair) == 2 and all(pair)
-            require(fits, f"thinking_marks[{position}]", pair, "a pair of an opening and a closing mark")
+            fits = len(pair) == 2 and all(map(str.strip, pair)) and pair[0].lower() != pair[1].lower()
+            allowed = "a pair of an opening and a closing mark that differ"
+            require(fits, f"thinking_marks[{position}]", pair, allowed)
         return self
 
     @property
