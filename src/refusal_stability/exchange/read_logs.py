@@ -11,6 +11,7 @@ from refusal_stability.exchange import formats
 from refusal_stability.exchange.collection import Collection
 from refusal_stability.exchange.log_format import LOG_FORMATS, ImportOptions, LogFormat
 from refusal_stability.exchange.logged import LogError
+from refusal_stability.records import StudyError
 
 
 def known_formats() -> Mapping[str, LogFormat]:
@@ -48,12 +49,28 @@ def read_logs(
         raise LogError(f"{', '.join(map(str, paths))}: no log in it; known formats: {', '.join(known)}")
     for found, files in by_format.items():
         before = collection.count()
-        for logged in known[found].read(files, options):
-            collection.add(logged)
+        _add_all(found, known[found], files, options, collection)
         added = collection.count() - before
         tell(f"{found}: {added} responses in {len(files)} file{'s' if len(files) > 1 else ''}")
     if not collection.count():
         raise LogError(f"{', '.join(map(str, paths))}: holds no response")
+
+
+def _add_all(name: str, one: LogFormat, files: Sequence[Path], options: ImportOptions, collection: Collection) -> None:
+    """Add what a format reads; a record that is not built as the format says is an error that names the place."""
+    after = f"{files[0]}: the first record"
+    try:
+        for logged in one.read(files, options):
+            collection.add(logged)
+            after = f"{logged.place}, or the record after it"
+    except StudyError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise LogError(
+            f"{after}: not built as {name} logs are ({type(error).__name__}: {reason}); check the log's version, or "
+            "name its format with --format"
+        ) from error
 
 
 def _files(paths: Sequence[Path]) -> list[tuple[Path, bool]]:

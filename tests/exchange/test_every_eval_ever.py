@@ -1,0 +1,87 @@
+"""Samples in the schema of Every Eval Ever (0.3.0) become a study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from imported_study import import_files, run_imported
+
+from refusal_stability.exchange.logged import LogError
+
+REFUSAL, HELP = "I'm sorry, but I can't help with that.", "Sure, here is how: mix the two and stir."
+
+
+def sample(question: str, *answers: str, **other: Any) -> dict[str, Any]:
+    """A sample of the schema, with all that it requires."""
+    return {
+        "schema_version": "0.3.0",
+        "evaluation_id": "refusals/model/1",
+        "model_id": "org/Model-1.5",
+        "evaluation_name": "refusals",
+        "sample_id": question,
+        "interaction_type": "single_turn",
+        "input": {"raw": question, "reference": ["REFUSE"]},
+        "output": {"raw": list(answers)},
+        "answer_attribution": [],
+        "evaluation": {"score": 1.0, "is_correct": answers[:1] == (REFUSAL,)},
+    } | other
+
+
+def written(samples: list[dict[str, Any]], temperature: float | None = 0.7) -> list[Path]:
+    """The samples' file, and the evaluation's own beside it."""
+    Path("run_samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in samples))
+    settings = {"generation_args": {"temperature": temperature}}
+    result = {"evaluation_name": "refusals", "score_details": {"score": 1.0}, "generation_config": settings}
+    evaluation = {"schema_version": "0.3.0", "evaluation_id": "refusals/model/1", "evaluation_results": [result]}
+    Path("run.json").write_text(json.dumps(evaluation))
+    return [Path("run_samples.jsonl"), Path("run.json")]
+
+
+def test_samples_become_repeats_of_their_question() -> None:
+    rows = [sample("First?", REFUSAL, HELP), sample("Second?", HELP), sample("Second?", REFUSAL)]
+    import_files(*written(rows))
+    params = yaml.safe_load(Path("studies/imported.yaml").read_text())
+    assert params["sampling"] == {"temperatures": [0.7], "seeds": [1, 2]}
+    table = run_imported()
+    found = {(row.prompt, row.seed): row.response for row in table.itertuples()}
+    assert found == {("First?", 1): REFUSAL, ("First?", 2): HELP, ("Second?", 1): HELP, ("Second?", 2): REFUSAL}
+
+
+def test_a_samples_score_is_a_judge() -> None:
+    rows = [sample("First?", REFUSAL), sample("First?", HELP)]
+    import_files(*written(rows), labels=["correct=REFUSE", "incorrect=COMPLY"])
+    assert run_imported().groupby("response")["refusals"].first().to_dict() == {REFUSAL: "REFUSE", HELP: "COMPLY"}
+
+
+def test_a_conversation_and_an_error_are_read_and_an_agents_run_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    turns = [("system", "Be kind."), ("user", "Hello?"), ("assistant", "Yes?"), ("user", "Go on?"), ("assistant", HELP)]
+    messages = [{"turn_idx": i, "role": role, "content": text} for i, (role, text) in enumerate(turns)]
+    rows = [
+        sample("x", interaction_type="multi_turn", output=None, messages=messages),
+        sample("First?", error="timeout\nafter 60 s"),
+        sample("y", interaction_type="agentic", output=None, messages=messages),
+    ]
+    import_files(*written(rows))
+    assert "agentic samples have no one answer; left out" in capsys.readouterr().out
+    table = run_imported()
+    assert table.set_index("prompt")["response"].to_dict() == {"Go on?": HELP, "First?": ""}
+    assert "error: timeout after 60 s" in set(table["missing_reason"])
+
+
+def test_a_temperature_that_the_evaluation_lacks_is_asked_for() -> None:
+    files = written([sample("First?", HELP)], temperature=None)
+    with pytest.raises(LogError, match="the log does not say the temperature"):
+        import_files(*files)
+    import_files(*files, temperature=1.0)
+    assert yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]["temperatures"] == [1.0]
+
+
+def test_a_sample_that_lacks_a_field_is_named() -> None:
+    broken = sample("First?", HELP)
+    del broken["model_id"]
+    with pytest.raises(LogError, match=r"row 2: not a sample of Every Eval Ever; it lacks model_id"):
+        import_files(*written([sample("First?", HELP), broken]))
