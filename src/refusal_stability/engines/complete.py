@@ -84,7 +84,7 @@ def complete_stored(
         if session.completions:
             store.save_session(session)
     if all(completion.missing_reason for completion in done.values()):
-        store.forget(done)
+        store.forget([key for key, completion in done.items() if completion.details.get("settled")])
     return _final(engine, by_key, done, keys)
 
 
