@@ -60,12 +60,16 @@ def read(answer: Any) -> Said:
     message = choice.get("message") or _bare_message(choice, reason)
     usage = answer["usage"] if isinstance(answer.get("usage"), dict) else {}
     text, thinking, refusal = _parts(message.get("content"))
-    fields = [found for name in THINKING_FIELDS if (found := "".join(_texts(message.get(name), "text")))]
-    if not fields:
-        fields = ["\n".join(_texts(message.get(name), "text")) for name in THINKING_LISTS]
-        fields = list(filter(None, fields))
+    fields = [
+        thought
+        for name in THINKING_FIELDS
+        if (found := message.get(name)) and (thought := "".join(_texts(found, "text")))
+    ]
+    lists = [found for name in THINKING_LISTS if (found := message.get(name))]
+    if not fields and lists:
+        fields = [thought for found in lists if (thought := "\n".join(_texts(found, "text")))]
     counted = usage.get("completion_tokens_details")
-    hidden = any(_is_hidden(message.get(name)) for name in (*THINKING_LISTS, "content"))
+    hidden = any(map(_is_hidden, (*lists, message.get("content"))))
     if not text and (message.get("tool_calls") or message.get("function_call")) and ending_of(reason) is Ending.STOP:
         reason = "tool_calls"
     return Said(
@@ -88,6 +92,8 @@ def _count(number: Any) -> int:
 
 def _reason(choice: Any) -> Any:
     """The finish reason: the first that is named, or the provider's own word where a gateway made `stop` of it."""
+    if isinstance(plain := choice.get("finish_reason"), str) and plain and "native_finish_reason" not in choice:
+        return plain
     named = [found for name in FINISH_FIELDS if isinstance(found := choice.get(name), str | dict) and found]
     first = named[0] if named else None
     if len(named) > 1 and ending_of(first) in (Ending.STOP, None):
@@ -112,7 +118,9 @@ def _refusal(found: Any) -> str:
 
 def _is_hidden(parts: Any) -> bool:
     """Whether some of a list of parts is thinking that only the vendor can read."""
-    kinds = [str(part.get("type", "")) for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    if not isinstance(parts, list):
+        return False
+    kinds = [str(part.get("type", "")) for part in parts if isinstance(part, dict)]
     return any("encrypted" in kind or "redacted" in kind for kind in kinds)
 
 
