@@ -59,7 +59,8 @@ def _undecided(inputs: ReportInputs) -> list[str]:
         pooled = next(row for row in rows if row["missing_reason"] == POOLED)
         own = [row for row in rows if row is not pooled and not row["missing_reason"].startswith(NO_RESPONSE)]
         undecided = sum(row["n_missing"] for row in own)
-        if not own or not pooled["missing_share"]:
+        # The share is not defined where nothing was sampled.
+        if not own or not pooled["missing_share"] > 0:
             continue
         asked = round(pooled["n_missing"] / pooled["missing_share"])
         shown = asked - (pooled["n_missing"] - undecided)
