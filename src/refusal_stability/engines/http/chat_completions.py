@@ -16,6 +16,7 @@ THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking", "thoughts", "re
 THINKING_LISTS = ("reasoning_details", "thinking_blocks")
 THINKING_WORDS = ("think", "thought", "reason", "summary_text")
 FINISH_FIELDS = ("finish_reason", "native_finish_reason", "finishReason", "stop_reason", "done_reason")
+PLAIN_FIELDS = frozenset({"role", "content", "refusal", "annotations", "audio", "tool_calls", "function_call"})
 # What a gateway may call `stop` although its provider said otherwise.
 MORE_THAN_STOP = (Ending.FILTER, Ending.REFUSAL, Ending.LENGTH, Ending.FAILED)
 JSON_WANTED = "\n\nAnswer with one JSON object and nothing else. It must satisfy this JSON schema:\n"
@@ -60,16 +61,9 @@ def read(answer: Any) -> Said:
     message = choice.get("message") or _bare_message(choice, reason)
     usage = answer["usage"] if isinstance(answer.get("usage"), dict) else {}
     text, thinking, refusal = _parts(message.get("content"))
-    fields = [
-        thought
-        for name in THINKING_FIELDS
-        if (found := message.get(name)) and (thought := "".join(_texts(found, "text")))
-    ]
-    lists = [found for name in THINKING_LISTS if (found := message.get(name))]
-    if not fields and lists:
-        fields = [thought for found in lists if (thought := "\n".join(_texts(found, "text")))]
+    fields, lists = _thinking(message) if message.keys() - PLAIN_FIELDS else ([], [])
     counted = usage.get("completion_tokens_details")
-    hidden = any(map(_is_hidden, (*lists, message.get("content"))))
+    hidden = _is_hidden(message.get("content")) or any(map(_is_hidden, lists))
     if not text and (message.get("tool_calls") or message.get("function_call")) and ending_of(reason) is Ending.STOP:
         reason = "tool_calls"
     return Said(
@@ -85,9 +79,24 @@ def read(answer: Any) -> Said:
     )
 
 
+def _thinking(message: Any) -> tuple[list[str], list[Any]]:
+    """What a message's fields hold of thinking, and the lists in which some of it may be hidden."""
+    fields = [
+        thought
+        for name in THINKING_FIELDS
+        if (found := message.get(name)) and (thought := "".join(_texts(found, "text")))
+    ]
+    lists = [found for name in THINKING_LISTS if (found := message.get(name))]
+    if not fields:
+        fields = [thought for found in lists if (thought := "\n".join(_texts(found, "text")))]
+    return fields, lists
+
+
 def _count(number: Any) -> int:
     """A number of tokens; 0 where a server writes something else, which is no reason to lose an answer."""
-    return int(number) if isinstance(number, int | float) and number == number else 0
+    if type(number) is int:
+        return number
+    return int(number) if isinstance(number, float) and number == number else 0
 
 
 def _reason(choice: Any) -> Any:
