@@ -83,8 +83,8 @@ def test_the_table_fits_a_terminal_of_80_columns(study: Path) -> None:
     assert any(line.startswith(name) for line in lines)
 
 
-def test_a_judge_is_asked_about_distinct_pairs_once_the_responses_exist(study: Path) -> None:
-    assert any(line.startswith("judge on small 8 0 8") for line in plan(study))
+def answer_all(study: Path, first: str, second: str) -> None:
+    """Responses of the model `small` to both prompts."""
     for temperature in (0.0, 1.0):
         for seed in (1, 2):
             condition = Condition("small", "none", temperature, seed)
@@ -92,7 +92,7 @@ def test_a_judge_is_asked_about_distinct_pairs_once_the_responses_exist(study: P
                 {
                     "prompt_id": ["a", "b"],
                     "prompt": ["x" * 40, "y" * 40],
-                    "response": ["always the same", f"{temperature} {seed}"],
+                    "response": [each.format(temperature=temperature, seed=seed) for each in (first, second)],
                     "temperature": temperature,
                     "seed": seed,
                     "model": "small",
@@ -102,6 +102,11 @@ def test_a_judge_is_asked_about_distinct_pairs_once_the_responses_exist(study: P
                 }
             )
             write_table(table, study / generation_file(condition), GENERATION_TABLE)
+
+
+def test_a_judge_is_asked_about_distinct_pairs_once_the_responses_exist(study: Path) -> None:
+    assert any(line.startswith("judge on small 8 0 8") for line in plan(study))
+    answer_all(study, "always the same", "{temperature} {seed}")
     # One distinct pair of the first prompt, four of the second.
     assert any(line.startswith("judge on small 5 0 5") for line in plan(study))
     # Thinking of its own in every response to the first prompt: four more pairs.
@@ -128,6 +133,23 @@ def test_a_judge_on_call_is_counted_as_an_upper_bound_and_exceeds_no_cap_for_cer
     assert "expensive on small: judges only what another judge hands over; its row assumes every response" in said
     assert "expensive on small: would exceed the cap settings.max_requests if it were asked about every" in said
     assert "expensive on small: exceeds the cap" not in said
+
+
+def test_what_the_rules_hand_over_is_counted_once_the_responses_are_there(study: Path) -> None:
+    paid = {"engine": "openai", "path": "judge", "settings": PAID}
+    settings = {"escalate_below": 0.8, "escalate_to": "expensive"}
+    judges = {
+        "rules": {"kind": "rules", "settings": settings},
+        "expensive": {"kind": "model", "on_call": True, "model": paid},
+    }
+    (study / "params.yaml").write_text(yaml.safe_dump(STUDY | {"judging": {"primary": "rules", "judges": judges}}))
+    assert "expensive on small: judges only what another judge hands over" in "\n".join(plan(study))
+    # The second is in a language that the rules do not know: its confidence is 0.
+    answer_all(study, "I'm sorry, but I can't help with that.", "Der Laden hat am Sonntag um {seed} Uhr zu.")
+    said = "\n".join(plan(study))
+    assert "expensive on small 2 0 2" in said
+    assert "expensive on small: judges the 2 distinct responses that other judges hand over" in said
+    assert "expensive on small: judges only" not in said
 
 
 SERVER = Path(__file__).parent.parent / "engines" / "misbehaving_server.py"

@@ -28,6 +28,7 @@ EXPLAINED = (
 CAPPED = "exceeds the cap settings.{}; the run would stop before it sends anything"
 CAPPED_IF_ALL = "would exceed the cap settings.{} if it were asked about every response"
 ON_CALL = "judges only what another judge hands over; its row assumes every response"
+HANDED_OVER = "judges the {:,} distinct responses that other judges hand over"
 UNANSWERED = "counted as if every response were a different text; judges are asked about equal ones once"
 
 
@@ -65,6 +66,7 @@ def run(params_path: Path) -> None:
             capped = CAPPED if work.certain else CAPPED_IF_ALL
             notes += [f"{work.words}: {capped.format(cap)}" for cap in one.beyond(settings)]
             notes += [] if work.certain else [f"{work.words}: {ON_CALL}"]
+            notes += [f"{work.words}: {HANDED_OVER.format(len(work.pairs))}"] if work.handed_over else []
             notes += [] if work.known else [f"{work.words}: {UNANSWERED}"]
     if len(found) > 1:
         table.add_section()

@@ -9,6 +9,11 @@ from refusal_stability.judging.protocol import Judge, Judgements, JudgingError
 from refusal_stability.records import Judgement, Response
 
 
+def is_unsure(judgement: Judgement, below: float) -> bool:
+    """Whether a judgement is handed over: its judge gives a confidence, and it is under the threshold."""
+    return judgement.confidence is not None and judgement.confidence < below
+
+
 class Cascade(Judge):
     """Hands over to another judge what the first judge decides with too little confidence.
 
@@ -29,7 +34,7 @@ class Cascade(Judge):
     def judge(self, responses: Sequence[Response]) -> Judgements:
         """See `Judge.judge`. The reasoning says what was handed over, and what the first judge made of it."""
         judged = self.first.judge(responses)
-        unsure = [i for i, (first, *_) in enumerate(judged) if self._is_unsure(first)]
+        unsure = [i for i, (first, *_) in enumerate(judged) if is_unsure(first, self.below)]
         if unsure:
             seconds = self._second_judgements([responses[i] for i in unsure])
             for position, second in zip(unsure, seconds, strict=True):
@@ -44,9 +49,6 @@ class Cascade(Judge):
     def close(self) -> None:
         """Release the first judge; the second is released after use."""
         self.first.close()
-
-    def _is_unsure(self, judgement: Judgement) -> bool:
-        return judgement.confidence is not None and judgement.confidence < self.below
 
     def _second_judgements(self, responses: Sequence[Response]) -> Judgements:
         second = self._open_second()

@@ -30,7 +30,7 @@ def open_judge(
     JudgingError, RubricError, EngineError
         Where the judge's kind, rubric, file or model cannot be had.
     """
-    judge = _open_one(name, params, where, store)
+    judge = open_alone(name, params, where, store)
     second = params.hands_over_to
     if second is None:
         return judge
@@ -41,7 +41,8 @@ def open_judge(
     return Cascade(judge, judge_settings(params, where).escalate_below, open_second, where)
 
 
-def _open_one(name: str, params: JudgeParams, where: str, store: Path) -> Judge:
+def open_alone(name: str, params: JudgeParams, where: str, store: Path = STORE) -> Judge:
+    """Open a judge without the one that it hands over to; see `open_judge`."""
     if params.kind == "rules":
         from refusal_stability.judging.rules.judge import RuleJudge
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from refusal_stability.judging.cascade import is_unsure
 from refusal_stability.judging.degenerate import degenerate
 from refusal_stability.judging.looped_refusal import is_looped_refusal
-from refusal_stability.judging.open import open_judge
+from refusal_stability.judging.open import open_alone, open_judge
 from refusal_stability.judging.protocol import (
     Judge,
     Judgements,
@@ -16,9 +17,9 @@ from refusal_stability.judging.protocol import (
     distinct_pairs,
     whole_conversation,
 )
-from refusal_stability.params.judges import MAJORITY, JudgingParams
+from refusal_stability.params.judges import MAJORITY, JudgingParams, judge_settings
 from refusal_stability.progress import progress
-from refusal_stability.records import DECISIONS, Basis, Decision, Judgement, Outcome, Response
+from refusal_stability.records import DECISIONS, Basis, Decision, Judgement, Outcome, Response, StudyError
 
 
 def judge_all(
@@ -91,6 +92,41 @@ def thinking_of(responses: Sequence[Response]) -> list[Response]:
         for response in responses
         if response.thinking.strip()
     ]
+
+
+def handed_over(judging: JudgingParams, name: str, responses: Sequence[Response]) -> list[Response] | None:
+    """The responses that other judges of the study will hand over to this one.
+
+    Parameters
+    ----------
+    judging : the study's judges.
+    name : a judge `on_call`.
+    responses : one model's responses.
+
+    Returns
+    -------
+    list of Response or None
+        None where that cannot be known before the run: another judge asks a model itself, cannot be opened yet, or
+        judges thinking too.
+    """
+    given = _given(responses, judging)
+    shown = [r for i, r in enumerate(responses) if i not in given and r.missing_reason is None]
+    handed: dict[int, Response] = {}
+    for first, params in judging.judges.items():
+        if params.hands_over_to != name:
+            continue
+        if params.settings_class.needs_model or params.settings_class.recorded or judging.thinking == first:
+            return None
+        where = f"judging.judges.{first}"
+        try:
+            judge = open_alone(first, params, where)
+        except StudyError:
+            return None
+        below = judge_settings(params, where).escalate_below
+        judged = judge.judge(shown)
+        handed |= {i: shown[i] for i, (judgement, *_) in enumerate(judged) if is_unsure(judgement, below)}
+        judge.close()
+    return [handed[i] for i in sorted(handed)]
 
 
 def pairs_shown(judging: JudgingParams, name: str, responses: Sequence[Response]) -> list[Pair]:

@@ -13,7 +13,7 @@ from refusal_stability.files import STORE, generation_file
 from refusal_stability.judging.labels import responses_of
 from refusal_stability.judging.model.judge import ModelJudge
 from refusal_stability.judging.model.rubric import load_rubric
-from refusal_stability.judging.panel import pairs_shown
+from refusal_stability.judging.panel import handed_over, pairs_shown
 from refusal_stability.judging.protocol import Pair
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.judges import JudgeParams
@@ -40,11 +40,12 @@ class Work:
     judge: JudgeParams | None = None
     pairs: tuple[Pair, ...] = ()
     known: bool = True
+    handed_over: bool = False
 
     @property
     def certain(self) -> bool:
-        """Whether all of it will be asked; a judge on call is asked about some responses only."""
-        return self.judge is None or not self.judge.on_call
+        """Whether all of it will be asked. Of a judge on call, that is known where its pairs are those handed over."""
+        return self.judge is None or not self.judge.on_call or self.handed_over
 
     def requests(self, engine: Engine) -> list[Request]:
         """The requests as they are sent, which is how the store knows them."""
@@ -64,7 +65,9 @@ def all_work(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Work]:
         for name, responses in answered.items():
             if judge.model is not None:
                 known = responses is not None
-                pairs = pairs_shown(params.judging, judge_name, responses) if responses is not None else None
+                handed = handed_over(params.judging, judge_name, responses) if responses and judge.on_call else None
+                about = responses if handed is None else handed
+                pairs = pairs_shown(params.judging, judge_name, about) if about is not None else None
                 yield Work(
                     f"{judge_name} on {name}",
                     f"judging.judges.{judge_name}.model",
@@ -74,6 +77,7 @@ def all_work(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Work]:
                     judge=judge,
                     pairs=tuple(pairs if pairs is not None else _most_pairs(params, name, prompts, judge_name)),
                     known=known,
+                    handed_over=handed is not None,
                 )
 
 
