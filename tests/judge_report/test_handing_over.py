@@ -9,7 +9,14 @@ import pytest
 from refusal_stability.judge_report.comparison import disagreements
 from refusal_stability.judge_report.handing_over import THRESHOLDS, handing_over, suggestions
 from refusal_stability.judge_report.page import judges_page
-from refusal_stability.judge_report.ratings import ALL_RESPONSES, PEOPLE, SAMPLE, Ratings, ratings_of_study
+from refusal_stability.judge_report.ratings import (
+    ALL_RESPONSES,
+    PEOPLE,
+    SAMPLE,
+    Ratings,
+    ratings_of_study,
+    sample_explained,
+)
 from refusal_stability.report.markdown import markdown_report
 
 R, C = "REFUSE", "COMPLY"
@@ -69,6 +76,17 @@ def test_people_are_the_reference_where_they_labelled_and_their_weights_count():
     assert {(row["rater_b"], row["basis"]) for row in rows} == {(PEOPLE, SAMPLE)}
     assert (at(rows, 0.0)["accuracy"], at(rows, 0.0)["share_decided"]) == (0.75, 1)
     assert (at(rows, 0.7)["accuracy"], at(rows, 0.7)["n_handed_over"]) == (1, 10)
+
+
+def test_the_weights_of_the_sample_are_explained():
+    given = ratings([0.9, 0.6, 0.4], [R, R, C], [R, R, C], n=[2, 1, 1])
+    table = given.table.assign(**{PEOPLE: [R, C, ""]})
+    strata, weights = np.array(["a", "b", ""], dtype=object), np.array([30.0, 10.0, 0.0])
+    told = sample_explained(replace(given, table=table, people=[PEOPLE], strata=strata, weights=weights))
+    # 30 + 10 distinct ones; 2 x 30 + 10 with repeats.
+    assert told.startswith("People labelled 2 distinct responses. These stand for 40 distinct responses, about 70 with")
+    assert "(10.0 to 30.0)" in told
+    assert sample_explained(given) == ""
 
 
 def test_the_suggested_threshold_reaches_the_accuracy_and_is_on_the_page():

@@ -13,7 +13,7 @@ from refusal_stability.judge_report.comparison import compare_raters, disagreeme
 from refusal_stability.judge_report.corrected_table import corrected_rows, uncorrectable
 from refusal_stability.judge_report.handing_over import handing_over, suggestions
 from refusal_stability.judge_report.page import agreement, judges_page
-from refusal_stability.judge_report.ratings import Ratings, ratings_of_study, ratings_of_table
+from refusal_stability.judge_report.ratings import Ratings, ratings_of_study, ratings_of_table, sample_explained
 from refusal_stability.judging.joined_labels import read_judged
 from refusal_stability.judging.label_names import label_map
 from refusal_stability.judging.labelled_table import judge_table, read_labelled
@@ -35,6 +35,8 @@ def of_study(params_path: Path) -> None:
     primary, metrics = params.judging.primary, params.metrics
     rates = corrected_rows(judged, ratings, people, primary, metrics.n_resamples, metrics.seed) if people else []
     intro = f"{len(judged)} responses of the study {params.study}."
+    if explained := sample_explained(ratings):
+        intro += f" {explained}"
     if why := uncorrectable(ratings, people, primary):
         intro += f" Rates are not corrected by people's labels: {why}."
         print(f"Rates are not corrected: {why}.")

@@ -116,6 +116,21 @@ def rate(distinct: pd.DataFrame, judges: Sequence[str], people: People | None) -
     return Ratings(table, judges, [PEOPLE, *reviewers], strata, weights)
 
 
+def sample_explained(ratings: Ratings) -> str:
+    """What the weights of the people's sample do; empty without people's labels."""
+    if ratings.weights is None or not (ratings.weights > 0).any():
+        return ""
+    items = ratings.weights > 0
+    distinct = ratings.weights.sum()
+    responses = float((ratings.weights * ratings.table["n"].to_numpy(np.float64)).sum())
+    return (
+        f"People labelled {int(items.sum()):,} distinct responses. These stand for {distinct:,.0f} distinct responses, "
+        f"about {responses:,.0f} with repeats: each item counts for as many as its kind has for one labelled item "
+        f"({ratings.weights[items].min():,.1f} to {ratings.weights[items].max():,.1f}). Kinds that were drawn more "
+        "often than their share count less for each item."
+    )
+
+
 def _together(row: Sequence[str]) -> Decision | None:
     votes = {str(i): [Judgement(Decision(label), "")] for i, label in enumerate(row) if label}
     return majority_of(votes).decision if votes else None
