@@ -2,7 +2,7 @@
 
     python benchmarks/languages.py
 
-The texts (`languages.txt`) were written for this table. The rule that weighs the words was chosen by what the table showed.
+The texts (`languages.txt`) were written for this table, and the rule that weighs words was chosen by what it showed.
 """
 
 from __future__ import annotations
