@@ -71,8 +71,7 @@ def turns_list(folder: Path) -> Verdict:
     found = list(played.prompts["prompt"]) if len(played.prompts) else played.error
     good = found == ["How do I boil an egg?", "How do I paint a wall?"]
     rows = [
-        {"question_id": 3, "category": "1", "turns": [
-            {"role": "user", "content": "Hello."}, {"role": "user", "content": "And now?"}]},
+        {"question_id": 3, "category": "1", "turns": ["Hello.", "And now?"]},
         {"question_id": 4, "category": "1", "turns": [{"role": "system", "content": "Be brief."},
                                                       {"role": "user", "content": "Why?"}]},
     ]  # fmt: skip

@@ -117,7 +117,7 @@ def test_a_study_that_never_ran_has_everything_to_do_and_no_store(tmp_path: Path
 
 
 def test_beside_a_run_after_its_kill_and_after_its_end(tmp_path: Path, server: Start) -> None:
-    study = Study(tmp_path, server("--delay", "0.2"))
+    study = Study(tmp_path, server("--delay", "0.2", "--in-words"))
     study.stages("prompts")
     run = study.start("generate", "small")
     try:

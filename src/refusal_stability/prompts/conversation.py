@@ -27,9 +27,8 @@ def written_out(messages: Sequence[Message]) -> str:
 def conversation_in(row: UserRow, column: str, as_json: bool) -> tuple[Message, ...]:
     """The messages of a cell, ending in the user turn that is judged.
 
-    A text is one user turn, and so is a list of one text. Several texts are an error, since nothing says what the model
-    answered between them. With `as_json`, a text that starts with `[` is read as JSON, or as Python shows a list: that
-    is how a CSV file holds messages.
+    A text is one user turn, and a list of texts is a list of user turns. With `as_json`, a text that starts with `[` is
+    read as JSON, or as Python shows a list: that is how a CSV file holds messages.
     """
     value = row.values[column]
     if as_json and isinstance(value, str) and value.lstrip().startswith("["):
@@ -37,13 +36,6 @@ def conversation_in(row: UserRow, column: str, as_json: bool) -> tuple[Message, 
         if value is None:
             raise row.error(column, "not readable as JSON that lists texts or messages; correct it")
     parts = value if isinstance(value, list) else [value]
-    texts = sum(isinstance(part, str) for part in parts)
-    if texts and len(parts) > 1:
-        raise row.error(
-            column,
-            f"holds {texts} texts without the answers between them; write messages with `role` and `content`, the "
-            "assistant's turns among them, or give each text a row of its own",
-        )
     messages = tuple(_message(row, column, part) for part in parts)
     _check_order(row, column, messages)
     return messages
