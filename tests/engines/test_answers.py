@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refusal_stability.engines.answers import final_answer
@@ -143,6 +143,8 @@ def test_a_text_without_marks_is_unchanged(text: str, finish_reason: str) -> Non
 
 
 @given(st.lists(st.tuples(st.sampled_from(MARKS), WORDS), min_size=1, max_size=4), PLAIN_WORDS)
+@example([(MARKS[0], "use `ls")], "`ls` lists files")
+@example([(MARKS[0], "`"), (MARKS[0], "")], "`")
 def test_an_answer_never_holds_thinking(blocks: list[tuple[tuple[str, str], str]], answer: str) -> None:
     written = "".join(f"{opening}\x00{thought}{closing}" for (opening, closing), thought in blocks)
     found = final_answer(written + answer)

@@ -109,7 +109,7 @@ def _split(text: str, cut: bool, marks: Marks) -> Split:
         text = FENCE_END.sub("", text[fence.end() :], count=1)
         found = finder_of(marks).find(text)
     if found:
-        return _by_blocks(text, cut, Found(text, found))
+        return _by_blocks(text, cut, Found(text, found, cut))
     if cut and (begun := text.strip()) and len(begun) < SHORT and any(o.startswith(begun) for o, _ in marks):
         return "", NOTHING, False
     return text, NOTHING, True
@@ -126,20 +126,23 @@ def _is_json(text: str) -> bool:
 
 
 class Found:
-    """The marks of a text: those that it uses, and the closing ones that it may merely name."""
+    """The marks of a text: those that it uses, and the closing ones that it may merely name.
 
-    def __init__(self, text: str, marks: Sequence[Mark]) -> None:
-        code = [match.span() for match in CODE.finditer(text)] if "`" in text else []
-        starts = [start for start, _ in code]
+    A closing mark that is all of a piece of code is the last to be taken at its word: where nothing else closes the
+    thinking of a text that was not cut.
+    """
+
+    def __init__(self, text: str, marks: Sequence[Mark], cut: bool) -> None:
+        self._cut = cut
         self.used: list[Mark] = []
         self.named: list[Mark] = []
-        for mark in marks:
-            nearest = bisect_right(starts, mark.start) - 1
-            if (nearest >= 0 and mark.end <= code[nearest][1]) or _in_sentence(text, mark):
-                if not (mark.opens or text[mark.start - 1 : mark.start] == "`" == text[mark.end : mark.end + 1]):
-                    self.named.append(mark)
-            else:
+        self.quoted: list[Mark] = []
+        for mark, in_code in zip(marks, _in_code(text, marks), strict=True):
+            if not (in_code or _in_sentence(text, mark)):
                 self.used.append(mark)
+            elif not mark.opens:
+                wrapped = text[mark.start - 1 : mark.start] == "`" == text[mark.end : mark.end + 1]
+                (self.quoted if wrapped else self.named).append(mark)
         self._ends: dict[int, int] = {}
         self._next: dict[int, int] = {}
         stacks: dict[int, list[int]] = {}
@@ -169,14 +172,33 @@ class Found:
             while self.used[at].opens or ((after := self._following(at, own)) > 0 and not self.used[after].opens):
                 at = self._following(at, own)
             return self.used[at]
-        later = bisect_right(self.named, opening)
-        return self.named[later] if later < len(self.named) else None
+        for words in (self.named,) if self._cut else (self.named, self.quoted):
+            if (later := bisect_right(words, opening)) < len(words):
+                return words[later]
+        return None
 
     def _following(self, number: int, own: bool) -> int:
         """The next used mark, of the same pair or of any; 0 where there is none."""
         if own:
             return self._next.get(number, 0)
         return number + 1 if number + 1 < len(self.used) else 0
+
+
+def _in_code(text: str, marks: Sequence[Mark]) -> list[bool]:
+    """Whether each mark is a word of code. Between a back quote in the thinking and one in the answer is no code."""
+    spans = [match.span() for match in CODE.finditer(text)] if "`" in text else []
+    starts = [start for start, _ in spans]
+    within = [bisect_right(starts, mark.start) - 1 for mark in marks]
+    within = [at if at >= 0 and mark.end <= spans[at][1] else -1 for at, mark in zip(within, marks, strict=True)]
+    count: dict[int, int] = {}
+    depth: dict[int, int] = {}
+    crossed: set[int] = set()
+    for at, mark in zip(within, marks, strict=True):
+        count[at] = count.get(at, 0) + 1
+        depth[at] = depth.get(at, 0) + (1 if mark.opens else -1)
+        if depth[at] < 0:
+            crossed.add(at)
+    return [at >= 0 and not (at in crossed and count[at] > 1) for at in within]
 
 
 def _in_sentence(text: str, mark: Mark) -> bool:
