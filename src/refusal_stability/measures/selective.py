@@ -91,6 +91,17 @@ def lowest_threshold(curve: RiskCoverage, accuracy: float) -> int | None:
 
 
 def at_threshold(curve: RiskCoverage, threshold: float) -> int | None:
-    """The entry of what is decided at a threshold; None where nothing is."""
+    """The entry of what is decided at a threshold.
+
+    Parameters
+    ----------
+    curve : of `risk_and_coverage`.
+    threshold : what is less confident is handed over.
+
+    Returns
+    -------
+    int or None
+        None where nothing is decided.
+    """
     decided = np.flatnonzero(curve.threshold >= threshold)
     return int(decided[-1]) if len(decided) else None
