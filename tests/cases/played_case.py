@@ -91,10 +91,15 @@ def served(folder: Path, port: int = PORT) -> Iterator[None]:
         return
     process = subprocess.Popen([sys.executable, "serve.py"], cwd=folder)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
+            if process.poll() is not None:
+                # Its port is fixed, and another run of the cases may have it.
+                time.sleep(0.5)
+                process = subprocess.Popen([sys.executable, "serve.py"], cwd=folder)
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
+                if process.poll() is None:
+                    break
             time.sleep(0.05)
         yield
     finally:
