@@ -116,8 +116,8 @@ explore: $(READY) ## Browse prompts and responses on http://127.0.0.1:8501 (othe
 	$(BIN)/refusal-stability explore --port $(or $(PORT),8501) $(if $(HEADLESS),--headless)
 
 .PHONY: test
-test: $(READY) $(MODEL) ## Run all tests, two at a time (other number: WORKERS=4); faster: make test ARGS='-m "not pipeline"'
-	$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadgroup $(ARGS)
+test: $(READY) $(MODEL) ## Run all tests, two files at a time (other number: WORKERS=4); faster: make test ARGS='-m "not pipeline"'
+	$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile $(ARGS)
 
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready

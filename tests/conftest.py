@@ -16,14 +16,6 @@ settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give workers whole files, so that what a file sets up once is set up once; and one study to one worker."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            shared = {"planted", "trained"} & set(getattr(item, "fixturenames", ()))
-            item.add_marker(pytest.mark.xdist_group("planted" if shared else item.nodeid.split("::")[0]))
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""
