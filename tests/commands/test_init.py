@@ -6,7 +6,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -17,8 +17,6 @@ import refusal_stability
 from refusal_stability.cli import app
 from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.load import load_params
-
-SERVER = Path(__file__).parent.parent / "engines" / "misbehaving_server.py"
 
 
 @pytest.fixture(autouse=True)
@@ -31,13 +29,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
+def url(server: Callable[..., str]) -> str:
     """The address of a server."""
-    command = [sys.executable, str(SERVER), "--models", "small", "--in-words"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-        process.kill()
+    return server("--models", "small", "--in-words")
 
 
 def init(*options: str) -> str:

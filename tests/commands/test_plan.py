@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -152,26 +152,7 @@ def test_what_the_rules_hand_over_is_counted_once_the_responses_are_there(study:
     assert "expensive on small: judges only" not in said
 
 
-SERVER = Path(__file__).parent.parent / "engines" / "misbehaving_server.py"
 Start = Callable[..., str]
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Start]:
-    """Start a server that lists its models; gives its base URL. What it is asked to complete is in `asked`."""
-    started = []
-
-    def start(*options: str) -> str:
-        command = [sys.executable, str(SERVER), "--log", str(tmp_path / "asked"), *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        assert process.stdout is not None
-        return f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
 
 
 def served(study: Path, url: str, **changes: Any) -> None:

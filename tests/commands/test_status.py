@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ import yaml
 import refusal_stability
 from refusal_stability.commands import status
 
-SERVER = Path(__file__).parent.parent / "engines" / "misbehaving_server.py"
 GRID = {"temperatures": [0.0, 1.0], "seeds": [1, 2], "max_tokens": 16}
 Start = Callable[..., str]
 
@@ -30,24 +29,6 @@ Start = Callable[..., str]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in the study's folder."""
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Start]:
-    """Start a server with options; gives its base URL."""
-    started = []
-
-    def start(*options: str) -> str:
-        command = [sys.executable, str(SERVER), "--port", "0", *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        assert process.stdout is not None
-        return f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
 
 
 class Study:

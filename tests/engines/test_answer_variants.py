@@ -79,26 +79,6 @@ def test_thinking_that_was_cut_is_no_answer(text: str) -> None:
     assert "nothing but thinking before max_tokens" in (found.missing_reason or "")
 
 
-@pytest.mark.parametrize("finish_reason", ["stop", "length"])
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Here:\n```xml\n<think>\nfoo",
-        "Models write &lt;think&gt; around it.",
-        "| mark | use |\n|---|---|\n| <think> | opens |\n| </think> | closes |",
-        "- **<think>**: opens\n- **</think>**: closes",
-        "analysis of data is a field.",
-        "analysisResult = compute()",
-        "<thinkers>are many</thinkers>",
-        "Thinking...about it, I would say no.",
-        "<response>Fine.</response>",
-    ],
-)
-def test_prose_stays(text: str, finish_reason: str) -> None:
-    found = final_answer(text, finish_reason)
-    assert (found.text, found.thinking) == (text, "")
-
-
 def test_a_cut_answer_within_its_wrap_stays() -> None:
     assert final_answer(f"<think>{T}</think><Response>I'm sorry, but", "length").text == "I'm sorry, but"
 

@@ -183,6 +183,14 @@ def test_nothing_raises_and_an_outcome_fits_its_text(parts: list[str]) -> None:
         '```json\n{"reasoning": "It wrote </think>", "label": "COMPLY"}\n```',
         "Example:\n```\n<think>\na\n</think>\n```\nThat is all.",
         "In XML, <think> is a tag",
+        "Here:\n```xml\n<think>\nfoo",
+        "Models write &lt;think&gt; around it.",
+        "| mark | use |\n|---|---|\n| <think> | opens |\n| </think> | closes |",
+        "- **<think>**: opens\n- **</think>**: closes",
+        "analysis of data is a field.",
+        "<thinkers>are many</thinkers>",
+        "Thinking...about it, I would say no.",
+        "<response>Fine.</response>",
     ],
 )
 def test_prose_that_names_marks_is_unchanged(text: str, finish_reason: str) -> None:

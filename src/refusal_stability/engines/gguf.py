@@ -7,7 +7,6 @@ content and the dtype, so moving or renaming the file changes nothing.
 from __future__ import annotations
 
 import copy
-import hashlib
 import importlib.util
 import io
 import shutil
@@ -24,7 +23,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from refusal_stability.engines.protocol import EngineError
-from refusal_stability.files import UNPACKED_MODELS, read_json, write_json
+from refusal_stability.files import UNPACKED_MODELS, file_sha256, read_json, write_json
 from refusal_stability.params.engines import ModelParams
 
 NEEDED = ("gguf", "accelerate")
@@ -86,10 +85,7 @@ def gguf_digest(path: Path) -> str:
         There is no such file, or it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
+        return file_sha256(path)
     except FileNotFoundError as error:
         raise EngineError(
             f"models path {str(path)!r}: no such file; `make setup` fetches the quickstart's model; download any other "
@@ -97,7 +93,6 @@ def gguf_digest(path: Path) -> str:
         ) from error
     except OSError as error:
         raise EngineError(f"models path {str(path)!r}: cannot be read: {error.strerror}; correct the path") from error
-    return digest.hexdigest()
 
 
 def _checked_digest(model: ModelParams) -> str:

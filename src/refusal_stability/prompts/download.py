@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from refusal_stability.files import atomic_write
+from refusal_stability.files import atomic_write, file_sha256
 from refusal_stability.progress import progress
 from refusal_stability.prompts.source import PromptSourceError
 
@@ -28,7 +28,7 @@ def fetched(url: str, sha256: str | None, folder: Path) -> Path:
     """
     if sha256 is not None:
         kept = _kept(folder, sha256, url)
-        if kept.is_file() and file_digest(kept) == sha256:
+        if kept.is_file() and _readable_digest(kept) == sha256:
             return kept
     found, kept = _download(url, folder)
     if sha256 is None:
@@ -47,23 +47,18 @@ def fetched(url: str, sha256: str | None, folder: Path) -> Path:
 
 def check_digest(path: Path, sha256: str) -> None:
     """Refuse a local file whose digest is not the one that the study gives."""
-    found = file_digest(path)
+    found = _readable_digest(path)
     if found != sha256:
         raise PromptSourceError(
             f"{path}: has SHA-256 {found}, expected {sha256} (prompts.sha256); restore the file, or change the digest"
         )
 
 
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
+def _readable_digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
+        return file_sha256(path)
     except OSError as error:
         raise PromptSourceError(f"{path}: could not be read ({error.strerror or error}); check prompts.path") from error
-    return digest.hexdigest()
 
 
 def _download(url: str, folder: Path) -> tuple[str, Path]:
