@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from refusal_stability.engines.http.chat_completions import JSON_WANTED
-from refusal_stability.engines.http.said import Said
+from refusal_stability.engines.http.said import Said, token_count
 from refusal_stability.records import Message, Request
 
 PATH = "/messages"
@@ -46,7 +46,7 @@ def read(answer: Any) -> Said:
         parts = []
     elif isinstance(parts, str):
         parts = [{"text": parts}]
-    usage = answer.get("usage") or {}
+    usage = answer["usage"] if isinstance(answer.get("usage"), dict) else {}
     kinds = [part.get("type", "text") for part in parts]
     text = [part["text"] for part, kind in zip(parts, kinds, strict=True) if kind == "text"]
     thinking = [part["thinking"] for part, kind in zip(parts, kinds, strict=True) if kind == "thinking"]
@@ -57,8 +57,8 @@ def read(answer: Any) -> Said:
         reason=answer.get("stop_reason"),
         filtered=False,
         thought_unseen="redacted_thinking" in kinds,
-        prompt_tokens=int(usage.get("input_tokens") or 0),
-        completion_tokens=int(usage.get("output_tokens") or 0),
+        prompt_tokens=token_count(usage.get("input_tokens")),
+        completion_tokens=token_count(usage.get("output_tokens")),
         details={"model": answer.get("model"), "usage": usage},
     )
 

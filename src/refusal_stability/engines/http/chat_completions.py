@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from refusal_stability.engines.finish_reasons import Ending, ending_of
-from refusal_stability.engines.http.said import Said
+from refusal_stability.engines.http.said import Said, token_count
 from refusal_stability.records import Message, Request
 
 PATH = "/chat/completions"
@@ -73,8 +73,8 @@ def read(answer: Any) -> Said:
         reason=reason,
         filtered=_any_filtered(choice.get("content_filter_results")),
         thought_unseen=(isinstance(counted, dict) and bool(counted.get("reasoning_tokens"))) or hidden,
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        completion_tokens=_count(usage.get("completion_tokens")),
+        prompt_tokens=token_count(usage.get("prompt_tokens")),
+        completion_tokens=token_count(usage.get("completion_tokens")),
         details={"model": answer.get("model"), "system_fingerprint": answer.get("system_fingerprint"), "usage": usage},
     )
 
@@ -90,13 +90,6 @@ def _thinking(message: Any) -> tuple[list[str], list[Any]]:
     if not fields:
         fields = [thought for found in lists if (thought := "\n".join(_texts(found, "text")))]
     return fields, lists
-
-
-def _count(number: Any) -> int:
-    """A number of tokens; 0 where a server writes something else, which is no reason to lose an answer."""
-    if type(number) is int:
-        return number
-    return int(number) if isinstance(number, float) and number == number else 0
 
 
 def _reason(choice: Any) -> Any:

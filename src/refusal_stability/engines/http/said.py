@@ -14,6 +14,7 @@ from refusal_stability.records import Completion, Outcome, outcome_of
 # What the model or the filter has decided: the same request is not sent again. A lost answer may come when asked again.
 SETTLED: Mapping[str, Any] = {"settled": True}
 DECIDED = (Ending.LENGTH, Ending.TOOL)
+MOST_TOKENS = 2**53
 OWN_NAMES: Mapping[Ending | None, str] = {Ending.STOP: "stop", Ending.LENGTH: "length"}
 
 
@@ -30,6 +31,11 @@ class AskedOnceMore(Exception):
     def __init__(self, reason: str, structured: str | None = None) -> None:
         super().__init__(reason)
         self.structured = structured
+
+
+def token_count(said: Any) -> int:
+    """A number of tokens; 0 where a server writes something else, which is no reason to lose an answer."""
+    return int(said) if type(said) in (int, float) and 0 <= said < MOST_TOKENS else 0
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -224,7 +225,7 @@ class Transport:
     def _reply(self, response: aiohttp.ClientResponse, found: bytes) -> Reply:
         raw = self.clean(found.decode("utf-8", "replace"), SHORTEST_SECRET_IN_ANSWERS)
         try:
-            answer = json.loads(raw.removeprefix("\ufeff"))
+            answer = FINITE_JSON.decode(raw.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             answer = None
         return Reply(response.status, response.headers, raw, answer)
@@ -243,6 +244,15 @@ class Transport:
         if value not in self._secrets:
             self._secrets.append(value)
         return value
+
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
+
+
+# Infinity and NaN are no JSON, and the store holds none: null, so that no answer is lost for the sake of a count.
+FINITE_JSON = json.JSONDecoder(parse_float=_finite, parse_constant=lambda _: None)
 
 
 def _proxy(url: str) -> str | None:
