@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refusal_stability.engines.answers import final_answer
+from refusal_stability.engines.answers import BLANK, final_answer
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.http.engine import HTTPEngine
 from refusal_stability.engines.store import Store, completion_key
@@ -145,13 +145,15 @@ def test_a_text_without_marks_is_unchanged(text: str, finish_reason: str) -> Non
 @given(st.lists(st.tuples(st.sampled_from(MARKS), WORDS), min_size=1, max_size=4), PLAIN_WORDS)
 @example([(MARKS[0], "use `ls")], "`ls` lists files")
 @example([(MARKS[0], "`"), (MARKS[0], "")], "`")
+@example([(MARKS[0], "a \\")], "b")
 def test_an_answer_never_holds_thinking(blocks: list[tuple[tuple[str, str], str]], answer: str) -> None:
     written = "".join(f"{opening}\x00{thought}{closing}" for (opening, closing), thought in blocks)
     found = final_answer(written + answer)
     assert "\x00" not in found.text
     assert found.text == answer.strip()
     for _, thought in blocks:
-        assert thought.strip("\ufeff \t\r\n") in found.thinking
+        # A backslash before the closing mark escapes it, and is none of the thinking.
+        assert thought.strip(BLANK).removesuffix("\\").strip(BLANK) in found.thinking
 
 
 @given(
