@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from refusal_stability.records import OtherEnvironment, StudyError
+from refusal_stability.command_errors import run_command
+from refusal_stability.commands.store import app as store_commands
 
 app = typer.Typer(
     name="refusal-stability",
@@ -264,6 +264,7 @@ def export(params: Params = PARAMS, out: Annotated[Path | None, typer.Option(hel
     import_module("refusal_stability.commands.export").run(params, out)
 
 
+app.add_typer(store_commands, name="store")
 review = typer.Typer(help="People as judges: hand out a blind sample, import their labels.", no_args_is_help=True)
 app.add_typer(review, name="review")
 
@@ -331,18 +332,10 @@ def deps(
 
 
 def main() -> None:
-    """Run the command line; an error that a person can act on is one line on stderr and exit code 1."""
+    """Run the command line."""
     # PyTorch's threads wait for each other many times a step; spinning meanwhile is many times slower on busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        app()
-    except OtherEnvironment as error:
-        # vLLM pins libraries that this environment has in other versions: the same command continues there.
-        sys.stdout.flush()
-        os.execv(error.python, [str(error.python), "-m", "refusal_stability.cli", *sys.argv[1:]])
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+    run_command(app)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store, StoreError, completion_key
+from refusal_stability.engines.store_check import StoreState, check_store
 from refusal_stability.records import Completion, Message, Outcome, Request, Sampling, storable_text
 
 
@@ -68,6 +69,7 @@ def test_a_store_of_the_first_edition_is_read_and_written_on(tmp_path: Path) -> 
             assert [found[key].outcome for key in "abc"] == [Outcome.ANSWERED, Outcome.CUT, Outcome.REFUSED]
             assert [found[key].text for key in "abc"] == ["whole", "half", "so"]
             assert found["c"] == later
+        assert check_store(path) == StoreState(whole=3)
 
 
 def numbered(count: int) -> list[Request]:
@@ -244,7 +246,10 @@ def test_a_session_records_tokens_and_time(tmp_path: Path) -> None:
 def test_a_file_that_is_no_store_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     path.write_text("not a database" * 100)
-    with pytest.raises(StoreError, match=r"store\.sqlite.*move it away"), Store(path):
+    with (
+        pytest.raises(StoreError, match=r"store\.sqlite: damaged, or no store .*store mend.*move it away"),
+        Store(path),
+    ):
         pass
 
 
@@ -312,7 +317,7 @@ def test_opening_removes_the_lock_files_of_killed_processes_and_no_others(tmp_pa
             mine = f"store.sqlite.{store.owner}.alive"
             others = [file.name for file in tmp_path.glob("*.alive") if file.name != mine]
             assert len(others) == 1
-            assert store._is_alive(others[0].split(".")[2])
+            assert store._owner.others() == {others[0].split(".")[2]}
     finally:
         living.kill()
         living.wait()

@@ -75,7 +75,7 @@ def test_no_store_has_nothing_in_it_and_none_is_made(tmp_path: Path) -> None:
 
 def test_a_torn_store_names_itself_and_the_remedy(path: Path) -> None:
     path.write_bytes(os.urandom(4_096))
-    with pytest.raises(StoreError, match=r"store\.sqlite: cannot be read as a store .*restore it from a copy"):
+    with pytest.raises(StoreError, match=r"store\.sqlite: cannot be read as a store .*store mend.*restore a copy"):
         StoreView(path)
     path.write_bytes(b"SQLite format 3\0" + b"\0" * 50)
     with pytest.raises(StoreError, match="cannot be read as a store"):

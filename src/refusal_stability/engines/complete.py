@@ -7,6 +7,7 @@ name further marks without paying again, and old stores are read in the same way
 from __future__ import annotations
 
 import gc
+import sys
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -62,6 +63,12 @@ def complete_stored(
         done = {key: found for key, found in done.items() if key not in again}
     if len(done) == len(by_key):
         return _final(engine, by_key, done, keys)
+    if damaged := store.drop_damaged():
+        print(
+            f"warning: {store.path}: {damaged:,} damaged rows dropped; what this study needs of them is generated "
+            "again, all others are kept",
+            file=sys.stderr,
+        )
     save = saver(store.path, identity, caption)
     with progress(caption, len(by_key), len(done), save=save) as work, _old_objects_set_aside():
         session = Session(

@@ -3,86 +3,45 @@
 Completions are committed before the engine waits for more. Those that were ready at once share a commit, so a kill
 costs only what was in flight or had just arrived. Several processes may share a store. A key is claimed before it is
 sent. Others wait for the claimant's answer, and take over the claims of a process that died. Times and throughput are
-kept here too, never in DVC's outputs.
+kept here too, never in DVC's outputs. A damaged row is as if it were not stored, and is written again.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import uuid
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from filelock import FileLock, Timeout
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
-
-from refusal_stability.records import (
-    Completion,
-    Outcome,
-    Request,
-    StudyError,
-    canonical_json,
-    outcome_of,
-    storable_text,
-    text_hash,
+from refusal_stability.engines.store_file import (
+    COMPLETION_COLUMNS,
+    MEND,
+    SESSION_COLUMNS,
+    Session,
+    StoreError,
+    completion_of,
+    completion_row,
+    damaged_rows,
+    drop_rows,
+    is_whole,
+    named_errors,
+    opened_store,
+    session_row,
+    structural_damage,
+    transaction,
 )
+from refusal_stability.engines.store_log import committed_frames, log_state
+from refusal_stability.engines.store_owners import Owner
+from refusal_stability.records import Completion, Request, canonical_json, text_hash
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS completions (
-    key TEXT PRIMARY KEY, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, details TEXT NOT NULL,
-    thinking TEXT NOT NULL DEFAULT '', outcome TEXT NOT NULL DEFAULT ''
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS sessions (
-    session TEXT PRIMARY KEY, caption TEXT NOT NULL, identity TEXT NOT NULL, description TEXT NOT NULL,
-    started TEXT NOT NULL, seconds REAL NOT NULL, completions INTEGER NOT NULL,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL
-);
-"""
-COLUMNS = (
-    "key",
-    "text",
-    "finish_reason",
-    "prompt_tokens",
-    "completion_tokens",
-    "details",
-    "thinking",
-    "outcome",
-)
-INSERT = f"INSERT OR IGNORE INTO completions ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
-MISSING_REASON = "missing_reason"
+__all__ = ["Session", "Store", "StoreError", "completion_key"]
+
+INSERT = f"INSERT OR IGNORE INTO completions ({COMPLETION_COLUMNS}) VALUES ({', '.join('?' * 9)})"
+INSERT_SESSION = f"INSERT OR REPLACE INTO sessions ({SESSION_COLUMNS}) VALUES ({', '.join('?' * 10)})"
 LOOKUP_SIZE = 500
-POLL_SECONDS = 0.2
-BUSY_SECONDS = 60
-SESSION_SECONDS = 1.0
-PROGRESS_SECONDS = 0.1
-COMMIT_SIZE = 256
-
-
-class StoreError(StudyError):
-    """The store cannot be read or written: names the file and the remedy."""
-
-
-@dataclass
-class Session:
-    """What one process did through the store: wall seconds, completions and tokens, for MLflow."""
-
-    session: str
-    caption: str
-    identity: str
-    description: str
-    started: str
-    seconds: float = 0.0
-    completions: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
 class Store:
@@ -92,21 +51,40 @@ class Store:
     ----------
     path : the SQLite file; made, with its folder, where absent.
 
+    Attributes
+    ----------
+    lost_commits : whether commits were lost to damage in the file's log.
+
     Raises
     ------
     StoreError
-        The file is not a store, is damaged, or the disk is full.
+        The file is not a store, is of a newer program, is damaged, or the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.owner = uuid.uuid4().hex
-        with self._named_errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._alive = FileLock(self._lock_file(self.owner))
-            self._alive.acquire()
-            self._forget_the_dead()
-            self._database = _opened(path)
+        # Two names of one file must lead to the same lock files.
+        self.path = path.resolve()
+        with named_errors(path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._owner = Owner(self.path)
+            try:
+                # A log that another process writes meanwhile says nothing.
+                log = None if self._owner.others() else log_state(self.path)
+                written = committed_frames(self.path)
+                self._database = opened_store(self.path)
+                untouched = log is not None and log_state(self.path) == log
+                read = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+            except BaseException:
+                self._owner.leave()
+                raise
+        self.owner = self._owner.name
+        self.lost_commits = untouched and (written is None or written > read)
+        if self.lost_commits:
+            print(
+                f"warning: {path}-wal: damaged: the last completions before the previous run ended are lost, and are "
+                "generated again when they are needed",
+                file=sys.stderr,
+            )
 
     def __enter__(self) -> Store:
         return self
@@ -120,39 +98,44 @@ class Store:
                 self._database.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
         finally:
             self._database.close()
-            self._alive.release()
-            Path(self._lock_file(self.owner)).unlink(missing_ok=True)
+            self._owner.leave()
 
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
-        """The stored completions among `keys`."""
+        """The stored completions among `keys`; a damaged one is as if it were not stored."""
         found: dict[str, Completion] = {}
         for part in _parts(list(dict.fromkeys(keys)), LOOKUP_SIZE):
             marks = ",".join("?" * len(part))
-            query = f"SELECT {', '.join(COLUMNS)} FROM completions WHERE key IN ({marks})"
-            with self._named_errors():
+            query = f"SELECT {COMPLETION_COLUMNS} FROM completions WHERE key IN ({marks})"
+            with named_errors(self.path):
                 rows = self._database.execute(query, part).fetchall()
-            for key, text, finish_reason, prompt_tokens, completion_tokens, told, thinking, outcome in rows:
-                details = json.loads(told)
-                # Stores of the first edition say nothing of the outcome: it is derived then.
-                found[key] = Completion(
-                    text,
-                    finish_reason,
-                    prompt_tokens,
-                    completion_tokens,
-                    # Beside the details, so that a store needs no further column.
-                    details.pop(MISSING_REASON, None),
-                    details,
-                    thinking,
-                    Outcome(outcome or outcome_of(finish_reason, None)),
-                )
+            found.update((row[0], completion_of(row)) for row in rows if is_whole(row))
         return found
+
+    def drop_damaged(self) -> int:
+        """Read the whole file, and drop the rows that are damaged; returns how many.
+
+        Raises
+        ------
+        StoreError
+            SQLite's own pages are damaged. Completions that are there could not be found, and be paid for twice.
+        """
+        with named_errors(self.path):
+            pages = structural_damage(self._database)
+            damaged = damaged_rows(self._database) if pages is None else {}
+        if pages is not None:
+            raise StoreError(f"{self.path}: damaged ({pages}), and nothing was sent; {MEND}")
+        if any(damaged.values()):
+            with self._transaction():
+                for table, keys in damaged.items():
+                    drop_rows(self._database, table, keys)
+        return sum(map(len, damaged.values()))
 
     def claim(self, keys: Sequence[str]) -> list[str]:
         """Claim those `keys` that are neither stored nor claimed by a living process, in the given order."""
         with self._transaction():
             owners = {row[0] for row in self._database.execute("SELECT DISTINCT owner FROM claims")}
             for owner in owners - {self.owner}:
-                if not self._is_alive(owner):
+                if not self._owner.is_alive(owner):
                     self._database.execute("DELETE FROM claims WHERE owner = ?", (owner,))
             taken = set(self.find(keys))
             for part in _parts(list(keys), LOOKUP_SIZE):
@@ -172,135 +155,36 @@ class Store:
 
         A completion without a text is stored only where it is `settled`.
         """
-        rows = [
-            (
-                key,
-                completion.text,
-                completion.finish_reason,
-                completion.prompt_tokens,
-                completion.completion_tokens,
-                storable_text(canonical_json(_told(completion))),
-                completion.thinking,
-                completion.outcome.value,
-            )
-            for key, completion in answers
-            if _is_kept(completion)
-        ]
+        rows = [completion_row(key, completion) for key, completion in answers if _is_kept(completion)]
         with self._transaction():
             self._database.executemany(INSERT, rows)
             self._database.executemany("DELETE FROM claims WHERE key = ?", [(key,) for key, _ in answers])
             if session is not None:
-                self._save_session(session)
+                self._database.execute(INSERT_SESSION, session_row(session))
 
     def forget(self, keys: Iterable[str]) -> None:
         """Drop completions, so that their requests are sent again."""
         with self._transaction():
-            self._database.executemany("DELETE FROM completions WHERE key = ?", [(key,) for key in keys])
+            self._drop(keys)
 
     def save_session(self, session: Session) -> None:
         """Store what a session did so far."""
         with self._transaction():
-            self._save_session(session)
+            self._database.execute(INSERT_SESSION, session_row(session))
 
     def sessions(self) -> list[Session]:
-        """Every session, oldest first."""
-        with self._named_errors():
-            rows = self._database.execute("SELECT * FROM sessions ORDER BY started, session").fetchall()
-        return [Session(*row) for row in rows]
+        """Every session that is not damaged, oldest first."""
+        query = f"SELECT {SESSION_COLUMNS} FROM sessions ORDER BY started, session"
+        with named_errors(self.path):
+            return [Session(*row[:-1]) for row in self._database.execute(query) if is_whole(row)]
 
-    def _save_session(self, session: Session) -> None:
-        marks = ",".join("?" * len(vars(session)))
-        self._database.execute(f"INSERT OR REPLACE INTO sessions VALUES ({marks})", tuple(vars(session).values()))
-
-    def _lock_file(self, owner: str) -> str:
-        return str(self.path.with_name(f"{self.path.name}.{owner}.alive"))
-
-    def _forget_the_dead(self) -> None:
-        """Remove the lock files of killed processes, also of those that left no claim behind."""
-        start = f"{self.path.name}."
-        for file in self.path.parent.iterdir():
-            if file.name.startswith(start) and file.suffix == ".alive":
-                owner = file.name.removeprefix(start).removesuffix(".alive")
-                if owner != self.owner:
-                    self._is_alive(owner)
-
-    def _is_alive(self, owner: str) -> bool:
-        # The operating system drops a dead process's lock, whatever ended it.
-        if not Path(self._lock_file(owner)).exists():
-            return False
-        lock = FileLock(self._lock_file(owner))
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            return True
-        lock.release()
-        Path(self._lock_file(owner)).unlink(missing_ok=True)
-        return False
+    def _drop(self, keys: Iterable[str]) -> None:
+        self._database.executemany("DELETE FROM completions WHERE key = ?", [(key,) for key in keys])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._named_errors():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                # On a full disk SQLite has rolled back by itself.
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        try:
+        with named_errors(self.path), transaction(self._database):
             yield
-        except sqlite3.OperationalError as error:
-            raise StoreError(
-                f"{self.path}: {error}; free some space or end other writers, then run the same command again: "
-                "what is stored stays stored"
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"{self.path}: {error}; restore the file from a copy, or move it away to generate everything anew"
-            ) from error
-        except OSError as error:
-            raise StoreError(f"{self.path}: {error.strerror or error}; check the folder and its space") from error
-
-
-def _is_busy(error: BaseException) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-
-
-# Two processes that switch a new file to write-ahead logging get "busy" at once, whatever the timeout.
-@retry(
-    retry=retry_if_exception(_is_busy), stop=stop_after_delay(BUSY_SECONDS), wait=wait_random(0.01, 0.1), reraise=True
-)
-def _opened(path: Path) -> sqlite3.Connection:
-    # Autocommit mode: `Store._transaction` opens and closes transactions.
-    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        database.execute("PRAGMA journal_mode=WAL")
-        # NORMAL survives a kill -9 of this process; only a power cut may cost the last commits.
-        database.execute("PRAGMA synchronous=NORMAL")
-        database.executescript(SCHEMA)
-        _add_later_columns(database)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _add_later_columns(database: sqlite3.Connection) -> None:
-    """Give a store of the first edition the columns that came later; its completions stay as they are."""
-    there = {row[1] for row in database.execute("PRAGMA table_info(completions)")}
-    for name in ("thinking", "outcome"):
-        if name not in there:
-            try:
-                database.execute(f"ALTER TABLE completions ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
-            except sqlite3.OperationalError as error:
-                # Another process that opened the store at the same moment was first.
-                if "duplicate column" not in str(error):
-                    raise
 
 
 def completion_key(identity: str, request: Request) -> str:
@@ -317,12 +201,6 @@ def _quoted(identity: str) -> str:
 def _is_kept(completion: Completion) -> bool:
     """Whether the request is never sent again, unless a person asks for that."""
     return completion.missing_reason is None or bool(completion.details.get("settled"))
-
-
-def _told(completion: Completion) -> dict[str, Any]:
-    """A completion's details, with the reason where there is no text."""
-    reason = {} if completion.missing_reason is None else {MISSING_REASON: completion.missing_reason}
-    return {**completion.details, **reason}
 
 
 def _parts(values: list[str], size: int) -> Iterator[list[str]]:

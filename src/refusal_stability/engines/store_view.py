@@ -11,12 +11,22 @@ from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from refusal_stability.engines.store import LOOKUP_SIZE, MISSING_REASON, Session, StoreError
+from refusal_stability.engines.store import LOOKUP_SIZE
+from refusal_stability.engines.store_file import (
+    COLUMNS,
+    MEND,
+    MISSING_REASON,
+    Session,
+    StoreError,
+    check_edition,
+    is_whole,
+    text_or_damage,
+)
 
 PATIENCE_S = 5
-# Most details tell no reason, and are then not read.
-REASON = f"CASE WHEN instr(details, '\"{MISSING_REASON}\"') > 0 THEN details END"
-SESSION_COLUMNS = ", ".join(Session.__dataclass_fields__)
+# What a store of any edition has, with nothing for the checksum; and all that the checksum of a row is of.
+OLD_COLUMNS = "key, '', '', prompt_tokens, completion_tokens, details, '', '', NULL"
+OLD_SESSIONS = ", ".join([*Session.__dataclass_fields__, "NULL"])
 
 
 class StoredTokens(NamedTuple):
@@ -48,6 +58,8 @@ class StoreView:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database = _opened_to_read(path) if path.exists() else None
+        has_checksums = self._rows("SELECT name FROM pragma_table_info('completions') WHERE name = 'checksum'")
+        self._columns = COLUMNS if has_checksums else {"completions": OLD_COLUMNS, "sessions": OLD_SESSIONS}
 
     def __enter__(self) -> StoreView:
         return self
@@ -59,7 +71,7 @@ class StoreView:
             self._database.close()
 
     def tokens(self, keys: Iterable[str]) -> dict[str, StoredTokens]:
-        """What the stored completions among `keys` took.
+        """What the stored completions among `keys` took; damaged ones are generated again, and are not among them.
 
         Parameters
         ----------
@@ -70,15 +82,17 @@ class StoreView:
         for start in range(0, len(wanted), LOOKUP_SIZE):
             part = wanted[start : start + LOOKUP_SIZE]
             marks = ",".join("?" * len(part))
-            query = f"SELECT key, prompt_tokens, completion_tokens, {REASON} FROM completions WHERE key IN ({marks})"
-            for key, prompt, answer, told in self._rows(query, part):
-                found[key] = StoredTokens(prompt, answer, json.loads(told).get(MISSING_REASON) if told else None)
+            query = f"SELECT {self._columns['completions']} FROM completions WHERE key IN ({marks})"
+            for row in filter(is_whole, self._rows(query, part)):
+                key, _, _, prompt, answer, told, *_ = row
+                reason = json.loads(told).get(MISSING_REASON) if MISSING_REASON in told else None
+                found[key] = StoredTokens(prompt, answer, reason)
         return found
 
     def sessions(self) -> list[Session]:
-        """Every session, oldest first."""
-        query = f"SELECT {SESSION_COLUMNS} FROM sessions ORDER BY started, session"
-        return [Session(*row) for row in self._rows(query)]
+        """Every session that is not damaged, oldest first."""
+        query = f"SELECT {self._columns['sessions']} FROM sessions ORDER BY started, session"
+        return [Session(*row[:-1]) for row in self._rows(query) if is_whole(row)]
 
     def _rows(self, query: str, values: list[str] | None = None) -> list[Any]:
         if self._database is None:
@@ -106,6 +120,8 @@ def _checked(path: Path, how: str) -> sqlite3.Connection:
         f"file:{quote(str(path.absolute()))}?{how}", uri=True, timeout=PATIENCE_S, isolation_level=None
     )
     try:
+        database.text_factory = text_or_damage
+        check_edition(path, database)
         database.execute("SELECT key, prompt_tokens, completion_tokens FROM completions LIMIT 1").fetchall()
     except BaseException:
         database.close()
@@ -118,4 +134,4 @@ def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
         return StoreError(
             f"{path}: is a database, but no store of this project ({error}); move it away, or name the right folder"
         )
-    return StoreError(f"{path}: cannot be read as a store ({error}); restore it from a copy, or move it away")
+    return StoreError(f"{path}: cannot be read as a store ({error}); {MEND}; or restore a copy")
