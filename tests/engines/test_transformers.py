@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
+from refusal_stability.engines.packed_linear import pack_linear_layers
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.row_sampler import BLOCK, RowSampler, inverse_cdf, uniforms
 from refusal_stability.engines.transformers import TransformersEngine
@@ -91,6 +94,31 @@ def test_a_prompt_computed_once_for_its_rows_gives_what_each_row_alone_would(tin
     settings = TransformersSettings(dtype="float32", device="cpu", batch_size=132)
     unshared = dict(Unshared(ModelParams(path=str(tiny_model)), settings).complete(requests))
     assert complete(tiny_model, requests, batch_size=132) == [unshared[i] for i in range(len(requests))]
+
+
+@given(st.sampled_from([(64, 258), (100, 333), (576, 1536)]), st.integers(2, 160), st.booleans())
+def test_packed_layers_compute_the_same_and_a_row_the_same_bits_for_any_number_of_rows(
+    shape: tuple[int, int], rows: int, bias: bool
+) -> None:
+    torch.manual_seed(0)
+    plain = torch.nn.Sequential(torch.nn.Linear(*shape, bias=bias))
+    inputs = torch.randn(160, 1, shape[0])
+    with torch.inference_mode():
+        wanted = plain(inputs)
+        if not pack_linear_layers(plain, 128):
+            pytest.skip("this PyTorch was built without oneDNN")
+        assert torch.equal(plain(inputs[:rows]), plain(inputs)[:rows])
+        torch.testing.assert_close(plain(inputs), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_other_layers_than_linear_ones_of_32_bit_floats_stay_as_they_are() -> None:
+    class Doubled(torch.nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(input)
+
+    model = torch.nn.Sequential(Doubled(4, 4), torch.nn.Linear(4, 4, dtype=torch.bfloat16), torch.nn.Embedding(4, 4))
+    assert pack_linear_layers(model, 16) == 0
+    assert [type(layer) for layer in model] == [Doubled, torch.nn.Linear, torch.nn.Embedding]
 
 
 def test_a_batch_is_said_to_be_ready_until_its_last_row(tiny_model: Path) -> None:

@@ -19,7 +19,7 @@ BLOCK = 256
 class RowSampler:
     """A logits processor that draws one token a row, each row with its own temperature and random stream.
 
-    It leaves the drawn token as the only possible one, so that `generate`'s greedy choice takes it. At temperature 0
+    It gives the drawn token an infinite score, so that `generate`'s greedy choice takes it. At temperature 0
     the row is left as it is. Otherwise the token is the inverse of the row's cumulative distribution at one uniform
     number: cheaper than Gumbel noise, which needs a number for every word of the vocabulary.
     """
@@ -31,7 +31,6 @@ class RowSampler:
         self._width = width
         temperatures = torch.tensor([row.temperature for row in rows], dtype=torch.float32, device=device)
         self._sampled = (temperatures > 0).nonzero().squeeze(1)
-        self._greedy = (temperatures == 0).nonzero().squeeze(1)
         self._temperatures = temperatures[self._sampled].unsqueeze(1)
         streams = [rows[i].stream for i in self._sampled.tolist()]
         self._uniforms = torch.from_numpy(uniforms(streams, length)).to(device)
@@ -42,18 +41,16 @@ class RowSampler:
             self._warpers.append(TopPLogitsWarper(rows[0].top_p))
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Scores (rows x vocabulary) with every token but the drawn one ruled out, on the rows that sample."""
+        """The scores (rows x vocabulary), changed in place: the drawn token's is infinite on the rows that sample."""
         if not len(self._sampled):
             return scores
         step = input_ids.shape[1] - self._width
-        warped = scores[self._sampled].float() / self._temperatures
+        warped = scores[self._sampled].float().div_(self._temperatures)
         for warper in self._warpers:
             warped = warper(input_ids, warped)
         token = inverse_cdf(warped.softmax(dim=-1), self._uniforms[:, step : step + 1])
-        chosen = scores.new_full(scores.shape, float("-inf"))
-        chosen[self._greedy] = scores[self._greedy]
-        chosen[self._sampled, token] = 0.0
-        return chosen
+        scores[self._sampled, token] = float("inf")
+        return scores
 
 
 def inverse_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
@@ -64,11 +61,14 @@ def inverse_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     """
     import torch
 
-    blocks = torch.nn.functional.pad(weights, (0, -weights.shape[1] % BLOCK)).reshape(len(weights), -1, BLOCK)
-    ends = blocks.sum(dim=-1).double().cumsum(dim=-1)
+    if missing := -weights.shape[1] % BLOCK:
+        weights = torch.nn.functional.pad(weights, (0, missing))
+    blocks = weights.reshape(len(weights), -1, BLOCK)
+    sums = blocks.sum(dim=-1)
+    ends = sums.double().cumsum(dim=-1)
     target = uniform.clamp(max=1 - 1e-12) * ends[:, -1:]
     block = (ends > target).to(torch.uint8).argmax(dim=-1, keepdim=True)
-    before = (ends - blocks.sum(dim=-1)).gather(1, block)
+    before = (ends - sums).gather(1, block)
     inside = blocks[torch.arange(len(blocks), device=blocks.device), block[:, 0]].double().cumsum(dim=-1)
     # The block's sum and the last of its running sums may differ by rounding.
     within = torch.minimum((target - before).clamp(min=0), inside[:, -1:] * (1 - 1e-12))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.engines.gguf import unpacked_model
+from refusal_stability.engines.packed_linear import pack_linear_layers
 from refusal_stability.engines.prefix import shared_prefix
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection, unasked
@@ -25,8 +26,9 @@ from refusal_stability.records import Completion, Message, Request, Sampling, ca
 # A prompt is computed once for all its rows, so a wide column of padding costs little, and one width suits most grids.
 WIDTH_STEP = 64
 ROW_STEP = 16
-# Raised whenever batching, the shared prompts or the sampler change: what is in the store then is another layout's.
-LAYOUT = 2
+# Raised whenever batching, the shared prompts, the kernels or the sampler change: what the store then holds is another
+# layout's.
+LAYOUT = 3
 
 
 class TransformersEngine:
@@ -236,6 +238,8 @@ class TransformersEngine:
 
         dtype = getattr(torch, self._dtype_name())
         self._model = self._from_pretrained("AutoModelForCausalLM", dtype=dtype).to(self._device).eval()
+        if self._is_exact():
+            pack_linear_layers(self._model, self._settings.batch_size)
         # Published generation configs carry temperatures and penalties of their own; a study's sampling is its own.
         self._stops = _token_ids(self._model.generation_config.eos_token_id)
         self._model.generation_config = self._generation_config()
