@@ -496,6 +496,16 @@ def test_killed_at_any_moment_and_tracked_again_gives_the_whole_study_once(study
             assert run.data.tags["mlflow.parentRunId"] == named[name.split(" T=")[0]].info.run_id
 
 
+def test_two_that_track_at_once_from_a_half_made_database_log_each_run_once(study: Path) -> None:
+    with closing(sqlite3.connect("mlruns/mlflow.db")) as connection:
+        connection.execute("DELETE FROM experiments")
+        connection.execute("DROP TABLE runs")
+        connection.commit()
+    processes = [subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert len(runs()) == 10
+
+
 def count_runs(database: Path) -> int:
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         query = "SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'"

@@ -21,7 +21,7 @@ import pandas as pd
 
 from refusal_stability.progress import progress
 from refusal_stability.tracking.plans import RunPlan
-from refusal_stability.tracking.server import open_client, open_experiment, plain_errors
+from refusal_stability.tracking.server import only_writer, open_client, open_experiment, plain_errors
 from refusal_stability.tracking.tracked_study import TrackedStudy
 from refusal_stability.tracking.views import POSITION, saved_views, view_page
 
@@ -54,7 +54,7 @@ class Logged:
 
 def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, prompts: Path, uri: str) -> Logged:
     """Bring MLflow in line with the plans of a study; `prompts` is the file that every run names as its data set."""
-    with plain_errors(uri), progress("track, runs", len(plans)) as work:
+    with plain_errors(uri), only_writer(uri), progress("track, runs", len(plans)) as work:
         client = open_client(uri)
         experiment_id = open_experiment(client, study.params.study, uri)
         dataset = _dataset(study.prompts, prompts, study.prompts_hash)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from refusal_stability.records import StudyError
+from refusal_stability.tracking.database import alone, make_whole
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -75,7 +76,13 @@ def open_client(uri: str) -> MlflowClient:
     # MLflow announces each step of making a database.
     for name in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    if uri == local_store():
+        make_whole(DATABASE, lambda aside: _make_database(MlflowClient(tracking_uri=f"{SQLITE}{aside.resolve()}")))
     return MlflowClient(tracking_uri=uri)
+
+
+def _make_database(client: MlflowClient) -> None:
+    client.search_experiments(max_results=1)
 
 
 @cache
@@ -113,6 +120,16 @@ def open_experiment(client: MlflowClient, name: str, uri: str) -> str:
     return experiment.experiment_id
 
 
+@contextmanager
+def only_writer(uri: str) -> Iterator[None]:
+    """Wait for another process that logs into the study's own database: two would log each run twice."""
+    if uri != local_store():
+        yield
+        return
+    with alone(DATABASE.with_name(".track.lock"), "logs a study to MLflow"):
+        yield
+
+
 def find_experiment(client: MlflowClient, name: str) -> str | None:
     """The id of the experiment with this name, if it is there and not deleted."""
     experiment = client.get_experiment_by_name(name)
@@ -128,7 +145,7 @@ def plain_errors(uri: str) -> Iterator[None]:
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         # Network failures are OSErrors too; any other OSError is about a file or folder on this machine.
         if isinstance(error, OSError) and not isinstance(error, (RequestException, ConnectionError, TimeoutError)):
             place = error.filename2 or error.filename or tempfile.gettempdir()
