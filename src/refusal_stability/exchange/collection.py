@@ -25,8 +25,8 @@ CREATE TABLE answers (
     response TEXT, finish_reason TEXT, missing_reason TEXT, outcome TEXT, thinking TEXT);
 CREATE UNIQUE INDEX cell ON answers (model, prompt, temperature, repeat) WHERE repeat IS NOT NULL;
 CREATE TABLE labels (
-    answer INTEGER, judge TEXT, label TEXT, reasoning TEXT, missing_reason TEXT, confidence REAL,
-    PRIMARY KEY (answer, judge)) WITHOUT ROWID;
+    answer INTEGER, judge TEXT, asked INTEGER, label TEXT, reasoning TEXT, missing_reason TEXT, confidence REAL,
+    PRIMARY KEY (answer, judge, asked)) WITHOUT ROWID;
 """
 # More repeats than this many times the most responses to any prompt are no shared repeats: each response has its own.
 SHARED = 2
@@ -42,7 +42,7 @@ class Collected:
     missing_reason: str
     outcome: str
     thinking: str
-    labels: dict[str, LoggedLabel]
+    labels: dict[str, list[LoggedLabel]]
 
 
 class Collection:
@@ -59,6 +59,7 @@ class Collection:
         self._prompts: dict[str, tuple[int, Prompt]] = {}
         self._ids: dict[tuple[Message, ...], str] = {}
         self.labels: dict[str, Counter[str]] = {}
+        self._counted = False
 
     def close(self) -> None:
         """Nothing is kept."""
@@ -68,6 +69,7 @@ class Collection:
         """Add a response, its labels, or both; two different texts or labels for one place are an error."""
         if logged.temperature is None:
             raise LogError(f"{logged.place}: the log does not say the temperature; give it: --temperature 0.7")
+        self._counted |= logged.counted
         prompt = self._prompt(logged)
         cell = (logged.model, prompt, float(logged.temperature), logged.repeat)
         found = None
@@ -142,10 +144,10 @@ class Collection:
             label.confidence,
         )
         try:
-            self._db.execute("INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)", (number, judge, *row))
+            self._db.execute("INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?, ?)", (number, judge, label.repeat, *row))
         except sqlite3.IntegrityError:
             known = self._db.execute(
-                "SELECT label FROM labels WHERE answer = ? AND judge = ?", (number, judge)
+                "SELECT label FROM labels WHERE (answer, judge, asked) = (?, ?, ?)", (number, judge, label.repeat)
             ).fetchone()
             if known[0] != row[0]:
                 raise LogError(
@@ -187,7 +189,7 @@ class Collection:
             "SELECT MAX(c) FROM (SELECT COUNT(*) AS c FROM answers GROUP BY model, prompt, temperature)"
         ).fetchone()[0]
         if not unnumbered and distinct <= SHARED * (most or 1):
-            return True
+            return not self._counted
         self._db.execute("DROP INDEX cell")
         self._db.execute(
             "UPDATE answers SET repeat = o.r FROM (SELECT n, ROW_NUMBER() OVER (PARTITION BY model, prompt, "
@@ -211,6 +213,11 @@ class Collection:
         )
         return [judge for (judge,) in rows]
 
+    def repeats_of(self, judge: str) -> int:
+        """How often a judge was asked about the same response, at most."""
+        found = self._db.execute("SELECT MAX(asked) FROM labels WHERE judge = ?", (judge,)).fetchone()[0]
+        return int(found or 0) + 1
+
     def has_texts(self, model: str) -> bool:
         """Whether any response of a model has a text."""
         row = self._db.execute("SELECT 1 FROM answers WHERE model = ? AND response IS NOT NULL LIMIT 1", (model,))
@@ -226,7 +233,8 @@ class Collection:
             ]
         else:
             query = (
-                "SELECT model, label, COUNT(*) FROM answers LEFT JOIN labels ON answer = n AND judge = ? GROUP BY 1, 2"
+                "SELECT model, label, COUNT(*) FROM answers LEFT JOIN labels ON answer = n AND judge = ? AND asked = 0 "
+                "GROUP BY 1, 2"
             )
             undecided = {None, "", *no_decision}
             rows = [(model, label in undecided, count) for model, label, count in self._db.execute(query, (judge,))]
@@ -238,13 +246,13 @@ class Collection:
 
     def responses(self, model: str, temperature: float, repeat: int) -> Iterator[Collected]:
         """The responses of one configuration, in the order of the prompts."""
-        labels: dict[int, dict[str, LoggedLabel]] = {}
+        labels: dict[int, dict[str, list[LoggedLabel]]] = {}
         where = "WHERE (model, temperature, repeat) = (?, ?, ?)"
         cell = (model, temperature, repeat)
-        query = "SELECT answer, judge, label, reasoning, l.missing_reason, confidence FROM labels AS l "
+        query = "SELECT answer, judge, label, reasoning, l.missing_reason, confidence, asked FROM labels AS l "
         query += "JOIN answers ON answer = n "
         for answer, judge, *label in self._db.execute(query + where, cell):
-            labels.setdefault(answer, {})[judge] = LoggedLabel(*label)
+            labels.setdefault(answer, {}).setdefault(judge, []).append(LoggedLabel(*label))
         query = "SELECT n, prompt, response, finish_reason, missing_reason, outcome, thinking FROM answers "
         for number, prompt, response, *told in self._db.execute(query + where + " ORDER BY prompt", cell):
             finish, reason, outcome, thinking = told

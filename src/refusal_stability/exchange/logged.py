@@ -16,12 +16,16 @@ class LogError(StudyError):
 
 @dataclass(frozen=True)
 class LoggedLabel:
-    """A judge's label in the source's own words; empty exactly where `missing_reason` says why there is none."""
+    """A judge's label in the source's own words; empty exactly where `missing_reason` says why there is none.
+
+    `repeat` counts, from 0, how often the same judge was asked about the same response before.
+    """
 
     label: str
     reasoning: str = ""
     missing_reason: str = ""
     confidence: float | None = None
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class LoggedResponse:
     place : the file and the row or sample, for messages.
     model : as the log names it.
     temperature : None where the log does not say.
-    repeat : the number that the log gives this repeat; None where repeats are not numbered.
+    repeat : the number of this repeat; None where repeats are not numbered.
+    counted : whether the reader counted the repeats itself, since the log does not number them.
     text : None where the source has labels only.
     finish_reason : in the source's words; empty where it does not say.
     labels : judge -> its label.
@@ -52,3 +57,4 @@ class LoggedResponse:
     thinking: str = ""
     labels: Mapping[str, LoggedLabel] = field(default_factory=dict)
     order: int = 0
+    counted: bool = False

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pandas as pd
 
 from refusal_stability.engines.recorded import LAYOUTS as RESPONSE_FILES
 from refusal_stability.exchange.collection import Collected, Collection
-from refusal_stability.exchange.logged import LogError
+from refusal_stability.exchange.logged import LogError, LoggedLabel
 from refusal_stability.files import ArtifactError
 from refusal_stability.judging.recorded import LAYOUTS as LABEL_FILES
 from refusal_stability.records import NO_INTERVENTION, Outcome, Prompt
@@ -38,6 +38,7 @@ IMPORTED_RESPONSES = Contract(
     GENERATION_TABLE.older,
 )
 NOT_SAMPLED_REASON = "not sampled"
+NO_LABEL = LoggedLabel("", missing_reason="the source has no label")
 NO_NAME = re.compile(r"[^a-z0-9_-]+")
 IGNORED = "# Imported responses may be harmful text: git leaves this folder out.\n*\n"
 
@@ -71,7 +72,7 @@ def write_recorded(collection: Collection, folder: Path) -> None:
     with _replaced(folder) as new:
         write_table(_prompt_table(prompts), new / PROMPTS_FILE, IMPORTED_PROMPTS)
         for model in models:
-            judges = collection.judges_of(model)
+            judges = {judge: collection.repeats_of(judge) for judge in collection.judges_of(model)}
             for temperature in temperatures:
                 for repeat in repeats:
                     place = {"name": names[model], "temperature": temperature, "seed": repeat}
@@ -85,7 +86,7 @@ def write_recorded(collection: Collection, folder: Path) -> None:
                     table = _response_table(prompts, rows).assign(**cell)
                     write_table(table, new / RESPONSE_FILES["project"].format(**place), IMPORTED_RESPONSES)
                     if judges and rows:
-                        labels = _label_table(prompts, rows, judges).assign(**cell, repeat=0, basis="judge")
+                        labels = _label_table(prompts, rows, judges).assign(**cell, basis="judge")
                         write_table(labels, new / LABEL_FILES["project"].format(**place), LABEL_TABLE)
         (new / ".gitignore").write_text(IGNORED, encoding="utf-8")
 
@@ -125,18 +126,17 @@ def _response_table(prompts: Sequence[Prompt], rows: Sequence[Collected]) -> pd.
     )
 
 
-def _label_table(prompts: Sequence[Prompt], rows: Sequence[Collected], judges: Sequence[str]) -> pd.DataFrame:
+def _label_table(prompts: Sequence[Prompt], rows: Sequence[Collected], judges: Mapping[str, int]) -> pd.DataFrame:
+    """The labels of a configuration; `judges` says how many repeats each judge has."""
     lines = []
     for row in rows:
-        for judge in judges:
-            label = row.labels.get(judge)
-            told = (
-                ("", "", "the source has no label", None)
-                if label is None
-                else (label.label, label.reasoning, label.missing_reason, label.confidence)
-            )
-            lines.append((prompts[row.prompt].prompt_id, judge, *told))
-    columns = ["prompt_id", "judge", "label", "reasoning", "missing_reason", "confidence"]
+        for judge, repeats in judges.items():
+            labels = {label.repeat: label for label in row.labels.get(judge, [])}
+            for repeat in range(repeats):
+                label = labels.get(repeat, NO_LABEL)
+                told = (label.label, label.reasoning, label.missing_reason, label.confidence)
+                lines.append((prompts[row.prompt].prompt_id, judge, repeat, *told))
+    columns = ["prompt_id", "judge", "repeat", "label", "reasoning", "missing_reason", "confidence"]
     return pd.DataFrame(lines, columns=columns).astype({"confidence": float})
 
 

@@ -66,6 +66,7 @@ def imported_study(
         judge_name(judge): _recorded_judge(
             judge, folder, {names[m]: names[m] for m in labelled[judge]}, judges[judge], missing
         )
+        | ({"repeats": asked} if (asked := collection.repeats_of(judge)) > 1 else {})
         for judge in judges
     }
     whole = [judge_name(judge) for judge in judges if labelled[judge] == models]

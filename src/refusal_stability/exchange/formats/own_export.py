@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.logged import LoggedLabel, LoggedResponse
 from refusal_stability.exchange.response_table import is_response_table, read_responses
-from refusal_stability.records import NO_INTERVENTION, Message, Outcome, Prompt
+from refusal_stability.exchange.told_by_export import exported_response, further_labels
+from refusal_stability.records import Message
 
 
 @log_format("export", is_response_table, rank=-1)
 def exported_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
-    """Each row; a model under an intervention becomes a model of its own, and a judge's first repeat is taken."""
+    """Each row; a model under an intervention becomes a model of its own."""
     for path in paths:
         for number, row in enumerate(read_responses(path), start=1):
-            model, intervention = row["model"], row["intervention"]
             earlier = tuple(Message(turn["role"], turn["content"]) for turn in json.loads(row["turns"] or "[]"))
-            messages = (*earlier, Message("user", row["prompt"])) if earlier else ()
-            about = (row["category"], row["source"], messages, row["harm"], row["language"], row["intent"])
-            if any(label["repeat"] for label in row["labels"]):
-                options.note(f"{path.name}: only the first repeat of each judge is taken")
-            yield LoggedResponse(
-                f"{path}: row {number}",
-                model if intervention == NO_INTERVENTION else f"{model}-{intervention}",
-                Prompt(row["prompt_id"], row["prompt"], *about),
-                row["temperature"],
-                row["seed"],
-                row["response"],
-                row["finish_reason"],
-                row["missing_reason"],
-                Outcome(row["outcome"]),
-                row["thinking"],
-                {
-                    label["judge"]: LoggedLabel(
-                        label["label"], label["reasoning"], label["missing_reason"], label["confidence"]
-                    )
-                    for label in row["labels"]
-                    if label["repeat"] == 0
-                },
+            messages = (*earlier, Message("user", row["prompt"]))
+            place, labels = f"{path}: row {number}", _labels(row)
+            response = exported_response(
+                place, row, messages, row["temperature"], row["response"], row["thinking"], labels.pop(0, {})
             )
+            yield response
+            yield from further_labels(response, labels)
+
+
+def _labels(row: Mapping[str, Any]) -> dict[int, dict[str, LoggedLabel]]:
+    """Each judge's labels, by how often it was asked before."""
+    labels: dict[int, dict[str, LoggedLabel]] = defaultdict(dict)
+    for label in row["labels"]:
+        told = (label["label"], label["reasoning"], label["missing_reason"], label["confidence"], label["repeat"])
+        labels[label["repeat"]][label["judge"]] = LoggedLabel(*told)
+    return labels
