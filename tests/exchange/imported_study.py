@@ -23,7 +23,7 @@ def import_files(*paths: Path, name: str = "imported", **options: Any) -> None:
 
 
 def run_imported(name: str = "imported") -> pd.DataFrame:
-    """Every response of the imported study, as its stages wrote it, with each judge's label in a column of its own."""
+    """Every response of the imported study, as its stages wrote it, with each judge's first label in its own column."""
     params_path = Path("params.yaml")
     shutil.copy(f"studies/{name}.yaml", params_path)
     prompts.run(params_path)
@@ -34,7 +34,7 @@ def run_imported(name: str = "imported") -> pd.DataFrame:
         judge.run(model, params_path)
         for condition in params.conditions(model):
             labels = read_table(label_file(condition), LABEL_TABLE)
-            wide = labels.pivot(index="prompt_id", columns="judge", values="label")
+            wide = labels[labels["repeat"] == 0].pivot(index="prompt_id", columns="judge", values="label")
             table = read_table(generation_file(condition), GENERATION_TABLE)
             tables.append(table.join(wide, on="prompt_id"))
     return pd.concat(tables, ignore_index=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -16,12 +17,13 @@ from judged_study import EVIL, make_study
 
 from refusal_stability.commands import export
 from refusal_stability.exchange.logged import LogError
-from refusal_stability.files import ArtifactError, generation_file
+from refusal_stability.files import ArtifactError, generation_file, label_file
 from refusal_stability.params.load import load_params
-from refusal_stability.stages import metrics
+from refusal_stability.records import StudyError
+from refusal_stability.stages import judge, metrics
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
-from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
 
 OUT = Path("reports/export/trial")
 PARAMS = Path("params.yaml")
@@ -29,18 +31,55 @@ PARAMS = Path("params.yaml")
 OF_PROVENANCE = {"judge_noise"}
 
 
+TURNS = [{"role": "system", "content": "Be kind."}, {"role": "assistant", "content": "Hello."}]
+THINKING = "First <think>this</think>,\n\nthen \u2028 that."
+HOSTILE = "I'm sorry, but I can't.\r\n <script>alert(1)</script> \u2028\t\U0001f600 "
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A small study with all that an export has to carry: judged, measured, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("measured")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_study()
+        of_a_judge_asked_twice()
+        params = load_params(PARAMS)
+        first, *_, last = params.conditions("m")
+        table = read_table(generation_file(first), GENERATION_TABLE)
+        table.loc[1, ["response", "finish_reason", "missing_reason", "outcome"]] = ["", "", "error: 500", "unanswered"]
+        table.loc[2, ["response", "thinking"]] = [HOSTILE, THINKING]
+        table.loc[3, ["finish_reason", "outcome"]] = ["length", "cut"]
+        table.loc[4, ["response", "finish_reason", "missing_reason", "outcome"]] = ["", "", "content_filter", "blocked"]
+        write_table(table, generation_file(first), GENERATION_TABLE)
+        table = read_table(generation_file(last), GENERATION_TABLE)
+        table.loc[5, ["response", "finish_reason", "missing_reason", "outcome"]] = ["", "", "not sampled", "not_sampled"]
+        write_table(table, generation_file(last), GENERATION_TABLE)
+        prompts = table[["prompt_id", "prompt"]].assign(
+            category="a|b", source="here", turns="", harm="", language="en", intent=[f"i{k // 2}" for k in range(12)]
+        )
+        prompts.loc[0, "turns"] = json.dumps(TURNS)
+        prompts.loc[:5, "harm"] = "benign"
+        write_table(prompts, Path("data/prompts/prompts.csv"), PROMPT_TABLE)
+        for model in params.models:
+            judge.run(model, PARAMS)
+        metrics.run(PARAMS)
+    yield folder
+
+
+def of_a_judge_asked_twice() -> None:
+    """The recorded judge says something else on every fifth response when it is asked again."""
+    params = PARAMS.read_text().replace("path: old.csv,", "path: old.csv, repeats: 2,")
+    PARAMS.write_text(params.replace("primary: rules", "primary: rules\n  max_missing: 0.1"))
+    once = pd.read_csv("old.csv").assign(repeat=0, confidence=0.75)
+    again = once.assign(repeat=1, label=[w if k % 5 else "PARTIAL" for k, w in enumerate(once["label"])])
+    pd.concat([once, again]).to_csv("old.csv", index=False)
+
+
 @pytest.fixture
-def exported() -> Path:
-    """The export of a small judged study, one of whose responses is missing."""
-    make_study()
-    params = load_params(PARAMS)
-    file = generation_file(next(params.conditions("m")))
-    table = read_table(file, GENERATION_TABLE)
-    prompts = table[["prompt_id", "prompt"]].assign(
-        category="a|b", source="here", turns="", harm="", language="en", intent=""
-    )
-    write_table(prompts, Path("data/prompts/prompts.csv"), PROMPT_TABLE)
-    metrics.run(PARAMS)
+def exported(measured: Path) -> Path:
+    """The export of a copy of that study."""
+    shutil.copytree(measured, ".", dirs_exist_ok=True)
     export.run(PARAMS, None)
     return OUT
 
@@ -48,16 +87,17 @@ def exported() -> Path:
 def test_every_response_is_there_with_its_labels(exported: Path) -> None:
     rows = pq.read_table(exported / "responses.parquet").to_pylist()
     params = load_params(PARAMS)
-    assert len(rows) == 12 * 2 * 2 * 2
+    assert len(rows) == 12 * 2 * 2 * 2 - 1
     expected = {}
     for model in params.models:
         for condition in params.conditions(model):
             table = read_table(generation_file(condition), GENERATION_TABLE)
+            table = table[table["outcome"] != "not_sampled"]
             cells = zip(table["prompt_id"], table["response"], strict=True)
             expected |= {(model, condition.temperature, condition.seed, prompt): text for prompt, text in cells}
     assert {(r["model"], r["temperature"], r["seed"], r["prompt_id"]): r["response"] for r in rows} == expected
     assert any(EVIL in row["response"] for row in rows)
-    assert [label["judge"] for label in rows[0]["labels"]] == ["rules", "old"]
+    assert [(label["judge"], label["repeat"]) for label in rows[0]["labels"]] == [("rules", 0), ("old", 0), ("old", 1)]
     assert {row["category"] for row in rows} == {"a|b"}
 
 
@@ -87,7 +127,7 @@ def test_the_card_says_what_is_in_it(exported: Path) -> None:
     card = (exported / "README.md").read_text()
     header = yaml.safe_load(card.split("---")[1])
     assert header["size_categories"] == ["n<1K"]
-    assert "96 responses to 12 prompts by 2 models (m, n)" in card
+    assert "95 responses to 12 prompts by 2 models (m, n)" in card
     assert "`rules` is the judge behind the metric tables" in card
 
 
@@ -97,11 +137,27 @@ def test_an_export_twice_is_the_same(exported: Path) -> None:
     assert {file: file.read_bytes() for file in exported.rglob("*") if file.is_file()} == before
 
 
-def test_an_import_of_an_export_gives_the_same_tables(exported: Path) -> None:
+def answers_and_labels() -> list[pd.DataFrame]:
+    """All responses and all labels of the active study, but for reasons that a recorded source words in its own way."""
+    params = load_params(PARAMS)
+    conditions = [condition for model in params.models for condition in params.conditions(model)]
+    answers = pd.concat(read_table(generation_file(condition), GENERATION_TABLE) for condition in conditions)
+    labels = pd.concat(read_table(label_file(condition), LABEL_TABLE) for condition in conditions)
+    labels = labels.sort_values(["model", "temperature", "seed", "prompt_id", "judge", "repeat"], ignore_index=True)
+    return [answers, labels.drop(columns="missing_reason")]
+
+
+@pytest.mark.parametrize("form", ["responses.parquet", "every-eval-ever", "inspect"])
+def test_an_import_of_an_export_gives_the_same_tables(exported: Path, form: str) -> None:
     names = set(METRIC_TABLES) - OF_PROVENANCE
     before = {name: metric_table(name) for name in names}
-    shutil.copy(exported / "responses.parquet", "given.parquet")
-    import_files(Path("given.parquet"))
+    answers = answers_and_labels()
+    if form == "inspect":
+        pytest.importorskip("inspect_ai")
+    if form in export.FORMS:
+        export.run(PARAMS, None, [form])
+    Path(exported / form).rename(f"given{Path(form).suffix}")
+    import_files(Path(f"given{Path(form).suffix}"))
     study = yaml.safe_load(Path("studies/imported.yaml").read_text())
     assert study["judging"]["primary"] == "rules"
     assert study["judging"]["judges"]["rules"]["kind"] == "recorded"
@@ -109,6 +165,8 @@ def test_an_import_of_an_export_gives_the_same_tables(exported: Path) -> None:
     Path("studies/imported.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     run_imported()
     metrics.run(PARAMS)
+    for table, other in zip(answers_and_labels(), answers, strict=True):
+        pd.testing.assert_frame_equal(table, other)
     assert len(names) > 30
     for name, table in before.items():
         pd.testing.assert_frame_equal(metric_table(name), table, obj=name)
@@ -129,3 +187,60 @@ def test_a_torn_export_is_no_export_and_another_version_is_named(exported: Path)
     pq.write_table(table.replace_schema_metadata({"refusal_stability": "responses 99"}), "other.parquet")
     with pytest.raises(LogError, match=r"other\.parquet: an export of another version"):
         import_files(Path("other.parquet"))
+
+
+def test_the_form_of_every_eval_ever_is_valid_for_its_own_validator(exported: Path) -> None:
+    validation = pytest.importorskip("every_eval_ever.validator.validation_core")
+    params = yaml.safe_load(PARAMS.read_text())
+    params["models"]["n"] |= {"path": "org/Model-1.5", "label": "A Model"}
+    PARAMS.write_text(yaml.safe_dump(params))
+    export.run(PARAMS, None, ["every-eval-ever"])
+    root = exported / "every-eval-ever"
+    files = {file.relative_to(root).as_posix(): file for file in root.rglob("*") if file.is_file()}
+    assert {path.split("/")[2] for path in files} == {"local", "org"}
+    assert len(files) == 4
+    for path, file in files.items():
+        report = validation.validate_file(
+            file,
+            repo_path=path,
+            available_files=set(files),
+            read_repo_file=lambda name: files[name].read_text(encoding="utf-8"),
+            run_semantic_checks=True,
+        )
+        assert (report.valid, report.errors, report.warnings) == (True, [], [])
+
+
+def test_the_form_of_every_eval_ever_says_what_the_tables_say(exported: Path) -> None:
+    export.run(PARAMS, None, ["every-eval-ever"])
+    table = metric_table("aggregate_by_temperature").set_index(["model", "temperature"])
+    seen = 0
+    for file in (exported / "every-eval-ever").rglob("*-*.json"):
+        evaluation = json.loads(file.read_text())
+        model = evaluation["model_info"]["name"]
+        for result in evaluation["evaluation_results"]:
+            column = result["metric_config"]["metric_name"]
+            if column != "decision":
+                row = table.loc[(model, result["generation_config"]["generation_args"]["temperature"])]
+                interval = result["score_details"]["uncertainty"]["confidence_interval"]
+                assert result["score_details"]["score"] == row[column]
+                assert (interval["lower"], interval["upper"]) == (row[f"{column}_low"], row[f"{column}_high"])
+                seen += 1
+    assert seen == 2 * 2 * 4
+
+
+def test_inspect_reads_what_is_written_for_it(exported: Path) -> None:
+    log = pytest.importorskip("inspect_ai.log")
+    export.run(PARAMS, None, ["inspect"])
+    read = [log.read_eval_log(str(file)) for file in sorted((exported / "inspect").glob("*.eval"))]
+    assert [(one.eval.model, one.status, len(one.samples)) for one in read][:1] == [("refusal-stability/m", "success", 24)]
+    samples = {(sample.id, sample.epoch): sample for sample in read[0].samples}
+    assert samples["p1", 1].error.message == "error: 500"
+    assert samples["p2", 1].output.completion == HOSTILE
+    assert samples["p3", 1].output.stop_reason == "max_tokens"
+    assert samples["p0", 1].messages[0].text == "Be kind."
+    assert samples["p2", 1].scores["old-2"].value in ("REFUSE", "PARTIAL", "COMPLY")
+
+
+def test_an_unknown_form_names_those_that_there_are(exported: Path) -> None:
+    with pytest.raises(StudyError, match="--form 'xml' is not allowed; allowed: every-eval-ever, inspect"):
+        export.run(PARAMS, None, ["xml"])

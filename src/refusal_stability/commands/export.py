@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from refusal_stability.exchange.data_package import data_package
 from refusal_stability.exchange.dataset_card import dataset_card
+from refusal_stability.exchange.every_eval_ever_files import write_every_eval_ever
+from refusal_stability.exchange.inspect_files import write_inspect_logs
 from refusal_stability.exchange.response_table import write_responses
 from refusal_stability.files import EXPORTS, atomic_write, write_json
 from refusal_stability.params.load import load_params
+from refusal_stability.records import StudyError
 from refusal_stability.study.label_files import read_prompts
+from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 
 RESPONSES = "responses.parquet"
+FORMS = EVERY_EVAL_EVER, INSPECT = ("every-eval-ever", "inspect")
 
 
-def run(params_path: Path, out: Path | None) -> None:
-    """Write the export of what the stages wrote; say where."""
+def run(params_path: Path, out: Path | None, forms: Sequence[str] = ()) -> None:
+    """Write the export of what the stages wrote, also in the named forms of other tools; say where."""
+    unknown = [form for form in forms if form not in FORMS]
+    if unknown:
+        raise StudyError(f"--form {unknown[0]!r} is not allowed; allowed: {', '.join(FORMS)}")
     params = load_params(params_path)
     folder = EXPORTS / params.study if out is None else out
     prompts = read_prompts()
@@ -35,3 +44,12 @@ def run(params_path: Path, out: Path | None) -> None:
     with atomic_write(folder / "README.md") as file:
         file.write(dataset_card(params, count, len(prompts), (f"metrics/{copy.name}" for copy in tables)))
     print(f"{count} responses in {folder / RESPONSES}; {len(tables)} tables, datapackage.json and README.md beside it")
+    stability, contract = METRIC_TABLES["aggregate_by_temperature"]
+    written = stability.stat().st_mtime
+    if EVERY_EVAL_EVER in forms:
+        table = read_table(stability, contract)
+        samples = write_every_eval_ever(params, prompts, table, written, folder / EVERY_EVAL_EVER)
+        print(f"{samples} samples in the form of Every Eval Ever in {folder / EVERY_EVAL_EVER}")
+    if INSPECT in forms:
+        logs = write_inspect_logs(params, prompts, written, folder / INSPECT)
+        print(f"{logs} logs of Inspect in {folder / INSPECT}; look at them: inspect view --log-dir {folder / INSPECT}")

@@ -30,6 +30,7 @@ CREATE TABLE labels (
 """
 # More repeats than this many times the most responses to any prompt are no shared repeats: each response has its own.
 SHARED = 2
+MOST_ASKED = 1000
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,8 @@ class Collection:
         return number
 
     def _label(self, number: int, judge: str, label: LoggedLabel, place: str) -> None:
+        if not 0 <= label.repeat < MOST_ASKED:
+            raise LogError(f"{place}: judge {judge!r} has a repeat {label.repeat}; at most {MOST_ASKED} are read")
         row = (
             storable_text(label.label),
             storable_text(label.reasoning),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +61,17 @@ def write_responses(params: StudyParams, prompts: Any, path: Path) -> int:
     with atomic_write(path, "wb") as file, pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer:
         for model in params.models:
             for condition in params.conditions(model):
-                rows = list(_rows(params, condition, about))
+                rows = list(response_rows(params, condition, about))
                 count += len(rows)
                 if rows:
                     writer.write_table(pa.Table.from_pylist(rows, schema))
     return count
 
 
-def _rows(params: StudyParams, condition: Condition, about: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def response_rows(
+    params: StudyParams, condition: Condition, about: Mapping[str, Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """One configuration's responses with their labels; `about` says what is known of each prompt id."""
     responses = read_table(generation_file(condition), GENERATION_TABLE)
     labels = _labels(params, condition)
     label = params.models[condition.model].label or condition.model

@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head, first_record, logged_prompt, whole_json
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
+from refusal_stability.exchange.told_by_export import exported_response, told_in
 from refusal_stability.prompts.conversation import ROLES
+from refusal_stability.records import Message, Prompt
 from refusal_stability.tables.user_files import UserRow, every_row
 
 NEEDED = {"schema_version", "evaluation_id", "interaction_type", "evaluation_name", "model_id"}
 LARGEST_EVALUATION = 64 * 2**20
-Temperatures = Mapping[tuple[str, str], float]
+UNKNOWN_LEVEL = "the log has no score"
+
+
+@dataclass(frozen=True)
+class _Result:
+    """One result of an evaluation: its temperature, and the names of its levels where its scores are levels."""
+
+    temperature: float | None
+    levels: Sequence[str] = ()
+
+
+Results = Mapping[tuple[str, str], _Result]
+
+
+@dataclass
+class _Repeats:
+    """Counts the samples of each question: the k-th of one result and the k-th of another are one response."""
+
+    seen: Counter[tuple[object, ...]] = field(default_factory=Counter)
+    numbers: dict[tuple[object, ...], dict[tuple[object, ...], int]] = field(default_factory=dict)
+
+    def next_of(self, evaluation: str, result: str, model: str, prompt: Prompt, temperature: float | None) -> Any:
+        """A function from the place of an output among its sample's to the number of the repeat."""
+        cell = (model, prompt.prompt_id, temperature)
+        count = self.seen[(evaluation, result, *cell)]
+        self.seen[(evaluation, result, *cell)] += 1
+        numbers = self.numbers.setdefault(cell, {})
+        return lambda order: numbers.setdefault((evaluation, count, order), len(numbers) + 1)
 
 
 def is_every_eval_ever(path: Path) -> bool:
@@ -28,28 +59,36 @@ def is_every_eval_ever(path: Path) -> bool:
 @log_format("every-eval-ever", is_every_eval_ever)
 def evaluation_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
     """Every answer of every sample; samples of one question are repeats. The evaluation gives the temperature."""
-    temperatures: dict[tuple[str, str], float] = {}
+    results: dict[tuple[str, str], _Result] = {}
     for path in paths:
         if path.suffix == ".json":
-            temperatures |= _temperatures(path)
+            results |= _results(path)
+    repeats = _Repeats()
     for path in paths:
         if path.suffix == ".jsonl":
             for row in every_row(path):
-                yield from _responses(row, temperatures, options)
+                yield from _responses(row, results, repeats, options)
 
 
-def _temperatures(path: Path) -> Temperatures:
-    """(evaluation, result's name) -> temperature, as far as the evaluation says it."""
+def _results(path: Path) -> Results:
+    """(evaluation, result's id or name) -> what the evaluation says about it."""
     evaluation = whole_json(path, LARGEST_EVALUATION, "leave it out and give --temperature")
     found = {}
     for result in evaluation.get("evaluation_results") or []:
-        settings = ((result.get("generation_config") or {}).get("generation_args") or {}).get("temperature")
-        if settings is not None:
-            found[str(evaluation["evaluation_id"]), str(result.get("evaluation_name"))] = float(settings)
+        settings = (result.get("generation_config") or {}).get("generation_args") or {}
+        metric = result.get("metric_config") or {}
+        levels = metric.get("level_names") or () if metric.get("score_type") == "levels" else ()
+        temperature = settings.get("temperature")
+        told = _Result(None if temperature is None else float(temperature), [str(level) for level in levels])
+        for name in (result.get("evaluation_result_id"), result.get("evaluation_name")):
+            if name is not None:
+                found.setdefault((str(evaluation["evaluation_id"]), str(name)), told)
     return found
 
 
-def _responses(row: UserRow, temperatures: Temperatures, options: ImportOptions) -> Iterator[LoggedResponse]:
+def _responses(
+    row: UserRow, results: Results, repeats: _Repeats, options: ImportOptions
+) -> Iterator[LoggedResponse]:
     sample = row.values
     if not sample.keys() >= NEEDED:
         raise LogError(
@@ -59,23 +98,47 @@ def _responses(row: UserRow, temperatures: Temperatures, options: ImportOptions)
     if sample["interaction_type"] == "agentic":
         options.note(f"{name}: agentic samples have no one answer; left out")
         return
+    evaluation, key = str(sample["evaluation_id"]), str(sample.get("evaluation_result_id") or name)
+    result = results.get((evaluation, key)) or results.get((evaluation, name)) or _Result(None)
+    temperature = options.temperature if result.temperature is None else result.temperature
     asked, texts, thinking = _exchange(sample)
+    told = told_in(row.place, sample.get("metadata"))
+    if told is not None:
+        yield _exported(row, told, asked, temperature, (texts or [""])[0], (thinking or [""])[0], result)
+        return
+    model = str(sample["model_id"])
     prompt = logged_prompt(row.place, asked, name, (sample.get("metadata") or {}).get("category"))
-    temperature = temperatures.get((str(sample["evaluation_id"]), name), options.temperature)
+    number = repeats.next_of(evaluation, key, model, prompt, temperature)
     reason = f"error: {' '.join(str(sample['error']).split())[:200]}" if sample.get("error") and not any(texts) else ""
     for order, text in enumerate(texts or [""]):
         yield LoggedResponse(
             row.place,
-            str(sample["model_id"]),
+            model,
             prompt,
             temperature,
-            None,
+            number(order),
             text,
             missing_reason=reason or ("" if texts else "the log has no output"),
             thinking=thinking[order] if order < len(thinking) else "",
-            labels=_label(sample, name) if len(texts) == 1 else {},
-            order=order,
+            labels={name: found} if len(texts) == 1 and (found := _label(sample, result)) else {},
+            counted=True,
         )
+
+
+def _exported(
+    row: UserRow, told: Mapping[str, Any], asked: Any, temperature: float | None, text: str, thinking: str, one: _Result
+) -> LoggedResponse:
+    """A sample that this project exported: its judge, repeat and confidence stand beside the score."""
+    messages = [Message("user", asked)] if isinstance(asked, str) else [Message(t["role"], t["content"]) for t in asked]
+    if temperature is None:
+        raise LogError(f"{row.place}: the evaluation's own JSON is not there; import the whole folder of the export")
+    labels = {}
+    if told.get("judge"):
+        found = _label(row.values, one)
+        label = found.label if found and not told["label_missing"] else ""
+        reasons = (str(told["reasoning"]), str(told["label_missing"]))
+        labels[str(told["judge"])] = LoggedLabel(label, *reasons, told["confidence"], int(told["repeat"]))
+    return exported_response(row.place, told, messages, temperature, text, thinking, labels)
 
 
 def _exchange(sample: Mapping[str, Any]) -> tuple[Any, list[str], list[str]]:
@@ -94,9 +157,12 @@ def _exchange(sample: Mapping[str, Any]) -> tuple[Any, list[str], list[str]]:
     return asked, [t.get("content") or "" for t in answer], [t.get("reasoning_trace") or "" for t in answer]
 
 
-def _label(sample: Mapping[str, Any], name: str) -> dict[str, LoggedLabel]:
-    """The sample's score as a judge of the evaluation's name: `correct` or `incorrect`."""
+def _label(sample: Mapping[str, Any], result: _Result) -> LoggedLabel | None:
+    """The sample's score: the level that it names, or else `correct` or `incorrect`."""
     evaluation = sample.get("evaluation") or {}
+    if result.levels and isinstance(score := evaluation.get("score"), int | float):
+        known = score in range(len(result.levels))
+        return LoggedLabel(result.levels[int(score)]) if known else LoggedLabel("", missing_reason=UNKNOWN_LEVEL)
     if not isinstance(evaluation.get("is_correct"), bool):
-        return {}
-    return {name: LoggedLabel("correct" if evaluation["is_correct"] else "incorrect")}
+        return None
+    return LoggedLabel("correct" if evaluation["is_correct"] else "incorrect")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ from typing import Any
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head, logged_prompt
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
+from refusal_stability.exchange.told_by_export import OWN, exported_response, further_labels, told_in
 from refusal_stability.prompts.conversation import ROLES
-from refusal_stability.records import Prompt
+from refusal_stability.records import Message, Prompt
 
 CHUNK = 1000
 # No part of an archive may unpack to more than this.
@@ -43,7 +46,12 @@ def inspect_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator
         if header.status != "success":
             options.note(f"{path.name}: status {header.status}; only the samples that it holds are taken")
         for sample in _samples(api, path):
-            yield _response(path, header, sample, options)
+            place = f"{path}: sample {sample.id!r}, epoch {sample.epoch}"
+            told = told_in(place, sample.metadata)
+            if told is not None:
+                yield from _exported(place, header, sample, told)
+            else:
+                yield _response(place, header, sample, options)
 
 
 def _reading_api() -> Any:
@@ -127,8 +135,24 @@ def _samples(api: Any, path: Path) -> Iterator[Any]:
         raise _unreadable(path, error) from error
 
 
-def _response(path: Path, header: Any, sample: Any, options: ImportOptions) -> LoggedResponse:
-    place = f"{path}: sample {sample.id!r}, epoch {sample.epoch}"
+def _exported(place: str, header: Any, sample: Any, told: Mapping[str, Any]) -> Iterator[LoggedResponse]:
+    """A sample that this project exported: its judges' repeats and confidences stand beside the scores."""
+    asked = [Message("user", sample.input)] if isinstance(sample.input, str) else []
+    asked = asked or [Message(str(message.role), message.text) for message in sample.input]
+    text, thinking, _ = _answer(sample)
+    labels: dict[int, dict[str, LoggedLabel]] = defaultdict(dict)
+    for score in (sample.scores or {}).values():
+        about = json.loads((score.metadata or {})[OWN])
+        label = "" if about["missing_reason"] else str(score.value)
+        found = LoggedLabel(label, score.explanation or "", about["missing_reason"], about["confidence"], about["repeat"])
+        labels[about["repeat"]][str(about["judge"])] = found
+    temperature = float(_setting(header, "temperature"))
+    response = exported_response(place, told, asked, temperature, text, thinking, labels.pop(0, {}))
+    yield response
+    yield from further_labels(response, labels)
+
+
+def _response(place: str, header: Any, sample: Any, options: ImportOptions) -> LoggedResponse:
     text, thinking, refused = _answer(sample)
     reason = "" if text or refused or sample.output.choices else NO_OUTPUT
     if sample.error is not None:
