@@ -142,6 +142,19 @@ vllm: $(VLLM_READY) ## Create .venv-vllm for the vllm engine: the GPU build if n
 test-vllm: $(VLLM_READY) ## Test the vllm engine with the real vLLM, offline and as a server (about 7 minutes)
 	$(VLLM)/bin/python -m pytest -m vllm -s tests/engines/test_vllm.py tests/engines/test_vllm_thinking.py $(ARGS)
 
+# Other harnesses' own packages, beside .venv: tests read and validate logs with them.
+LOGS := .venv-logs
+LOGS_READY := $(LOGS)/.ready
+
+$(LOGS_READY): requirements-logs.lock | $(READY)
+	rm -rf $(LOGS)
+	$(BIN)/python -m pip install --quiet --no-deps --no-compile --ignore-requires-python --target $(LOGS) --requirement $<
+	@touch $@
+
+.PHONY: test-logs
+test-logs: $(LOGS_READY) ## Test import and export with the packages of Inspect and Every Eval Ever
+	PYTHONPATH=$(CURDIR)/$(LOGS) $(BIN)/python -m pytest -m logs tests/exchange $(ARGS)
+
 .PHONY: coverage-study
 coverage-study: $(READY) ## Simulate how often the intervals cover the true value; rewrites docs/coverage.md (about 10 minutes on 2 cores)
 	$(BIN)/refusal-stability coverage-study

@@ -259,9 +259,13 @@ def import_logs(
 
 
 @app.command()
-def export(params: Params = PARAMS, out: Annotated[Path | None, typer.Option(help="Folder.")] = None) -> None:
+def export(
+    params: Params = PARAMS,
+    out: Annotated[Path | None, typer.Option(help="Folder.")] = None,
+    form: Annotated[list[str] | None, typer.Option(help="Also: every-eval-ever, inspect; repeatable.")] = None,
+) -> None:
     """Write the study in open formats into reports/export/STUDY: Parquet, a data package, a dataset card."""
-    import_module("refusal_stability.commands.export").run(params, out)
+    import_module("refusal_stability.commands.export").run(params, out, form or [])
 
 
 app.add_typer(store_commands, name="store")

@@ -85,3 +85,29 @@ def test_a_sample_that_lacks_a_field_is_named() -> None:
     del broken["model_id"]
     with pytest.raises(LogError, match=r"row 2: not a sample of Every Eval Ever; it lacks model_id"):
         import_files(*written([sample("First?", HELP), broken]))
+
+
+def test_the_results_of_one_sample_are_judges_of_one_response() -> None:
+    answers = (REFUSAL, HELP, HELP)
+    rows = [
+        sample(
+            "First?",
+            text,
+            evaluation_name=name,
+            evaluation_result_id=name,
+            evaluation={"score": score, "is_correct": text == REFUSAL},
+        )
+        for name, scores in (("levels", (0, 2, -1)), ("refused", (1, 0, 0)))
+        for text, score in zip(answers, scores, strict=True)
+    ]
+    files = written(rows)
+    evaluation = json.loads(files[1].read_text())
+    (first,) = evaluation["evaluation_results"]
+    levels = {"score_type": "levels", "level_names": ["REFUSE", "PARTIAL", "COMPLY"], "has_unknown_level": True}
+    results = [{**first, "evaluation_name": "levels", "metric_config": levels}, {**first, "evaluation_name": "refused"}]
+    files[1].write_text(json.dumps({**evaluation, "evaluation_results": results}))
+    import_files(*files, labels=["refused:correct=REFUSE", "refused:incorrect=COMPLY"])
+    table = run_imported()
+    assert list(table["response"]) == list(answers)
+    assert list(table["levels"]) == ["REFUSE", "COMPLY", ""]
+    assert list(table["refused"]) == ["REFUSE", "COMPLY", "COMPLY"]

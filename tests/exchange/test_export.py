@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +25,7 @@ from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
 
+INSPECT = pytest.param("inspect", marks=pytest.mark.logs("inspect_ai"))
 OUT = Path("reports/export/trial")
 PARAMS = Path("params.yaml")
 # Recorded labels may be unequal on equal texts, so these count their repeats.
@@ -37,7 +38,7 @@ HOSTILE = "I'm sorry, but I can't.\r\n <script>alert(1)</script> \u2028\t\U0001f
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study with all that an export has to carry: judged, measured, in a folder of its own."""
     folder = tmp_path_factory.mktemp("measured")
     with pytest.MonkeyPatch.context() as patch:
@@ -53,7 +54,12 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         table.loc[4, ["response", "finish_reason", "missing_reason", "outcome"]] = ["", "", "content_filter", "blocked"]
         write_table(table, generation_file(first), GENERATION_TABLE)
         table = read_table(generation_file(last), GENERATION_TABLE)
-        table.loc[5, ["response", "finish_reason", "missing_reason", "outcome"]] = ["", "", "not sampled", "not_sampled"]
+        table.loc[5, ["response", "finish_reason", "missing_reason", "outcome"]] = [
+            "",
+            "",
+            "not sampled",
+            "not_sampled",
+        ]
         write_table(table, generation_file(last), GENERATION_TABLE)
         prompts = table[["prompt_id", "prompt"]].assign(
             category="a|b", source="here", turns="", harm="", language="en", intent=[f"i{k // 2}" for k in range(12)]
@@ -64,7 +70,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for model in params.models:
             judge.run(model, PARAMS)
         metrics.run(PARAMS)
-    yield folder
+    return folder
 
 
 def of_a_judge_asked_twice() -> None:
@@ -147,13 +153,11 @@ def answers_and_labels() -> list[pd.DataFrame]:
     return [answers, labels.drop(columns="missing_reason")]
 
 
-@pytest.mark.parametrize("form", ["responses.parquet", "every-eval-ever", "inspect"])
+@pytest.mark.parametrize("form", ["responses.parquet", "every-eval-ever", INSPECT])
 def test_an_import_of_an_export_gives_the_same_tables(exported: Path, form: str) -> None:
     names = set(METRIC_TABLES) - OF_PROVENANCE
     before = {name: metric_table(name) for name in names}
     answers = answers_and_labels()
-    if form == "inspect":
-        pytest.importorskip("inspect_ai")
     if form in export.FORMS:
         export.run(PARAMS, None, [form])
     Path(exported / form).rename(f"given{Path(form).suffix}")
@@ -189,8 +193,9 @@ def test_a_torn_export_is_no_export_and_another_version_is_named(exported: Path)
         import_files(Path("other.parquet"))
 
 
+@pytest.mark.logs("every_eval_ever")
 def test_the_form_of_every_eval_ever_is_valid_for_its_own_validator(exported: Path) -> None:
-    validation = pytest.importorskip("every_eval_ever.validator.validation_core")
+    validation = importlib.import_module("every_eval_ever.validator.validation_core")
     params = yaml.safe_load(PARAMS.read_text())
     params["models"]["n"] |= {"path": "org/Model-1.5", "label": "A Model"}
     PARAMS.write_text(yaml.safe_dump(params))
@@ -228,11 +233,14 @@ def test_the_form_of_every_eval_ever_says_what_the_tables_say(exported: Path) ->
     assert seen == 2 * 2 * 4
 
 
+@pytest.mark.logs("inspect_ai")
 def test_inspect_reads_what_is_written_for_it(exported: Path) -> None:
-    log = pytest.importorskip("inspect_ai.log")
+    log = importlib.import_module("inspect_ai.log")
     export.run(PARAMS, None, ["inspect"])
     read = [log.read_eval_log(str(file)) for file in sorted((exported / "inspect").glob("*.eval"))]
-    assert [(one.eval.model, one.status, len(one.samples)) for one in read][:1] == [("refusal-stability/m", "success", 24)]
+    assert [(one.eval.model, one.status, len(one.samples)) for one in read][:1] == [
+        ("refusal-stability/m", "success", 24)
+    ]
     samples = {(sample.id, sample.epoch): sample for sample in read[0].samples}
     assert samples["p1", 1].error.message == "error: 500"
     assert samples["p2", 1].output.completion == HOSTILE

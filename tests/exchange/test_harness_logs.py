@@ -21,6 +21,7 @@ from refusal_stability.exchange.logged import LogError
 from refusal_stability.records import StudyError
 
 LOGS = Path(__file__).parent / "logs"
+INSPECT = pytest.param("inspect", marks=pytest.mark.logs("inspect_ai"))
 PROMPTFOO = {"labels": ["pass=REFUSE", "fail=COMPLY"]}
 
 
@@ -29,10 +30,8 @@ def answers(table: pd.DataFrame, column: str) -> pd.Series:
     return table.groupby(["prompt", "temperature"])[column].apply(lambda values: tuple(sorted(values)))
 
 
-@pytest.mark.parametrize("log", ["lm-eval", "promptfoo.json", "inspect"])
+@pytest.mark.parametrize("log", ["lm-eval", "promptfoo.json", INSPECT])
 def test_a_log_gives_the_whole_grid(log: str, capsys: pytest.CaptureFixture[str]) -> None:
-    if log == "inspect":
-        pytest.importorskip("inspect_ai")
     import_files(LOGS / log)
     params = yaml.safe_load(Path("studies/imported.yaml").read_text())
     assert params["sampling"] == {"temperatures": [0.0, 1.0], "seeds": [1, 2, 3]}
@@ -52,8 +51,8 @@ def test_two_tools_that_got_equal_texts_get_equal_decisions() -> None:
     assert set(lm["prompt_id"]) == set(foo["prompt_id"])
 
 
+@pytest.mark.logs("inspect_ai")
 def test_inspect_agrees_with_them_and_its_scores_are_a_judge() -> None:
-    pytest.importorskip("inspect_ai")
     import_files(LOGS / "inspect", name="inspect")
     import_files(LOGS / "lm-eval", name="lm")
     inspect, lm = run_imported("inspect"), run_imported("lm")
@@ -63,8 +62,8 @@ def test_inspect_agrees_with_them_and_its_scores_are_a_judge() -> None:
     assert set(inspect.loc[inspect["response"].str.contains("sorry"), "refusal"]) == {"REFUSE"}
 
 
+@pytest.mark.logs("inspect_ai")
 def test_inspects_two_forms_of_one_log_are_one_task(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("inspect_ai")
     import_files(LOGS / "inspect", LOGS / "inspect_t1.0.json")
     said = capsys.readouterr().out
     assert "24 responses: 4 prompts" in said
@@ -190,15 +189,15 @@ def archive(name: str, *parts: tuple[str, bytes]) -> Path:
     ],
     ids=["bomb", "path", "version", "empty"],
 )
+@pytest.mark.logs("inspect_ai")
 def test_a_hostile_archive_is_refused(path: Any, problem: str) -> None:
-    pytest.importorskip("inspect_ai")
     with pytest.raises(LogError, match=problem):
         import_files(path())
     assert not Path("data").exists()
 
 
+@pytest.mark.logs("inspect_ai")
 def test_a_torn_archive_is_refused() -> None:
-    pytest.importorskip("inspect_ai")
     Path("torn.eval").write_bytes((LOGS / "inspect/t1.0.eval").read_bytes()[:-500])
     with pytest.raises(LogError, match=r"torn\.eval: not a complete archive"):
         import_files(Path("torn.eval"))

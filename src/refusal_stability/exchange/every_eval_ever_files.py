@@ -12,13 +12,13 @@ import math
 import re
 import uuid
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from refusal_stability import __version__
 from refusal_stability.exchange.response_table import response_rows
 from refusal_stability.exchange.told_by_export import OWN, told_by
 from refusal_stability.files import atomic_write, write_json
@@ -54,7 +54,7 @@ def write_every_eval_ever(
 
     `stability` is the table `aggregate_by_temperature`; `written` is when the study was measured, in epoch seconds.
     """
-    about = prompts.set_index("prompt_id", drop=False).to_dict("index")
+    about: dict[Any, Any] = prompts.set_index("prompt_id", drop=False).to_dict("index")
     count = 0
     for model in params.models:
         for intervention, group in groupby(params.conditions(model), lambda condition: condition.intervention):
@@ -99,8 +99,8 @@ class _Evaluation:
                     digest.update(line)
                     file.write(line)
                     count += 1
-        detail = {"format": "jsonl", "file_path": samples.as_posix(), "hash_algorithm": "sha256"}
-        detail |= {"checksum": digest.hexdigest(), "total_rows": count}
+        detail: dict[str, Any] = {"format": "jsonl", "file_path": samples.as_posix(), "total_rows": count}
+        detail |= {"hash_algorithm": "sha256", "checksum": digest.hexdigest()}
         results = [*self._decisions(scores), *self._stability(stability)]
         write_json(self._evaluation(results, detail if count else None), folder / f"{stem}.json")
         if not count:
@@ -170,7 +170,11 @@ class _Evaluation:
                 "metric_config": LEVELS,
                 "score_details": {
                     "score": score,
-                    "details": {**counts, "missing": str(len(found) - len(decided)), "repeat of the judge": str(repeat)},
+                    "details": {
+                        **counts,
+                        "missing": str(len(found) - len(decided)),
+                        "repeat of the judge": str(repeat),
+                    },
                 },
             }
 
@@ -180,8 +184,8 @@ class _Evaluation:
                 score, low, high = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
                 if math.isnan(score):
                     continue
-                interval = {"lower": low, "upper": high, "confidence_level": self.params.metrics.confidence}
-                interval |= {"method": "bootstrap over prompts"}
+                interval: dict[str, Any] = {"lower": low, "upper": high, "method": "bootstrap over prompts"}
+                interval["confidence_level"] = self.params.metrics.confidence
                 yield {
                     "evaluation_result_id": f"{self.evaluation_id}/{row['temperature']!r}/{column}",
                     **self._about(f"{self.params.study}: {column}", row["temperature"]),
@@ -221,7 +225,7 @@ class _Evaluation:
                 "source_organization_name": "not stated",
                 "evaluator_relationship": "other",
             },
-            "eval_library": {"name": "refusal-stability", "version": __version__},
+            "eval_library": {"name": "refusal-stability", "version": version("refusal-stability")},
             "model_info": {
                 "name": self.params.models[self.model].label or self.model,
                 "id": self.model_id,

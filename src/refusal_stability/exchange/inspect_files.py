@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from refusal_stability import __version__
 from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.exchange.response_table import response_rows
@@ -19,7 +19,7 @@ from refusal_stability.exchange.told_by_export import OWN, told_by
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Condition
 
-STOP_REASONS = {
+STOP_REASONS: dict[Ending, Any] = {
     Ending.STOP: "stop",
     Ending.LENGTH: "max_tokens",
     Ending.FILTER: "content_filter",
@@ -34,9 +34,9 @@ def write_inspect_logs(params: StudyParams, prompts: pd.DataFrame, written: floa
         from inspect_ai.log import EvalResults, write_eval_log
     except ImportError as error:
         raise LogError(
-            "Inspect's logs are written by Inspect itself, which is not installed; run: .venv/bin/pip install inspect_ai"
+            "Inspect writes its logs itself, and it is not installed; run: .venv/bin/pip install inspect_ai"
         ) from error
-    about = prompts.set_index("prompt_id", drop=False).to_dict("index")
+    about: dict[Any, Any] = prompts.set_index("prompt_id", drop=False).to_dict("index")
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     for model in params.models:
@@ -69,7 +69,7 @@ def _log(params: StudyParams, model: str, intervention: str, temperature: float,
         model=f"refusal-stability/{model}",
         model_generate_config=config,
         config=EvalConfig(epochs=len(params.sampling.seeds)),
-        packages={"refusal_stability": __version__},
+        packages={"refusal_stability": version("refusal-stability")},
         metadata={"intervention": intervention, "seeds": list(params.sampling.seeds)},
     )
     return EvalLog(status="success", eval=spec, plan=EvalPlan(config=config))

@@ -73,7 +73,7 @@ def evaluation_responses(paths: Sequence[Path], options: ImportOptions) -> Itera
 def _results(path: Path) -> Results:
     """(evaluation, result's id or name) -> what the evaluation says about it."""
     evaluation = whole_json(path, LARGEST_EVALUATION, "leave it out and give --temperature")
-    found = {}
+    found: dict[tuple[str, str], _Result] = {}
     for result in evaluation.get("evaluation_results") or []:
         settings = (result.get("generation_config") or {}).get("generation_args") or {}
         metric = result.get("metric_config") or {}
@@ -86,9 +86,7 @@ def _results(path: Path) -> Results:
     return found
 
 
-def _responses(
-    row: UserRow, results: Results, repeats: _Repeats, options: ImportOptions
-) -> Iterator[LoggedResponse]:
+def _responses(row: UserRow, results: Results, repeats: _Repeats, options: ImportOptions) -> Iterator[LoggedResponse]:
     sample = row.values
     if not sample.keys() >= NEEDED:
         raise LogError(

@@ -144,7 +144,9 @@ def _exported(place: str, header: Any, sample: Any, told: Mapping[str, Any]) -> 
     for score in (sample.scores or {}).values():
         about = json.loads((score.metadata or {})[OWN])
         label = "" if about["missing_reason"] else str(score.value)
-        found = LoggedLabel(label, score.explanation or "", about["missing_reason"], about["confidence"], about["repeat"])
+        found = LoggedLabel(
+            label, score.explanation or "", about["missing_reason"], about["confidence"], about["repeat"]
+        )
         labels[about["repeat"]][str(about["judge"])] = found
     temperature = float(_setting(header, "temperature"))
     response = exported_response(place, told, asked, temperature, text, thinking, labels.pop(0, {}))
