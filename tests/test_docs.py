@@ -1,0 +1,53 @@
+"""README and docs: every link leads somewhere, every command and target that they name is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+COMMAND = re.compile(r"refusal-stability ([a-z]+(?:-[a-z]+)*)\b")
+TARGET = re.compile(r"(?:`|^)make ([a-z]+(?:-[a-z]+)*)", re.MULTILINE)
+# Code is not read for links or headings.
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def pages() -> list[str]:
+    root = Path(__file__).resolve().parent.parent
+    return sorted(str(page.relative_to(root)) for page in [*root.glob("*.md"), *(root / "docs").glob("*.md")])
+
+
+def anchors(page: Path) -> set[str]:
+    """The names by which a page's headings are linked, as code hosts make them."""
+    headings = HEADING.findall(FENCE.sub("", page.read_text()))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_link_leads_to_a_file_and_a_heading(page: str, root: Path) -> None:
+    for target, anchor in LINK.findall(FENCE.sub("", (root / page).read_text())):
+        found = (root / page).parent / target if target else root / page
+        # Written by a run; `make bench` and the stages say so.
+        if not found.exists():
+            assert subprocess.run(["git", "check-ignore", "-q", found], cwd=root).returncode == 0, f"{page}: {target}"
+        elif anchor:
+            assert anchor in anchors(found), f"{page}: {target}#{anchor}"
+
+
+def test_every_command_and_target_that_a_page_names_is_there(root: Path) -> None:
+    help_text = subprocess.run(
+        [sys.executable, "-m", "refusal_stability.cli", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    makefile = (root / "Makefile").read_text()
+    targets = {name for line in re.findall(r"^([a-z][a-z -]*):", makefile, re.MULTILINE) for name in line.split()}
+    for page in pages():
+        text = (root / page).read_text()
+        for command in COMMAND.findall(text):
+            assert re.search(rf"\b{command}\b", help_text), f"{page}: refusal-stability {command}"
+        for target in TARGET.findall(text):
+            assert target in targets, f"{page}: make {target}"
