@@ -10,9 +10,11 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+##@ Start
 .PHONY: help
 help: ## Print this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; name one: make PYTHON=python3.11")'
@@ -48,25 +50,27 @@ study: ## Make a named study active: make study NAME=quickstart
 	@cp "studies/$(NAME).yaml" params.yaml
 	@echo "params.yaml is now studies/$(NAME).yaml (the previous one: params.previous.yaml); run it with: make repro"
 
+##@ Stages: each runs what it needs before it
 .PHONY: reference prompts generate judge metrics figures report track
-reference: $(READY) ## Stage: train the embedded reference models that the study names
+reference: $(READY) ## Train the embedded reference models that the study names
 	$(BIN)/dvc repro reference
-prompts: $(READY) ## Stage: read the prompts
+prompts: $(READY) ## Read the prompts
 	$(BIN)/dvc repro prompts
-generate: $(STUDY_READY) ## Stage: generate every model's response to every prompt in every configuration
+generate: $(STUDY_READY) ## Generate every model's response to every prompt in every configuration
 	$(BIN)/dvc repro generate
-judge: $(STUDY_READY) ## Stage: label every response
+judge: $(STUDY_READY) ## Label every response
 	$(BIN)/dvc repro judge
-metrics: $(STUDY_READY) ## Stage: compute every table
+metrics: $(STUDY_READY) ## Compute every table
 	$(BIN)/dvc repro metrics
-figures: $(STUDY_READY) ## Stage: draw the figures
+figures: $(STUDY_READY) ## Draw the figures
 	$(BIN)/dvc repro figures
-report: $(STUDY_READY) ## Stage: write the report
+report: $(STUDY_READY) ## Write the report
 	$(BIN)/dvc repro report
-track: $(STUDY_READY) ## Stage: log the study to MLflow; logging it again updates the same runs
+track: $(STUDY_READY) ## Log the study to MLflow; logging it again updates the same runs
 	$(BIN)/dvc repro report
 	$(BIN)/dvc repro --single-item --force track
 
+##@ A study of your own
 .PHONY: init plan status
 init: $(READY) ## Write a params.yaml of your own; asks, or: make init ARGS="--model NAME --base-url URL --force"
 	@$(BIN)/refusal-stability init $(ARGS)
@@ -81,6 +85,7 @@ status: $(READY) ## Show how far the study is, also while it runs in another she
 judge-report: $(READY) ## Compare judges with each other and with people; writes reports/judges
 	$(BIN)/refusal-stability judge-report
 
+##@ Checks and published studies
 .PHONY: validate
 validate: $(READY) ## Train the reference models, run their study (studies/validate.yaml), compare with what was planted
 	@grep -qs '^study: validate$$' params.yaml || $(MAKE) --no-print-directory study NAME=validate
@@ -107,6 +112,7 @@ rejudge: $(READY) ## Judge the published responses again with this project's jud
 	$(BIN)/refusal-stability replication fetch published $(if $(PUBLISHED),--folder "$(PUBLISHED)") --study studies/rejudge.yaml
 	$(BIN)/dvc repro
 
+##@ Look at results
 .PHONY: ui
 ui: $(READY) ## Open MLflow on http://127.0.0.1:5000 (other port: make ui PORT=5001)
 	$(BIN)/refusal-stability ui --port $(or $(PORT),5000)
@@ -115,6 +121,7 @@ ui: $(READY) ## Open MLflow on http://127.0.0.1:5000 (other port: make ui PORT=5
 explore: $(READY) ## Browse prompts and responses on http://127.0.0.1:8501 (other port: PORT=8502; no browser: HEADLESS=1)
 	$(BIN)/refusal-stability explore --port $(or $(PORT),8501) $(if $(HEADLESS),--headless)
 
+##@ For developers
 .PHONY: test
 test: $(READY) $(MODEL) ## Run all tests, two files at a time (other number: WORKERS=4); faster: make test ARGS='-m "not pipeline"'
 	$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile $(ARGS)
