@@ -162,6 +162,20 @@ $(LOGS_READY): requirements-logs.lock | $(READY)
 test-logs: $(LOGS_READY) ## Test import and export with the packages of Inspect and Every Eval Ever
 	PYTHONPATH=$(CURDIR)/$(LOGS) $(BIN)/python -m pytest -m logs tests/exchange $(ARGS)
 
+DOCS := .venv-docs
+DOCS_READY := $(DOCS)/.ready
+
+$(DOCS_READY): requirements-docs.lock
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --requirement requirements-docs.lock
+	@touch $@
+
+.PHONY: docs
+docs: $(READY) $(DOCS_READY) ## Build the documentation as a site: build/site/index.html; nothing is fetched when it is read
+	$(BIN)/python docs/write_reference.py
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict
+	@echo "Documentation: build/site/index.html"
+
 .PHONY: coverage-study
 coverage-study: $(READY) ## Simulate how often the intervals cover the true value; rewrites docs/coverage.md (about 10 minutes on 2 cores)
 	$(BIN)/refusal-stability coverage-study

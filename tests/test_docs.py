@@ -39,6 +39,13 @@ def test_every_link_leads_to_a_file_and_a_heading(page: str, root: Path) -> None
             assert anchor in anchors(found), f"{page}: {target}#{anchor}"
 
 
+def test_the_reference_pages_say_what_the_code_says(root: Path) -> None:
+    written = subprocess.run(
+        [sys.executable, root / "docs/write_reference.py", "--check"], capture_output=True, text=True
+    )
+    assert written.returncode == 0, written.stderr
+
+
 def test_every_command_and_target_that_a_page_names_is_there(root: Path) -> None:
     help_text = subprocess.run(
         [sys.executable, "-m", "refusal_stability.cli", "--help"], capture_output=True, text=True, check=True

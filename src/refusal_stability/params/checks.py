@@ -58,6 +58,8 @@ def rule(holds: Callable[[Any], object], allowed: str, secret: bool = False) -> 
         require(holds(value), "", HIDDEN if secret else value, allowed)
         return value
 
+    # For the page of parameters.
+    check.__doc__ = allowed
     return AfterValidator(check)
 
 
