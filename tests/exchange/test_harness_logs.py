@@ -17,8 +17,10 @@ import pytest
 import yaml
 from imported_study import import_files, run_imported
 
+from refusal_stability.commands import compare
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.records import StudyError
+from refusal_stability.stages import metrics
 
 LOGS = Path(__file__).parent / "logs"
 INSPECT = pytest.param("inspect", marks=pytest.mark.logs("inspect_ai"))
@@ -39,6 +41,22 @@ def test_a_log_gives_the_whole_grid(log: str, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().out
     assert "24 responses: 4 prompts, 1 models, temperatures 0, 1, 3 repeats" in said
     assert "only count them" in said
+
+
+def test_one_model_asked_by_two_tools_is_two_models_of_one_study(capsys: pytest.CaptureFixture[str]) -> None:
+    import_files(LOGS / "lm-eval", LOGS / "promptfoo.json", labels=["refused:pass=REFUSE", "refused:fail=COMPLY"])
+    assert "Logs of lm-eval, promptfoo: each model is named after its harness too" in capsys.readouterr().out
+    study = yaml.safe_load(Path("studies/imported.yaml").read_text())
+    assert list(study["models"]) == ["openai-chat-toy-1-promptfoo", "toy-1-lm-eval"]
+    assert study["sampling"]["seeds"] == [1, 2, 3]
+    # No assertion labels both models.
+    assert study["judging"]["primary"] == "rules"
+    assert "max_missing" not in study["judging"]
+    run_imported()
+    metrics.run(Path("params.yaml"))
+    capsys.readouterr()
+    compare.run("toy-1-lm-eval", "openai-chat-toy-1-promptfoo", Path("params.yaml"))
+    assert "4 prompts paired; only in A 0, only in B 0" in capsys.readouterr().out
 
 
 def test_two_tools_that_got_equal_texts_get_equal_decisions() -> None:

@@ -27,6 +27,7 @@ class ImportOptions:
             self.notes.append(text)
 
 
+HARNESS = 0  # the rank of a harness's own format
 Reader = Callable[[Sequence[Path], ImportOptions], Iterator[LoggedResponse]]
 Recogniser = Callable[[Path], bool]
 
@@ -46,7 +47,7 @@ class LogFormat:
 LOG_FORMATS: dict[str, LogFormat] = {}
 
 
-def log_format(name: str, recognises: Recogniser, rank: int = 0) -> Callable[[Reader], Reader]:
+def log_format(name: str, recognises: Recogniser, rank: int = HARNESS) -> Callable[[Reader], Reader]:
     """Register the function below as the reader of the format `name`; see `LogFormat`."""
 
     def registered(read: Reader) -> Reader:

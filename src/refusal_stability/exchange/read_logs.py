@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from refusal_stability.exchange import formats
 from refusal_stability.exchange.collection import Collection
-from refusal_stability.exchange.log_format import LOG_FORMATS, ImportOptions, LogFormat
+from refusal_stability.exchange.log_format import HARNESS, LOG_FORMATS, ImportOptions, LogFormat
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.records import StudyError
 
@@ -47,21 +48,30 @@ def read_logs(
             options.note(f"{path}: not a log of a known format; left out")
     if not by_format:
         raise LogError(f"{', '.join(map(str, paths))}: no log in it; known formats: {', '.join(known)}")
+    harnesses = [found for found in by_format if known[found].rank == HARNESS]
+    if len(harnesses) > 1:
+        options.note(f"Logs of {', '.join(harnesses)}: each model is named after its harness too, to compare them")
     for found, files in by_format.items():
         before = collection.count()
-        _add_all(found, known[found], files, options, collection)
+        suffix = found if len(harnesses) > 1 and found in harnesses else ""
+        _add_all(found, known[found], files, options, collection, suffix)
         added = collection.count() - before
         tell(f"{found}: {added} responses in {len(files)} file{'s' if len(files) > 1 else ''}")
     if not collection.count():
         raise LogError(f"{', '.join(map(str, paths))}: holds no response")
 
 
-def _add_all(name: str, one: LogFormat, files: Sequence[Path], options: ImportOptions, collection: Collection) -> None:
-    """Add what a format reads; a record that is not built as the format says is an error that names the place."""
+def _add_all(
+    name: str, one: LogFormat, files: Sequence[Path], options: ImportOptions, collection: Collection, suffix: str
+) -> None:
+    """Add what a format reads, its models named with the `suffix` where that is not empty.
+
+    A record that is not built as the format says is an error that names the place.
+    """
     after = f"{files[0]}: the first record"
     try:
         for logged in one.read(files, options):
-            collection.add(logged)
+            collection.add(replace(logged, model=f"{logged.model} ({suffix})") if suffix else logged)
             after = f"{logged.place}, or the record after it"
     except StudyError:
         raise

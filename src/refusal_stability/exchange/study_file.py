@@ -55,7 +55,7 @@ def judge_labels(collection: Collection, chosen: TableMap) -> tuple[dict[str, di
 def imported_study(
     name: str, folder: Path, collection: Collection, judges: Mapping[str, Mapping[str, str]], missing: Sequence[str]
 ) -> dict[str, Any]:
-    """The study as plain keys and values; the first judge with labels of every model is the primary one."""
+    """The study as plain keys and values; the primary judge is the first that labels every model, or else the rules."""
     models, temperatures, repeats = collection.grid()
     names = study_names(models)
     prompts = collection.prompts
@@ -70,9 +70,11 @@ def imported_study(
         for judge in judges
     }
     whole = [judge_name(judge) for judge in judges if labelled[judge] == models]
+    if not whole and RULES in panel:
+        panel[f"{RULES}-recorded"] = panel.pop(RULES)
     if RULES not in panel and any(collection.has_texts(model) for model in models):
         panel[RULES] = {"kind": "rules"}
-    primary = (whole or list(panel))[0]
+    primary = (whole or [RULES] * (RULES in panel) or list(panel))[0]
     judging: dict[str, Any] = {"primary": primary}
     recorded = next((judge for judge in judges if judge_name(judge) == primary), None)
     if (share := collection.largest_undecided(recorded, missing)) > DEFAULT_MAX_MISSING:

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.exchange.json_parts import json_parts
 from refusal_stability.exchange.log_format import ImportOptions, log_format
-from refusal_stability.exchange.log_prompt import file_head, first_record, logged_prompt, whole_json
+from refusal_stability.exchange.log_prompt import file_head, first_record, logged_prompt
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
 from refusal_stability.tables.user_files import UserRow, every_row
 
-LARGEST = 128 * 2**20
-IN_PARTS = "write it as lines: promptfoo export eval ID -o results.jsonl"
+RESULTS = ("results", "results")
 NEEDED = {"provider", "prompt", "testIdx"}
 ERROR = 2  # promptfoo's failureReason where nothing was answered
 
@@ -43,16 +43,24 @@ def promptfoo_responses(paths: Sequence[Path], options: ImportOptions) -> Iterat
 
 
 def _results(path: Path) -> tuple[Iterator[UserRow], list[Any], str]:
-    """The results, the providers of the configuration, and what the evaluation is called."""
+    """The results, the providers of the configuration, and what the evaluation is called.
+
+    A JSON file is read twice, part by part: it may be large, and its configuration follows the results.
+    """
     if path.suffix == ".jsonl":
         return every_row(path), [], path.stem
-    found = whole_json(path, LARGEST, IN_PARTS)
-    try:
-        results = found["results"]["results"]
-        config = found.get("config") or {}
-    except (KeyError, TypeError) as error:
-        raise LogError(f"{path}: not promptfoo's output of version 3 or later ({error!r}); update promptfoo") from error
-    rows = (UserRow(f"{path}: results", number, result) for number, result in enumerate(results))
+    config: Any = {}
+    count = 0
+    for place, part in json_parts(path, RESULTS):
+        count += place == RESULTS
+        if place == ("config",):
+            config = part or {}
+    if not count:
+        raise LogError(
+            f"{path}: holds no results as promptfoo 3 or later writes them; update promptfoo and run it again"
+        )
+    parts = (part for place, part in json_parts(path, RESULTS) if place == RESULTS)
+    rows = (UserRow(f"{path}: results", number, result) for number, result in enumerate(parts))
     providers = config.get("providers")
     return rows, providers if isinstance(providers, list) else [providers], str(config.get("description") or path.stem)
 
