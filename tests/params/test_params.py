@@ -462,7 +462,9 @@ studies = st.fixed_dictionaries(
         "sampling": st.fixed_dictionaries(
             {},
             optional={
-                "temperatures": st.lists(st.floats(0.0, 5.0).map(abs), min_size=1, max_size=3, unique=True),
+                "temperatures": st.lists(
+                    st.floats(0.0, 5.0).map(lambda t: abs(float(f"{t:g}"))), min_size=1, max_size=3, unique=True
+                ),
                 "seeds": st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=3, unique=True),
                 "top_p": st.floats(0.0, 1.0, exclude_min=True),
             },
@@ -471,8 +473,12 @@ studies = st.fixed_dictionaries(
             {"primary": st.sampled_from(["a", "majority"])},
             optional={"max_missing": st.floats(0, 1)},
         ).map(lambda judging: judging | {"judges": {"a": {}, "b": {"repeats": 2}}}),
-        "metrics": st.fixed_dictionaries({}, optional={"threshold": st.floats(0.34, 1), "seed": st.integers(0)}),
-        "reference_models": st.dictionaries(names, st.fixed_dictionaries({"seed": st.integers(0)}), max_size=1),
+        "metrics": st.fixed_dictionaries(
+            {}, optional={"threshold": st.floats(0.34, 1), "seed": st.integers(0, 2**63 - 1)}
+        ),
+        "reference_models": st.dictionaries(
+            names, st.fixed_dictionaries({"seed": st.integers(0, 2**63 - 1)}), max_size=1
+        ),
     },
 )
 
@@ -485,3 +491,28 @@ def test_a_valid_study_written_out_in_full_loads_as_the_same_study(
 ) -> None:
     params = load_params(write(tmp_path_factory.getbasetemp(), study))
     assert load_params(write(tmp_path_factory.getbasetemp(), asdict(params))) == params
+
+
+BOMB = "\n".join(
+    ["study: bomb", "a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BOMB, "holds over 1,000,000 values once its aliases"),
+        (f"study: s\nseed: {'9' * 5000}", "not readable as YAML"),
+        (f"study: s\nmodels: {{m: {{engine: openai, path: m, settings: {{max_requests: {'9' * 400}}}}}}}", "at most"),
+        ("study: s\nmodels: {m: {engine: openai, path: m, settings: {timeout_s: 1.0e+300}}}", "at most 86,400"),
+        ("study: s\nmodels: {m: {engine: openai, path: m, settings: {concurrency: 1000000}}}", "at most 4,096"),
+        ("study: s\nmetrics: {n_resamples: 1000000000}", "at most 1,000,000"),
+        ("study: s\nsampling: {temperatures: [0.30000000000000004]}", "a number of at most six digits"),
+    ],
+)
+def test_what_would_take_for_ever_is_refused_at_once(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ParamsError, match=words):
+        load_params(path)

@@ -28,6 +28,7 @@ ALLOWED = {
     "dataclass_type": "a section of keys and values",
     "greater_than": "a number over {gt:g}",
     "greater_than_equal": "at least {ge:g}",
+    "less_than_equal": "at most {le:,}",
 }
 SECRET = re.compile(r"(^|[._-])(key|token|secret|password)(_env)?$")
 HIDDEN = object()
@@ -81,7 +82,9 @@ def _each_once(values: list[Any]) -> list[Any]:
 
 
 Flag = Annotated[bool, Strict()]
-Whole = Annotated[int, Strict()]
+# What SQLite, JSON readers and arrays take as a whole number.
+LARGEST = 2**63 - 1
+Whole = Annotated[int, Strict(), Field(ge=-LARGEST, le=LARGEST)]
 Number = Annotated[float, Strict()]
 # A text that looks like a whole number needs no quotes: `study: 2026`.
 Text = Annotated[str, Strict(), BeforeValidator(lambda value: str(value) if type(value) is int else value)]
@@ -90,7 +93,12 @@ Name = Annotated[Text, rule(NAME_PATTERN.fullmatch, NAMED)]
 Sha256 = Annotated[Text, rule(re.compile(r"[0-9a-f]{64}").fullmatch, "null or 64 hexadecimal digits, lower case")]
 AtLeast0 = Annotated[Whole, Field(ge=0)]
 AtLeast1 = Annotated[Whole, Field(ge=1)]
-Temperature = Annotated[Number, rule(lambda t: not str(t).startswith("-") and t <= 5, "a number from 0 to 5")]
+Temperature = Annotated[
+    Number,
+    rule(lambda t: not str(t).startswith("-") and t <= 5, "a number from 0 to 5"),
+    # Tables, file names and MLflow must mean the same one.
+    rule(lambda t: float(f"{t:g}") == t, "a number of at most six digits"),
+]
 Share = Annotated[Number, rule(lambda share: 0 <= share <= 1, "a number from 0 to 1")]
 EachOnce = AfterValidator(_each_once)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import field
 from typing import Annotated, Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from refusal_stability.params.checks import (
@@ -46,7 +46,7 @@ class JudgeParams:
     """
 
     kind: Annotated[Text, rule(JUDGE_KINDS.__contains__, one_of(JUDGE_KINDS))] = "rules"
-    repeats: AtLeast1 = 1
+    repeats: Annotated[AtLeast1, Field(le=1000)] = 1
     model: ModelParams | None = None
     rubric: Annotated[
         Text,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from refusal_stability.params.checks import ParamsError, check_texts, parsed, require
 from refusal_stability.params.study import StudyParams
+from refusal_stability.params.yaml_size import MOST_VALUES, values_with_aliases
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -19,8 +20,12 @@ def load_params(path: Path = PARAMS_FILE) -> StudyParams:
     if not path.is_file():
         raise ParamsError(f"{path}: no such file; make a study active with `make study NAME=quickstart`")
     try:
+        if values_with_aliases(path.read_text(encoding="utf-8-sig")) >= MOST_VALUES:
+            raise ParamsError(f"{path}: holds over {MOST_VALUES:,} values once its aliases (*name) are written out")
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError, RecursionError) as error:
+    except ParamsError:
+        raise
+    except (YAMLError, OmegaConfBaseException, OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ParamsError(f"{path}: not readable as YAML: {reason}; compare it with studies/quickstart.yaml") from error
     if not isinstance(values, dict):

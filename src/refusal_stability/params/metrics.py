@@ -24,5 +24,5 @@ class MetricsParams:
     threshold: Threshold = 0.8
     thresholds: Annotated[list[Threshold], EachOnce] = field(default_factory=lambda: [0.70, 0.75, 0.80, 0.85, 0.90])
     confidence: Annotated[Number, rule(lambda value: 0 < value < 1, "a number between 0 and 1")] = 0.95
-    n_resamples: Annotated[Whole, Field(ge=100)] = 10_000
+    n_resamples: Annotated[Whole, Field(ge=100, le=1_000_000)] = 10_000
     seed: AtLeast0 = 0

@@ -20,7 +20,15 @@ from refusal_stability.engines.http.errors import ServerError, read_error
 from refusal_stability.engines.http.presets import with_preset
 from refusal_stability.engines.http.request_fields import RequestFields
 from refusal_stability.engines.http.said import SETTLED, AskedOnceMore, Fault, completion, is_unknown
-from refusal_stability.engines.http.transport import LONGEST_WAIT_S, Adapted, Busy, Reply, StillBusy, Transport
+from refusal_stability.engines.http.transport import (
+    LONGEST_WAIT_S,
+    Adapted,
+    Busy,
+    Reply,
+    StillBusy,
+    TooLarge,
+    Transport,
+)
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.thinking_marks import with_marks
 from refusal_stability.params.engines import ModelParams
@@ -172,8 +180,8 @@ class HTTPEngine:
                 answer = await self._ask(request, first.structured)
         except AskedOnceMore as last:
             answer = _without_text(Outcome.UNANSWERED, str(last))
-        except StillBusy as busy:
-            return self._given_up(str(busy))
+        except (StillBusy, TooLarge) as error:
+            return self._given_up(str(error))
         except Fault as fault:
             return self._given_up(f"{fault} (tries: {1 + self._settings.max_retries})")
         except Rejected as error:
@@ -291,6 +299,11 @@ class HTTPEngine:
             return (
                 f": the account or its key has no quota left or is not valid ({error}); top it up or correct the key, "
                 "then run the same command again: what was answered is stored"
+            )
+        if status == 407:
+            return (
+                f": the proxy on the way to {server} wants a login (HTTP 407); give it in the environment variable "
+                "https_proxy (http_proxy for an http:// address), or name the server in no_proxy"
             )
         if 300 <= status < 400:
             return (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -27,6 +29,7 @@ ALONE = ("message", "msg", "detail", "error_code", "error_msg", "error_message",
 WAIT_KEYS = ("retryDelay", "retry_after", "retry_after_seconds")
 ANSWER_KEYS = ("choices", "usage", "content", "candidates")
 DEEPEST = 8
+STATUS = re.compile("[45][0-9]{2}")
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 SPAN = r"(\d+(?:\.\d+)?) ?(ms|h|m|s)(?:ours?|rs?|in(?:ute)?s?|ec(?:ond)?s?)?(?![a-z])"
 WAIT = re.compile(
@@ -85,7 +88,7 @@ def read_error(status: int, headers: Mapping[str, str], answer: Any, raw: str) -
     if found is None:
         found = raw
     names = tuple(dict.fromkeys(_names(found)))
-    statuses = [status, *(int(name) for name in names if name.isdigit() and 400 <= int(name) < 600)]
+    statuses = [status, *(int(name) for name in names if STATUS.fullmatch(name))]
     told = next((s for s in statuses if s != 200), 0)
     text = _shortened(" ".join(dict.fromkeys(_words(found))) or (found if isinstance(found, str) else ""))
     wait = _wait(headers, text, found)
@@ -215,7 +218,7 @@ def _meaning(
             return Meaning.INVALID
     if not server_side and (found := _by_words(status, text, bare)):
         return found
-    if Meaning.SETUP in named or 300 <= status < 400 or status in (404, 405):
+    if Meaning.SETUP in named or 300 <= status < 400 or status in (404, 405, 407):
         return Meaning.SETUP
     if status == 403:
         return Meaning.ACCOUNT
@@ -242,16 +245,14 @@ def _by_words(status: int, text: str, bare: bool) -> Meaning | None:
 def _wait(headers: Mapping[str, str], text: str, found: Any) -> float | None:
     """Seconds that a server asks to wait: by a header, as seconds or as a date, in a field or in its words."""
     value = headers.get("Retry-After", "").strip()
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
+    with suppress(ValueError):
+        # One that is no number is none at all.
+        return max(0.0, seconds) if math.isfinite(seconds := float(value)) else None
+    with suppress(TypeError, ValueError, OverflowError):
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        pass
     if said := WAIT.search(text):
-        return sum(float(number) * UNITS[unit.lower()] for number, unit in SPANS.findall(said[1]))
+        seconds = sum(float(number) * UNITS[unit.lower()] for number, unit in SPANS.findall(said[1]))
+        return seconds if math.isfinite(seconds) else None
     return next(_waits(found), None)
 
 

@@ -15,6 +15,7 @@ from refusal_stability.records import Completion, Outcome, outcome_of
 SETTLED: Mapping[str, Any] = {"settled": True}
 DECIDED = (Ending.LENGTH, Ending.TOOL)
 MOST_TOKENS = 2**53
+MOST_LETTERS = 1000
 OWN_NAMES: Mapping[Ending | None, str] = {Ending.STOP: "stop", Ending.LENGTH: "length"}
 
 
@@ -36,6 +37,17 @@ class AskedOnceMore(Exception):
 def token_count(said: Any) -> int:
     """A number of tokens; 0 where a server writes something else, which is no reason to lose an answer."""
     return int(said) if type(said) in (int, float) and 0 <= said < MOST_TOKENS else 0
+
+
+def kept_of(said: Any, depth: int = 0) -> Any:
+    """What is stored of a detail: a few levels of short values, whatever a server sends."""
+    if isinstance(said, dict):
+        return (
+            {str(name)[:MOST_LETTERS]: kept_of(value, depth + 1) for name, value in said.items()} if depth < 5 else None
+        )
+    if isinstance(said, list):
+        return [kept_of(value, depth + 1) for value in said[:100]] if depth < 5 else None
+    return said[:MOST_LETTERS] if isinstance(said, str) else said
 
 
 @dataclass(slots=True)
@@ -69,7 +81,7 @@ def completion(said: Said, details: Mapping[str, Any]) -> Completion:
     The text is still raw: `engines.complete` sets thinking apart, for every engine alike.
     """
     ending = ending_of(said.reason)
-    kept = {name: value for part in (said.details, details) for name, value in part.items() if value}
+    kept = {name: kept_of(value) for part in (said.details, details) for name, value in part.items() if value}
     text = said.text or ""
 
     def named() -> str:

@@ -12,13 +12,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from refusal_stability.engines.http.budget import Budget
+from refusal_stability.engines.http.errors import one_line
 from refusal_stability.engines.http.said import Fault
+from refusal_stability.engines.http.secrets import SHORTEST_IN_ANSWERS, Secrets
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.params.engines.openai import HTTPSettings
 from refusal_stability.records import Completion, Request
@@ -31,9 +33,13 @@ log = logging.getLogger(__name__)
 LONGEST_BACKOFF_S = 60.0
 LONGEST_WAIT_S = 900.0
 SAID_AGAIN_S = 10.0
+# A server that asks to come back at once, or in the past, is not asked without end.
+SHORTEST_WAIT_S, SHORTEST_WAIT_GROWS_TO_S = 0.05, 1.0
 MOST_ADAPTATIONS = 10
-# A shorter one may be a word of the answer.
-SHORTEST_SECRET_IN_ANSWERS = 12
+# Inflated. An answer of a million tokens has a tenth of that.
+MOST_BYTES = 32 * 2**20
+# What reading an answer of any shape may raise.
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class Busy(Exception):
@@ -42,6 +48,10 @@ class Busy(Exception):
     def __init__(self, reason: str, wait: float | None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+class TooLarge(Fault):
+    """The answer has no end, or none that is worth to wait for: asking again would bring the same."""
 
 
 class StillBusy(Fault):
@@ -86,7 +96,7 @@ class Transport:
         # Azure's portal shows whole addresses.
         self.address = settings.base_url.partition("?")[0].rstrip("/").removesuffix(path) + path
         self._proxy = _proxy(self.address)
-        self._secrets: list[str] = []
+        self._secrets, self._in_answers = Secrets(), Secrets(SHORTEST_IN_ANSWERS)
         self._said: dict[str, float] = {}
         self.budget = Budget(settings, where)
         self.reached = False
@@ -96,6 +106,8 @@ class Transport:
     def read_secrets(self) -> None:
         """Read the key, and all headers and query parameters that come from the environment."""
         settings = self._settings
+        for password in _login(self._proxy or ""):
+            self._hide(password)
         key = self._variable("api_key_env", settings.api_key_env) if settings.api_key_env else None
         own = {name: self.value(f"headers.{name}", value) for name, value in settings.headers.items()}
         self._headers = {"Content-Type": "application/json"} | dict(self._auth(key) if key else {}) | own
@@ -124,7 +136,7 @@ class Transport:
         patience = time.monotonic() + LONGEST_WAIT_S
         try:
             return await self._try(request, body, read, patience)
-        except StillBusy:
+        except (StillBusy, TooLarge):
             raise
         except Fault as fault:
             first = [fault]
@@ -137,9 +149,11 @@ class Transport:
         # tenacity takes 26 us a call, a tenth of a whole request: only those that failed once come here. Full jitter:
         # workers that failed together do not come back together.
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: isinstance(error, Fault) and not isinstance(error, StillBusy)),
+            retry=retry_if_exception(
+                lambda error: isinstance(error, Fault) and not isinstance(error, StillBusy | TooLarge)
+            ),
             stop=stop_after_attempt(1 + self._settings.max_retries),
-            wait=wait_random_exponential(max=LONGEST_BACKOFF_S),
+            wait=wait_random_exponential(max=LONGEST_BACKOFF_S, min=SHORTEST_WAIT_S),
             sleep=self.budget.sleep,
             reraise=True,
         )
@@ -149,14 +163,11 @@ class Transport:
         """The reply to a GET of an address at this server."""
         url = f"{address}?{self._query}" if self._query else address
         async with self._session.get(url, allow_redirects=False, proxy=self._proxy) as response:
-            return self._reply(response, await response.read())
+            return self._reply(response, await _body_of(response))
 
-    def clean(self, text: str, shortest: int = 1) -> str:
-        """A text without secrets of at least so many characters."""
-        for secret in self._secrets:
-            if len(secret) >= shortest and secret in text:
-                text = text.replace(secret, "[key]")
-        return text
+    def clean(self, text: str) -> str:
+        """A text without secrets."""
+        return self._secrets.cut_from(text)
 
     def say(self, kind: str, message: str) -> None:
         """Warn, at most every ten seconds for one kind of message."""
@@ -172,7 +183,7 @@ class Transport:
         read: Callable[[Reply], Completion],
         patience: float,
     ) -> Completion:
-        adapted = 0
+        adapted = pauses = 0
         while True:
             try:
                 return await self._send(request, json.dumps(body()).encode(), read)
@@ -187,7 +198,9 @@ class Transport:
                 if time.monotonic() > patience:
                     raise StillBusy(f"{busy} (for {LONGEST_WAIT_S / 60:g} minutes)") from busy
                 self.say("busy", f"{busy}; waiting as the server asks")
-                await self.budget.pause(1.0 if busy.wait is None else busy.wait)
+                floor = min(SHORTEST_WAIT_GROWS_TO_S, SHORTEST_WAIT_S * 2**pauses)
+                pauses = min(pauses + 1, 10)
+                await self.budget.pause(max(floor, 1.0 if busy.wait is None else busy.wait))
             except Fault as fault:
                 self.say("fault", f"{fault}; trying again")
                 raise
@@ -200,16 +213,26 @@ class Transport:
         url = f"{self.address}?{self._query}" if self._query else self.address
         try:
             async with self._session.post(url, data=payload, allow_redirects=False, proxy=self._proxy) as response:
-                found = await response.read()
-            completion = read(self._reply(response, found))
+                found = await _body_of(response)
+            try:
+                completion = read(self._reply(response, found))
+            except UNREADABLE as error:
+                # Of any shape: it concerns this request only.
+                raise Fault(f"the answer cannot be read ({type(error).__name__})") from error
             unsaid = 0 if completion.missing_reason else cost
             tokens = completion.prompt_tokens + completion.completion_tokens or unsaid
             return completion
+        except TooLarge:
+            tokens = cost
+            raise
         except asyncio.TimeoutError as error:
             tokens = cost
             raise Fault(f"no answer within {self._settings.timeout_s:g} s") from error
+        except (aiohttp.ClientSSLError, aiohttp.ClientHttpProxyError) as error:
+            tokens = cost
+            raise EngineError(f"{self._where}.settings.base_url: {self._unsafe(error)}") from error
         except aiohttp.ClientConnectorError as error:
-            reason = self.clean(str(error.os_error))
+            reason = one_line(self.clean(str(error.os_error)))
             if not self.reached:
                 raise EngineError(
                     f"{self._where}.settings.base_url: nothing answers at {self._settings.base_url} ({reason}); start "
@@ -222,8 +245,23 @@ class Transport:
         finally:
             self.budget.settle(cost, tokens)
 
+    def _unsafe(self, error: Exception) -> str:
+        """Why no connection was made that can be trusted, and what to do."""
+        server, reason = self._settings.base_url, one_line(self.clean(str(error)))
+        if (status := getattr(error, "status", None)) is not None:
+            return (
+                f"the proxy on the way to {server} refuses (HTTP {status}); correct its address and login in the "
+                "environment variable https_proxy, or name the server in no_proxy"
+            )
+        if "certificate" in reason.lower():
+            return (
+                f"{server} shows a certificate that this machine does not trust ({reason}); install the authority's "
+                "certificate (SSL_CERT_FILE names a file of them), or correct the address"
+            )
+        return f"{server} speaks no TLS ({reason}); begin the address with http://, or correct its port"
+
     def _reply(self, response: aiohttp.ClientResponse, found: bytes) -> Reply:
-        raw = self.clean(found.decode("utf-8", "replace"), SHORTEST_SECRET_IN_ANSWERS)
+        raw = self._in_answers.cut_from(found.decode("utf-8", "replace"))
         try:
             answer = FINITE_JSON.decode(raw.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
@@ -241,9 +279,28 @@ class Transport:
                 f"{self._where}.settings.{name}: the environment variable {variable} is not set; export it with the "
                 "server's key before running"
             )
-        if value not in self._secrets:
-            self._secrets.append(value)
+        if not (value.isprintable() and value.isascii()):
+            raise EngineError(
+                f"{self._where}.settings.{name}: the environment variable {variable} holds a line end or another "
+                "character that no header takes; export the key alone"
+            )
+        self._hide(value)
         return value
+
+    def _hide(self, secret: str) -> None:
+        self._secrets.add(secret)
+        self._in_answers.add(secret)
+
+
+async def _body_of(response: aiohttp.ClientResponse) -> bytes:
+    """A body, up to the size at which it is given up."""
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            raise TooLarge(f"the answer is larger than {MOST_BYTES >> 20} MiB")
+    return b"".join(parts)
 
 
 def _finite(number: str) -> float | None:
@@ -261,3 +318,9 @@ def _proxy(url: str) -> str | None:
     if proxy_bypass(parts.hostname or ""):
         return None
     return getproxies().get(parts.scheme)
+
+
+def _login(proxy: str) -> list[str]:
+    """The password in a proxy's address, as it is written there and as it is meant."""
+    password = urlsplit(proxy).password
+    return [password, unquote(password)] if password else []

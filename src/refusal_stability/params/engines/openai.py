@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -39,6 +40,19 @@ WRITTEN_KEY = re.compile(
 )
 LOOKS_DRAWN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w./+=-]{16,}")
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+
+def _has_host(url: str) -> bool:
+    """Whether an address names a host and a port that there can be."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+        labels = host.rstrip(".").split(".")
+        return ":" in host or all(0 < len(label.encode("idna")) < 64 for label in labels)
+    except ValueError:
+        return False
+
+
 Address = Annotated[
     Text,
     rule(
@@ -46,6 +60,7 @@ Address = Annotated[
         "http(s)://host[:port]/path, no key in it (a secret: settings.query, as {env: NAME})",
         secret=True,
     ),
+    rule(_has_host, "an address whose host and port there can be"),
 ]
 
 
@@ -77,7 +92,9 @@ def _written_key(key: str, name: str, value: Any) -> str | None:
 Value = Annotated[Any, rule(_is_value, "a text, or {env: NAME} with the name of an environment variable", secret=True)]
 # What stands here may be a key pasted in the wrong place.
 Variable = Annotated[Text, rule(VARIABLE.fullmatch, "the name (capitals) of an environment variable", secret=True)]
-Above0 = Annotated[Number, Field(gt=0)]
+A_DAY_S = 86_400
+Seconds = Annotated[Number, Field(gt=0, le=A_DAY_S)]
+PerMinute = Annotated[Number, Field(ge=0.01, le=1_000_000)]
 Price = Annotated[Number, Field(ge=0)]
 
 
@@ -95,10 +112,10 @@ class HTTPSettings(EngineSettings):
 
     base_url: Address = "http://127.0.0.1:8000/v1"
     api_key_env: Variable | None = None
-    concurrency: AtLeast1 = 32
-    timeout_s: Above0 = 300.0
-    max_retries: AtLeast0 = 8
-    requests_per_minute: Above0 | None = None
+    concurrency: Annotated[AtLeast1, Field(le=4096)] = 32
+    timeout_s: Seconds = 300.0
+    max_retries: Annotated[AtLeast0, Field(le=100)] = 8
+    requests_per_minute: PerMinute | None = None
     max_requests: AtLeast1 | None = None
     max_total_tokens: AtLeast1 | None = None
     headers: dict[str, Value] = field(default_factory=dict)

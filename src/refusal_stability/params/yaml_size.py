@@ -1,0 +1,33 @@
+"""How large a YAML file is once its aliases are written out: a few lines can stand for more than a machine holds."""
+
+from __future__ import annotations
+
+MOST_VALUES = 1_000_000
+
+
+def values_with_aliases(text: str) -> int:
+    """How many values a YAML text holds with each alias counted as all that it stands for; stops at `MOST_VALUES`."""
+    import yaml
+
+    sizes: dict[str, int] = {}
+    # Of each collection that is open: its anchor, and how many values are in it so far.
+    open_ones: list[tuple[str | None, int]] = [(None, 0)]
+
+    def add(anchor: str | None, size: int) -> None:
+        if anchor is not None:
+            sizes[anchor] = size
+        name, so_far = open_ones[-1]
+        open_ones[-1] = (name, so_far + size)
+
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_ones.append((event.anchor, 1))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            add(*open_ones.pop())
+        elif isinstance(event, yaml.AliasEvent):
+            add(None, sizes.get(str(event.anchor), 1))
+        elif isinstance(event, yaml.ScalarEvent):
+            add(event.anchor, 1)
+        if open_ones[-1][1] >= MOST_VALUES:
+            return MOST_VALUES
+    return open_ones[0][1]

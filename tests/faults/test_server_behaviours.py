@@ -1,0 +1,30 @@
+"""One request that a server answers in a wrong way: the others are kept, and the run ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import server_behaviours
+
+SOME = [
+    "tokens: Infinity",
+    "usage: 800 levels",
+    "usage: 90,000 levels",
+    "model: NaN",
+    "content: 5,000 digits",
+    "reason: 800 levels",
+    "Retry-After: NaN",
+    "Retry-After: Thu, 01 Jan 99999999999999999999 00:00:0",
+    "status 407",
+    "gzip bomb",
+    "endless",
+    "status 503",
+    "content: half a letter",
+]
+
+
+def test_one_poisoned_answer_costs_no_other_and_no_more_than_its_tries(tmp_path: Path) -> None:
+    assert set(SOME) <= server_behaviours.behaviours().keys()
+    counts = server_behaviours.run(tmp_path, SOME)
+    assert sum(counts.values()) == len(SOME)
+    assert not counts.keys() & server_behaviours.BAD
