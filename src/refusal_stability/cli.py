@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from refusal_stability.command_errors import run_command
+from refusal_stability.commands.simulate_adaptive import simulate_adaptive
 from refusal_stability.commands.store import app as store_commands
 
 app = typer.Typer(
@@ -333,6 +334,9 @@ def deps(
     from refusal_stability.commands import deps as command
 
     command.run(check)
+
+
+app.command()(simulate_adaptive)
 
 
 def main() -> None:

@@ -1,0 +1,182 @@
+"""What a study's prompts are like: a mixture of decision shares, sharpened at each temperature, fitted to all samples.
+
+Stopping looks only at what was seen, so the likelihood of the seen decisions needs no correction for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from scipy.stats import binom
+
+from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
+from refusal_stability.measures.stability import K
+
+STEPS = 20  # of the lattice of decision shares
+RARE = (0.003, 0.01, 0.02, 0.035)  # shares between the lattice's corners and their neighbours, where most prompts lie
+SENSITIVITIES = (0.0, 1.0, 3.0)  # how strongly a kind of prompt reacts to temperature
+SLOPES = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # a temperature's exponent of the shares is 1 + sensitivity x slope
+FLOOR = 1e-4  # added to a share, so that no decision is impossible
+EM_STEPS, FITS = 40, 3
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Population:
+    """A fitted mixture over L kinds of prompts.
+
+    Attributes
+    ----------
+    weights : (L,) sum to 1.
+    slopes : (T,) positions in `SLOPES`; the hottest temperature's is 0.
+    """
+
+    weights: Floats
+    slopes: tuple[int, ...]
+
+    @property
+    def log_shares(self) -> list[Floats]:
+        """(L, K) logarithms of the kinds' decision shares, at each temperature."""
+        return [_log_shares(SLOPES[slope]) for slope in self.slopes]
+
+    def likelihood(self, counts: Ints) -> Floats:
+        """How likely each kind of prompt gives some counts.
+
+        Parameters
+        ----------
+        counts : (D, T, K)
+
+        Returns
+        -------
+        (D, L) up to a factor of each row.
+        """
+        return _likelihood(counts, self.log_shares)
+
+    def posterior(self, counts: Ints) -> Floats:
+        """How probable each kind of prompt is after some counts.
+
+        Parameters
+        ----------
+        counts : (D, T, K)
+
+        Returns
+        -------
+        (D, L) rows sum to 1.
+        """
+        joint = self.likelihood(counts) * self.weights
+        return np.asarray(joint / joint.sum(axis=1, keepdims=True))
+
+
+def _likelihood(counts: Ints, log_shares: list[Floats]) -> Floats:
+    log = sum((counts[:, t] @ shares.T for t, shares in enumerate(log_shares)), np.zeros((len(counts), 1)))
+    return np.asarray(np.exp(log - log.max(axis=1, keepdims=True)))
+
+
+@lru_cache
+def _kinds() -> tuple[Floats, Floats]:
+    """(L, K) decision shares at the hottest temperature, and (L,) sensitivities."""
+    bars = combinations(range(STEPS + K - 1), K - 1)
+    lattice = [np.diff([-1, *bar, STEPS + K - 1]) - 1 for bar in bars]
+    shares = [row / STEPS for row in lattice]
+    for often in range(K):
+        for rarely in set(range(K)) - {often}:
+            for share in RARE:
+                shares.append(np.eye(K)[often] * (1 - share) + np.eye(K)[rarely] * share)
+    return np.tile(np.array(shares), (len(SENSITIVITIES), 1)), np.repeat(SENSITIVITIES, len(shares))
+
+
+@lru_cache
+def _log_shares(slope: float) -> Floats:
+    shares, sensitivities = _kinds()
+    sharp = (shares + FLOOR) ** (1 + sensitivities * slope)[:, None]
+    return np.asarray(np.log(sharp / sharp.sum(axis=1, keepdims=True)))
+
+
+def fit_population(
+    counts: Ints, hottest: int, spread_evenly: float = 1.0, start: Population | None = None
+) -> Population:
+    """Maximum-likelihood mixture of the decisions seen so far.
+
+    Parameters
+    ----------
+    counts : (P, T, K) decisions of each prompt; prompts may have unequal numbers of them.
+    hottest : position of the highest temperature.
+    spread_evenly : prompts' worth of weight spread evenly over all kinds. 1 keeps a small study cautious.
+    start : an earlier fit of the same study, from which this one goes on.
+
+    Returns
+    -------
+    Population
+        With `STEPS`, `RARE` and `SENSITIVITIES` as the kinds of prompts, fitted by expectation and maximisation.
+
+    References
+    ----------
+    Kiefer & Wolfowitz (1956), doi:10.1214/aoms/1177728066. Laird (1978), doi:10.1080/01621459.1978.10480103
+    """
+    n_prompts, n_temperatures, _ = counts.shape
+    table = distinct_rows(counts.reshape(n_prompts, -1))
+    rows = table.rows.reshape(-1, n_temperatures, K)
+    n_kinds = len(_kinds()[1])
+    slopes = [2] * n_temperatures if start is None else list(start.slopes)
+    slopes[hottest] = 0
+    weights = np.full(n_kinds, 1 / n_kinds) if start is None else start.weights
+    for _ in range(FITS if start is None else 1):
+        likelihood = _likelihood(rows, [_log_shares(SLOPES[slope]) for slope in slopes])
+        for _ in range(EM_STEPS):
+            posterior = likelihood * weights
+            posterior /= posterior.sum(axis=1, keepdims=True)
+            weights = table.weights @ posterior + spread_evenly / n_kinds
+            weights = weights / weights.sum()
+        expected = np.einsum("d,dl,dtk->tlk", table.weights, posterior, rows)
+        for t in range(n_temperatures):
+            if t != hottest:
+                slopes[t] = int(np.argmax([(expected[t] * _log_shares(slope)).sum() for slope in SLOPES]))
+    return Population(weights, tuple(slopes))
+
+
+def chance_of_stable(population: Population, counts: Ints, left: Ints, threshold: float) -> Floats:
+    """Chance that the full grid's SSI reaches the threshold, for each kind of prompt; exact.
+
+    Parameters
+    ----------
+    population : the kinds.
+    counts : (D, T, K) decisions seen.
+    left : (D, T) samples not yet taken.
+    threshold : over 0.5, so that at most one decision can reach it.
+
+    Returns
+    -------
+    (D, L) in [0, 1]; exactly 0 or 1 where nothing that is left can change it.
+    """
+    result = np.zeros((len(counts), len(population.weights)))
+    shares = [np.exp(log) for log in population.log_shares]
+    groups = distinct_rows(left)
+    for position, remaining in enumerate(groups.rows):
+        here = np.flatnonzero(groups.index == position)
+        total = int(remaining.sum())
+        size = counts[here].sum(axis=(1, 2)) + total
+        for code in range(K):
+            need = np.ceil(threshold * size - ROUNDING).astype(int) - counts[here][:, :, code].sum(axis=1)
+            reached = _at_least([s[:, code] for s in shares], remaining)
+            result[here] += reached[:, np.clip(need, 0, total + 1)].T
+    return np.clip(result, 0.0, 1.0)
+
+
+def _at_least(shares: list[Floats], remaining: Any) -> Floats:
+    """(L, R + 2) chance that a decision is given at least 0, 1, ..., R + 1 more times in all."""
+    total = int(remaining.sum())
+    mass = np.zeros((len(shares[0]), total + 1))
+    mass[:, 0] = 1.0
+    for share, n in zip(shares, remaining.tolist(), strict=True):
+        if n:
+            added = np.asarray(binom.pmf(np.arange(n + 1), n, share[:, None]))
+            before, mass = mass, np.zeros_like(mass)
+            for k in range(n + 1):
+                mass[:, k:] += before[:, : total + 1 - k] * added[:, [k]]
+    tail = mass[:, ::-1].cumsum(axis=1)[:, ::-1]
+    # 1, so that what is certain stays so
+    return np.hstack([np.ones((len(mass), 1)), tail[:, 1:], np.zeros((len(mass), 1))])

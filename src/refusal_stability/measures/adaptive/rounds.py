@@ -1,0 +1,230 @@
+"""Rounds of sampling: ask, look, stop what may stop, ask on. The same for a live model and for a complete study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refusal_stability.measures.adaptive.population import Population, fit_population
+from refusal_stability.measures.adaptive.rules import (
+    NOT_STOPPED,
+    OUT_OF_BUDGET,
+    STABLE,
+    Evidence,
+    Rule,
+    States,
+    weigh,
+)
+from refusal_stability.measures.decision_arrays import Codes
+from refusal_stability.measures.distinct import Floats, Ints
+from refusal_stability.measures.stability import tally
+from refusal_stability.records import NOT_SAMPLED
+
+ORDERS = ("hottest_first", "random")
+LEAST_AUDITED = 10
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which samples there are, and in which order each prompt gets them.
+
+    Attributes
+    ----------
+    shape : (P, T, S).
+    hottest : position of the highest temperature.
+    rank : (P, T x S) when each sample of the grid is taken, from 0.
+    audited : (P,) prompts that are sampled in full, chosen before anything is seen.
+    """
+
+    shape: tuple[int, int, int]
+    hottest: int
+    rank: Ints
+    audited: Mask
+
+    def taken(self, n: Ints) -> Mask:
+        """(P, T, S) the first n[p] samples of each prompt."""
+        return np.asarray((self.rank < n[:, None]).reshape(self.shape))
+
+    def next_temperature(self, n: Ints) -> Ints:
+        """(P,) position of the temperature of each prompt's sample number n[p]; -1 where all are taken."""
+        last = self.rank.shape[1] - 1
+        cell = np.argmax(self.rank == np.minimum(n, last)[:, None], axis=1)
+        return np.where(n <= last, cell // self.shape[2], -1)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What adaptive sampling saw of one model under one intervention.
+
+    Attributes
+    ----------
+    design : the order and the audit.
+    rule : what stopped the prompts.
+    codes : (P, T, S) decision codes; `NOT_SAMPLED` where no sample was taken.
+    taken : (P,) samples after which the rule stopped each prompt; an audited prompt has all, whatever this says.
+    verdict, reason : (P,) when the rule stopped, see `rules`.
+    p_unstable : (P,) posterior chance that the full grid shows the prompt unstable, when the rule stopped.
+    population : fitted to everything seen.
+    rounds : how many there were.
+    """
+
+    design: Design
+    rule: Rule
+    codes: Codes
+    taken: Ints
+    verdict: NDArray[np.int8]
+    reason: NDArray[np.int8]
+    p_unstable: Floats
+    population: Population
+    rounds: int
+
+    @property
+    def spent(self) -> Ints:
+        """(P,) samples of each prompt, the audit's included."""
+        return np.asarray((self.codes != NOT_SAMPLED).sum(axis=(1, 2), dtype=np.int64))
+
+    @property
+    def in_full(self) -> Mask:
+        """(P,) prompts of which the whole grid was sampled."""
+        return np.asarray((self.codes != NOT_SAMPLED).all(axis=(1, 2)))
+
+    def as_stopped(self) -> States:
+        """What the rule had seen of each prompt when it stopped, as if no prompt were audited."""
+        return _states(self.codes, self.design, self.taken)
+
+    @property
+    def unstable_found(self) -> Mask:
+        """(P,) prompts that were not passed as stable, and audited ones that turned out unstable."""
+        return np.asarray((self.verdict != STABLE) | self.in_full)
+
+
+def ranks(temperatures: Sequence[float], n_seeds: int, order: str, n_prompts: int, rng: np.random.Generator) -> Ints:
+    """The order in which samples are taken.
+
+    Parameters
+    ----------
+    temperatures : T of them.
+    n_seeds : samples at each.
+    order : `hottest_first`: all seeds of the highest temperature, then seed by seed the other temperatures from hot to
+        cold. `random`: an order of its own for every prompt.
+    n_prompts : P.
+    rng : the source of the random order.
+
+    Returns
+    -------
+    (P, T x n_seeds) each sample's place in the order, from 0.
+    """
+    n_cells = len(temperatures) * n_seeds
+    if order == "random":
+        return np.argsort(np.argsort(rng.random((n_prompts, n_cells)), axis=1), axis=1)
+    hottest, *others = np.argsort(-np.asarray(temperatures, dtype=np.float64), kind="stable").tolist()
+    cells = [hottest * n_seeds + s for s in range(n_seeds)]
+    cells += [t * n_seeds + s for s in range(n_seeds) for t in others]
+    return np.tile(np.argsort(cells), (n_prompts, 1))
+
+
+def designed(
+    temperatures: Sequence[float], n_seeds: int, n_prompts: int, rule: Rule, order: str, rng: np.random.Generator
+) -> Design:
+    """Draw the audit and the order.
+
+    Parameters
+    ----------
+    temperatures, n_seeds : the grid.
+    n_prompts : P.
+    rule : its audit is the share of prompts to draw, at least `LEAST_AUDITED` unless it is 0.
+    order : see `ranks`.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    Design
+    """
+    rank = ranks(temperatures, n_seeds, order, n_prompts, rng)
+    wanted = max(round(rule.audit * n_prompts), LEAST_AUDITED if rule.audit else 0)
+    audited = np.zeros(n_prompts, dtype=bool)
+    audited[rng.permutation(n_prompts)[:wanted]] = True
+    if rule.name == "full":
+        audited[:] = True
+    return Design((n_prompts, len(temperatures), n_seeds), int(np.argmax(temperatures)), rank, audited)
+
+
+def sample_by_rounds(
+    ask: Callable[[Mask], Codes], design: Design, rule: Rule, tell: Callable[[int, int, int], None] | None = None
+) -> Sampled:
+    """Ask in rounds until every prompt is stopped or nothing is left to ask.
+
+    Parameters
+    ----------
+    ask : takes (P, T, S) which samples to take, gives (P, T, S) codes, of which those samples are read.
+    design : the order and the audit.
+    rule : when to stop.
+    tell : called after each round with its number, the prompts still open and the samples taken so far.
+
+    Returns
+    -------
+    Sampled
+    """
+    n_prompts, n_cells = design.rank.shape
+    codes = np.full(design.shape, NOT_SAMPLED, dtype=np.int8)
+    taken = np.full(n_prompts, min(rule.first, n_cells), dtype=np.int64)
+    verdict = np.zeros(n_prompts, dtype=np.int8)
+    reason = np.full(n_prompts, NOT_STOPPED, dtype=np.int8)
+    p_unstable = np.full(n_prompts, np.nan)
+    population: Population | None = None
+    most = n_prompts * n_cells if rule.budget is None else int(rule.budget * n_prompts * n_cells)
+    for number in count(1):
+        wanted = (design.taken(taken) | design.audited[:, None, None]) & (codes == NOT_SAMPLED)
+        if wanted.any():
+            codes[wanted] = ask(wanted)[wanted]
+        population = fit_population(tally(codes), design.hottest, start=population)
+        evidence, open_now = _look(rule, design, codes, taken, population, reason)
+        p_unstable[open_now] = evidence.p_unstable
+        verdict[open_now], reason[open_now] = evidence.verdict, evidence.reason
+        going_on = open_now[evidence.reason == NOT_STOPPED]
+        spent = int((codes != NOT_SAMPLED).sum())
+        if tell is not None:
+            tell(number, len(going_on), spent)
+        if len(going_on) == 0:
+            break
+        information = evidence.information[evidence.reason == NOT_STOPPED]
+        chosen = _next_prompts(going_on, information, design, taken, rule, most - spent)
+        if not len(chosen):
+            reason[going_on] = OUT_OF_BUDGET
+            break
+        each = max(1, -(-rule.batch // len(chosen))) if rule.budget is None else 1
+        taken[chosen] = np.minimum(taken[chosen] + each, n_cells)
+    assert population is not None
+    return Sampled(design, rule, codes, taken, verdict, reason, p_unstable, population, number)
+
+
+def _look(
+    rule: Rule, design: Design, codes: Codes, taken: Ints, population: Population, reason: NDArray[np.int8]
+) -> tuple[Evidence, Ints]:
+    open_now = np.flatnonzero(reason == NOT_STOPPED)
+    states = _states(codes, design, taken)
+    shown = States(states.counts[open_now], states.left[open_now], states.first[open_now])
+    following = design.next_temperature(taken)[open_now] if rule.budget is not None else None
+    return weigh(rule, shown, population, following), open_now
+
+
+def _states(codes: Codes, design: Design, taken: Ints) -> States:
+    """What the first `taken` samples of each prompt show."""
+    seen = np.where(design.taken(taken), codes, NOT_SAMPLED)
+    opening = np.argmin(design.rank, axis=1)
+    first = codes.reshape(len(codes), -1)[np.arange(len(codes)), opening].astype(np.int64)
+    return States(tally(seen), design.shape[2] - design.taken(taken).sum(axis=2, dtype=np.int64), first)
+
+
+def _next_prompts(going_on: Ints, information: Floats, design: Design, taken: Ints, rule: Rule, budget: int) -> Ints:
+    """The prompts that get samples next: all, or under a budget those of which a sample tells most."""
+    if rule.budget is None:
+        return going_on
+    order = going_on[np.argsort(-information, kind="stable")][: rule.batch]
+    costs = ~design.audited[order]
+    return order[np.cumsum(costs) <= budget]
