@@ -20,10 +20,10 @@ from refusal_stability.measures.adaptive.rules import (
     UNDECIDED,
     UNSTABLE,
     WHOLE_GRID,
-    Rule,
+    StoppingRule,
     States,
     compositions,
-    weigh,
+    weigh_states,
 )
 from refusal_stability.measures.coverage import PRIOR, STEADY, simulate
 from refusal_stability.measures.stability import below, ssi, tally
@@ -43,7 +43,7 @@ def population(study: np.ndarray) -> Population:
     return fit_population(tally(study), 3)
 
 
-def sampled(codes: np.ndarray, rule: Rule, order: str = "hottest_first", seed: int = 0) -> Sampled:
+def sampled(codes: np.ndarray, rule: StoppingRule, order: str = "hottest_first", seed: int = 0) -> Sampled:
     rng = np.random.default_rng(seed)
     design = designed(TEMPERATURES, codes.shape[2], len(codes), rule, order, rng)
     return sample_by_rounds(lambda _: codes, design, rule)
@@ -86,7 +86,7 @@ def test_what_nothing_left_can_change_is_certain_by_hand(population: Population)
         [[0, 0, 2, 2], [5, 5, 0, 0], [0, 0, 0, 0]],
         [0, 0, MISSING],
     )
-    found = weigh(Rule("each_prompt", alpha=1e-9), rows, population)
+    found = weigh_states(StoppingRule("each_prompt", alpha=1e-9), rows, population)
     assert found.verdict.tolist() == [STABLE, UNSTABLE, UNDECIDED]
     assert found.reason.tolist() == [CERTAIN, CERTAIN, WHOLE_GRID]
     assert found.p_unstable[:2].tolist() == [0.0, pytest.approx(1.0)]
@@ -99,7 +99,7 @@ def test_the_test_of_each_prompt_by_hand(population: Population, agreeing: int, 
     counts = np.zeros((1, 1, 3), dtype=np.int64)
     counts[0, 0, 0] = agreeing
     one = Population(population.weights, (0,))
-    found = weigh(Rule("each_prompt"), States(counts, np.array([[20 - agreeing]]), np.array([0])), one)
+    found = weigh_states(StoppingRule("each_prompt"), States(counts, np.array([[20 - agreeing]]), np.array([0])), one)
     assert found.verdict[0] == verdict
 
 
@@ -111,7 +111,7 @@ def test_each_grid_is_wrongly_certified_at_most_as_often_as_promised(agreeing: i
     others = rng.integers(1, 3, size=20 - agreeing)
     grid = np.concatenate([np.zeros(agreeing, dtype=np.int8), others.astype(np.int8)])
     codes = np.array([rng.permutation(grid) for _ in range(100)]).reshape(100, 4, 5)
-    rule = Rule("each_prompt", alpha=0.1, audit=0.0, batch=1)
+    rule = StoppingRule("each_prompt", alpha=0.1, audit=0.0, batch=1)
     wrong = (sampled(codes, rule, "random").verdict == STABLE).mean()
     # three standard errors of a share of 0.1 among 100
     assert wrong <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / 100)
@@ -123,7 +123,7 @@ def test_a_population_wrongly_certifies_at_most_as_often_as_promised(prior: np.n
     for seed in range(2):
         codes = simulate(prior, 400, 5, np.random.default_rng([5, seed]))
         truth = below(ssi(tally(codes).sum(axis=1)), THRESHOLD)
-        wrong += int(((sampled(codes, Rule(), seed=seed).verdict == STABLE) & truth).sum())
+        wrong += int(((sampled(codes, StoppingRule(), seed=seed).verdict == STABLE) & truth).sum())
         unstable += int(truth.sum())
     assert wrong <= 0.05 * unstable + 3 * np.sqrt(0.05 * unstable)
 
@@ -135,8 +135,8 @@ def test_a_sample_spent_is_a_sample_asked_for_once(study: np.ndarray) -> None:
         asked[wanted] += 1
         return study
 
-    design = designed(TEMPERATURES, 5, len(study), Rule(), "hottest_first", np.random.default_rng(0))
-    found = sample_by_rounds(ask, design, Rule())
+    design = designed(TEMPERATURES, 5, len(study), StoppingRule(), "hottest_first", np.random.default_rng(0))
+    found = sample_by_rounds(ask, design, StoppingRule())
     assert asked.max() == 1
     assert (asked > 0).tolist() == (found.codes != NOT_SAMPLED).tolist()
     assert found.spent.sum() < 0.6 * study.size
@@ -146,7 +146,7 @@ def test_a_sample_spent_is_a_sample_asked_for_once(study: np.ndarray) -> None:
 
 
 def test_more_budget_goes_on_from_what_a_smaller_one_bought(study: np.ndarray) -> None:
-    small, large = (sampled(study, Rule(budget=budget)) for budget in (0.35, 0.4))
+    small, large = (sampled(study, StoppingRule(budget=budget)) for budget in (0.35, 0.4))
     assert small.spent.sum() <= 0.35 * study.size < large.spent.sum()
     assert ((small.codes == large.codes) | (small.codes == NOT_SAMPLED)).all()
     assert OUT_OF_BUDGET in small.reason
@@ -160,11 +160,11 @@ def test_the_hottest_temperature_comes_first_then_each_seed_from_hot_to_cold() -
 def test_agreement_stops_after_the_first_samples_and_full_never() -> None:
     codes = np.zeros((20, 4, 5), dtype=np.int8)
     codes[0, 3, 0] = 2
-    agreed = sampled(codes, Rule("agreement", audit=0.0))
+    agreed = sampled(codes, StoppingRule("agreement", audit=0.0))
     assert agreed.reason[1:].tolist() == [AGREED] * 19
     assert agreed.taken[1:].tolist() == [5] * 19
     assert agreed.taken[0] > 5
-    full = sampled(codes, Rule("full"))
+    full = sampled(codes, StoppingRule("full"))
     assert full.in_full.all()
 
 
@@ -172,7 +172,7 @@ def test_missing_decisions_count_neither_way() -> None:
     codes = np.zeros((30, 4, 5), dtype=np.int8)
     codes[0] = MISSING
     codes[1, 3] = MISSING
-    found = sampled(codes, Rule(batch=1))
+    found = sampled(codes, StoppingRule(batch=1))
     assert found.verdict[0] == UNDECIDED
     assert found.taken[0] == 20
     assert found.verdict[1] == STABLE
@@ -190,7 +190,7 @@ def test_the_chance_of_agreement_is_scipys() -> None:
 
 
 def test_a_design_draws_its_audit_without_looking() -> None:
-    rule = Rule(audit=0.2)
+    rule = StoppingRule(audit=0.2)
     design: Design = designed(TEMPERATURES, 5, 100, rule, "random", np.random.default_rng(0))
     assert design.audited.sum() == 20
     assert (np.sort(design.rank, axis=1) == np.arange(20)).all()

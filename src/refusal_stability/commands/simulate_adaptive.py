@@ -78,9 +78,9 @@ def simulate_adaptive(
 
 
 def _rule(name: str, alpha: float, threshold: float, first: int, audit: float, budget: float | None) -> Any:
-    from refusal_stability.measures.adaptive.rules import Rule
+    from refusal_stability.measures.adaptive.rules import StoppingRule
 
-    return Rule(name, alpha, threshold, first, audit=audit, budget=budget)
+    return StoppingRule(name, alpha, threshold, first, audit=audit, budget=budget)
 
 
 def _layouts(rows: list[dict[str, Any]], runs: int) -> list[Any]:

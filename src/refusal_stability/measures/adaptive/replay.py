@@ -10,7 +10,7 @@ from scipy.stats import t
 
 from refusal_stability.measures.adaptive.estimates import FigureEstimate, estimate_figures, prompt_figures
 from refusal_stability.measures.adaptive.rounds import Sampled, designed, sample_by_rounds
-from refusal_stability.measures.adaptive.rules import NOT_STOPPED, OUT_OF_BUDGET, STABLE, UNSTABLE, Rule
+from refusal_stability.measures.adaptive.rules import NOT_STOPPED, OUT_OF_BUDGET, STABLE, UNSTABLE, StoppingRule
 from refusal_stability.measures.decision_arrays import Codes
 from refusal_stability.measures.distinct import Floats
 from refusal_stability.measures.stability import below, flips, ssi, tally
@@ -43,7 +43,12 @@ class Replay:
 
 
 def replay(
-    codes: Codes, temperatures: Sequence[float], rule: Rule, order: str, confidence: float, rng: np.random.Generator
+    codes: Codes,
+    temperatures: Sequence[float],
+    rule: StoppingRule,
+    order: str,
+    confidence: float,
+    rng: np.random.Generator,
 ) -> Replay:
     """Sample a complete study by a rule.
 

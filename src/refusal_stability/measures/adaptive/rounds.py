@@ -15,9 +15,9 @@ from refusal_stability.measures.adaptive.rules import (
     OUT_OF_BUDGET,
     STABLE,
     Evidence,
-    Rule,
+    StoppingRule,
     States,
-    weigh,
+    weigh_states,
 )
 from refusal_stability.measures.decision_arrays import Codes
 from refusal_stability.measures.distinct import Floats, Ints
@@ -74,7 +74,7 @@ class Sampled:
     """
 
     design: Design
-    rule: Rule
+    rule: StoppingRule
     codes: Codes
     taken: Ints
     verdict: NDArray[np.int8]
@@ -129,7 +129,12 @@ def ranks(temperatures: Sequence[float], n_seeds: int, order: str, n_prompts: in
 
 
 def designed(
-    temperatures: Sequence[float], n_seeds: int, n_prompts: int, rule: Rule, order: str, rng: np.random.Generator
+    temperatures: Sequence[float],
+    n_seeds: int,
+    n_prompts: int,
+    rule: StoppingRule,
+    order: str,
+    rng: np.random.Generator,
 ) -> Design:
     """Draw the audit and the order.
 
@@ -155,7 +160,10 @@ def designed(
 
 
 def sample_by_rounds(
-    ask: Callable[[Mask], Codes], design: Design, rule: Rule, tell: Callable[[int, int, int], None] | None = None
+    ask: Callable[[Mask], Codes],
+    design: Design,
+    rule: StoppingRule,
+    tell: Callable[[int, int, int], None] | None = None,
 ) -> Sampled:
     """Ask in rounds until every prompt is stopped or nothing is left to ask.
 
@@ -204,13 +212,13 @@ def sample_by_rounds(
 
 
 def _look(
-    rule: Rule, design: Design, codes: Codes, taken: Ints, population: Population, reason: NDArray[np.int8]
+    rule: StoppingRule, design: Design, codes: Codes, taken: Ints, population: Population, reason: NDArray[np.int8]
 ) -> tuple[Evidence, Ints]:
     open_now = np.flatnonzero(reason == NOT_STOPPED)
     states = _states(codes, design, taken)
     shown = States(states.counts[open_now], states.left[open_now], states.first[open_now])
     following = design.next_temperature(taken)[open_now] if rule.budget is not None else None
-    return weigh(rule, shown, population, following), open_now
+    return weigh_states(rule, shown, population, following), open_now
 
 
 def _states(codes: Codes, design: Design, taken: Ints) -> States:
@@ -221,7 +229,9 @@ def _states(codes: Codes, design: Design, taken: Ints) -> States:
     return States(tally(seen), design.shape[2] - design.taken(taken).sum(axis=2, dtype=np.int64), first)
 
 
-def _next_prompts(going_on: Ints, information: Floats, design: Design, taken: Ints, rule: Rule, budget: int) -> Ints:
+def _next_prompts(
+    going_on: Ints, information: Floats, design: Design, taken: Ints, rule: StoppingRule, budget: int
+) -> Ints:
     """The prompts that get samples next: all, or under a budget those of which a sample tells most."""
     if rule.budget is None:
         return going_on

@@ -21,7 +21,7 @@ PURE = 0.8  # weight that the test of each prompt puts on "every sample agrees w
 
 
 @dataclass(frozen=True)
-class Rule:
+class StoppingRule:
     """How prompts are sampled and stopped.
 
     Attributes
@@ -78,7 +78,9 @@ class Evidence:
     information: Floats
 
 
-def weigh(rule: Rule, states: States, population: Population, next_temperature: Ints | None = None) -> Evidence:
+def weigh_states(
+    rule: StoppingRule, states: States, population: Population, next_temperature: Ints | None = None
+) -> Evidence:
     """What a rule says of each state.
 
     Parameters
@@ -158,7 +160,7 @@ def _certify(verdict: Any, reason: Any, factor: Floats, p_stable: Floats, p_unst
         verdict[enough], reason[enough] = code, CERTIFIED
 
 
-def _certify_each(verdict: Any, reason: Any, counts: Ints, left: Ints, first: Ints, rule: Rule) -> None:
+def _certify_each(verdict: Any, reason: Any, counts: Ints, left: Ints, first: Ints, rule: StoppingRule) -> None:
     """The likelihood of the samples after the first: a mixture over one verdict's grids, over the other's best grid."""
     size = counts.sum(axis=(1, 2)) + left.sum(axis=1)
     seen = counts.sum(axis=1)
