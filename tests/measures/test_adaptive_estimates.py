@@ -12,7 +12,7 @@ from refusal_stability.measures.adaptive.estimates import estimate_figures, figu
 from refusal_stability.measures.adaptive.population import fit_population
 from refusal_stability.measures.adaptive.replay import full_study, replay
 from refusal_stability.measures.adaptive.rounds import designed, sample_by_rounds
-from refusal_stability.measures.adaptive.rules import StoppingRule, States, compositions
+from refusal_stability.measures.adaptive.rules import States, StoppingRule, compositions
 from refusal_stability.measures.coverage import PRIOR, simulate
 from refusal_stability.measures.stability import ssi, tally
 

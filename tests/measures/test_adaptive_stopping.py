@@ -20,8 +20,8 @@ from refusal_stability.measures.adaptive.rules import (
     UNDECIDED,
     UNSTABLE,
     WHOLE_GRID,
-    StoppingRule,
     States,
+    StoppingRule,
     compositions,
     weigh_states,
 )

@@ -15,8 +15,8 @@ from refusal_stability.measures.adaptive.rules import (
     OUT_OF_BUDGET,
     STABLE,
     Evidence,
-    StoppingRule,
     States,
+    StoppingRule,
     weigh_states,
 )
 from refusal_stability.measures.decision_arrays import Codes
