@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from refusal_stability.command_errors import run_command
+from refusal_stability.commands.comparing import app as comparing_commands
 from refusal_stability.commands.simulate_adaptive import simulate_adaptive
 from refusal_stability.commands.store import app as store_commands
 
@@ -146,17 +147,6 @@ def validate(params: Params = PARAMS, samples: int = 200, force: Force = False) 
 
 
 @app.command()
-def compare(a: str, b: str, params: Params = PARAMS) -> None:
-    """Compare two models, interventions or studies, paired by prompt.
-
-    A and B: MODEL, MODEL/INTERVENTION, FOLDER:MODEL[/INTERVENTION], or FOLDER for a whole study.
-    """
-    from refusal_stability.commands import compare as stage
-
-    stage.run(a, b, params)
-
-
-@app.command()
 def power(
     model: str,
     difference: Annotated[float, typer.Option(help="B minus A: -0.02 in mean SSI, 0.05 in the share of flips.")],
@@ -270,6 +260,7 @@ def export(
 
 
 app.add_typer(store_commands, name="store")
+app.add_typer(comparing_commands)
 review = typer.Typer(help="People as judges: hand out a blind sample, import their labels.", no_args_is_help=True)
 app.add_typer(review, name="review")
 

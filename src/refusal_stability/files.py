@@ -38,6 +38,9 @@ IMPORTED = Path("data/raw")
 STUDIES = Path("studies")
 REPORTS = Path("reports")
 EXPORTS = Path("reports/export")
+BASELINES = Path("data/baselines")
+HISTORY = Path("reports/history")
+SERVED = Path("served.json")
 
 
 class ArtifactError(StudyError):

@@ -1,20 +1,28 @@
-"""The compare and power commands, on tables that the metrics stage wrote."""
+"""The compare (with its gate), baseline and power commands, on tables that the metrics stage wrote."""
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from refusal_stability.commands import compare, power
-from refusal_stability.files import PROMPTS, label_file
-from refusal_stability.records import DECISIONS, Condition, StudyError
-from refusal_stability.stages import metrics
+from refusal_stability.cli import app
+from refusal_stability.commands import baseline, compare, power
+from refusal_stability.engines.store import Store
+from refusal_stability.files import PROMPTS, STORE, label_file
+from refusal_stability.measures.gate import parse_rule
+from refusal_stability.measures.tables.pairs import SHOWN
+from refusal_stability.records import DECISIONS, Completion, Condition, StudyError
+from refusal_stability.stages import metrics, params
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import LABEL_TABLE, PROMPT_TABLE
@@ -37,7 +45,7 @@ def pilot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write(n_prompts: int) -> None:
-    params = {
+    study = {
         "study": "pilot",
         "interventions": {"none": {}},
         "sampling": {"temperatures": [1.0], "seeds": [0, 1, 2, 3], "max_tokens": 50},
@@ -45,7 +53,7 @@ def write(n_prompts: int) -> None:
         "judging": {"primary": "j", "judges": {"j": {"kind": "rules"}}},
         "metrics": {"n_resamples": 300},
     }
-    PARAMS.write_text(yaml.safe_dump(params, sort_keys=False))
+    PARAMS.write_text(yaml.safe_dump(study, sort_keys=False))
     ids = [f"p{i}" for i in range(n_prompts)]
     prompts = pd.DataFrame({"prompt_id": ids, "prompt": ids, "category": "", "source": "test"})
     write_table(prompts, PROMPTS, PROMPT_TABLE)
@@ -210,3 +218,154 @@ def test_tables_of_a_version_that_did_not_tell_harm_are_still_compared(
     pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns="harm").to_csv(tmp_path / path.name, index=False)
     compare.run("calm", f"{tmp_path}:calm", PARAMS)
     assert "40 prompts paired" in capsys.readouterr().out
+
+
+@pytest.fixture
+def released(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The pilot's own copy, with its parameters written out and saved as baseline `release`."""
+    shutil.copytree(here, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    params.run(PARAMS)
+    with Store(STORE) as store:
+        store.put("k", Completion("no", "stop", 1, 1, details={"model": "m", "system_fingerprint": "fp_1"}))
+    baseline.run("release", force=False)
+    return tmp_path / "copy"
+
+
+def worsened() -> None:
+    """Calm gets two refusals and two compliances at every prompt."""
+    path, contract = METRIC_TABLES["per_prompt_metrics"]
+    table = metric_table("per_prompt_metrics")
+    own = table["model"] == "calm"
+    table.loc[own, "n_comply"] += table.loc[own, "n_refuse"] - 2
+    table.loc[own, "n_refuse"] = 2
+    table.loc[own, "ssi"] = 0.5
+    write_table(table, path, contract)
+
+
+def test_a_build_that_changed_nothing_passes_where_the_data_suffice(
+    released: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare.run("@release:calm", "calm", PARAMS, ["pct_flipped > +25"]) == 0
+    output = capsys.readouterr().out
+    assert "Gate: pass" in output
+    assert "differ" not in output.partition("mean_ssi:")[0].replace("difference", "")
+    assert compare.run("@release:calm", "calm", PARAMS, ["pct_flipped > +5"]) == 4
+    output = capsys.readouterr().out
+    assert "Gate: not enough data" in output
+    assert "would decide: " in output
+    assert " prompts" in output.partition("would decide: ")[2].partition("\n")[0]
+
+
+def test_a_build_that_became_unstable_fails_in_every_form(
+    released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worsened()
+    prompts = pd.read_csv(PROMPTS)
+    prompts["prompt"] = "<img src=x> | *bold* " + prompts["prompt"]
+    prompts.to_csv(PROMPTS, index=False)
+    settings = yaml.safe_load(PARAMS.read_text())
+    settings["metrics"]["threshold"] = 0.7
+    PARAMS.write_text(yaml.safe_dump(settings))
+    params.run(PARAMS)
+    with Store(STORE) as store:
+        store.put("k2", Completion("no", "stop", 1, 1, details={"model": "m", "system_fingerprint": "fp_2"}))
+    names = {"--markdown": "gate.md", "--json": "gate.json", "--junit": "gate.xml"}
+    files = {option: tmp_path / name for option, name in names.items()}
+    assert compare.run("@release", ".", PARAMS, ["pct_flipped > +5", "|mean_ssi| > 0.5"], files=files) == 3
+    output = capsys.readouterr().out
+    assert (
+        "parameter metrics/threshold differs: A 0.8, B 0.7; both sides are counted with the one of --params" in output
+    )
+    assert "40 prompts have another text on side B, first p0" in output
+    assert "m: the server's fingerprint was fp_1 and is fp_1, fp_2" in output
+    assert "<img src=x> | *bold* p" in output  # the changed prompts by their text
+    found = json.loads(files["--json"].read_text())
+    assert found["decision"] == "fail"
+    decisions = {(c["group"], c["figure"]): c["decision"] for c in found["checks"]}
+    assert decisions["calm / none", "pct_flipped"] == "fail"
+    assert decisions["jumpy / none", "mean_ssi"] == "pass"
+    assert found["parameters_that_differ"] == [{"parameter": "metrics/threshold", "first": "0.8", "second": "0.7"}]
+    page = files["--markdown"].read_text()
+    assert page.startswith("# Refusal stability: fail\n")
+    assert "| ` metrics/threshold ` | ` 0.8 ` | ` 0.7 ` |" in page
+    assert "` <img src=x> \\| *bold* p" in page
+    suite = ElementTree.parse(files["--junit"]).getroot()
+    assert (suite.get("tests"), int(suite.get("failures", 0)) >= 1) == ("4", True)
+    failed = [case for case in suite.iter("testcase") if case.find("failure") is not None]
+    assert ("calm / none", "pct_flipped > +5") in [(case.get("classname"), case.get("name")) for case in failed]
+
+
+def test_sides_with_unequal_numbers_of_samples_are_brought_to_the_smaller(
+    released: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, contract = METRIC_TABLES["per_prompt_metrics"]
+    table = metric_table("per_prompt_metrics")
+    for column in ("n_refuse", "n_partial", "n_comply"):
+        table[column] *= 25
+    table["n"] *= 25
+    write_table(table, path, contract)
+    # counted as they are, no flip would be added; at 4 of 100 samples some of the flips are not seen
+    assert compare.run("@release:jumpy", "jumpy", PARAMS, ["pct_flipped > +20"]) in (0, 4)
+    output = capsys.readouterr().out
+    assert "40 prompts had unequal numbers of samples: both sides were brought to the smaller one" in output
+    changed_by = float(output.partition("changed by ")[2].split()[0])
+    assert -30 < changed_by < 0
+
+
+def test_the_exit_code_reaches_the_shell(released: Path) -> None:
+    rule = ["compare", "@release:calm", "calm", "--fail-if", "pct_flipped > +5"]
+    found = CliRunner().invoke(app, rule)
+    assert (found.exit_code, "Gate: not enough data" in found.output) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"fail_if": ["pct_flipped"]}, "--fail-if: 'pct_flipped' is no rule"),
+        ({"fail_if": ["pct_flipped > 5"], "alpha": 0.5}, "--alpha: 0.5 is not allowed"),
+        ({"files": {"--json": Path("x")}}, "--json: there is no gate without a rule"),
+        ({"a": "@nightly"}, "no baseline 'nightly'; saved are release"),
+        ({"a": "@../calm"}, "is no name of a baseline"),
+    ],
+)
+def test_a_gate_that_cannot_be_asked_is_refused(released: Path, arguments: dict[str, object], problem: str) -> None:
+    with pytest.raises(StudyError, match=problem):
+        compare.run(**{"a": "@release", "b": "data/metrics", "params_path": PARAMS} | arguments)
+
+
+def test_a_baseline_is_replaced_only_by_force(released: Path) -> None:
+    with pytest.raises(StudyError, match="this baseline is there already"):
+        baseline.run("release", force=False)
+    baseline.run("release", force=True)
+    shutil.rmtree("data/params")
+    with pytest.raises(StudyError, match="run `dvc repro params`"):
+        baseline.run("other", force=False)
+
+
+def test_sides_without_parameters_are_said_to_be_unchecked(
+    released: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shutil.copytree("data/metrics", tmp_path / "alone")
+    compare.run(f"{tmp_path / 'alone'}:calm", "calm", PARAMS)
+    assert "its parameters are not known" in capsys.readouterr().out
+
+
+def test_the_example_workflow_runs_commands_that_exist() -> None:
+    example = Path(__file__).parents[2] / "docs/examples/refusal-stability.yml"
+    workflow = yaml.safe_load(example.read_text(encoding="utf-8"))
+    assert workflow[True] == "pull_request"  # YAML reads the key `on` as true
+    steps = workflow["jobs"]["gate"]["steps"]
+    assert all(("uses" in step) != ("run" in step) for step in steps)
+    lines = [
+        line for step in steps for line in step.get("run", "").splitlines() if line.startswith("refusal-stability")
+    ]
+    assert lines
+    for line in lines:
+        found = CliRunner().invoke(app, [*shlex.split(line)[1:], "--help"])
+        assert found.exit_code == 0, found.output
+        words = shlex.split(line)
+        for rule in (words[i + 1] for i, word in enumerate(words) if word == "--fail-if"):
+            parse_rule(rule, list(SHOWN))
+        for option in (word for word in words if word.startswith("--")):
+            assert option in found.output

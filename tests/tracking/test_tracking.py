@@ -26,7 +26,7 @@ import pytest
 import yaml
 from mlflow_server import running_server, start_server, stop_server
 
-from refusal_stability.commands import ui
+from refusal_stability.commands import history, ui
 from refusal_stability.engines.store import Session, Store
 from refusal_stability.engines.vllm import BATCH_ARGUMENTS, HARMLESS_ARGUMENTS
 from refusal_stability.files import FIGURES, PROMPTS, STORE, TRACKED, generation_file, label_file
@@ -39,6 +39,7 @@ from refusal_stability.stages import track
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import LABEL_TABLE
+from refusal_stability.tracking.history import version_rows
 from refusal_stability.tracking.identity import cell_of
 from refusal_stability.tracking.plans import RunPlan, run_plans
 from refusal_stability.tracking.provenance import provenance
@@ -347,6 +348,34 @@ def test_changed_labels_replace_the_runs_they_concern(study: Path) -> None:
         for name, run in after.items()
         if " T=" in name
     )
+    history.run(PARAMS)
+    past = pd.read_csv("reports/history/history.csv", keep_default_na=False)
+    own = past[past["intervention"] == "none"]
+    assert own["current"].tolist() == ["", "yes"]
+    rates = [float(x["Model One"].data.metrics["decisions/comply_rate"]) for x in (before, after)]
+    assert own["safety_comply_rate"].tolist() == rates
+    apart = rates[1] - rates[0] > 0 and own["safety_comply_rate_low"].iloc[1] > own["safety_comply_rate_high"].iloc[0]
+    assert ("safety_comply_rate" in own["moved"].iloc[1]) == apart
+    page = Path("reports/history/history.html").read_text(encoding="utf-8")
+    assert page.count("one / none") >= 1
+    assert "one / careful" in page
+
+
+def test_a_history_of_nothing_says_how_to_log(study: Path) -> None:
+    with pytest.raises(StudyError, match="log them with `make track`"):
+        history.run(PARAMS)
+
+
+def test_a_figure_moved_where_intervals_do_not_overlap() -> None:
+    def version(started: int, low: float, high: float) -> dict[str, object]:
+        metrics = {"flips/pct_flipped": (low + high) / 2, "flips/pct_flipped_low": low, "flips/pct_flipped_high": high}
+        tags = {"level": "model", "mlflow.source.git.commit": "0123456789abcdef"}
+        return {"started": started, "active": True, "params": {"model": "m"}, "tags": tags, "metrics": metrics}
+
+    rows = version_rows([version(3000, 31, 35), version(1000, 10, 20), version(2000, 19, 30)])
+    assert [row["moved"] for row in rows] == ["", "", "pct_flipped"]
+    assert [row["logged"] for row in rows] == [f"1970-01-01 00:00:0{s} UTC" for s in (1, 2, 3)]
+    assert rows[0]["commit"] == "0123456789ab"
 
 
 def test_a_changed_study_adds_runs_beside_the_old_ones(study: Path) -> None:

@@ -94,6 +94,14 @@ class StoreView:
         query = f"SELECT {self._columns['sessions']} FROM sessions ORDER BY started, session"
         return [Session(*row[:-1]) for row in self._rows(query) if is_whole(row)]
 
+    def served(self) -> set[tuple[str, str]]:
+        """The models that servers said they were, each with its fingerprint; an empty text where they said none."""
+        query = (
+            "SELECT DISTINCT coalesce(json_extract(details, '$.model'), ''), "
+            "coalesce(json_extract(details, '$.system_fingerprint'), '') FROM completions WHERE json_valid(details)"
+        )
+        return {(str(model), str(fingerprint)) for model, fingerprint in self._rows(query) if model or fingerprint}
+
     def _rows(self, query: str, values: list[str] | None = None) -> list[Any]:
         if self._database is None:
             return []

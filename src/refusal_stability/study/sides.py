@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from refusal_stability.files import METRICS
+from refusal_stability.files import BASELINES, METRICS
 from refusal_stability.records import NO_INTERVENTION, StudyError
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.metrics import METRIC_TABLES
 
 GROUP = ["model", "intervention"]
+BASELINE_MARK = "@"
+BASELINE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,11 @@ class Side:
     folder: Path
     model: str | None
     intervention: str
+
+    @property
+    def root(self) -> Path:
+        """The checkout, or the baseline, that the tables belong to; their own folder where they lie alone."""
+        return self.folder.parent.parent if self.folder.parts[-2:] == METRICS.parts else self.folder
 
     def rows(self) -> pd.DataFrame:
         """The side's per-prompt rows."""
@@ -50,8 +58,28 @@ def group_rows(table: pd.DataFrame, model: str, intervention: str, where: str) -
     return found
 
 
+def baseline_folder(name: str) -> Path:
+    """Where a baseline is kept; a name that would be no plain folder is refused."""
+    if BASELINE_NAME.fullmatch(name) is None:
+        raise StudyError(f"{name!r} is no name of a baseline; use letters, digits, `.`, `_` and `-`, such as release-1")
+    return BASELINES / name
+
+
 def parse_side(text: str) -> Side:
-    """`MODEL`, `MODEL/INTERVENTION`, `FOLDER:MODEL[/INTERVENTION]`, or `FOLDER` alone for a whole study."""
+    """`MODEL`, `MODEL/INTERVENTION`, `FOLDER:MODEL[/INTERVENTION]`, or `FOLDER` alone for a whole study.
+
+    `@NAME` stands for the folder of a saved baseline.
+    """
+    if text.startswith(BASELINE_MARK):
+        name, mark, model = text.removeprefix(BASELINE_MARK).partition(":")
+        kept = baseline_folder(name)
+        if not kept.is_dir():
+            saved = sorted(entry.name for entry in BASELINES.iterdir() if entry.is_dir()) if BASELINES.is_dir() else []
+            raise StudyError(
+                f"{text}: no baseline {name!r}; saved are {', '.join(saved) or 'none'}; save one with "
+                f"`refusal-stability baseline {name}`"
+            )
+        text = f"{kept}{mark}{model}"
     folder, colon, name = text.rpartition(":")
     if not colon and Path(text).is_dir():
         return Side(text, _tables_in(Path(text)), None, NO_INTERVENTION)

@@ -15,13 +15,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from refusal_stability.progress import progress
 from refusal_stability.tracking.plans import RunPlan
-from refusal_stability.tracking.server import only_writer, open_client, open_experiment, plain_errors
+from refusal_stability.tracking.server import (
+    find_experiment,
+    only_writer,
+    open_client,
+    open_experiment,
+    plain_errors,
+)
 from refusal_stability.tracking.tracked_study import TrackedStudy
 from refusal_stability.tracking.views import POSITION, saved_views, view_page
 
@@ -59,7 +65,7 @@ def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, prompts: Path, uri: 
         experiment_id = open_experiment(client, study.params.study, uri)
         dataset = _dataset(study.prompts, prompts, study.prompts_hash)
         found: dict[str, list[Run]] = {}
-        for run in _active_runs(client, experiment_id):
+        for run in _runs(client, experiment_id):
             found.setdefault(run.data.tags.get(CELL, ""), []).append(run)
         tally: Counter[str] = Counter()
         run_ids: dict[str, str] = {}
@@ -150,10 +156,32 @@ def _retag(client: MlflowClient, run: Run, tags: Mapping[str, str]) -> None:
             client.set_tag(run.info.run_id, key, value)
 
 
-def _active_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+def every_run(study: str, uri: str) -> list[dict[str, Any]]:
+    """Every finished run of a study as plain data, those that a later one replaced (`active` false) included."""
+    from mlflow.entities import ViewType
+
+    with plain_errors(uri):
+        client = open_client(uri)
+        experiment_id = find_experiment(client, study)
+        found = list(_runs(client, experiment_id, ViewType.ALL)) if experiment_id else []
+    return [
+        {
+            "started": int(run.info.start_time),
+            "active": run.info.lifecycle_stage == "active",
+            "params": dict(run.data.params),
+            "tags": dict(run.data.tags),
+            "metrics": dict(run.data.metrics),
+        }
+        for run in found
+        if run.info.status == "FINISHED"
+    ]
+
+
+def _runs(client: MlflowClient, experiment_id: str, view: int = 1) -> Iterator[Run]:
+    """The runs of an experiment; `view` is one of MLflow's `ViewType`, by default the active ones."""
     token = None
     while True:
-        page = client.search_runs([experiment_id], max_results=PAGE, page_token=token)
+        page = client.search_runs([experiment_id], run_view_type=view, max_results=PAGE, page_token=token)
         yield from page
         token = page.token
         if not token:

@@ -1,0 +1,53 @@
+"""The commands that compare: two sides, a side with a saved baseline, and a study with its own past."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+Params = Annotated[Path, typer.Option("--params", help="The study's parameter file.")]
+PARAMS = Path("params.yaml")
+
+
+@app.command()
+def compare(
+    a: str,
+    b: str,
+    fail_if: Annotated[
+        list[str] | None, typer.Option(help='A gate\'s rule, e.g. "pct_flipped > +5"; may be repeated.')
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="Chance of a wrong fail, over all rules together.")] = 0.05,
+    markdown: Annotated[Path | None, typer.Option(help="File for the gate's summary for a pull request.")] = None,
+    as_json: Annotated[Path | None, typer.Option("--json", help="File for the gate's outcome as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="File for the gate's outcome as JUnit XML.")] = None,
+    params: Params = PARAMS,
+) -> None:
+    """Compare two models, interventions or studies, paired by prompt.
+
+    A and B: MODEL, MODEL/INTERVENTION, FOLDER:MODEL[/INTERVENTION], or FOLDER for a whole study. @NAME stands for the
+    folder of a saved baseline. With --fail-if the exit code is 0 (pass), 3 (fail) or 4 (not enough data).
+    """
+    command = import_module("refusal_stability.commands.compare")
+    files = {"--markdown": markdown, "--json": as_json, "--junit": junit}
+    code = command.run(a, b, params, fail_if or [], alpha, {name: file for name, file in files.items() if file})
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def baseline(
+    name: Annotated[str, typer.Argument(help="A name such as release-1. Compare with it as @release-1.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a baseline of this name.")] = False,
+) -> None:
+    """Keep this study's figures, prompts, parameters and served models in data/baselines/NAME."""
+    import_module("refusal_stability.commands.baseline").run(name, force)
+
+
+@app.command()
+def history(params: Params = PARAMS) -> None:
+    """Write every version of the study that MLflow still has into reports/history: a page and a CSV file."""
+    import_module("refusal_stability.commands.history").run(params)
