@@ -11,6 +11,7 @@ import typer
 
 from refusal_stability.command_errors import run_command
 from refusal_stability.commands.comparing import app as comparing_commands
+from refusal_stability.commands.planning import app as planning_commands
 from refusal_stability.commands.simulate_adaptive import simulate_adaptive
 from refusal_stability.commands.store import app as store_commands
 
@@ -147,22 +148,6 @@ def validate(params: Params = PARAMS, samples: int = 200, force: Force = False) 
 
 
 @app.command()
-def power(
-    model: str,
-    difference: Annotated[float, typer.Option(help="B minus A: -0.02 in mean SSI, 0.05 in the share of flips.")],
-    figure: Annotated[str, typer.Option(help="Which measure differs: ssi or flip.")] = "ssi",
-    intervention: Annotated[str, typer.Option(help="Intervention of the pilot.")] = "none",
-    power: Annotated[float, typer.Option(help="Probability of detecting the difference.")] = 0.8,
-    tokens_per_response: Annotated[float | None, typer.Option(help="Default: measured in the pilot.")] = None,
-    params: Params = PARAMS,
-) -> None:
-    """Compute from a pilot study how many prompts, samples and tokens a comparison needs."""
-    from refusal_stability.commands import power as stage
-
-    stage.run(model, intervention, figure, difference, power, tokens_per_response, params)
-
-
-@app.command()
 def train_judge(
     out: Annotated[Path, typer.Argument(help="File to write, e.g. models/judges/people.json.")],
     table: Annotated[Path | None, typer.Option(help="A table of labelled responses.")] = None,
@@ -259,6 +244,7 @@ def export(
     import_module("refusal_stability.commands.export").run(params, out, form or [])
 
 
+app.add_typer(planning_commands)
 app.add_typer(store_commands, name="store")
 app.add_typer(comparing_commands)
 review = typer.Typer(help="People as judges: hand out a blind sample, import their labels.", no_args_is_help=True)

@@ -16,7 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from refusal_stability.cli import app
-from refusal_stability.commands import baseline, compare, power
+from refusal_stability.commands import baseline, compare, label_numbers, power
 from refusal_stability.engines.store import Store
 from refusal_stability.files import PROMPTS, STORE, label_file
 from refusal_stability.measures.gate import parse_rule
@@ -163,6 +163,21 @@ def test_power_prints_prompts_samples_and_tokens(here: Path, capsys: pytest.Capt
     for samples, prompts, responses, tokens, *_ in numbers:
         assert int(responses.replace(",", "")) == 2 * int(samples) * int(prompts.replace(",", ""))
         assert int(tokens.replace(",", "")) == 50 * int(responses.replace(",", ""))
+
+
+def test_power_says_how_many_labels_correct_a_judge(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(label_numbers, "LABELS", [50, 3_200])
+    label_numbers.run("jumpy", "none", "ssi", 0.1, 0.9, PARAMS)
+    output = capsys.readouterr().out
+    rows = [line.split() for line in output.splitlines() if line.strip()[:1].isdigit()]
+    assert [row[0] for row in rows] == ["50", "3,200"]
+    assert "For mean SSI within 0.9: 50 randomly drawn labels are enough." in output
+    label_numbers.run("jumpy", "none", "ssi", 0.1, 0.001, PARAMS)
+    assert "not even 3,200 labels are enough: take more prompts" in capsys.readouterr().out
+    with pytest.raises(StudyError, match=r"--judge-error: 0\.7 is not allowed; a number between 0 and 0\.5"):
+        label_numbers.run("jumpy", "none", "ssi", 0.7, 0.2, PARAMS)
 
 
 @pytest.mark.parametrize(

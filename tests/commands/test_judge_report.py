@@ -10,6 +10,7 @@ from refusal_stability.cli import app
 from refusal_stability.commands import judge_report, review, train_judge
 from refusal_stability.files import JUDGE_REPORT, PEOPLE_LABELS, ArtifactError, label_file
 from refusal_stability.judging.protocol import JudgingError
+from refusal_stability.measures.latent_decisions import FIGURES
 from refusal_stability.params.load import load_params
 from refusal_stability.stages import judge
 from refusal_stability.tables.csv_files import read_table
@@ -60,7 +61,21 @@ def test_the_report_twice_gives_the_same_bytes():
     before = {f.name: f.read_bytes() for f in JUDGE_REPORT.iterdir()}
     judge_report.of_study(Path("params.yaml"))
     assert {f.name: f.read_bytes() for f in JUDGE_REPORT.iterdir()} == before
-    assert len(before) == 7
+    assert len(before) == 9
+
+
+def test_stability_is_corrected_with_another_judge_as_reference():
+    judge_report.of_study(Path("params.yaml"))
+    found = report("corrected_stability")
+    assert set(found["reference"]) == {"old"}
+    assert set(zip(found["figure"], found["method"], strict=True)) >= {(f, "latent shares") for f in FIGURES}
+    assert (found["corrected_low"] <= found["corrected"]).all()
+    assert (found["corrected"] <= found["corrected_high"]).all()
+    prompts = report("corrected_prompts")
+    assert len(prompts) == 2 * 12
+    shares = prompts[[f"corrected_{name}" for name in ("refuse", "partial", "comply")]]
+    assert shares.sum(axis=1).to_numpy() == pytest.approx(1)
+    assert "Stability without the judge" in (JUDGE_REPORT / "index.html").read_text()
 
 
 def test_people_stand_beside_the_judges_and_correct_the_rates():

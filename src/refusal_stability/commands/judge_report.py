@@ -10,6 +10,7 @@ import pandas as pd
 
 from refusal_stability.files import JUDGE_REPORT, atomic_write
 from refusal_stability.judge_report.comparison import compare_raters, disagreements
+from refusal_stability.judge_report.corrected_stability import corrected_stability, references
 from refusal_stability.judge_report.corrected_table import corrected_rows, uncorrectable
 from refusal_stability.judge_report.handing_over import handing_over, suggestions
 from refusal_stability.judge_report.page import agreement, judges_page
@@ -34,13 +35,17 @@ def of_study(params_path: Path) -> None:
     ratings = ratings_of_study(judged, list(params.judging.judges), people)
     primary, metrics = params.judging.primary, params.metrics
     rates = corrected_rows(judged, ratings, people, primary, metrics.n_resamples, metrics.seed) if people else []
+    can = people is not None and not uncorrectable(ratings, people, primary)
+    found = references(ratings, primary, can, metrics.seed)
+    stability, by_prompt = corrected_stability(judged, found, primary, metrics.n_resamples, metrics.seed)
+    corrected = {"corrected_rates": rates, "corrected_stability": stability, "corrected_prompts": by_prompt}
     intro = f"{len(judged)} responses of the study {params.study}."
     if explained := sample_explained(ratings):
         intro += f" {explained}"
     if why := uncorrectable(ratings, people, primary):
         intro += f" Rates are not corrected by people's labels: {why}."
         print(f"Rates are not corrected: {why}.")
-    _write(params.study, primary, intro, ratings, rates, metrics.n_resamples, metrics.seed)
+    _write(params.study, primary, intro, ratings, corrected, metrics.n_resamples, metrics.seed)
 
 
 def of_table(
@@ -62,13 +67,22 @@ def of_table(
         f"{params_path}: judging",
     )
     ratings = ratings_of_table(labelled, judges)
-    _write(table.name, None, f"{len(labelled)} labelled responses of {table.name}.", ratings, [], 10_000, 0)
+    nothing: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in ("corrected_rates", "corrected_stability", "corrected_prompts")
+    }
+    _write(table.name, None, f"{len(labelled)} labelled responses of {table.name}.", ratings, nothing, 10_000, 0)
 
 
 def _write(
-    title: str, primary: str | None, intro: str, ratings: Ratings, rates: list[dict[str, Any]], n: int, seed: int
+    title: str,
+    primary: str | None,
+    intro: str,
+    ratings: Ratings,
+    corrected: Mapping[str, list[dict[str, Any]]],
+    n: int,
+    seed: int,
 ) -> None:
-    tables = compare_raters(ratings, n, seed) | {"corrected_rates": rates, "rater_thresholds": handing_over(ratings)}
+    tables = compare_raters(ratings, n, seed) | {**corrected, "rater_thresholds": handing_over(ratings)}
     differing = disagreements(ratings)
     for name, (path, contract) in JUDGE_REPORT_TABLES.items():
         rows = differing if name == "disagreements" else pd.DataFrame(tables[name], columns=list(contract.columns))

@@ -16,6 +16,7 @@ from refusal_stability.tables.layout import Layout, Shown, described, each, laid
 from refusal_stability.tables.number_format import Row
 
 SHOWN = 200
+CLUSTERED = 0.05  # a smaller p-value says that errors are not independent
 RATERS = (words("First", "rater_a"), words("Second", "rater_b"), words("Basis", "basis"))
 
 Tables = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -28,6 +29,7 @@ def judges_page(title: str, primary: str | None, intro: str, tables: Tables, dif
     sections = [
         Section("agreement", "Agreement", tuple(about), tables=(agreement(tables),)),
         *([_corrected(tables["corrected_rates"])] if tables["corrected_rates"] else []),
+        *([_stability(tables["corrected_stability"])] if tables["corrected_stability"] else []),
         Section(
             "by-decision",
             "By decision",
@@ -88,6 +90,24 @@ def _corrected(rates: Sequence[Mapping[str, Any]]) -> Section:
             ),
         ),
     )
+
+
+def _stability(rows: Sequence[Mapping[str, Any]]) -> Section:
+    text = [
+        "Judge errors look like instability. The corrected figures are those of the true decisions, with people or "
+        "another judge taken to be right. They assume that errors are independent given the true decisions.",
+        "The interval covers what the prompts and the labelled responses leave open.",
+    ]
+    clustered = sorted({row["reference"] for row in rows if row["error_pairs_p"] < CLUSTERED})
+    if clustered:
+        text.append(
+            f"Errors cluster within prompts (reference {', '.join(clustered)}): that assumption does not hold, and the "
+            "corrected figures are too stable."
+        )
+    names = "model intervention reference figure method uncorrected corrected n_prompts n_calibration error_pairs "
+    names += "error_pairs_expected error_pairs_p"
+    table = laid_out("corrected_stability", "Stability as judged, and without the judge's errors.", rows, *each(names))
+    return Section("stability", "Stability without the judge's errors", tuple(text), tables=(table,))
 
 
 def _thresholds(rows: Sequence[Mapping[str, Any]]) -> Section:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from refusal_stability.files import JUDGE_REPORT
+from refusal_stability.records import DECISION_NAMES
 from refusal_stability.tables.columns import COLUMNS
 from refusal_stability.tables.contract import Contract
 
@@ -83,6 +84,53 @@ JUDGE_REPORT_TABLES: dict[str, tuple[Path, Contract]] = {
             "corrected_rate_low": "95 % interval, from resampling the people's sample within its strata",
             "n_strata": "kinds of response that the sample is drawn from; each has a label, or no rate is corrected",
             "least_labelled": "labelled items of the kind that has the fewest, in all models together",
+        },
+    ),
+    "corrected_stability": _report_table(
+        "corrected_stability",
+        "model intervention reference figure method",
+        {
+            "model": "text",
+            "intervention": "text",
+            "reference": "text",
+            "figure": "text",
+            "method": "text",
+            "n_prompts": "whole",
+            "n_judgements": "whole",
+            "n_calibration": "whole",
+            "uncorrected": "number",
+            "corrected": "number",
+            "corrected_low": "number",
+            "corrected_high": "number",
+            "error_pairs": "whole",
+            "error_pairs_expected": "number",
+            "error_pairs_p": "number",
+        },
+        {
+            "reference": "who shows the primary judge's errors: people, or another judge taken to be right",
+            "figure": "ssi, ssi_pairwise or flip: the mean over prompts",
+            "method": "`inverse confusion`, or `latent shares`: docs/method.md, section 8",
+            "corrected_low": "95 % interval: prompts, and the labels that show the judge's errors",
+        },
+    ),
+    "corrected_prompts": _report_table(
+        "corrected_prompts",
+        "model intervention reference prompt_id",
+        {
+            "model": "text",
+            "intervention": "text",
+            "reference": "text",
+            "prompt_id": "text",
+            "n": "whole",
+            **{f"{side}_{d.lower()}": "number" for side in ("judged", "corrected") for d in DECISION_NAMES},
+            "p_flip": "number",
+        },
+        {
+            "reference": "who shows the primary judge's errors",
+            "n": "responses that were judged separately",
+            **{f"judged_{d.lower()}": f"share that the primary judge decided {d}" for d in DECISION_NAMES},
+            **{f"corrected_{d.lower()}": f"posterior mean of the true share of {d}" for d in DECISION_NAMES},
+            "p_flip": "posterior chance that the true decisions of these n responses are not all the same",
         },
     ),
     "disagreements": _report_table(

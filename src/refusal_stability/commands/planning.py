@@ -1,0 +1,40 @@
+"""Commands that plan from a pilot study: prompts, samples, and labels by people."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+Params = Annotated[Path, typer.Option("--params", help="The study's parameter file.")]
+PARAMS = Path("params.yaml")
+
+
+@app.command()
+def power(
+    model: str,
+    difference: Annotated[
+        float | None, typer.Option(help="B minus A: -0.02 in mean SSI, 0.05 in the share of flips.")
+    ] = None,
+    figure: Annotated[str, typer.Option(help="Which measure differs: ssi or flip.")] = "ssi",
+    intervention: Annotated[str, typer.Option(help="Intervention of the pilot.")] = "none",
+    power: Annotated[float, typer.Option(help="Probability of detecting the difference.")] = 0.8,
+    tokens_per_response: Annotated[float | None, typer.Option(help="Default: measured in the pilot.")] = None,
+    judge_error: Annotated[
+        float | None, typer.Option(help="Instead: labels that correct a judge with this share of errors, e.g. 0.1.")
+    ] = None,
+    half_width: Annotated[float, typer.Option(help="With --judge-error: wanted half width of the interval.")] = 0.05,
+    params: Params = PARAMS,
+) -> None:
+    """Compute from a pilot how many prompts, samples and tokens a comparison needs, or labels a correction needs."""
+    if judge_error is not None and difference is None:
+        labels = import_module("refusal_stability.commands.label_numbers")
+        labels.run(model, intervention, figure, judge_error, half_width, params)
+        return
+    if difference is None or judge_error is not None:
+        raise typer.BadParameter("give one of --difference and --judge-error", param_hint="--difference")
+    stage = import_module("refusal_stability.commands.power")
+    stage.run(model, intervention, figure, difference, power, tokens_per_response, params)
