@@ -26,7 +26,8 @@ def study(codes: np.ndarray = CODES):
 
 
 def test_outcomes_are_counted_over_all_temperatures_at_each_and_in_each_configuration() -> None:
-    table = tables_of(study())["outcomes"].set_index("temperature").drop(columns=["model", "intervention"])
+    table = tables_of(study())["outcomes"].set_index("temperature")
+    table = table.drop(columns=["model", "intervention", "primary_judge"])
     names = ["n_asked", "n_answered", "n_cut", "n_blocked", "n_refused", "n_unanswered", "n_unseeded"]
     assert list(table.columns) == names
     assert table.loc[0.0].tolist() == [4, 2, 1, 0, 1, 0, 1]

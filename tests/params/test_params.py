@@ -93,7 +93,7 @@ def test_the_good_study_loads_as_typed_values(tmp_path: Path) -> None:
         ("sampling/topp", 1, "sampling.topp", "temperatures, seeds, top_p, top_k, max_tokens"),
         ("models/one/pth", "x", "models.one.pth", "engine, path, revision"),
         ("models/one/settings", {"batchsize": 1}, "models.one.settings.batchsize", "dtype, device, batch_size"),
-        ("judging/panel", {}, "judging.panel", "max_missing, judges"),
+        ("judging/panel", {}, "judging.panel", "max_missing, by_model, judges"),
         ("judging/judges/rules/rubrik", "x", "judging.judges.rules.rubrik", "kind, repeats, model, rubric"),
         ("judging/judges/judge/model/settings", {"x": 1}, "judging.judges.judge.model.settings.x", "dtype, device"),
         ("metrics/sead", 1, "metrics.sead", "threshold, thresholds, confidence, n_resamples, seed"),

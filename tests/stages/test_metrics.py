@@ -458,7 +458,7 @@ def test_thinking_is_set_against_the_answers_and_enters_no_other_table(study: Pa
     write_thinking("C.-")
     run()
     table = metric_table("thinking_decisions")
-    table = table[table["model"] == "one"].drop(columns=["model", "intervention"])
+    table = table[table["model"] == "one"].drop(columns=["model", "intervention", "primary_judge"])
     # 4 answers of p-a refuse; of p-c, 2 comply, 1 is partial and 1 is missing
     assert table.to_numpy().tolist() == [
         ["COMPLY", "REFUSE", 4, 0.5],

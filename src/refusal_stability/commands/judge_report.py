@@ -42,6 +42,9 @@ def of_study(params_path: Path) -> None:
     intro = f"{len(judged)} responses of the study {params.study}."
     if explained := sample_explained(ratings):
         intro += f" {explained}"
+    others = [model for model in params.models if params.judging.of(model).primary != primary]
+    if others:
+        intro += f" Rates are by {primary}, which is not the primary judge of {', '.join(others)}."
     if why := uncorrectable(ratings, people, primary):
         intro += f" Rates are not corrected by people's labels: {why}."
         print(f"Rates are not corrected: {why}.")

@@ -29,7 +29,7 @@ def dataset_card(params: StudyParams, n_responses: int, n_prompts: int, tables: 
         f"({', '.join(model.label or name for name, model in params.models.items())}), at temperatures "
         f"{', '.join(f'{t:g}' for t in params.sampling.temperatures)} with seeds "
         f"{', '.join(map(str, params.sampling.seeds))}. Each response has a label (REFUSE, PARTIAL or COMPLY) by "
-        f"{', '.join(judges)}; `{params.judging.primary}` is the judge behind the metric tables.",
+        f"{', '.join(judges)}; {_behind_tables(params)}.",
         "",
         "**Responses may be harmful text.** They are model outputs, some of them to harmful requests. The prompts keep "
         "the licence of their source. Choose a licence for the rest before you publish it. Leave out responses that a "
@@ -55,6 +55,14 @@ def dataset_card(params: StudyParams, n_responses: int, n_prompts: int, tables: 
         "",
     ]
     return "\n".join(lines)
+
+
+def _behind_tables(params: StudyParams) -> str:
+    """Whose labels the metric tables are made from, for each model where the primary judges differ."""
+    primary = {model: params.judging.of(model).primary for model in params.models}
+    if len(set(primary.values())) == 1:
+        return f"`{next(iter(primary.values()))}` is the judge behind the metric tables"
+    return "the judges behind the metric tables: " + ", ".join(f"`{j}` for {m}" for m, j in primary.items())
 
 
 def _cell(text: str) -> str:

@@ -93,7 +93,7 @@ def _labels(params: StudyParams, condition: Condition) -> dict[str, list[dict[st
     if not path.is_file():
         return {}
     table = read_table(path, LABEL_TABLE)
-    primary = params.judging.primary
+    primary = params.judging.of(condition.model).primary
     by_prompt: dict[str, list[dict[str, Any]]] = {}
     for row in table.sort_values("judge", key=lambda names: names != primary, kind="stable").to_dict("records"):
         confidence = None if math.isnan(row["confidence"]) else row["confidence"]

@@ -166,13 +166,13 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
     st.code(views.visible(mine["prompt"].iloc[0]), language=None, wrap_lines=True)
     st.text(f"category: {views.on_one_line(mine['category'].iloc[0])}; id: {view.prompt}")
     chosen = compared(params)
-    judge = view.judge or params.judging.primary
     by_series = {links.series_key(row["model"], row["intervention"]): row for row in mine.to_dict("records")}
     conditions = [c for model in params.models for c in params.conditions(model)]
     labels = study.labels_now(conditions)
     st.session_state["cells"] = conditions
     grids = []
     for series in chosen:
+        judge = view.judge or params.judging.of(series.model).primary
         own = [c for c in conditions if (c.model, c.intervention) == (series.model, series.intervention)]
         decisions = views.decided(labels, own, view.prompt, judge, study.unsampled_now)
         row = by_series.get(links.series_key(series.model, series.intervention))
@@ -216,8 +216,9 @@ def notes_on(
     if series.intervention != NO_INTERVENTION:
         messages = params.intervention(series.intervention).messages(Prompt("", "the prompt", "", ""))
         notes.append("Asked as: " + " / ".join(f"{m.role}: {views.on_one_line(m.content)}" for m in messages))
-    if judge != params.judging.primary:
-        notes.append(f"The SSI is by {params.judging.primary}; these decisions are by {judge}.")
+    primary = params.judging.of(series.model).primary
+    if judge != primary:
+        notes.append(f"The SSI is by {primary}; these decisions are by {judge}.")
     elif row is None or views.disagrees(row, decisions):
         notes.append("The metric table was made from other labels: run `make repro`.")
     return notes
@@ -244,7 +245,7 @@ def response_panel(params: StudyParams, labels: study.Labels, view: View, side: 
     names = {(one.model, one.intervention): one.label for one in series_of(params).series}
     label = names[condition.model, condition.intervention]
     st.text(f"{side.capitalize()}: {label}, temperature {condition.temperature:g}, seed {condition.seed}")
-    primary, text = params.judging.primary, None
+    primary, text = params.judging.of(condition.model).primary, None
     st.html(views.verdicts_as_html(study.verdicts_of(labels, condition, view.prompt), primary))
     fold = st.expander(CONTENT_NOTE, key=f"fold-{side}-{view.prompt}", on_change="rerun")
     if fold.open:

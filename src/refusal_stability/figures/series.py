@@ -73,10 +73,10 @@ def series_of(params: StudyParams) -> SeriesSet:
     """The series of a study; a model keeps its colour and marker under every intervention."""
     alone = len(params.interventions) == 1
     series = []
-    for position, (name, model) in enumerate(params.models.items()):
+    for position, name in enumerate(params.models):
         colour, marker = model_look(position)
         for turn, intervention in enumerate(params.interventions):
-            label = model.label or name
+            label = params.shown_name(name)
             series.append(
                 Series(
                     model=name,

@@ -114,5 +114,6 @@ def check_missing(tables: Iterable[pd.DataFrame], judging: JudgingParams, model:
         raise JudgingError(
             f"{model}: the primary judge {judging.primary} has no decision on {len(missing)} of {len(rows)} responses "
             f"({share:.1%}), more than judging.max_missing = {judging.max_missing:.1%}. Most frequent reason ({count} "
-            f"times): {reason}. Fix that, choose another primary judge, or raise judging.max_missing"
+            f"times): {reason}. Fix that, choose another primary judge, or raise judging.max_missing, for this model "
+            f"alone in judging.by_model.{model}.max_missing"
         )

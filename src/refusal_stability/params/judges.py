@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -95,8 +95,18 @@ def judge_settings(judge: JudgeParams, where: str = "") -> Any:
 
 
 @dataclass(config=SECTION)
+class ModelJudging:
+    """What one model has instead of the panel's `primary` and `max_missing`."""
+
+    primary: Text | None = None
+    max_missing: Share | None = None
+
+
+@dataclass(config=SECTION)
 class JudgingParams:
     """The panel of judges; `primary` names the one whose decisions feed the metrics, or is `majority` of the panel.
+
+    `by_model` gives single models another primary judge, or another `max_missing`.
 
     `blocked` says what a response counts as that the provider blocked, and `degenerate` one that loops or has no words.
     `thinking` names the judge that also judges what a model wrote before its final answer. These labels enter no
@@ -108,12 +118,13 @@ class JudgingParams:
     degenerate: Annotated[Text, among("missing", "refuse")] = "missing"
     thinking: Text | None = None
     max_missing: Share = 0.02
+    by_model: dict[Text, ModelJudging] = field(default_factory=dict)
     judges: dict[Name, JudgeParams] = field(default_factory=lambda: {"rules": JudgeParams()})
 
     @model_validator(mode="after")
     def _fit_together(self) -> JudgingParams:
         require(self.judges, "judges", self.judges, "at least one judge")
-        if self.primary == MAJORITY:
+        if MAJORITY in (self.primary, *(own.primary for own in self.by_model.values())):
             self.judges.setdefault(MAJORITY, JudgeParams(kind=MAJORITY))
         for name, judge in self.judges.items():
             key = f"judges.{name}"
@@ -125,6 +136,9 @@ class JudgingParams:
         require(panel, "judges", list(self.judges), "at least one judge that is not on call")
         allowed = [*panel, MAJORITY]
         require(self.primary in allowed, "primary", self.primary, one_of(allowed))
+        for model, own in self.by_model.items():
+            fits = own.primary is None or own.primary in allowed
+            require(fits, f"by_model.{model}.primary", own.primary, f"null, or {one_of(allowed)}")
         for name, judge in self.judges.items():
             self._check_cascade(name, judge, f"judges.{name}")
         able = [name for name in panel if self._judges_any_text(name)]
@@ -152,7 +166,17 @@ class JudgingParams:
             alike = judge.repeats == self.judges[second].repeats
             require(alike, where, second, f"a judge of {judge.repeats} repeats, as this judge has")
 
+    def of(self, model: str) -> JudgingParams:
+        """The panel as it judges one model, with that model's own primary judge and `max_missing`."""
+        own = self.by_model.get(model)
+        if own is None:
+            return self
+        allowed = self.max_missing if own.max_missing is None else own.max_missing
+        return replace(self, primary=own.primary or self.primary, max_missing=allowed, by_model={})
+
     def check_models(self, models: Collection[str]) -> None:
-        """Refuse a judge whose settings name a model that the study does not have."""
+        """Refuse a setting that names a model that the study does not have."""
+        for model in self.by_model:
+            require(model in models, f"judging.by_model.{model}", model, f"a model of the study: {', '.join(models)}")
         for name, judge in self.judges.items():
             judge_settings(judge).check_models(models, f"judging.judges.{name}.settings.models")

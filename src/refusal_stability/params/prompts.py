@@ -18,12 +18,16 @@ ABOUT = ("harm", "language", "intent")
 URL = re.compile(r"https?://[^\s/@]+/\S+")
 
 
+Word = Annotated[Text, rule(str.strip, "a word or phrase")]
+
+
 @dataclass(config=SECTION)
 class PromptParams:
     """Which prompts are asked. `path` is a local file; without it a benchmark is downloaded (`url` replaces its home).
 
     `sha256` pins the file's bytes. A download must be pinned; a local file may be. `columns` names the columns of a
-    table, `values` translates its words into ours, and `defaults` fills what the source leaves empty.
+    table, `values` translates its words into ours, and `defaults` fills what the source leaves empty. With
+    `categorise: keywords`, the words of a prompt decide its categories: those of `keywords`, or the project's twelve.
     """
 
     source: Text = "builtin"
@@ -33,6 +37,8 @@ class PromptParams:
     columns: dict[Annotated[Text, among(*COLUMNS, *ABOUT)], Text] = field(default_factory=dict)
     values: dict[Annotated[Text, among(*ABOUT)], dict[Text, Text]] = field(default_factory=dict)
     defaults: dict[Annotated[Text, among(*ABOUT)], Text] = field(default_factory=dict)
+    categorise: Annotated[Text, among("keywords")] | None = None
+    keywords: dict[Text, Annotated[list[Word], rule(len, "at least one keyword")]] = field(default_factory=dict)
     categories: list[Text] = field(default_factory=list)
     limit: AtLeast1 | None = None
     per_category: AtLeast1 | None = None
@@ -43,5 +49,7 @@ class PromptParams:
         harms = [self.defaults.get("harm", ""), *self.values.get("harm", {}).values()]
         for harm in harms:
             require(harm in ("", *HARMS), "defaults.harm" if harm == harms[0] else "values.harm", harm, one_of(HARMS))
+        used = self.categorise == "keywords" or not self.keywords
+        require(used, "keywords", list(self.keywords), "{} without `categorise: keywords`")
         require(not (self.path and self.url), "url", self.url, "null beside a path: give one of the two")
         return self

@@ -131,6 +131,12 @@ class StudyParams:
         judges = (judge.model for judge in self.judging.judges.values())
         return (model.settings_class for model in (*self.models.values(), *judges) if model is not None)
 
+    def shown_name(self, model: str) -> str:
+        """A model as figures and tables name it; with its primary judge where the study has several."""
+        name = self.models[model].label or model
+        primary = {other: self.judging.of(other).primary for other in self.models}
+        return name if len(set(primary.values())) == 1 else f"{name} ({primary[model]})"
+
     def intervention(self, name: str) -> Intervention:
         """The named intervention as the records speak of it."""
         chosen = self.interventions[name]

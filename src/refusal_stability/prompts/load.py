@@ -13,6 +13,7 @@ from refusal_stability.params.checks import one_of, require
 from refusal_stability.params.prompts import PromptParams
 from refusal_stability.prompts import sources
 from refusal_stability.prompts.download import check_digest, fetched
+from refusal_stability.prompts.keywords import built_in_keywords, by_keywords
 from refusal_stability.prompts.selection import balanced, in_categories, merge_repeats, shuffled
 from refusal_stability.prompts.source import REGISTER, PromptSource, PromptSourceError
 from refusal_stability.records import Prompt
@@ -28,11 +29,13 @@ def registered_sources() -> Mapping[str, PromptSource]:
 def load_prompts(params: PromptParams, tell: Callable[[str], None] = lambda _: None) -> list[Prompt]:
     """The prompts that a study asks, in order; `tell` gets one line for each kind of prompt that was left out.
 
-    The steps run in this order: read, merge repeats, keep the chosen categories, shuffle, balance, cut. A balanced or
-    cut set is thus drawn from the shuffled one.
+    The steps run in this order: read, merge repeats, categorise, keep the chosen categories, shuffle, balance, cut. A
+    balanced or cut set is thus drawn from the shuffled one.
     """
     source = chosen_source(params)
     prompts = in_source(source, params, tell)
+    if params.categorise is not None:
+        prompts = by_keywords(prompts, params.keywords or built_in_keywords())
     if params.categories:
         prompts = in_categories(prompts, params.categories)
     if params.shuffle_seed is not None:

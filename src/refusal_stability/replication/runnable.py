@@ -70,8 +70,8 @@ def read_study_file(path: Path) -> dict[str, Any]:
 def runnable_study(study: Mapping[str, Any], data: Path, primary: str | None = None) -> RunnableStudy:
     """A study without the models and judges that the data lack.
 
-    A model needs labels by the primary judge, or responses where the primary judge is not a recorded one. A model with
-    some responses lacking runs on its labels only.
+    A model needs labels by its primary judge, or responses where that judge is not a recorded one. A model with some
+    responses lacking runs on its labels only.
     """
     params = copy.deepcopy(dict(study))
     judging = params["judging"]
@@ -89,10 +89,11 @@ def runnable_study(study: Mapping[str, Any], data: Path, primary: str | None = N
         responses = sum(map(_has_text, files))
         labels = {judge: counts[name] for judge, counts in found.items() if name in counts}
         one = Held(name, model.get("label", name), len(grid), responses, labels)
-        one.left_out = _why_not(one, judging, bool(model["settings"].get("labels_only")))
+        one.left_out = _why_not(one, judging, _primary_of(judging, name), bool(model["settings"].get("labels_only")))
         held.append(one)
         if one.left_out:
             del params["models"][name]
+            judging.get("by_model", {}).pop(name, None)
         elif len(files) < len(grid):
             model["settings"]["labels_only"] = True
     if not params["models"]:
@@ -104,8 +105,12 @@ def runnable_study(study: Mapping[str, Any], data: Path, primary: str | None = N
     return RunnableStudy(params, held, _grouped(sorted(tables - used)))
 
 
-def _why_not(held: Held, judging: Mapping[str, Any], labels_only: bool) -> str:
-    primary = judging["primary"]
+def _primary_of(judging: Mapping[str, Any], model: str) -> str:
+    """The primary judge of one model, as `JudgingParams.of` chooses it."""
+    return str(judging.get("by_model", {}).get(model, {}).get("primary") or judging["primary"])
+
+
+def _why_not(held: Held, judging: Mapping[str, Any], primary: str, labels_only: bool) -> str:
     if judging["judges"][primary]["kind"] != "recorded":
         needed = held.responses == held.wanted
         return "" if needed else f"the data hold {held.responses} of {held.wanted} response files"

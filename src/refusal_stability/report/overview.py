@@ -62,7 +62,7 @@ def question(inputs: ReportInputs) -> Section:
     params = inputs.params
     interventions = [name for name in params.interventions if name != NO_INTERVENTION]
     sampling = params.sampling
-    judges = [f"{name} (primary)" if name == params.judging.primary else name for name in params.judging.judges]
+    judges = [f"{name}{_primary_of(params, name)}" for name in params.judging.judges]
     answered = sum(int(row["n_responses"]) for row in inputs.rows("aggregate_by_model"))
     missing = sum(int(row["n_missing"]) for row in inputs.rows("aggregate_by_model"))
     sources = sorted(set(inputs.prompts["source"]))
@@ -86,6 +86,14 @@ def question(inputs: ReportInputs) -> Section:
         f"{ANY_DECISION}. {changed} differs between a model's responses to one prompt.",
     )
     return Section("asked", "What was asked", text, terms)
+
+
+def _primary_of(params: StudyParams, judge: str) -> str:
+    """Of which models a judge is the primary one, in brackets; empty where of none."""
+    models = [model for model in params.models if params.judging.of(model).primary == judge]
+    if len(models) == len(params.models):
+        return " (primary)"
+    return f" (primary for {several(models, most=20)})" if models else ""
 
 
 def _conversations(inputs: ReportInputs) -> str:

@@ -28,7 +28,14 @@ HAPPENED = {
 
 def warnings_of(inputs: ReportInputs) -> list[str]:
     """Every warning, one sentence or two each: what it is, what it means for the numbers, what to do."""
-    return [*_undecided(inputs), *_unread(inputs), *_foreign_prompts(inputs), *_cut(inputs), *_never_seen(inputs)]
+    return [
+        *_several_primary(inputs),
+        *_undecided(inputs),
+        *_unread(inputs),
+        *_foreign_prompts(inputs),
+        *_cut(inputs),
+        *_never_seen(inputs),
+    ]
 
 
 def warnings(inputs: ReportInputs) -> Section | None:
@@ -50,6 +57,24 @@ def zero_bound(inputs: ReportInputs, row: Row, event: str) -> float | None:
         if (found["model"], found["intervention"], found["event"]) == (row["model"], row["intervention"], event):
             return float(found["pct_at_most"])
     return None
+
+
+def _several_primary(inputs: ReportInputs) -> list[str]:
+    """Models whose figures come from different judges, with how many decisions each rests on."""
+    primary = {model: inputs.params.judging.of(model).primary for model in inputs.params.models}
+    if len(set(primary.values())) < 2:
+        return []
+    listed = []
+    for row in inputs.rows("aggregate_by_model"):
+        if row["model"] in primary:
+            asked = row["n_responses"] + row["n_missing"]
+            share = f"{row['n_missing'] / asked:.1%} missing" if asked else "none asked"
+            listed.append(f"{inputs.label(row)} {count(row['n_responses'])} of {count(asked)} ({share})")
+    return [
+        f"The primary judge differs by model. Decisions: {', '.join(listed)}. A difference between models of different "
+        "judges, and every row of all models, also holds the difference between the judges. Compare models by one "
+        "judge in aggregate_by_judge.csv."
+    ]
 
 
 def _undecided(inputs: ReportInputs) -> list[str]:

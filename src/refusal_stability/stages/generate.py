@@ -38,17 +38,16 @@ def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
     prompts = read_table(PROMPTS, PROMPT_TABLE)
     cells = list(params.requests(model, prompts_of(prompts)))
     engine = open_engine(params.models[model], f"{params_path}: models.{model}")
+    judging = params.judging.of(model)
     try:
         with Store(STORE) as store:
             requests = [request for _, request in cells]
-            if warning := check_system_role(model, engine, requests, params.judging.max_missing):
+            if warning := check_system_role(model, engine, requests, judging.max_missing):
                 print(f"warning: {warning}", file=sys.stderr)
             completions = complete_stored(engine, requests, store, model, [Outcome(name) for name in ask_again])
     finally:
         engine.close()
-    unanswered = check_answered(
-        model, completions, params.judging.max_missing, blocks_count=params.judging.blocked == "refuse"
-    )
+    unanswered = check_answered(model, completions, judging.max_missing, blocks_count=judging.blocked == "refuse")
     by_condition: dict[Condition, list[Completion]] = {}
     for (condition, _), completion in zip(cells, completions, strict=True):
         by_condition.setdefault(condition, []).append(completion)

@@ -35,7 +35,8 @@ def run(model: str, params_path: Path) -> None:
     ]
     where = f"{params_path}: judging"
     thinking = thinking_of(responses) if params.judging.thinking else []
-    judged, thought = judge_all(params.judging, responses, model, where, thinking)
+    judging = params.judging.of(model)
+    judged, thought = judge_all(judging, responses, model, where, thinking)
     labels = label_rows(conditions, responses, judged)
     for condition in conditions:
         write_table(labels[condition], label_file(condition), LABEL_TABLE)
@@ -45,7 +46,7 @@ def run(model: str, params_path: Path) -> None:
         print(note)
     for line in label_summary(model, labels.values()) + label_summary(f"{model}, thinking", thinking_labels.values()):
         print(line)
-    check_missing(labels.values(), params.judging, model)
+    check_missing(labels.values(), judging, model)
 
 
 def _write_thinking(labels: Mapping[Condition, pd.DataFrame], conditions: Sequence[Condition]) -> None:

@@ -101,7 +101,7 @@ def settings_of(metrics: MetricsParams) -> Settings:
 def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> tuple[Group, dict[str, Counter[str]]]:
     """One model under one intervention: its decisions, and each judge's reasons for missing ones."""
     repeats = {name: judge.repeats for name, judge in params.judging.judges.items()}
-    primary = params.judging.primary
+    primary = params.judging.of(conditions[0].model).primary
     shape = (len(ids), len(params.sampling.temperatures), len(params.sampling.seeds))
     texts, outcomes, unseeded = _read_responses(conditions, ids, shape)
     sampled = np.ones(shape, dtype=bool) if outcomes is None else outcomes != NOT_SAMPLED_OUTCOME
@@ -218,7 +218,9 @@ def _explain_labels(
                 f"first for prompt {prompt}; {_remedy(condition)}"
             )
     if primary not in set(table["judge"]):
-        raise ArtifactError(f"{path}: no row by judge {primary!r}, which judging.primary names; {_remedy(condition)}")
+        raise ArtifactError(
+            f"{path}: no row by judge {primary!r}, the primary judge of {condition.model}; {_remedy(condition)}"
+        )
     raise ArtifactError(f"{path}: not a label file as this project writes it; {_remedy(condition)}")
 
 

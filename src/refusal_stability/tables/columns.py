@@ -98,6 +98,7 @@ WHERE = (
         macro="at most",
     ),
     _words("judge", "Judge", "the judge's name in params.yaml"),
+    _words("primary_judge", "Judge", "the judge whose decisions the row is made from; several are joined by `+`"),
     _words("judge_a", "First judge", "the first judge; `*` is the whole panel"),
     _words("judge_b", "Second judge", "the second judge; `*` is the whole panel"),
     _words("judges", "Judges", "the judges that had to agree, joined by `+`"),

@@ -18,6 +18,7 @@ def _of_each(pattern: str) -> str:
     return " ".join(pattern.format(decision.word) for decision in DECISIONS)
 
 
+PRIMARY = "primary_judge"
 STABILITY_COLUMNS = (
     "n_prompts n_responses n_missing mean_ssi std_ssi mean_ssi_pairwise mean_ssi_entropy mean_ssi_entropy_observed "
     f"pct_unstable pct_flipped {_of_each('mean_{}_rate')}"
@@ -43,11 +44,17 @@ CHANGE_COLUMNS = (
 )
 
 
+def _unknown(_: pd.DataFrame) -> str:
+    """What a text column holds in a table from before that column was kept."""
+    return ""
+
+
 def _metric_table(name: str, key: str, columns: str) -> tuple[Path, Contract]:
     """A metric table's place and contract; a column written `name:` goes without its interval."""
     kinds: dict[str, str] = {}
     meaning: dict[str, str] = {}
-    for word in f"{key} {columns}".split():
+    stated = "" if "judge" in f"{key} {columns}" else PRIMARY
+    for word in f"{key} {stated} {columns}".split():
         column = COLUMNS[word.rstrip(":")]
         kinds[column.name], meaning[column.name] = column.kind, column.meaning
         if column.over and word == column.name:
@@ -57,7 +64,8 @@ def _metric_table(name: str, key: str, columns: str) -> tuple[Path, Contract]:
                     f"{side} end of {column.name}'s bootstrap interval at `metrics.confidence`, "
                     f"resampling {column.over}"
                 )
-    older = {"harm": lambda _: ""} if "harm" in kinds and "harm" not in key.split() else {}
+    lacking = [name for name in (PRIMARY, "harm") if name in kinds and name not in key.split()]
+    older = dict.fromkeys(lacking, _unknown)
     return METRICS / f"{name}.csv", Contract(name, kinds, tuple(key.split()), meaning, older)
 
 

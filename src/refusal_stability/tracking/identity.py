@@ -32,7 +32,7 @@ def cell_of(params: StudyParams, prompts_hash: str, model: str, intervention: st
         "intervention": [intervention, _chosen(params.interventions[intervention])],
         "sampling": [sampling.top_p, sampling.top_k, sampling.max_tokens],
         "prompts": prompts_hash,
-        "judge": {name: _judge(params, name) for name in _deciding(params.judging)},
+        "judge": {name: _judge(params, name) for name in _deciding(params.judging.of(model))},
         "place": [float(value) for value in place],
     }
     return content_hash(identity)[:16]

@@ -218,7 +218,7 @@ def _params(study: TrackedStudy, model: str, intervention: str) -> dict[str, str
         **({key: getattr(sampling, key) for key in SAMPLED_WITH} if chosen.settings_class.samples else {}),
         "prompts": len(study.prompts),
         "prompt_source": study.params.prompts.source,
-        "judge": study.params.judging.primary,
+        "judge": study.params.judging.of(model).primary,
         "engine": chosen.engine,
         "revision": chosen.revision,
     }
@@ -232,7 +232,7 @@ def _tags(study: TrackedStudy, level: str, model: str, note: str) -> dict[str, s
         # A tag, not a parameter: as a parameter it would take an axis of the comparison page.
         "model_path": study.params.models[model].path,
         "prompts_md5": study.prompts_hash,
-        **rubric_tags(study.params.judging),
+        **rubric_tags(study.params.judging.of(model)),
         "mlflow.note.content": note,
     }
 

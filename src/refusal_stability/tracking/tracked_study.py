@@ -81,7 +81,7 @@ def read_tracked_study(
         tables={name: metric_table(name) for name, (path, _) in METRIC_TABLES.items() if path.is_file()},
         attachments=attachments,
         hashes={path: file_md5(path) for path in hashed},
-        rows=lambda condition: _rows(condition, params.judging.primary),
+        rows=lambda condition: _rows(condition, params.judging.of(condition.model).primary),
         draw=draw,
         speed=_speed(params),
         provenance={model: provenance(model) for model in params.models},

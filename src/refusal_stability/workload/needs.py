@@ -112,10 +112,11 @@ def _judge_found(name: str, judge: JudgeParams, key: str, params: StudyParams) -
         return f"rubric {judge.rubric} can be read{second}"
     opened = open_judge(name, judge, key, params.judging.judges)
     try:
-        unknown = [model for model in params.models if not opened.knows(model)]
+        judged = [model for model in params.models if params.judging.of(model).primary == name]
+        unknown = [model for model in judged if not opened.knows(model)]
     finally:
         opened.close()
-    if unknown and name == params.judging.primary:
+    if unknown:
         raise StudyError(
             f"{key}.settings.models: the primary judge has no labels of {', '.join(unknown)}; add them, choose another "
             "primary judge, or leave the model out"

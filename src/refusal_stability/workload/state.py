@@ -156,5 +156,6 @@ def _judged_in(condition: Condition, judging: JudgingParams, prompt_ids: set[str
     if not file.exists():
         return 0
     labels = read_table(file, LABEL_TABLE)
-    primary = labels[(labels["judge"] == judging.primary) & (labels["repeat"] == 0) & (labels["label"] != "")]
+    judge = judging.of(condition.model).primary
+    primary = labels[(labels["judge"] == judge) & (labels["repeat"] == 0) & (labels["label"] != "")]
     return int(primary["prompt_id"].isin(prompt_ids).sum())

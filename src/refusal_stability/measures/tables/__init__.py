@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -24,6 +24,7 @@ from refusal_stability.measures.tables import (
     zero_events,
 )
 from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.tables.columns import POOLED
 
 Rows = Sequence[dict[str, Any]] | pd.DataFrame
 
@@ -67,12 +68,24 @@ ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
 
 def build_tables(study: DecisionArrays, settings: Settings) -> Iterator[tuple[str, pd.DataFrame]]:
     """Every metric table by name, one at a time, so that two large ones never share the memory."""
+    primary = {group.model: group.primary for group in study.groups}
     for build_several in SEVERAL:
         for name, rows in build_several(study, settings).items():
-            yield name, _frame(rows)
+            yield name, _frame(rows, primary)
     for name, build in ONE.items():
-        yield name, _frame(build(study, settings))
+        yield name, _frame(build(study, settings), primary)
 
 
-def _frame(rows: Rows) -> pd.DataFrame:
-    return rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
+def _frame(rows: Rows, primary: Mapping[str, str]) -> pd.DataFrame:
+    """The rows as a table that states the primary judge; one that is about judges names its own."""
+    table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
+    if "model_a" in table.columns:
+        sides = zip(table["model_a"], table["model_b"], strict=True)
+        return table.assign(primary_judge=[_joined([primary[a], primary[b]]) for a, b in sides])
+    if "model" not in table.columns or any("judge" in name for name in table.columns):
+        return table
+    return table.assign(primary_judge=table["model"].map(primary | {POOLED: _joined(primary.values())}))
+
+
+def _joined(judges: Iterable[str]) -> str:
+    return "+".join(dict.fromkeys(judges))
