@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,17 @@ import pandas as pd
 from refusal_stability.files import PROMPTS, atomic_write, replication_page, replication_tables
 from refusal_stability.params.load import load_params
 from refusal_stability.replication.by_judge import tables_by
-from refusal_stability.replication.comparison import COMPARED, compare_figures, place_of, read_figures, records
+from refusal_stability.replication.comparison import (
+    COMPARED,
+    OVER,
+    compare_figures,
+    place_of,
+    read_figures,
+    records,
+    scope_of,
+    statement,
+)
+from refusal_stability.replication.over_models import OVER_MODELS, over_models
 from refusal_stability.replication.page import page
 from refusal_stability.replication.pooling import POOLING, pooling
 from refusal_stability.replication.runnable import read_study_file, runnable_study
@@ -34,27 +45,37 @@ def run(name: str, params_path: Path) -> None:
     place = replication_tables(name)
     decisions = read_decisions(params, read_table(PROMPTS, PROMPT_TABLE))
     published = read_figures(entry.figures)
-    others = sorted({place_of(figure, primary).primary for figure in records(published)} - {"", primary})
+    aside = set(read_study_file(entry.study)["judging"].get("by_model", {}))
+    alike = tuple(group for group in decisions.groups if group.primary == primary)
+    # The metric tables hold the primary judge's figures, unless they also hold models of another primary judge.
+    held = {primary} if len(alike) == len(decisions.groups) else set()
+    others = sorted({place_of(figure, primary).primary for figure in records(published)} - {"", *held})
+    scopes = sorted({scope_of(figure) for figure in records(published) if figure["quantity"].startswith(OVER)}, key=str)
+    pooled_models = over_models(decisions, scopes, threshold)
     built = {judge: tables_by(decisions, judge, settings_of(params.metrics)) for judge in others}
 
     @cache
     def tables(name: str, judge: str) -> pd.DataFrame:
+        if name == "over_models":
+            return pooled_models
         return built[judge][name] if judge in built else metric_table(name)
 
-    compared = compare_figures(published, tables, primary, runnable.absent)
-    pooled = pooling(decisions, threshold) if entry.source.pooling else None
+    compared = compare_figures(published, tables, primary, runnable.absent, aside)
+    pooled = pooling(replace(decisions, groups=alike), threshold) if entry.source.pooling else None
     for judge, by_name in built.items():
         for metric, table in by_name.items():
             path, contract = METRIC_TABLES[metric]
             write_table(table, place / f"by_{judge}" / path.name, contract)
     write_table(compared, place / "comparison.csv", COMPARED)
+    if len(pooled_models):
+        write_table(pooled_models, place / "over_models.csv", OVER_MODELS)
     if pooled is not None:
         write_table(pooled, place / "pooling.csv", POOLING)
     n_responses = len(params.sampling.temperatures) * len(params.sampling.seeds)
     _write(name, page(entry, runnable, compared, pooled, tables, n_responses, threshold))
-    counts = compared["outcome"].value_counts()
-    said = ", ".join(f"{counts.get(outcome, 0)} {outcome}" for outcome in ("same", "differs", "absent"))
-    print(f"{len(compared)} published figures: {said}; {replication_page(name)}")
+    for line in statement(compared):
+        print(line)
+    print(replication_page(name))
 
 
 def _write(name: str, content: Report) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 
 from refusal_stability.exchange.recorded_files import study_name
 from refusal_stability.files import ArtifactError
+from refusal_stability.replication.over_models import AND, BESIDE, OR, Scope
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.contract import Contract
 from refusal_stability.tables.csv_files import read_table
@@ -29,6 +31,7 @@ FIGURES = Contract(
         "tolerance": "text",
         "source": "text",
         "note": "text",
+        "reason": "text",
     },
     ("quantity", "model", "judge", "temperature", "category", "source"),
     {
@@ -37,17 +40,18 @@ FIGURES = Contract(
         "judge": "the judge's name with dots; `a vs b` for two",
         "temperature": "the temperature; empty: all pooled",
         "category": "a category of prompts; empty: all of them",
-        "value": "the published number, or an interval [low, high]",
+        "value": "the published number, or an interval [low, high]; empty where the number is not at hand",
         "tolerance": "the largest difference that counts as the same; `inside`: ours must lie in the interval",
         "source": "paper, first report, raw labels (recomputed from them), or definition (never published)",
-        "note": "a remark; where ours differs, the reason",
+        "note": "a remark",
+        "reason": "why ours differs, where that is known beforehand",
     },
-    {"category": lambda table: ""},
+    {"category": lambda table: "", "reason": lambda table: ""},
 )
 COMPARED = Contract(
     "comparison",
     {
-        **{name: kind for name, kind in FIGURES.columns.items() if name != "note"},
+        **{name: kind for name, kind in FIGURES.columns.items() if name not in ("note", "reason")},
         "ours": "number",
         "difference": "number",
         "outcome": "text",
@@ -56,15 +60,20 @@ COMPARED = Contract(
     },
     FIGURES.key,
     {
-        **{name: meaning for name, meaning in FIGURES.meaning.items() if name != "note"},
+        **{name: meaning for name, meaning in FIGURES.meaning.items() if name not in ("note", "reason")},
         "ours": "the figure in our tables; empty where the data lack what it needs",
         "difference": "ours minus published; 0 inside a published interval, else the distance to it",
-        "outcome": "`same` (within the tolerance), `differs`, or `absent`",
+        "outcome": "`same` (within the tolerance), `differs`, `absent` (ours), or `no number` (the published one)",
         "table": "our table and column",
         "why": "why it differs or is absent; otherwise a remark",
     },
 )
 PAIR = " vs "
+# As printed; the other sources are figures of ours, recomputed or defined here.
+PRINTED = ("paper", "first report")
+NO_NUMBER = "no number"
+OVER = "over_models_"
+BETWEEN = re.compile(f"({OR}|{AND}|{BESIDE})")
 
 # (table, primary judge that its figures need: "" for any) -> the table
 Tables = Callable[[str, str], pd.DataFrame]
@@ -85,6 +94,8 @@ def read_figures(path: Path) -> pd.DataFrame:
     """The published figures; raises where a value or tolerance cannot be read."""
     table = read_table(path, FIGURES)
     for row in records(table):
+        if not row["value"]:
+            continue
         try:
             low, high = bounds(row["value"], row["tolerance"])
         except (ValueError, TypeError) as error:
@@ -128,23 +139,58 @@ def place_of(figure: dict[str, Any], primary: str) -> Place:
         draws = int(quantity.removeprefix("majority_agreement_n"))
         where = {"model": model, "temperature": figure["temperature"], "n_draws": draws}
         return Place("sample_size", "majority_agreement", where, judge)
+    if quantity.startswith(OVER):
+        return Place("over_models", quantity.removeprefix(OVER), dict(zip(SCOPE, scope_of(figure), strict=True)))
+    if quantity.startswith("pct_unstable_below_"):
+        where = {"model": model, "threshold": float(quantity.removeprefix("pct_unstable_below_"))}
+        return Place("threshold_sensitivity", "pct_unstable", where, judge)
+    if quantity.startswith("binary_"):
+        _, scoring, column = quantity.split("_", 2)
+        return Place("binary_scoring", column, {"model": model, "scoring": scoring}, judge)
+    if quantity.startswith("p_holm_t"):
+        first, second = map(float, quantity.removeprefix("p_holm_t").split("_to_t"))
+        where = {"model": model, "temperature_a": first, "temperature_b": second}
+        return Place("temperature_pairs", "p_holm", where, judge)
+    if quantity in DETERMINISM:
+        return Place("t0_determinism", quantity, {"model": model, "judge": judge or primary})
+    if quantity in NOWHERE:
+        return Place("", quantity, {})
     name = quantity.removesuffix("_pooled")
     if name in TESTS:
         return Place("temperature_tests", TESTS[name], {"model": model}, judge)
-    if name == "ssi_drop_t0_to_t1":
+    if name in DROP:
         where = {"model": model, "temperature_a": 0.0, "temperature_b": 1.0}
-        return Place("temperature_pairs", "mean_difference", where, judge, sign=-1)
+        return Place("temperature_pairs", DROP[name], where, judge, sign=-1)
     if figure["category"]:
         return Place("categories", quantity, {"model": model, "category": figure["category"]}, judge)
     where = {"model": model, "judge": judge or primary, "temperature": figure["temperature"]}
     return Place("aggregate_by_judge", quantity, where)
 
 
+def scope_of(figure: dict[str, Any]) -> Scope:
+    """Which judges, models, prompts and temperature a figure over several models covers."""
+    parts = BETWEEN.split(figure["judge"])
+    judges = "".join(part if BETWEEN.fullmatch(part) else slug(part) for part in parts)
+    return judges, slug(figure["model"]) or POOLED, figure["category"], float(figure["temperature"])
+
+
+SCOPE = ("judges", "model", "category", "temperature")
+DETERMINISM = ("pct_identical", "pct_identical_flipped")
+# The drop is ours with the other sign, so that its lower end is our upper one.
+DROP = {
+    "ssi_drop_t0_to_t1": "mean_difference",
+    "ssi_drop_t0_to_t1_low": "mean_difference_high",
+    "ssi_drop_t0_to_t1_high": "mean_difference_low",
+}
+# Published analyses that no table of ours repeats.
+NOWHERE = ("feature_auc",)
 BETWEEN_JUDGES = {"judge_agreement": "raw_agreement", "judge_decisions_both": "n_both"}
 TESTS = {"friedman_chi2": "statistic", "kendalls_w": "kendalls_w", "friedman_blocks": "n_blocks"}
 
 
-def compare_figures(figures: pd.DataFrame, tables: Tables, primary: str, absent: dict[str, str]) -> pd.DataFrame:
+def compare_figures(
+    figures: pd.DataFrame, tables: Tables, primary: str, absent: dict[str, str], aside: Collection[str] = ()
+) -> pd.DataFrame:
     """A row for each published figure.
 
     Parameters
@@ -153,9 +199,28 @@ def compare_figures(figures: pd.DataFrame, tables: Tables, primary: str, absent:
     tables : reads one of our tables, as the study's primary judge or another one gives it.
     primary : the study's own primary judge.
     absent : name of a model that the study leaves out -> why.
+    aside : models with a primary judge of their own, which no published figure over all models holds.
     """
-    rows = [_compared(figure, tables, primary, absent) for figure in records(figures)]
+    rows = [_compared(figure, tables, primary, absent, aside) for figure in records(figures)]
     return pd.DataFrame(rows, columns=list(COMPARED.columns))
+
+
+def statement(compared: pd.DataFrame) -> list[str]:
+    """How many of the printed figures, and of our own, come out: a sentence each."""
+    said = []
+    printed = compared["source"].isin(PRINTED)
+    for rows, what in (
+        (compared[printed], "printed figures"),
+        (compared[~printed], "figures recomputed or defined here"),
+    ):
+        counts = rows["outcome"].value_counts()
+        if len(rows):
+            lacking = f", {counts[NO_NUMBER]} whose printed number is not at hand" if NO_NUMBER in counts else ""
+            said.append(
+                f"{len(rows)} {what}: {counts.get('same', 0)} the same, {counts.get('differs', 0)} different with the "
+                f"reason, {counts.get('absent', 0)} not obtainable from the data{lacking}."
+            )
+    return said
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -163,30 +228,40 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def _compared(figure: dict[str, Any], tables: Tables, primary: str, absent: dict[str, str]) -> dict[str, Any]:
+def _compared(
+    figure: dict[str, Any], tables: Tables, primary: str, absent: dict[str, str], aside: Collection[str]
+) -> dict[str, Any]:
     place = place_of(figure, primary)
     ours = _look_up(place, tables)
     row = {name: figure[name] for name in COMPARED.columns if name in figure}
-    row |= {"ours": ours, "table": f"{place.table}.{place.column}", "why": figure["note"]}
+    row |= {"ours": ours, "table": f"{place.table}.{place.column}".strip("."), "why": figure["note"]}
     if math.isnan(ours):
-        reason = absent.get(slug(figure["model"]), "our tables have no such figure: the data lack what it needs")
+        lacking = figure["reason"] or "our tables have no such figure: the data lack what it needs"
+        reason = absent.get(slug(figure["model"]), lacking)
         return row | {"difference": math.nan, "outcome": "absent", "why": reason}
+    if not figure["value"]:
+        why = figure["note"] or "the printed number is not at hand; write it into figures.csv to compare it"
+        return row | {"difference": math.nan, "outcome": NO_NUMBER, "why": why}
     low, high = bounds(figure["value"], figure["tolerance"])
     nearest = min(max(ours, low), high) if figure["tolerance"] == "inside" else float(figure["value"])
     row["difference"] = ours - nearest
     row["outcome"] = "same" if low <= ours <= high else "differs"
-    if row["outcome"] == "differs" and not figure["note"]:
-        row["why"] = _unexplained(figure, absent)
+    if row["outcome"] == "differs":
+        row["why"] = _reason(figure, [model for model in absent if model not in aside])
     return row
 
 
-def _unexplained(figure: dict[str, Any], absent: dict[str, str]) -> str:
-    if not figure["model"] and absent:
-        return f"over fewer models than published: without {', '.join(absent)}"
+def _reason(figure: dict[str, Any], absent: Collection[str]) -> str:
+    """Why a figure differs: models that are left out, and what the figures file expects."""
+    fewer = f"over fewer models than published: without {', '.join(absent)}" if absent and not figure["model"] else ""
+    if fewer or figure["reason"]:
+        return "; ".join(filter(None, [fewer, figure["reason"]]))
     return "not explained: the labels differ from the published ones, or one of the two computations is wrong"
 
 
 def _look_up(place: Place, tables: Tables) -> float:
+    if not place.table:
+        return math.nan
     table = tables(place.table, place.primary)
     for column, value in place.where.items():
         empty = isinstance(value, float) and math.isnan(value)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from refusal_stability.measures.stability import ssi_entropy_observed
-from refusal_stability.replication.comparison import Tables, records
+from refusal_stability.replication.comparison import NO_NUMBER, PRINTED, Tables, records, statement
 from refusal_stability.replication.reader_tables import READER_TABLES, TEMPERATURE
 from refusal_stability.replication.runnable import RunnableStudy
 from refusal_stability.replication.source import Replication
@@ -25,7 +25,7 @@ SOURCES = {
     "raw labels": "recomputed from the published labels to nine decimals",
     "definition": "defined by this project and never published",
 }
-OUTCOMES = {"same": "Same", "differs": "Different", "absent": "Absent"}
+OUTCOMES = {"same": "Same", "differs": "Different", "absent": "Not obtainable", NO_NUMBER: "No printed number"}
 
 
 def page(
@@ -81,8 +81,7 @@ def _outcome(compared: pd.DataFrame) -> Section:
         "outcome",
         "Result",
         (
-            f"{total['same']} of {len(compared)} published figures follow from the raw labels through this project's "
-            f"own tables. {total['differs']} differ. {total['absent']} cannot be computed from the data at hand.",
+            *statement(compared),
             "Sources: "
             + "; ".join(f"{source}, {SOURCES[source]}" for source in SOURCES if source in set(compared["source"]))
             + ".",
@@ -131,7 +130,7 @@ def _data(entry: Replication, runnable: RunnableStudy) -> Section:
 
 
 def _differences(compared: pd.DataFrame) -> Section:
-    rows = compared[compared["outcome"] != "same"]
+    rows = compared[~compared["outcome"].isin(["same", NO_NUMBER])]
     if rows.empty:
         return Section("differences", "What differs", ("Nothing differs and nothing is absent.",))
     return Section(
@@ -149,7 +148,8 @@ def _first_report(rows: pd.DataFrame, n_responses: int, threshold: float) -> Sec
         "The first report's stability index",
         (
             "The first report measured stability as 1 - H / log2 k, where k is the number of decisions that a prompt's "
-            "responses show (our ssi_entropy_observed). Its figures follow from that definition and from no other.",
+            "responses show (our ssi_entropy_observed). Its figures follow from that definition, and not "
+            "from the share of the commonest decision. Other definitions were not tried.",
             f"By that definition one deviating response among {n_responses} gives {number(one_flip)}, below the "
             f"threshold of {threshold:g}. Every further one gives less. So each prompt that flips at all is called "
             "unstable. The report finds that the unstable prompts are exactly those that flip: this follows from the "
@@ -212,11 +212,21 @@ def _draws(table: Layout) -> Section:
 
 
 def _everything(entry: Replication, compared: pd.DataFrame) -> Section:
+    printed = compared["source"].isin(PRINTED)
     return Section(
         "figures",
-        "Every published figure beside ours",
+        "The figures beside ours",
         (f"The same as a table: reports/{entry.name}/comparison.csv.",),
-        tables=(_figures("published_figures", "Every published figure.", compared),),
+        tables=filled(
+            _figures(
+                "published_figures", "Printed figures: those of the paper and of the first report.", compared[printed]
+            ),
+            _figures(
+                "recomputed_figures",
+                "Figures of our own: recomputed from the published labels, or defined by this project.",
+                compared[~printed],
+            ),
+        ),
     )
 
 
@@ -240,7 +250,7 @@ def _figures(name: str, title: str, rows: pd.DataFrame) -> Layout:
 
 
 def _published(value: str) -> str:
-    return value if len(value) <= SHORT or value.startswith("[") else f"{float(value):.6f}"
+    return value if not value or len(value) <= SHORT or value.startswith("[") else f"{float(value):.6f}"
 
 
 def _ours(value: float, whole: bool) -> str:
