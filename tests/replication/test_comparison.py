@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from refusal_stability.files import ArtifactError
-from refusal_stability.replication.comparison import COMPARED, bounds, compare_figures, place_of, read_figures
+from refusal_stability.replication.comparison import (
+    COMPARED,
+    NO_NUMBER,
+    bounds,
+    compare_figures,
+    place_of,
+    read_figures,
+    statement,
+)
+from refusal_stability.replication.over_models import OVER_MODELS
 from refusal_stability.tables.metrics import METRIC_TABLES
 
-HEADER = "quantity,model,judge,temperature,value,tolerance,source,note\n"
+HEADER = "quantity,model,judge,temperature,value,tolerance,source,note,reason\n"
 FIGURES = Path(__file__).parents[2] / "studies/published/figures.csv"
 
 
 def figures(tmp_path: Path, *lines: str) -> pd.DataFrame:
     path = tmp_path / "figures.csv"
-    path.write_text(HEADER + "\n".join(lines) + "\n")
+    # A line may leave out the reason.
+    columns = HEADER.count(",")
+    rows = [line if len(next(csv.reader([line]))) > columns else f"{line}," for line in lines]
+    path.write_text(HEADER + "\n".join(rows) + "\n")
     return read_figures(path)
 
 
@@ -60,7 +73,7 @@ def test_a_temperature_is_looked_up_at_that_temperature(tmp_path: Path) -> None:
 
 
 def test_a_difference_takes_its_reason_from_the_figures_file(tmp_path: Path) -> None:
-    row = outcome(tmp_path, "mean_ssi,m-1.5,haiku,,0.8,0.0005,paper,another definition")
+    row = outcome(tmp_path, "mean_ssi,m-1.5,haiku,,0.8,0.0005,paper,a remark,another definition")
     assert (row["outcome"], row["why"]) == ("differs", "another definition")
     assert row["difference"] == pytest.approx(0.1)
 
@@ -75,6 +88,55 @@ def test_a_pooled_figure_over_fewer_models_says_which_are_left_out(tmp_path: Pat
     line = "ssi_drop_t0_to_t1_pooled,,haiku,,0.05,0.0001,paper,"
     row = outcome(tmp_path, line, {"gone-7b": "no file"})
     assert (row["outcome"], row["why"]) == ("differs", "over fewer models than published: without gone-7b")
+
+
+def test_a_remark_does_not_hide_the_reason_of_a_difference(tmp_path: Path) -> None:
+    line = "ssi_drop_t0_to_t1_pooled,,haiku,,0.05,0.0001,paper,the statistic comes out"
+    assert outcome(tmp_path, line, {"gone-7b": "no file"})["why"].startswith("over fewer models")
+    row = outcome(tmp_path, "mean_ssi,m-1.5,haiku,,0.8,0.0005,paper,the statistic comes out")
+    assert row["why"].startswith("not explained")
+
+
+def test_models_with_a_judge_of_their_own_are_no_reason_for_a_difference_over_all_models(tmp_path: Path) -> None:
+    table = figures(tmp_path, "ssi_drop_t0_to_t1_pooled,,haiku,,0.05,0.0001,paper,")
+    why = compare_figures(table, tables, "haiku", {"gone-7b": "no file"}, aside={"gone-7b"}).iloc[0]["why"]
+    assert why.startswith("not explained")
+
+
+def test_a_printed_number_that_is_not_at_hand_leaves_ours_to_read(tmp_path: Path) -> None:
+    row = outcome(tmp_path, "mean_ssi,m-1.5,haiku,,,,paper,")
+    assert (row["ours"], row["outcome"]) == (0.9, NO_NUMBER)
+    assert "not at hand" in row["why"]
+    assert row["difference"] != row["difference"]
+
+
+def test_an_analysis_that_no_table_repeats_is_absent_with_the_reason(tmp_path: Path) -> None:
+    row = outcome(tmp_path, "feature_auc,m-1.5,haiku,,0.5,0.1,paper,,no predictor here")
+    assert (row["outcome"], row["why"]) == ("absent", "no predictor here")
+
+
+def test_the_statement_counts_printed_figures_apart_from_our_own(tmp_path: Path) -> None:
+    table = figures(
+        tmp_path,
+        "mean_ssi,m-1.5,haiku,,0.9,0.0005,paper,",
+        "mean_ssi,m-1.5,haiku,,0.8,0.0005,first report,,another definition",
+        "feature_auc,m-1.5,haiku,,0.5,0.1,paper,",
+        "mean_ssi,other,haiku,,,,paper,",
+        "mean_ssi,other,haiku,,0.5,0.1,raw labels,",
+    )
+    printed, own = statement(compare_figures(table, tables, "haiku", {}))
+    assert printed == (
+        "4 printed figures: 1 the same, 1 different with the reason, 1 not obtainable from the data, 1 whose printed "
+        "number is not at hand."
+    )
+    assert own.startswith("1 figures recomputed or defined here: 1 the same, 0 different")
+
+
+def test_figures_over_models_name_their_judges_and_find_their_row() -> None:
+    row = {"quantity": "over_models_pct_flipped", "model": "", "category": "", "temperature": 0.0}
+    place = place_of(row | {"judge": "local or haiku-3.5"}, "haiku")
+    assert (place.table, place.column) == ("over_models", "pct_flipped")
+    assert place.where == {"judges": "local or haiku-3-5", "model": "*", "category": "", "temperature": 0.0}
 
 
 def test_a_model_that_the_data_lack_is_absent_with_the_reason(tmp_path: Path) -> None:
@@ -121,7 +183,10 @@ def test_a_value_that_cannot_be_read_names_the_figure(tmp_path: Path, cells: str
 def test_every_figure_of_the_file_has_a_place_in_a_table_and_column_that_exist() -> None:
     for row in read_figures(FIGURES).to_dict("records"):
         place = place_of({str(k): v for k, v in row.items()}, "claude-3-5-haiku")
-        _, contract = METRIC_TABLES[place.table]
+        if not place.table:
+            assert row["reason"], row
+            continue
+        contract = OVER_MODELS if place.table == "over_models" else METRIC_TABLES[place.table][1]
         assert {place.column, *place.where} <= set(contract.columns), row
 
 

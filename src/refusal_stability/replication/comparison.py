@@ -155,7 +155,7 @@ def place_of(figure: dict[str, Any], primary: str) -> Place:
         return Place("t0_determinism", quantity, {"model": model, "judge": judge or primary})
     if quantity in NOWHERE:
         return Place("", quantity, {})
-    name = quantity.removesuffix("_pooled")
+    name = quantity.replace("_pooled", "")
     if name in TESTS:
         return Place("temperature_tests", TESTS[name], {"model": model}, judge)
     if name in DROP:
