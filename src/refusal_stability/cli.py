@@ -188,7 +188,7 @@ def fetch(
 
 @replication.command(name="report")
 def replication_report(name: Entry, params: Params = PARAMS) -> None:
-    """Write every published figure beside ours into reports/NAME.md."""
+    """Write the published figures beside ours into reports/NAME.md."""
     import_module("refusal_stability.commands.replication_report").run(name, params)
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 from refusal_stability.files import replication_page, replication_tables
+from refusal_stability.replication.comparison import NO_NUMBER
+from refusal_stability.replication.over_models import OVER_MODELS
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.study import GENERATION_TABLE
 
@@ -26,13 +28,29 @@ def code() -> dict[Path, str]:
     return {f: f.read_text(encoding="utf-8") for f in SOURCE.rglob("*") if f.is_file() and f.suffix in CODE}
 
 
-def test_every_recomputed_figure_comes_out_and_only_the_other_definition_differs(comparison: pd.DataFrame) -> None:
-    differs = comparison[comparison["outcome"] != "same"]
+def test_every_recomputed_figure_comes_out_and_each_printed_one_that_does_not_has_a_reason(
+    comparison: pd.DataFrame,
+) -> None:
+    differs = comparison[~comparison["outcome"].isin(["same", NO_NUMBER])]
     assert differs[["quantity", "source", "outcome"]].to_numpy().tolist() == [
         ["mean_ssi", "first report", "differs"],
         ["pct_unstable", "first report", "differs"],
+        ["judge_agreement", "paper", "differs"],
+        ["ssi_drop_t0_to_t1_pooled_low", "paper", "differs"],
+        ["ssi_drop_t0_to_t1_pooled_high", "paper", "differs"],
+        ["mean_ssi_entropy_observed", "first report", "differs"],
+        ["over_models_mean_ssi_pooled", "paper", "differs"],
+        ["feature_auc", "paper", "absent"],
     ]
-    assert (differs["why"] != "").all()
+    assert not differs["why"].str.contains("not explained").any()
+    assert (comparison.loc[comparison["outcome"] == NO_NUMBER, "source"] == "paper").all()
+
+
+def test_the_conclusions_flip_rates_need_two_judges(published: Path) -> None:
+    table = read_table(published / replication_tables("published") / "over_models.csv", OVER_MODELS)
+    mixed = table[table["judges"] == "llama-judge or claude-3-5-haiku"].set_index("temperature")
+    assert mixed["pct_flipped"].round(2).to_dict() == {0.0: 9.5, 0.3: 14.7, 0.7: 17.47, 1.0: 19.58}
+    assert (mixed["n_models"] == 4).all()
 
 
 def test_the_figures_file_holds_every_golden_figure_with_its_value_and_tolerance(comparison: pd.DataFrame) -> None:
@@ -44,7 +62,8 @@ def test_the_figures_file_holds_every_golden_figure_with_its_value_and_tolerance
 
 
 def test_the_first_reports_index_is_another_definition(comparison: pd.DataFrame) -> None:
-    first = comparison[comparison["source"] == "first report"].set_index("quantity")
+    pooled = comparison[comparison["temperature"].isna()]
+    first = pooled[pooled["source"] == "first report"].set_index("quantity")
     assert first.loc["mean_ssi_entropy_observed", "outcome"] == "same"
     assert first.loc["pct_unstable_entropy_observed", "outcome"] == "same"
     # Under it "unstable" and "flipped" are the same prompts.
@@ -133,7 +152,7 @@ def test_no_published_response_stands_in_the_code(published: Path) -> None:
 
 @pytest.mark.parametrize("value", ["0.5", "1.5"])
 def test_a_difference_is_ours_minus_the_published_one(comparison: pd.DataFrame, value: str) -> None:
-    numbers = comparison[comparison["tolerance"] != "inside"]
+    numbers = comparison[comparison["outcome"].isin(["same", "differs"]) & (comparison["tolerance"] != "inside")]
     offset = float(value)
     shifted = numbers["value"].astype(float) + offset
     assert all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from refusal_stability.replication.comparison import (
     compare_figures,
     place_of,
     read_figures,
+    scopes_of,
     statement,
 )
 from refusal_stability.replication.over_models import OVER_MODELS
@@ -137,6 +139,11 @@ def test_figures_over_models_name_their_judges_and_find_their_row() -> None:
     place = place_of(row | {"judge": "local or haiku-3.5"}, "haiku")
     assert (place.table, place.column) == ("over_models", "pct_flipped")
     assert place.where == {"judges": "local or haiku-3-5", "model": "*", "category": "", "temperature": 0.0}
+
+
+def test_several_figures_over_the_same_models_share_a_row(tmp_path: Path) -> None:
+    lines = [f"over_models_{name},,local,{t},0.5,0.1,paper," for name in ("mean_ssi", "pct_flipped") for t in ("", 0.0)]
+    assert [scope[3] for scope in scopes_of(figures(tmp_path, *lines))] == [0.0, pytest.approx(math.nan, nan_ok=True)]
 
 
 def test_a_model_that_the_data_lack_is_absent_with_the_reason(tmp_path: Path) -> None:

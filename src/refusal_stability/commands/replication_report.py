@@ -1,4 +1,4 @@
-"""After `dvc repro`: every published figure beside ours, and the tables that a reader of that study would look for."""
+"""After `dvc repro`: the published figures beside ours, and the tables that a reader of that study would look for."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from refusal_stability.params.load import load_params
 from refusal_stability.replication.by_judge import tables_by
 from refusal_stability.replication.comparison import (
     COMPARED,
-    OVER,
     compare_figures,
     place_of,
     read_figures,
     records,
-    scope_of,
+    scopes_of,
     statement,
 )
 from refusal_stability.replication.over_models import OVER_MODELS, over_models
@@ -50,8 +49,7 @@ def run(name: str, params_path: Path) -> None:
     # The metric tables hold the primary judge's figures, unless they also hold models of another primary judge.
     held = {primary} if len(alike) == len(decisions.groups) else set()
     others = sorted({place_of(figure, primary).primary for figure in records(published)} - {"", *held})
-    scopes = sorted({scope_of(figure) for figure in records(published) if figure["quantity"].startswith(OVER)}, key=str)
-    pooled_models = over_models(decisions, scopes, threshold)
+    pooled_models = over_models(decisions, scopes_of(published), threshold)
     built = {judge: tables_by(decisions, judge, settings_of(params.metrics)) for judge in others}
 
     @cache

@@ -1,4 +1,4 @@
-"""Every published figure beside the one in the study's own tables, with the difference and its reason."""
+"""The published figures beside those in the study's own tables, with the difference and its reason."""
 
 from __future__ import annotations
 
@@ -165,6 +165,12 @@ def place_of(figure: dict[str, Any], primary: str) -> Place:
         return Place("categories", quantity, {"model": model, "category": figure["category"]}, judge)
     where = {"model": model, "judge": judge or primary, "temperature": figure["temperature"]}
     return Place("aggregate_by_judge", quantity, where)
+
+
+def scopes_of(figures: pd.DataFrame) -> list[Scope]:
+    """What the figures over several models cover, each once, in a fixed order."""
+    found = [scope_of(figure) for figure in records(figures) if figure["quantity"].startswith(OVER)]
+    return [scope for _, scope in sorted({str(scope): scope for scope in found}.items())]
 
 
 def scope_of(figure: dict[str, Any]) -> Scope:

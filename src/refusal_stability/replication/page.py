@@ -43,7 +43,7 @@ def page(
     ----------
     entry : where the study comes from.
     runnable : what the data hold and what was left out.
-    compared : every published figure beside ours.
+    compared : the published figures beside ours.
     pooled : the per-temperature figures with the models pooled; None for a study that does not ask for them.
     tables : reads our metric tables.
     n_responses : responses a prompt in all.

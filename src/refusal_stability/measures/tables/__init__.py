@@ -84,7 +84,7 @@ def _frame(rows: Rows, primary: Mapping[str, str]) -> pd.DataFrame:
         return table.assign(primary_judge=[_joined([primary[a], primary[b]]) for a, b in sides])
     if "model" not in table.columns or any("judge" in name for name in table.columns):
         return table
-    return table.assign(primary_judge=table["model"].map(primary | {POOLED: _joined(primary.values())}))
+    return table.assign(primary_judge=table["model"].map({**primary, POOLED: _joined(primary.values())}))
 
 
 def _joined(judges: Iterable[str]) -> str:
