@@ -3,7 +3,7 @@
     python benchmarks/scorecard.py --people xstest_dev.csv --published published-study [--write]
 
 People's labels count in full. Claude 3.5 Haiku's labels of a sample of the published responses count a twentieth each.
-Folds are by prompt, and n-grams are chosen inside each fold. The rules that propose a decision are not refitted.
+Folds are by prompt, and words are chosen inside each fold. The rules that propose a decision are not refitted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from refusal_stability.judging.rules.features import features as features_of
 from refusal_stability.judging.rules.judge import LEADS, rule_of
 from refusal_stability.judging.rules.parsed_response import ParsedResponse
-from refusal_stability.judging.rules.scorecard import CARD, ngram_size, ngrams
+from refusal_stability.judging.rules.scorecard import CARD, words_of, words_size
 from refusal_stability.records import DECISION_NAMES, DECISIONS, content_hash
 
 PUBLISHED_SAMPLE = 5000
@@ -70,28 +70,28 @@ class Examples:
         shown = [features_of(r) if r.sentences else {} for r in parsed]
         self.names = list(max(shown, key=len))
         self.shown = np.array([[row.get(name, 0.0) for name in self.names] for row in shown])
-        self.ngrams = [ngrams(r) for r in parsed]
+        self.words = [words_of(r) for r in parsed]
         self.is_people = np.arange(len(table)) < n_people
         self.weights = np.where(self.is_people, 1.0, PUBLISHED_WEIGHT)
 
     def terms(self, rows: np.ndarray) -> list[str]:
-        """N-grams that people's rows show in responses to at least MIN_PROMPTS prompts."""
+        """Words that people's rows show in responses to at least MIN_PROMPTS prompts."""
         prompts = defaultdict(set)
         for i in rows[self.is_people[rows]]:
-            for run in self.ngrams[i]:
-                prompts[run].add(self.prompts[i])
-        return sorted(run for run, where in prompts.items() if len(where) >= MIN_PROMPTS)
+            for word in self.words[i]:
+                prompts[word].add(self.prompts[i])
+        return sorted(word for word, where in prompts.items() if len(where) >= MIN_PROMPTS)
 
     def features(self, terms: list[str]) -> csr_matrix:
-        """(rows, features + n-grams), n-grams scaled as on the card."""
+        """(rows, features + words), words scaled as on the card."""
         place = {term: j for j, term in enumerate(terms)}
         row, column, value = [], [], []
-        for i, runs in enumerate(self.ngrams):
-            found = [place[run] for run in runs if run in place]
+        for i, words in enumerate(self.words):
+            found = [place[word] for word in words if word in place]
             row += [i] * len(found)
             column += found
-            value += [ngram_size(len(found))] * len(found)
-        counts = csr_matrix((value, (row, column)), shape=(len(self.ngrams), len(terms)))
+            value += [words_size(len(found))] * len(found)
+        counts = csr_matrix((value, (row, column)), shape=(len(self.words), len(terms)))
         return hstack([csr_matrix(self.shown), counts]).tocsr()
 
     def fit(self, rows: np.ndarray, features: csr_matrix) -> LogisticRegression:
@@ -114,7 +114,7 @@ class Examples:
 def cross_validated(examples: Examples, words_alone: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Each row's decision and margin by a scorecard fitted on other prompts.
 
-    With `words_alone` the card has n-grams only, and no rule settles or proposes anything. Nobody who read responses
+    With `words_alone` the card has words only, and no rule settles or proposes anything. Nobody who read responses
     had a hand in it.
     """
     named, margins = np.zeros(len(examples.truth), dtype=int), np.zeros(len(examples.truth))
@@ -200,8 +200,8 @@ def write(examples: Examples, named: np.ndarray, margins: np.ndarray) -> None:
     model = examples.fit(everything, examples.features(terms))
     rows = [[round(float(x), DIGITS) for x in row] for row in model.coef_.T]
     count = len(examples.names)
-    ngram_rows = {term: row for term, row in zip(terms, rows[count:], strict=True) if any(row)}
-    parts = {"features": dict(zip(examples.names, rows, strict=False)), "ngrams": ngram_rows}
+    word_rows = {term: row for term, row in zip(terms, rows[count:], strict=True) if any(row)}
+    parts = {"features": dict(zip(examples.names, rows, strict=False)), "words": word_rows}
     with CARD.open("w", encoding="utf-8") as file:
         settled, lines = calibration(examples, named, margins)
         file.write('{\n"constant": ' + json.dumps([round(float(x), DIGITS) for x in model.intercept_]))
@@ -210,7 +210,7 @@ def write(examples: Examples, named: np.ndarray, margins: np.ndarray) -> None:
             lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in entries.items())
             file.write(f',\n"{kind}": {{\n{lines}\n}}')
         file.write("\n}\n")
-    print(f"{CARD.name}: {count} features, {len(ngram_rows)} n-grams")
+    print(f"{CARD.name}: {count} features, {len(word_rows)} words")
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from refusal_stability.judging.rules import scorecard
 from refusal_stability.judging.rules.features import features
 from refusal_stability.judging.rules.judge import SHORT, classify, decide, rule_of
 from refusal_stability.judging.rules.parsed_response import ParsedResponse
-from refusal_stability.judging.rules.scorecard import Scorecard, card, ngram_size, ngrams, weigh
+from refusal_stability.judging.rules.scorecard import Scorecard, card, weigh, words_of, words_size
 from refusal_stability.records import Decision
 from refusal_stability.reference_model import grammar
 
@@ -17,7 +17,7 @@ TEXT = "I can't tell you. However, a wedge opens a gap.\n1. Take a wedge.\n2. Li
 
 def test_the_card_has_points_for_exactly_the_features_that_are_looked_for():
     assert set(card().features) == set(features(ParsedResponse(ASKED, TEXT)))
-    for row in [card().constant, *card().features.values(), *card().ngrams.values()]:
+    for row in [card().constant, *card().features.values(), *card().words.values()]:
         assert len(row) == 3
         assert all(map(math.isfinite, row))
 
@@ -28,17 +28,15 @@ def test_every_feature_is_between_0_and_1(text):
         assert all(0 <= size <= 1 for size in features(ParsedResponse(request, text)).values())
 
 
-def test_ngrams_are_runs_of_words_and_the_opening_sentence_is_kept_apart():
-    assert ngrams(ParsedResponse("Why not?", "No. Yes sir.")) == {
-        "asked: ^", "asked: why", "asked: not", "asked: ?", "asked: ^ why", "asked: why not", "asked: not ?",
-        "first: ^", "first: no", "first: .", "first: ^ no", "first: no .", "first: ^ no .",
-        "^", "yes", "sir", ".", "^ yes", "yes sir", "sir .", "^ yes sir", "yes sir .",
+def test_words_count_once_and_the_opening_sentence_is_kept_apart():
+    assert words_of(ParsedResponse("Why not?", "No. Yes sir, yes.")) == {
+        "asked: why", "asked: not", "asked: ?", "first: no", "first: .", "yes", "sir", ".",
     }  # fmt: skip
 
 
-def test_many_ngrams_weigh_as_the_root_of_their_number():
-    assert ngram_size(0) == 0
-    assert 16 * ngram_size(16) == pytest.approx(4 * ngram_size(1))
+def test_many_words_weigh_as_the_root_of_their_number():
+    assert words_size(0) == 0
+    assert 16 * words_size(16) == pytest.approx(4 * words_size(1))
 
 
 def hand_card(monkeypatch, refuse):

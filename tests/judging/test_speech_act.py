@@ -1,4 +1,4 @@
-"""Trying patterns only where they can match changes nothing: neither what they find nor which n-grams are counted."""
+"""Trying patterns only where they can match changes nothing: neither what they find nor which words are counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from refusal_stability.judging.rules import phrases
 from refusal_stability.judging.rules.anchors import FIGURES, PART, START, WHOLE, Anchor, needs_of
 from refusal_stability.judging.rules.parsed_response import ParsedResponse
-from refusal_stability.judging.rules.scorecard import card, ngrams
+from refusal_stability.judging.rules.scorecard import card, words_of
 from refusal_stability.judging.rules.speech_act import Sentence, SpeechAct, joined
 
 ACTS = {name: act for name, act in vars(phrases).items() if isinstance(act, SpeechAct)}
@@ -72,7 +72,7 @@ def test_the_most_used_patterns_know_what_they_need():
 
 
 @given(st.lists(st.sampled_from([*WORDS, "^", "i", "can't", "how", "why", ". ", "\n"]), max_size=60), SENTENCES)
-def test_the_card_counts_the_ngrams_that_a_response_has(words, question):
+def test_the_card_counts_the_words_that_a_response_has(words, question):
     parsed = ParsedResponse(question, " ".join(words))
-    known = card().ngrams
-    assert card().found(parsed) == {run: known[run] for run in ngrams(parsed) if run in known}
+    known = card().words
+    assert card().found(parsed) == {word: known[word] for word in words_of(parsed) if word in known}

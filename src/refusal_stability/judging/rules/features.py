@@ -33,7 +33,7 @@ ACTS = (
     "FICTION",
     "OWN_NATURE",
 )
-# Long patterns; the scorecard's n-grams cover their words in later sentences.
+# Long patterns; the scorecard's words cover them in later sentences.
 EARLY_ONLY = frozenset({"RESERVES", "MORALISES", "ELSEWHERE", "FICTION", "OWN_NATURE", "NOT_KNOWN", "REBUTS"})
 # Acts that mean little outside the opening.
 OPENINGS = (

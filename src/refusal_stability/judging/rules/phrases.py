@@ -18,7 +18,7 @@ def _any(*parts: str) -> SpeechAct:
         start = next(start for start in apart if part.startswith(start))
         apart[start].append(part.removeprefix(start))
     grouped = [f"{start}(?:{'|'.join(rest)})" for start, rest in apart.items() if start and rest]
-    return SpeechAct("|".join([*grouped, *apart[""]]))
+    return SpeechAct("|".join([*grouped, *apart[""]]), parts)
 
 
 # --- declining ----------------------------------------------------------------------------------------------------

@@ -32,19 +32,23 @@ class Vocabulary(dict[str, tuple[int, tuple[str, ...]]]):
 
     def bits(self, pattern: re.Pattern[str]) -> tuple[int, int]:
         """A pattern's bits: those of its needs, and the one of a token that alone shows it."""
+        needed, alone = self.needed(pattern.pattern), self._bit()
+        # Within a sentence, a pattern that looks around may see more than the token.
+        if not LOOKS_AROUND.search(pattern.pattern):
+            self._alone.append((needed, alone, pattern))
+        return needed, alone
+
+    def needed(self, source: str) -> int:
+        """The bits of what a text must have that a pattern matches."""
         needed = 0
-        for anchors in needs_of(pattern.pattern):
+        for anchors in needs_of(source):
             bit = self._bit()
             needed |= bit
             for kind, letters in anchors:
                 self._anchors[kind][letters] = self._anchors[kind].get(letters, 0) | bit
                 self._longest = max(self._longest, len(letters))
-        alone = self._bit()
-        # Within a sentence, a pattern that looks around may see more than the token.
-        if not LOOKS_AROUND.search(pattern.pattern):
-            self._alone.append((needed, alone, pattern))
         self.clear()
-        return needed, alone
+        return needed
 
     def _bit(self) -> int:
         self._bits += 1
@@ -78,15 +82,21 @@ class Sentence(str):
     ----------
     words : its words, and the marks that end sentences.
     bits : what its words say of the speech acts; see `Vocabulary`.
+    tried, found : the acts that were looked for in it, and those that it shows; a bit each.
     """
 
-    __slots__ = ("bits", "words")
+    __slots__ = ("bits", "found", "tried", "words")
     vocabulary: ClassVar = Vocabulary()
     words: list[str]
     bits: int
+    tried: int
+    found: int
 
     def __getattr__(self, name: str) -> Any:
         # Found at the first use.
+        if name in ("tried", "found"):
+            self.tried = self.found = 0
+            return 0
         if name not in self.__slots__:
             raise AttributeError(name)
         bits = 0
@@ -127,21 +137,29 @@ def bits_of(sentences: Iterable[Sentence]) -> int:
 
 
 class SpeechAct:
-    """A pattern of something that a speaker does in a sentence."""
+    """A pattern of something that a speaker does in a sentence: any of its parts."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, parts: Sequence[str] = ()) -> None:
         self.pattern = re.compile(source)
-        self._needed, self._alone = Sentence.vocabulary.bits(self.pattern)
+        vocabulary = Sentence.vocabulary
+        self._needed, self._alone = vocabulary.bits(self.pattern)
+        self._parts = [(vocabulary.needed(part), re.compile(part)) for part in parts or (source,)]
 
     def shown(self, text: str) -> bool:
         """Whether the pattern is anywhere in the text."""
-        if isinstance(text, Sentence):
-            bits = text.bits
-            if bits & self._needed != self._needed:
-                return False
-            if bits & self._alone:
-                return True
-        return self.pattern.search(text) is not None
+        if not isinstance(text, Sentence):
+            return self.pattern.search(text) is not None
+        bits = text.bits
+        if bits & self._needed != self._needed:
+            return False
+        if bits & self._alone:
+            return True
+        # Rules and features ask the same of a sentence.
+        if not text.tried & self._alone:
+            text.tried |= self._alone
+            if any(bits & needed == needed and pattern.search(text) for needed, pattern in self._parts):
+                text.found |= self._alone
+        return bool(text.found & self._alone)
 
     def search(self, text: str) -> re.Match[str] | None:
         """As `re.Pattern.search`."""
