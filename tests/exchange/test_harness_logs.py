@@ -5,8 +5,10 @@ The files hold the first four prompts of runs of 20 prompts x 2 temperatures x 3
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -18,6 +20,7 @@ import yaml
 from imported_study import import_files, run_imported
 
 from refusal_stability.commands import compare
+from refusal_stability.exchange.formats import inspect_logs
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.records import StudyError
 from refusal_stability.stages import metrics
@@ -212,6 +215,39 @@ def test_a_hostile_archive_is_refused(path: Any, problem: str) -> None:
     with pytest.raises(LogError, match=problem):
         import_files(path())
     assert not Path("data").exists()
+
+
+def copied_with(name: str, part: str, content: bytes, said: int | None = None) -> Path:
+    """The real archive with another content of one part, whose entry may say another size."""
+    importlib.import_module("zipfile_zstd")
+    with zipfile.ZipFile(LOGS / "inspect/t1.0.eval") as log:
+        parts = {info.filename: log.read(info) for info in log.infolist()}
+    archive(name, *(parts | {part: content}).items())
+    if said is not None:
+        size = struct.pack("<L", len(content))
+        Path(name).write_bytes(Path(name).read_bytes().replace(size, struct.pack("<L", said)))
+    return Path(name)
+
+
+@pytest.mark.logs("inspect_ai")
+@pytest.mark.parametrize("part", ["header.json", "summaries.json", "samples/q0_epoch_1.json"])
+def test_an_archive_that_holds_more_than_it_says_is_refused(part: str) -> None:
+    path = copied_with("lying.eval", part, b" " * (20 * 2**20), said=1000)
+    with pytest.raises(LogError, match=rf"lying\.eval: not a complete archive \(Bad CRC-32 for file '{part}'\)"):
+        import_files(path)
+
+
+@pytest.mark.logs("inspect_ai")
+def test_samples_are_read_in_chunks_of_few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(LOGS / "inspect/t1.0.eval") as log:
+        sizes = [info.file_size for info in log.infolist() if info.filename.startswith("samples/")]
+    monkeypatch.setattr(inspect_logs, "CHUNK_BYTES", 3 * max(sizes))
+    there = [(f"q{k}", epoch) for epoch in (1, 2, 3) for k in range(4)]
+    chunks = list(inspect_logs._chunks(LOGS / "inspect/t1.0.eval", there))
+    assert [sample for chunk in chunks for sample in chunk] == there
+    assert all(1 < len(chunk) <= 4 for chunk in chunks)
+    monkeypatch.setattr(inspect_logs, "CHUNK_BYTES", 1)
+    assert [len(chunk) for chunk in inspect_logs._chunks(LOGS / "inspect/t1.0.eval", there)] == [1] * 12
 
 
 @pytest.mark.logs("inspect_ai")

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refusal_stability.files import ArtifactError
+from refusal_stability.tables import user_files
 from refusal_stability.tables.user_files import read_rows
 
 AWKWARD = [
@@ -190,3 +191,23 @@ def test_a_table_without_a_header_is_called_empty(tmp_path: Path, text: str) -> 
     path = tmp_path / "p.csv"
     path.write_text(text, encoding="utf-8")
     assert "the file is empty; give it a header and rows" in failure(path)
+
+
+def test_a_line_or_a_file_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_files, "LONGEST_LINE", 2**20)
+    monkeypatch.setattr(user_files, "LARGEST_WHOLE", 2**20)
+    lines, table = tmp_path / "lines.jsonl.gz", tmp_path / "table.csv.gz"
+    lines.write_bytes(gzip.compress(b'{"a": "b"}\n{"a": "' + b"x" * 2**21 + b'"}\n'))
+    with pytest.raises(ArtifactError, match=r"lines\.jsonl\.gz: row 2: longer than 1 MB; put each record on a line"):
+        list(read_rows(lines, ["a"]))
+    table.write_bytes(gzip.compress(b"a\n" + b"x\n" * 2**20))
+    with pytest.raises(ArtifactError, match=r"table\.csv\.gz: more than 1 MB; write it as JSON lines"):
+        list(read_rows(table, ["a"]))
+
+
+def test_the_rows_of_a_large_parquet_file_are_numbered_through(tmp_path: Path) -> None:
+    count = 2 * user_files.BATCH + 5
+    pd.DataFrame({"a": [f"text {k}" for k in range(count)]}).to_parquet(tmp_path / "rows.parquet")
+    rows = list(read_rows(tmp_path / "rows.parquet", ["a"]))
+    assert [row.number for row in rows] == list(range(2, count + 2))
+    assert [row.text("a") for row in rows] == [f"text {k}" for k in range(count)]

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 OPENERS: dict[str, Any] = {"": open, ".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 OTHER_DELIMITERS = ";\t"
+# No line may be longer, and no file that is read at once may unpack to more.
+LONGEST_LINE = 128 * 2**20
+LARGEST_WHOLE = 2**30
+BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -145,9 +149,18 @@ def _decoded(data: bytes, place: Callable[[int], str]) -> str:
         ) from error
 
 
+def _whole(path: Path, file: IO[bytes]) -> bytes:
+    content = file.read(LARGEST_WHOLE + 1)
+    if len(content) > LARGEST_WHOLE:
+        raise ArtifactError(
+            f"{path}: more than {LARGEST_WHOLE // 2**20:,} MB; write it as JSON lines (.jsonl), read line by line"
+        )
+    return content
+
+
 def _from_table(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     delimiter = next(DELIMITERS[s.lower()] for s in reversed(path.suffixes) if s.lower() in DELIMITERS)
-    text = _decoded(file.read(), lambda line: f"{path}: line {line}")
+    text = _decoded(_whole(path, file), lambda line: f"{path}: line {line}")
     head = text.partition("\n")[0]
     if delimiter not in head:
         # Excel writes semicolons where the comma is a decimal mark.
@@ -175,15 +188,19 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
 
 
 def _from_json_lines(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(file, start=1):
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
         place = f"{path}: row {number}"
+        if len(line) > LONGEST_LINE:
+            raise ArtifactError(
+                f"{place}: longer than {LONGEST_LINE // 2**20} MB; put each record on a line of its own"
+            )
         text = _decoded(line, lambda _, place=place: place)  # type: ignore[misc]
         if text.strip():
             yield number, _parsed(text, place)
 
 
 def _from_json(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
-    values = _parsed(_decoded(file.read(), lambda line: f"{path}: line {line}"), str(path))
+    values = _parsed(_decoded(_whole(path, file), lambda line: f"{path}: line {line}"), str(path))
     if not isinstance(values, list):
         raise ArtifactError(f"{path}: expected a list of objects or texts, found {type(values).__name__}")
     yield from enumerate(values, start=1)
@@ -197,7 +214,7 @@ def _parsed(text: str, place: str) -> Any:
 
 
 def _from_text(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
-    lines = _decoded(file.read(), lambda line: f"{path}: line {line}").split("\n")
+    lines = _decoded(_whole(path, file), lambda line: f"{path}: line {line}").split("\n")
     yield from ((number, line.removesuffix("\r")) for number, line in enumerate(lines, start=1) if line.strip())
 
 
@@ -206,19 +223,20 @@ def _from_parquet(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(io.BytesIO(file.read()))
+        table = pyarrow.parquet.ParquetFile(io.BytesIO(_whole(path, file)))
+        _check_header(path, table.schema_arrow.names)
+        batches = table.iter_batches(BATCH)
+        yield from enumerate((row for batch in batches for row in batch.to_pylist()), start=2)
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ArtifactError(f"{path}: not readable as Parquet: {reason}; fetch or write it again") from error
-    _check_header(path, table.column_names)
-    yield from enumerate(table.to_pylist(), start=2)
 
 
 def _from_excel(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     import pandas as pd
 
     try:
-        sheet = pd.read_excel(io.BytesIO(file.read()), dtype=str, na_filter=False)
+        sheet = pd.read_excel(io.BytesIO(_whole(path, file)), dtype=str, na_filter=False)
     except ImportError as error:
         raise ArtifactError(
             f"{path}: pandas needs another package to read Excel files ({' '.join(str(error).split())[:120]}); "

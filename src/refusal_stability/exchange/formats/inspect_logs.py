@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,9 +20,12 @@ from refusal_stability.prompts.conversation import ROLES
 from refusal_stability.records import Message, Prompt
 
 CHUNK = 1000
-# No part of an archive may unpack to more than this.
+# Samples are read in chunks of at most so many bytes; no part of an archive may unpack to more than a larger number.
+CHUNK_BYTES = 64 * 2**20
 LARGEST_PART = 256 * 2**20
-LARGEST_JSON = 512 * 2**20
+LARGEST_JSON = 256 * 2**20
+# So many compressed bytes at a time: a few of them may unpack to very many.
+CHECKED_AT_ONCE = 4096
 NOT_NEEDED = {"events", "store"}
 NO_OUTPUT = "the log has no output"
 UNSCORED = "the log has no score"
@@ -57,6 +62,10 @@ def inspect_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator
 def _reading_api() -> Any:
     try:
         from inspect_ai import log
+
+        if importlib.util.find_spec("zipfile_zstd"):
+            # Teaches zipfile the compression of Inspect's logs, which newer Pythons know.
+            importlib.import_module("zipfile_zstd")
     except ImportError as error:
         raise LogError(
             "Inspect's logs are read by Inspect itself, which is not installed; run: .venv/bin/pip install inspect_ai"
@@ -88,17 +97,25 @@ def _check_size(path: Path) -> None:
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            parts = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            for part in archive.infolist():
+                _check_part(path, archive, part)
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, zlib.error) as error:
         raise LogError(f"{path}: not a complete archive ({error}); copy it again") from error
-    for part in parts:
-        if part.filename.startswith(("/", "\\")) or ".." in Path(part.filename).parts:
-            raise LogError(f"{path}: holds the path {part.filename!r}, which leads out of the archive; no log has that")
-        if part.file_size > LARGEST_PART:
-            raise LogError(
-                f"{path}: {part.filename} unpacks to {part.file_size / 2**20:,.0f} MB, more than the "
-                f"{LARGEST_PART // 2**20} MB that are read; remove it from the log"
-            )
+
+
+def _check_part(path: Path, archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+    """Refuse a part that leads out of the archive, is too large, or holds more than its entry says."""
+    if part.filename.startswith(("/", "\\")) or ".." in Path(part.filename).parts:
+        raise LogError(f"{path}: holds the path {part.filename!r}, which leads out of the archive; no log has that")
+    if part.file_size > LARGEST_PART:
+        raise LogError(
+            f"{path}: {part.filename} unpacks to {part.file_size / 2**20:,.0f} MB, more than the "
+            f"{LARGEST_PART // 2**20} MB that are read; remove it from the log"
+        )
+    # No more is unpacked than the entry says, and then the checksum is wrong. Inspect's own reader unpacks it all.
+    with archive.open(part) as content:
+        while content.read(CHECKED_AT_ONCE):
+            pass
 
 
 def _last_tries(headers: Mapping[Path, Any], options: ImportOptions) -> list[Path]:
@@ -125,14 +142,29 @@ def _samples(api: Any, path: Path) -> Iterator[Any]:
             yield from api.read_eval_log(path, resolve_attachments=True).samples or []
             return
         there = [(summary.id, summary.epoch) for summary in api.read_eval_log_sample_summaries(path)]
-        for start in range(0, len(there), CHUNK):
-            yield from api.read_eval_log_samples_by_id(
-                path, there[start : start + CHUNK], resolve_attachments=True, exclude_fields=NOT_NEEDED
-            )
+        for chunk in _chunks(path, there):
+            yield from api.read_eval_log_samples_by_id(path, chunk, resolve_attachments=True, exclude_fields=NOT_NEEDED)
     except LogError:
         raise
     except Exception as error:
         raise _unreadable(path, error) from error
+
+
+def _chunks(path: Path, there: Sequence[tuple[Any, int]]) -> Iterator[list[tuple[Any, int]]]:
+    """The samples in chunks that fit into memory."""
+    with zipfile.ZipFile(path) as archive:
+        sizes = {part.filename: part.file_size for part in archive.infolist()}
+    chunk: list[tuple[Any, int]] = []
+    held = 0
+    for sample, epoch in there:
+        size = sizes.get(f"samples/{sample}_epoch_{epoch}.json", CHUNK_BYTES // CHUNK)
+        if chunk and (len(chunk) == CHUNK or held + size > CHUNK_BYTES):
+            yield chunk
+            chunk, held = [], 0
+        chunk.append((sample, epoch))
+        held += size
+    if chunk:
+        yield chunk
 
 
 def _exported(place: str, header: Any, sample: Any, told: Mapping[str, Any]) -> Iterator[LoggedResponse]:
