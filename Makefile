@@ -124,7 +124,7 @@ explore: $(READY) ## Browse prompts and responses on http://127.0.0.1:8501 (othe
 ##@ For developers
 .PHONY: test
 test: $(READY) $(MODEL) ## Run all tests, two files at a time (other number: WORKERS=4); faster: make test ARGS='-m "not pipeline"'
-	$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready

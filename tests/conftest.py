@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,56 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Several workers share the cores: threads of PyTorch that wait must not spin. Set before anything imports it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Files that share a study which takes a minute: one worker runs them all, and makes it once.
+PLANTED = ("tests/pipeline/test_kills.py", "tests/pipeline/test_panel.py", "tests/pipeline/test_planted_study.py")
+TOGETHER = (("tests/golden",), PLANTED)
+# What takes longest goes first, so that no worker is left alone with it.
+FIRST = (
+    *PLANTED,
+    "tests/golden",
+    "tests/pipeline",
+    "tests/browser",
+    "tests/tracking",
+    "tests/test_benchmarks.py",
+    "tests/figures/test_gallery.py",
+    "tests/stages",
+    "tests/report",
+    "tests/engines",
+)
+
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((i for i, start in enumerate(FIRST) if item.nodeid.startswith(start)), len(FIRST))
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Workers take whole files as `--dist loadfile` hands them out, and what belongs together."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LoadFiles(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return next((starts[0] for starts in TOGETHER if file.startswith(starts)), file)
+
+    return LoadFiles(config, log) if config.option.dist == "loadfile" else None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _spare_the_collector() -> None:
+    """What earlier files left in memory, such as PyTorch, is not searched for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -79,6 +81,19 @@ def test_wilcoxon_leaves_equal_pairs_out_and_sees_ties_through_rounding_errors()
     assert test.n == 55
     peer = stats.wilcoxon(np.array([0.2] * 40 + [-0.4] * 15))
     assert (test.statistic, test.p_value) == (peer.statistic, pytest.approx(peer.pvalue))
+
+
+@given(st.lists(st.integers(-6, 6).filter(bool), min_size=1, max_size=8))
+@settings(max_examples=40)
+@example([1, 1, -1, 2, 2, 2, 3, 4, 4, 5, -6, 6, -6])
+@example([1, 1, -1, 2, 2, 2, 3, 4, 4, 5, -6, 6, -6, 6])
+def test_wilcoxon_is_scipys_where_few_pairs_tie(twelfths: list[int]) -> None:
+    differences = np.array(twelfths) / 12
+    test = wilcoxon(differences, np.ones(len(differences), dtype=np.int64))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=UserWarning)
+        peer = stats.wilcoxon(np.round(differences, 12))
+    assert (test.statistic, test.p_value, test.n) == (peer.statistic, peer.pvalue, len(differences))
 
 
 def test_wilcoxon_is_undefined_where_no_pair_differs() -> None:

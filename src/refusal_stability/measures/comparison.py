@@ -18,6 +18,8 @@ ENOUGH = 100  # a category expected to hold this many prompts off the commonest 
 EXACT_CELLS = 1 << 18  # cells of the widest step up to which a category's memberships are enumerated instead of drawn
 BLOCK_CELLS = 1 << 21  # cells of random tables held at once
 
+FEW_PAIRS = 13  # up to so many pairs scipy enumerates all signs where ranks tie
+
 # Differences of shares such as 0.8 - 0.6 and 1.0 - 0.8 are equal; binary floats would keep them apart and so undo ties.
 DECIMALS = 12
 
@@ -113,10 +115,22 @@ def wilcoxon(differences: Floats, weights: Ints) -> RankTest:
     long = long[long != 0]
     if not len(long):
         return RankTest(UNDEFINED, UNDEFINED, UNDEFINED, 0)
+    if len(long) <= FEW_PAIRS and len(np.unique(np.abs(long))) < len(long):
+        return _few_tied_pairs(long)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=UserWarning)  # "sample size too small for normal approximation"
         result = stats.wilcoxon(long)
     return RankTest(float(result.statistic), UNDEFINED, float(result.pvalue), len(long))
+
+
+def _few_tied_pairs(differences: Floats) -> RankTest:
+    """The test over all signs of the differences, as scipy has it, which ranks again for each: 0.8 s for 13 pairs."""
+    ranks = stats.rankdata(np.abs(differences))
+    found = stats.permutation_test(
+        (differences,), lambda d, axis: ((d > 0) * ranks).sum(axis=axis), permutation_type="samples", vectorized=True
+    )
+    positive = float(found.statistic)
+    return RankTest(min(positive, ranks.sum() - positive), UNDEFINED, float(found.pvalue), len(differences))
 
 
 def mann_whitney(values: Floats, inside: Ints, outside: Ints, rng: np.random.Generator) -> RankTest:
@@ -313,12 +327,11 @@ def holm(p_values: Floats) -> Floats:
     ----------
     Holm (1979), A simple sequentially rejective multiple test procedure. https://www.jstor.org/stable/4615733
     """
-    from statsmodels.stats.multitest import multipletests
-
     corrected = np.full(len(p_values), np.nan)
-    defined = ~np.isnan(p_values)
-    if defined.any():
-        corrected[defined] = multipletests(p_values[defined], method="holm")[1]
+    # The least first; NaN sorts last.
+    order = np.argsort(p_values)[: np.count_nonzero(~np.isnan(p_values))]
+    stepped = p_values[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
     return corrected
 
 

@@ -15,7 +15,6 @@ PACKAGES = (
     "scipy",
     "pandas",
     "scikit-learn",
-    "statsmodels",
     "torch",
     "transformers",
     "tokenizers",
