@@ -176,6 +176,10 @@ docs: $(READY) $(DOCS_READY) ## Build the documentation as a site: build/site/in
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict
 	@echo "Documentation: build/site/index.html"
 
+.PHONY: faults
+faults: $(READY) ## Break everything on purpose and count what is lost, doubled or silent (some: ARGS="store soak --seed 7")
+	$(BIN)/python tests/faults/run_faults.py $(ARGS)
+
 .PHONY: coverage-study
 coverage-study: $(READY) ## Simulate how often the intervals cover the true value; rewrites docs/coverage.md (about 10 minutes on 2 cores)
 	$(BIN)/refusal-stability coverage-study

@@ -72,6 +72,7 @@ def replication_tables(name: str) -> Path:
     return REPORTS / name
 
 
+PART = ".part"
 METRICS_README = METRICS / "README.md"
 
 
@@ -84,7 +85,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = "b" not in mode
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=f".{os.getpid()}{PART}", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, mode, encoding="utf-8" if text else None, newline="" if text else None) as file:
@@ -136,8 +137,22 @@ def write_files(folder: Path, names: Sequence[str], write: Callable[[Path], None
     for name in names:
         write(folder / name)
     for stray in folder.iterdir():
-        if stray.is_file() and stray.name not in names and stray.name != ".gitignore":
-            stray.unlink()
+        if stray.name not in names and stray.name != ".gitignore" and not _is_being_written(stray) and stray.is_file():
+            stray.unlink(missing_ok=True)
+
+
+def _is_being_written(file: Path) -> bool:
+    """Whether a file is another living process's temporary one; what a killed process left is not."""
+    writer = file.name.removesuffix(PART).rpartition(".")[2]
+    if not file.name.endswith(PART) or not writer.isdecimal() or int(writer) == os.getpid():
+        return False
+    try:
+        os.kill(int(writer), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_pages(folder: Path, pages: Mapping[str, str | bytes]) -> None:

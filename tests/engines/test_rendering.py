@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from refusal_stability.engines import rendering
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection
 from refusal_stability.engines.transformers import TransformersEngine
@@ -196,3 +197,16 @@ def test_a_rejection_without_a_system_prompt_does_not_advise_to_fold_one() -> No
     template = ChatTemplate(Strict(), TransformersSettings(), "m")
     with pytest.raises(TemplateRejection, match=r"roles user, user \(Conversation roles must alternate\); ask single"):
         template.render((*ASK, *ASK))
+
+
+def test_a_template_that_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Looping:
+        chat_template = "x"
+
+        def apply_chat_template(self, *_: Any, **__: Any) -> str:
+            while True:
+                pass
+
+    monkeypatch.setattr(rendering, "TEMPLATE_SECONDS", 1)
+    with pytest.raises(EngineError, match="m: the chat template took over 1 s"):
+        ChatTemplate(Looping(), TransformersSettings(), "m").render(ASK)

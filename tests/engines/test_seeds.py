@@ -61,7 +61,14 @@ def test_a_greedy_study_has_nothing_to_tell() -> None:
 
 def test_the_tail_of_the_binomial_by_hand() -> None:
     # Binomial(4, 1/2): 1, 4, 6, 4, 1 sixteenths.
-    assert [_at_least(k, 4) for k in range(6)] == [1, 15 / 16, 11 / 16, 5 / 16, 1 / 16, 0]
+    assert [_at_least(k, 4) for k in range(6)] == pytest.approx([1, 15 / 16, 11 / 16, 5 / 16, 1 / 16, 0], abs=1e-15)
+
+
+def test_the_tail_of_a_million_prompts_is_there_at_once() -> None:
+    # Two standard deviations over the mean; the normal tail is 0.02275.
+    assert _at_least(501_000, 1_000_000) == pytest.approx(0.0228, abs=1e-3)
+    assert _at_least(600_000, 1_000_000) == 0
+    assert _at_least(400_000, 1_000_000) == pytest.approx(1)
 
 
 @settings(deadline=None)  # the first example imports scipy

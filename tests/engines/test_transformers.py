@@ -56,6 +56,12 @@ def draw(sampling: Sampling, scores: list[float]) -> int:
     return int(chosen.argmax())
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_weights_that_give_no_numbers_are_an_error_and_no_empty_answer(temperature: float) -> None:
+    with pytest.raises(EngineError, match=r"no numbers \(NaN\).*weights are damaged"):
+        draw(Sampling(temperature, 0, 0), [0.0, float("nan"), 1.0])
+
+
 def test_rows_do_not_depend_on_the_rows_that_share_their_batch(tiny_model: Path) -> None:
     requests = grid(["one", "a somewhat longer prompt than the first", "third?"])
     together = complete(tiny_model, requests)

@@ -227,3 +227,16 @@ def test_the_server_listens_on_this_machine_only_and_tells_nobody() -> None:
     assert Path(flags[1]).is_file()
     assert flags[-2:] == ["--", "params.yaml"]
     assert IMAGE not in " ".join(flags)
+
+
+def test_the_page_asks_nobody_for_this_machines_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    from streamlit import net_util
+    from streamlit.web import cli
+
+    monkeypatch.setattr(net_util, "get_external_ip", net_util.get_external_ip)
+    monkeypatch.setattr(explore.study, "prompts_now", lambda _: None)
+    served: list[list[str]] = []
+    monkeypatch.setattr(cli, "main", lambda arguments, **_: served.append(arguments))
+    explore.run(Path("params.yaml"), 0, headless=True)
+    assert len(served) == 1
+    assert net_util.get_external_ip() is None

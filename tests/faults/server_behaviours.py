@@ -28,13 +28,15 @@ LONGEST_S = 20
 BAD = {"lost", "doubled", "wrong text", "traceback", "too long", "too often"}
 
 
-def _answer(content: object = "fine", **changes: object) -> bytes:
+def answer(content: object = "fine", **changes: object) -> bytes:
+    """The body of a chat completion."""
     choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
     whole = {"model": "m", "choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
     return json.dumps(whole | changes).encode()
 
 
-def _response(body: bytes, status: int = 200, headers: str = "", length: int | None = None) -> bytes:
+def response(body: bytes, status: int = 200, headers: str = "", length: int | None = None) -> bytes:
+    """A whole response, as it is written to the connection."""
     head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{headers}"
     return f"{head}Content-Length: {len(body) if length is None else length}\r\n\r\n".encode("latin-1") + body
 
@@ -57,7 +59,7 @@ def _with(field: str, text: str) -> bytes:
         "error": f'{{"error":{text}}}',
         "choices": f'{{"choices":{text}}}',
     }
-    return _response(bodies[field].encode())
+    return response(bodies[field].encode())
 
 
 VALUES = {
@@ -82,27 +84,27 @@ def behaviours() -> dict[str, bytes | str]:
     made: dict[str, bytes | str] = {
         f"{field}: {name}": _with(field, text) for field in FIELDS for name, text in VALUES.items()
     }
-    made |= {f"status {s}": _response(b'{"error": {"message": "no"}}', s) for s in STATUSES}
-    made |= {f"Retry-After: {w[:40]}": _response(b"{}", 429, f"Retry-After: {w}\r\n") for w in WAITS}
+    made |= {f"status {s}": response(b'{"error": {"message": "no"}}', s) for s in STATUSES}
+    made |= {f"Retry-After: {w[:40]}": response(b"{}", 429, f"Retry-After: {w}\r\n") for w in WAITS}
     bomb = gzip.compress(bytes(200 << 20), 1)
     made |= {
-        "gzip bomb": _response(bomb, headers="Content-Encoding: gzip\r\n"),
-        "gzip that is none": _response(_answer(), headers="Content-Encoding: gzip\r\n"),
-        "unknown encoding": _response(_answer(), headers="Content-Encoding: x-mine\r\n"),
-        "brotli that is none": _response(_answer(), headers="Content-Encoding: br\r\n"),
-        "body cut": _response(_answer(), length=10_000),
-        "no body": _response(b""),
-        "html": _response(b"<html><body>Bad gateway</body></html>"),
-        "UTF-16": _response(_answer().decode().encode("utf-16")),
-        "no UTF-8": _response(b'{"choices":[{"message":{"content":"caf\xe9"},"finish_reason":"stop"}]}'),
-        "byte order mark": _response(b"\xef\xbb\xbf" + _answer()),
-        "2 MB text": _response(_answer("word " * 400_000)),
+        "gzip bomb": response(bomb, headers="Content-Encoding: gzip\r\n"),
+        "gzip that is none": response(answer(), headers="Content-Encoding: gzip\r\n"),
+        "unknown encoding": response(answer(), headers="Content-Encoding: x-mine\r\n"),
+        "brotli that is none": response(answer(), headers="Content-Encoding: br\r\n"),
+        "body cut": response(answer(), length=10_000),
+        "no body": response(b""),
+        "html": response(b"<html><body>Bad gateway</body></html>"),
+        "UTF-16": response(answer().decode().encode("utf-16")),
+        "no UTF-8": response(b'{"choices":[{"message":{"content":"caf\xe9"},"finish_reason":"stop"}]}'),
+        "byte order mark": response(b"\xef\xbb\xbf" + answer()),
+        "2 MB text": response(answer("word " * 400_000)),
         "chunks that are none": b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         "no HTTP": b"\x00\x01\x02 hello\r\n\r\n",
-        "HTTP/0.9": _answer(),
+        "HTTP/0.9": answer(),
         "status text": b"HTTP/1.1 abc\r\n\r\n",
-        "a header of 1 MB": _response(_answer(), headers=f"X: {'y' * 1_000_000}\r\n"),
-        "two lengths": _response(_answer(), headers="Content-Length: 3\r\n"),
+        "a header of 1 MB": response(answer(), headers=f"X: {'y' * 1_000_000}\r\n"),
+        "two lengths": response(answer(), headers="Content-Length: 3\r\n"),
         "closed": b"",
         "reset": "reset",
         "endless": "endless",
@@ -147,11 +149,16 @@ class Misbehaving:
             return False
         prompt = json.loads(reader.read(length))["messages"][-1]["content"]
         self.sent[prompt] += 1
-        if prompt != POISON:
-            connection.sendall(_response(_answer(f"echo {prompt}")))
-            return True
-        self._misbehave(connection)
-        return False
+        if prompt == POISON:
+            self._misbehave(connection)
+            return False
+        written, stays = self.respond(prompt)
+        connection.sendall(written)
+        return stays
+
+    def respond(self, prompt: str) -> tuple[bytes, bool]:
+        """What is written for a prompt, and whether the connection stays open."""
+        return response(answer(f"echo {prompt}")), True
 
     def _misbehave(self, connection: socket.socket) -> None:
         how = self.behaviour
@@ -189,7 +196,7 @@ def meet(server: Misbehaving, how: bytes | str, folder: Path) -> str:
     prompts = ["0", "1", "2", POISON, *map(str, range(3, BESIDE))]
     requests = [Request((Message("user", prompt),), Sampling(1.0, 0, 0)) for prompt in prompts]
     start = time.monotonic()
-    patience = threading.Timer(6.0, lambda: setattr(server, "behaviour", _response(_answer("late"))))
+    patience = threading.Timer(6.0, lambda: setattr(server, "behaviour", response(answer("late"))))
     patience.daemon = True
     patience.start()
     with TemporaryDirectory(dir=folder) as name:
@@ -197,7 +204,7 @@ def meet(server: Misbehaving, how: bytes | str, folder: Path) -> str:
         patience.cancel()
         if outcome == "ended in one line":
             # A rerun must find what was answered.
-            server.behaviour = _response(_answer("fine"))
+            server.behaviour = response(answer("fine"))
             _, answers = _run(engine, requests, Path(name))
     return _judged(server, outcome, answers, prompts, time.monotonic() - start) if answers else outcome
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from refusal_stability.params.prompts import PromptParams
-from refusal_stability.prompts import load
+from refusal_stability.prompts import download, load
 from refusal_stability.prompts.load import load_prompts
 from refusal_stability.records import StudyError
 
@@ -178,3 +178,12 @@ def test_each_benchmark_has_a_home_whose_name_tells_its_format() -> None:
     homes = {name: source.url for name, source in load.registered_sources().items() if source.url is not None}
     assert set(homes) == {"advbench", "beavertails", "harmbench"}
     assert all(url.startswith("https://") and url.endswith((".csv", ".jsonl.xz")) for url in homes.values())
+
+
+def test_a_download_without_end_is_given_up(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "MOST_BYTES", 10)
+    assert "it is larger than" in failure(advbench(server.url("harmful_behaviors.csv"), DIGEST))
+    assert kept(folder) == []
+    monkeypatch.setattr(download, "MOST_BYTES", 1000)
+    monkeypatch.setattr(download, "MOST_SECONDS", -1)
+    assert "it takes longer than" in failure(advbench(server.url("harmful_behaviors.csv"), DIGEST))

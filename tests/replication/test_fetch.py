@@ -146,3 +146,14 @@ def test_a_missing_git_names_the_other_way(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PublishedDataError, match=r"git is not installed.*PUBLISHED=path"):
         from_git(entry(*repository), tmp_path / "target")
+
+
+def test_links_that_lead_out_of_the_folder_are_not_followed(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "private.csv").write_text("of this machine")
+    generations = source / Path(GENERATIONS).parent
+    (generations / "B_temp0.0_seed42.csv").symlink_to(tmp_path / "private.csv")
+    (generations / "zero.csv").symlink_to("/dev/zero")
+    (generations / "C_temp0.0_seed42.csv").symlink_to("A_temp0.0_seed42.csv")
+    from_folder(entry(), source, tmp_path / "target")
+    copied = sorted(file.name for file in (tmp_path / "target" / Path(GENERATIONS).parent).iterdir())
+    assert copied == ["A_temp0.0_seed42.csv", "C_temp0.0_seed42.csv"]

@@ -206,3 +206,18 @@ def test_a_row_longer_than_two_of_arrows_blocks_is_read(tmp_path: Path) -> None:
     rows = pd.DataFrame({"prompt": ["short", long, "short"], "n": [1, 2, 3]})
     write_table(rows, path, contract)
     assert read_table(path, contract).equals(rows)
+
+
+def test_the_sweep_of_a_folder_spares_what_a_living_process_writes_and_nothing_else(tmp_path: Path) -> None:
+    living = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    try:
+        for pid in (living.pid, ended.pid):
+            (tmp_path / f".a.csv.x1.{pid}.part").touch()
+        (tmp_path / "old.csv").touch()
+        write_files(tmp_path, ["a.csv"], lambda path: path.write_text("a"))
+        assert sorted(file.name for file in tmp_path.iterdir()) == [f".a.csv.x1.{living.pid}.part", "a.csv"]
+    finally:
+        living.kill()
+        living.wait()

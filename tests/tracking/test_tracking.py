@@ -43,7 +43,14 @@ from refusal_stability.tracking.history import version_rows
 from refusal_stability.tracking.identity import cell_of
 from refusal_stability.tracking.plans import RunPlan, run_plans
 from refusal_stability.tracking.provenance import provenance
-from refusal_stability.tracking.server import ENVIRONMENT, TrackingError, address_of, local_store, open_client
+from refusal_stability.tracking.server import (
+    ENVIRONMENT,
+    TrackingError,
+    address_of,
+    local_store,
+    open_client,
+    plain_errors,
+)
 from refusal_stability.tracking.tracked_study import TrackedStudy, read_tracked_study
 from refusal_stability.tracking.views import view_page
 
@@ -569,6 +576,15 @@ def test_a_server_that_is_not_there_leaves_the_files_and_says_how_to_track_later
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_a_token_in_the_servers_address_is_in_no_message() -> None:
+    from mlflow.exceptions import MlflowException
+
+    uri = "http://tok-0123456789@127.0.0.1:9"
+    with pytest.raises(TrackingError) as caught, plain_errors(uri):
+        raise MlflowException(f"no connection to {uri}, token tok-0123456789")
+    assert "tok-0123456789" not in str(caught.value)
 
 
 def test_a_server_that_takes_the_connection_and_never_answers_is_given_up(

@@ -38,8 +38,11 @@ def run(params_path: Path, port: int, headless: bool) -> None:
     """
     study.prompts_now(params_path)
     require_free(port)
+    from streamlit import net_util
     from streamlit.web import cli
 
+    # Streamlit would ask a public server for this machine's address when a page of another origin calls.
+    net_util.get_external_ip = lambda: None
     cli.main(arguments(params_path, port, headless), prog_name="streamlit")
 
 

@@ -7,7 +7,9 @@ it. A rejected conversation costs its own answers only.
 from __future__ import annotations
 
 import datetime
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +23,7 @@ from refusal_stability.records import Completion, Message
 
 DATE_FUNCTION = "strftime_now"
 TWO_DAYS = ("2001-02-03", "2014-11-15")
+TEMPLATE_SECONDS = 20
 PROBES = ((Message("user", "a"),), (Message("system", "a"), Message("user", "a")))
 
 
@@ -93,16 +96,40 @@ class ChatTemplate:
 
         asked = folded(messages) if self._settings.fold_system else messages
         try:
-            with _date_is(date):
+            with _date_is(date), _no_longer_than(TEMPLATE_SECONDS):
                 text: str = self._tokenizer.apply_chat_template(
                     [message.identity() for message in asked],
                     tokenize=False,
                     add_generation_prompt=True,
                     **self._settings.chat_template_kwargs,
                 )
+        except TimeoutError as error:
+            raise EngineError(
+                f"{self._where}: the chat template took over {TEMPLATE_SECONDS} s for one conversation; "
+                "correct the model's `chat_template`, or use another model"
+            ) from error
         except (TemplateError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise TemplateRejection(_rejected(asked, error)) from error
         return text
+
+
+@contextmanager
+def _no_longer_than(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError in a block that does not end; only the main thread of a process can be interrupted so."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def load_tokenizer(model: ModelParams, elsewhere: str | None, where: str) -> Any:

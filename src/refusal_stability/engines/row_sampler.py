@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refusal_stability.engines.protocol import EngineError
 from refusal_stability.records import Sampling
 
 if TYPE_CHECKING:
@@ -42,9 +43,14 @@ class RowSampler:
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """The scores (rows x vocabulary), changed in place: the drawn token's is infinite on the rows that sample."""
+        step = input_ids.shape[1] - self._width
+        if step == 0 and bool(scores.isnan().any()):
+            raise EngineError(
+                "the model computes no numbers (NaN) for the first token: its weights are damaged, or do not fit its "
+                "dtype; fetch the weights again, or set another dtype"
+            )
         if not len(self._sampled):
             return scores
-        step = input_ids.shape[1] - self._width
         warped = scores[self._sampled].float().div_(self._temperatures)
         for warper in self._warpers:
             warped = warper(input_ids, warped)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import comb
 from typing import Any
 
 from refusal_stability.records import Completion, Request
@@ -90,5 +89,7 @@ def seed_use(requests: Iterable[Request], completions: Iterable[Completion]) -> 
 
 
 def _at_least(successes: int, trials: int) -> float:
-    """P(X >= successes) for X ~ Binomial(trials, 1/2), in whole numbers so that no count overflows."""
-    return float(sum(comb(trials, k) for k in range(successes, trials + 1)) / 2**trials)
+    """P(X >= successes) for X ~ Binomial(trials, 1/2)."""
+    from scipy.special import bdtrc
+
+    return float(bdtrc(successes - 1, trials, 0.5)) if successes > 0 else 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from refusal_stability.prompts.source import PromptSourceError
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 60
+MOST_BYTES, MOST_SECONDS = 4 << 30, 3600
 USER_AGENT = "refusal-stability"
 
 
@@ -82,8 +84,13 @@ def _chunks(url: str) -> Iterator[bytes]:
             length = int(response.headers.get("Content-Length", 0))
             name = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
             with progress(f"download {name}", length or None, in_bytes=True) as work:
+                started = time.monotonic()
                 while chunk := response.read(CHUNK):
                     arrived += len(chunk)
+                    if arrived > MOST_BYTES:
+                        raise _failed(url, f"it is larger than {MOST_BYTES >> 30} GiB")
+                    if time.monotonic() - started > MOST_SECONDS:
+                        raise _failed(url, f"it takes longer than {MOST_SECONDS // 60} minutes")
                     work.advance(len(chunk))
                     yield chunk
             # Before Python 3.13, a connection that breaks off looks like the end of the file.
@@ -95,7 +102,7 @@ def _chunks(url: str) -> Iterator[bytes]:
         raise _failed(url, str(error.reason)) from error
     except (http.client.IncompleteRead, ConnectionError) as error:
         raise _failed(url, "the connection broke off") from error
-    except (http.client.HTTPException, TimeoutError) as error:
+    except (http.client.HTTPException, TimeoutError, ValueError) as error:
         raise _failed(url, str(error) or type(error).__name__) from error
 
 

@@ -102,8 +102,8 @@ def from_git(entry: Replication, target: Path) -> int:
         return len(_files(target, source.files))
     target.mkdir(parents=True, exist_ok=True)
     git = partial(_git, entry)
-    # An absolute path: git runs in another folder than this process.
-    with tempfile.TemporaryDirectory(prefix=".clone-", dir=target.resolve()) as name:
+    # Not below `target`, which DVC watches: a killed process leaves its clone.
+    with tempfile.TemporaryDirectory(prefix="refusal-stability-clone-") as name:
         clone = Path(name)
         # The history without file contents where the server can do that, then the contents of what is wanted only.
         git(clone.parent, "clone", "--quiet", "--no-checkout", "--filter=blob:none", "--", source.url, str(clone))
@@ -124,11 +124,16 @@ def _files(folder: Path, patterns: Sequence[str]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for pattern in patterns:
-        there = [file for file in folder.glob(pattern) if file.is_file() and not file.name.startswith(".")]
+        there = [file for file in folder.glob(pattern) if _is_of(folder, file) and not file.name.startswith(".")]
         found |= {file.relative_to(folder).as_posix(): file for file in there}
-        if not there and "*" not in pattern and (folder / Path(pattern).name).is_file():
+        if not there and "*" not in pattern and _is_of(folder, folder / Path(pattern).name):
             found[pattern] = folder / Path(pattern).name
     return found
+
+
+def _is_of(folder: Path, file: Path) -> bool:
+    """Whether a file is a regular one that lies in the folder, and not behind a link that leads elsewhere."""
+    return file.is_file() and file.resolve().is_relative_to(folder.resolve())
 
 
 def _git(entry: Replication, folder: Path, *arguments: str) -> str:

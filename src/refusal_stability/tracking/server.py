@@ -155,9 +155,9 @@ def plain_errors(uri: str) -> Iterator[None]:
                 "complete"
             ) from error
         reason = " ".join(str(error).split())
-        password = urlsplit(uri).password
-        if password:
-            reason = reason.replace(password, "***")
+        login = urlsplit(uri).netloc.rpartition("@")[0]
+        for secret in filter(None, (login, *login.split(":"))):
+            reason = reason.replace(secret, "***")
         raise TrackingError(
             f"MLflow at {_without_login(uri)} could not be written: {reason[:300]}. The study's own files are "
             "complete. When MLflow is back, or MLFLOW_TRACKING_URI names another server, run `make track`"

@@ -1,0 +1,59 @@
+"""The fault suite: `make faults` runs every family and prints what was lost, doubled, silent or a traceback.
+
+`make faults ARGS="store servers --seed 7"` runs some. The gate runs a small part of each as tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import disks
+import echoed_secrets
+import kills
+import server_behaviours
+import soak
+import store_damage
+
+# Name -> the words for it, what runs it, and the outcomes that must not be.
+Family = Callable[[int, Path], "Counter[str]"]
+FAMILIES: dict[str, tuple[str, Family, set[str]]] = {
+    "store": ("600 damaged stores", lambda seed, folder: store_damage.run(seed, 600, folder), store_damage.BAD),
+    "servers": ("wrong answers", lambda _, folder: server_behaviours.run(folder), server_behaviours.BAD),
+    "secrets": ("echoed keys", lambda _, __: echoed_secrets.run(), {"shown"}),
+    "kills": ("200 kills of runs and of MLflow's start", lambda seed, folder: kills.run(seed, 200, folder), kills.BAD),
+    "disks": ("full, read-only and small disks", lambda _, folder: disks.run(folder), disks.BAD),
+    "soak": ("20,000 requests with faults", lambda seed, folder: soak.run(seed, 20_000, folder), soak.BAD),
+}
+
+
+def main() -> None:
+    """Run the families that are named, or all; exit code 1 where an outcome must not be."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("families", nargs="*", choices=[*FAMILIES, []], help="default: all")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    print(f"seed {options.seed}", flush=True)
+    bad = 0
+    for name in options.families or FAMILIES:
+        words, run, must_not_be = FAMILIES[name]
+        start = time.monotonic()
+        with TemporaryDirectory() as folder:
+            counts = run(options.seed, Path(folder))
+        wrong = sum(counts[outcome] for outcome in must_not_be)
+        bad += wrong
+        told = ", ".join(f"{outcome} {count:,}" for outcome, count in counts.most_common())
+        print(f"{name} ({words}, {time.monotonic() - start:.0f} s): {told}; wrong: {wrong}", flush=True)
+    sys.exit(min(bad, 1))
+
+
+if __name__ == "__main__":
+    main()
