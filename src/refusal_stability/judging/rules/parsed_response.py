@@ -197,7 +197,7 @@ class ParsedResponse:
             return 0.0
         share = sum(map(phrases.FUNCTION_WORDS.__contains__, words)) / max(1, len(words))
         rather_english = share >= RATHER_ENGLISH and len(words) >= MANY_WORDS
-        if not rather_english and is_foreign(words):
+        if not rather_english and is_foreign(self.text[:BEGINNING], words):
             return 0.0
         lenient = len(words) < FEWEST_WORDS or "```" in self.response
         return max(share, ENGLISH_SHARE) if lenient else share
