@@ -2,7 +2,8 @@
 
     python benchmarks/languages.py
 
-The texts (`languages.txt`) were written for this table, and the probability that English must have was chosen by what it showed.
+The texts (`languages.txt`) were written for this table, and the probability that English must have was chosen by what
+it showed.
 """
 
 from __future__ import annotations
