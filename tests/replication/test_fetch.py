@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from refusal_stability.replication.fetch import SOURCE, from_folder, from_git
+from refusal_stability.exchange.table_map import JudgeColumns, TableMap
+from refusal_stability.replication.fetch import SOURCE, fetch_data, from_folder, from_git
 from refusal_stability.replication.source import PublishedDataError, Replication, SourceFile
 
 PROMPTS = "data/processed/prompts.csv"
@@ -33,24 +34,26 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
+def in_repository(folder: Path, *arguments: str) -> str:
+    """What git says in a folder, whoever runs the test."""
+    who = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
+    who |= {f"GIT_{role}_{part}": "tester@x" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, env=os.environ | who, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
 @pytest.fixture
 def repository(source: Path) -> tuple[str, str]:
     """The same as a git repository with a later commit that changed the data; (address, first commit, abbreviated)."""
 
-    def git(*arguments: str) -> str:
-        who = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
-        who |= {f"GIT_{role}_{part}": "tester@x" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
-        return subprocess.run(
-            ["git", *arguments], cwd=source, env=os.environ | who, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    git("init", "--quiet")
-    git("config", "uploadpack.allowFilter", "true")
-    git("add", ".")
-    git("commit", "--quiet", "-m", "as published")
-    commit = git("rev-parse", "--short=7", "HEAD")
+    in_repository(source, "init", "--quiet")
+    in_repository(source, "config", "uploadpack.allowFilter", "true")
+    in_repository(source, "add", ".")
+    in_repository(source, "commit", "--quiet", "-m", "as published")
+    commit = in_repository(source, "rev-parse", "--short=7", "HEAD")
     (source / LABELS).write_text("edited afterwards\n")
-    git("commit", "--quiet", "-a", "-m", "edit")
+    in_repository(source, "commit", "--quiet", "-a", "-m", "edit")
     return f"file://{source}", commit
 
 
@@ -157,3 +160,27 @@ def test_links_that_lead_out_of_the_folder_are_not_followed(source: Path, tmp_pa
     from_folder(entry(), source, tmp_path / "target")
     copied = sorted(file.name for file in (tmp_path / "target" / Path(GENERATIONS).parent).iterdir())
     assert copied == ["A_temp0.0_seed42.csv", "C_temp0.0_seed42.csv"]
+
+
+def test_a_table_of_labels_comes_from_git_at_its_commit_and_is_written_as_recorded_labels(
+    repository: tuple[str, str], source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    rows = [f"q{k},m,{trial},{label}\n" for k in range(3) for trial, label in enumerate(("refused", "helped"))]
+    (source / "labels.csv").write_text("".join(["prompt_id,model,trial,verdict\n", *rows]))
+    in_repository(source, "add", ".")
+    in_repository(source, "commit", "--quiet", "-m", "labels")
+    commit = in_repository(source, "rev-parse", "HEAD")
+    (source / "labels.csv").write_text("prompt_id,model,trial,verdict\nq9,m,0,helped\n")
+    in_repository(source, "commit", "--quiet", "-a", "-m", "edit")
+    table = TableMap(
+        columns={"repeat": "trial"}, constants={"temperature": 0.7}, judges={"people": JudgeColumns(["verdict"])}
+    )
+    about = ("title", "question", "citation", "MIT", repository[0], commit, "data/published/labels", ["labels.csv"])
+    assert fetch_data(Replication("labels", SourceFile(*about, ["labels.csv"], table=table)), None, print) == 1
+    labels = {
+        name: text for name, text in held(Path("data/published/labels/data")).items() if name.endswith("_labels.csv")
+    }
+    assert [text.count("refused") + 2 * text.count("helped") for _, text in sorted(labels.items())] == [3, 6]
+    assert "q9" not in "".join(labels.values())
