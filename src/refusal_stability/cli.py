@@ -12,6 +12,7 @@ import typer
 from refusal_stability.command_errors import run_command
 from refusal_stability.commands.comparing import app as comparing_commands
 from refusal_stability.commands.planning import app as planning_commands
+from refusal_stability.commands.sample_adaptive import sample_adaptive
 from refusal_stability.commands.simulate_adaptive import simulate_adaptive
 from refusal_stability.commands.store import app as store_commands
 
@@ -292,9 +293,7 @@ def explore(
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Of 127.0.0.1.")] = 5000, params: Params = PARAMS) -> None:
     """Show the study's runs in MLflow: print the address, and serve it."""
-    from refusal_stability.commands import ui as stage
-
-    stage.run(params, port)
+    import_module("refusal_stability.commands.ui").run(params, port)
 
 
 @app.command()
@@ -313,6 +312,7 @@ def deps(
     command.run(check)
 
 
+app.command()(sample_adaptive)
 app.command()(simulate_adaptive)
 
 

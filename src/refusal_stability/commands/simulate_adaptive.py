@@ -65,7 +65,7 @@ def simulate_adaptive(
         whole = full_study(group.codes, group.temperatures, threshold, 0.95)
         rows: list[dict[str, Any]] = []
         for name in rule or RULES[:-1]:
-            chosen = _rule(name, alpha, threshold, min(n_seeds, group.codes[0].size), audit, budget)
+            chosen = _rule(name, alpha, threshold, min(n_seeds, max(2, group.codes[0].size // 2)), audit, budget)
             by = order or ("random" if name == "each_prompt" else "hottest_first")
             replays = [
                 replay(group.codes, group.temperatures, chosen, by, 0.95, np.random.default_rng([seed, run]))
