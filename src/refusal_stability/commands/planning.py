@@ -38,3 +38,9 @@ def power(
         raise typer.BadParameter("give one of --difference and --judge-error", param_hint="--difference")
     stage = import_module("refusal_stability.commands.power")
     stage.run(model, intervention, figure, difference, power, tokens_per_response, params)
+
+
+@app.command()
+def predict(params: Params = PARAMS) -> None:
+    """Predict from the prompts' texts which will flip or be unstable. Writes reports/prediction."""
+    import_module("refusal_stability.commands.predict").run(params)

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from refusal_stability.measures.flip_predictor import (
+    EVERYTHING,
+    LENGTH,
+    STRUCTURE,
+    WORDS,
+    auc,
+    calibrated,
+    calibration_error,
+    cross_validated,
+    effects,
+    folds_of,
+    quality,
+    structure,
+)
+from refusal_stability.records import StudyError
+
+TOPICS = ["bread", "stars", "locks", "engines", "rivers", "songs", "maps", "clocks"]
+
+
+def planted(n=400, seed=0):
+    """Prompts of which those on locks and maps mostly flip, and long ones a little more often than short ones."""
+    rng = np.random.default_rng(seed)
+    texts, chances = [], []
+    for _ in range(n):
+        topic, more = rng.choice(TOPICS), int(rng.integers(0, 12))
+        texts.append(f"Tell me about {topic}, {' '.join(rng.choice(['and', 'more', 'please', 'now'], more))} {topic}.")
+        chances.append(0.75 if topic in ("locks", "maps") else 0.02 + 0.01 * more)
+    return texts, rng.random(n) < np.array(chances)
+
+
+def test_auc_by_hand():
+    # Pairs (flips, does not): .9 > .5, .9 > .1, .5 = .5 (half), .5 > .1: 3.5 of 4.
+    assert auc(np.array([True, True, False, False]), np.array([0.9, 0.5, 0.5, 0.1])) == pytest.approx(3.5 / 4)
+    assert np.isnan(auc(np.array([True]), np.array([0.5])))
+
+
+def test_calibration_error_by_hand():
+    truth = np.array([True, False, False, True])
+    # two bins: predicted .2 + .2, seen 0 of 2; predicted .8 + .6, seen 2 of 2
+    assert calibration_error(np.sort(truth), np.array([0.2, 0.2, 0.6, 0.8]), 2) == pytest.approx((0.4 + 0.6) / 4)
+
+
+@given(arrays(bool, 20), arrays(float, 20, elements=st.floats(0, 1)))
+def test_auc_of_opposite_scores_adds_up_to_one(truth, scores):
+    if truth.all() or not truth.any():
+        return
+    assert auc(truth, scores) + auc(truth, -scores) == pytest.approx(1)
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_any_text_has_a_structure(texts):
+    found = structure(texts)
+    assert found.shape == (len(texts), len(STRUCTURE))
+    assert np.isfinite(found).all()
+
+
+def test_planted_words_are_found_and_chances_are_right():
+    texts, flips = planted()
+    folds = folds_of(texts, flips, 0)
+    none = [""] * len(texts)
+    by_words = cross_validated(texts, none, flips, flips, folds, EVERYTHING)
+    by_length = cross_validated(texts, none, flips, flips, folds, LENGTH)
+    found = quality(flips, by_words, 100, np.random.default_rng(0))
+    assert found["auc"] > 0.8 > auc(flips, by_length) + 0.1
+    assert found["auc_low"] < found["auc"] < found["auc_high"]
+    assert found["brier"] < 0.7 * found["brier_baseline"]
+    assert found["calibration_error"] < 0.08
+
+
+def test_labels_without_a_pattern_are_not_predicted():
+    texts, _ = planted()
+    flips = np.random.default_rng(1).random(len(texts)) < 0.3
+    chances = cross_validated(texts, [""] * len(texts), flips, flips, folds_of(texts, flips, 0), WORDS)
+    assert 0.4 < auc(flips, chances) < 0.6
+
+
+def test_a_model_learned_elsewhere_is_calibrated_to_this_one():
+    texts, flips = planted()
+    rarer = flips & (np.random.default_rng(2).random(len(flips)) < 0.4)
+    chances = cross_validated(texts, [""] * len(texts), flips, rarer, folds_of(texts, flips, 0), WORDS)
+    assert chances.mean() == pytest.approx(rarer.mean(), abs=0.02)
+
+
+def test_an_intent_is_never_split():
+    texts, flips = planted()
+    intents = [text.split()[3] + str(i % 9) for i, text in enumerate(texts)]
+    folds = folds_of(intents, flips, 0)
+    assert all(len(set(folds[np.array(intents) == intent])) == 1 for intent in set(intents))
+
+
+def test_too_few_flips_are_said():
+    with pytest.raises(StudyError, match=r"predict: 3 prompts .* change their decision, fewer than 10"):
+        folds_of([str(i) for i in range(50)], np.arange(50) < 3, 0)
+
+
+def test_calibration_moves_chances_to_what_happens():
+    rng = np.random.default_rng(0)
+    true = rng.random(4_000)
+    found = calibrated(true**2, rng.random(4_000) < true, np.array([0.25, 0.81]))
+    assert found == pytest.approx([0.5, 0.9], abs=0.06)
+
+
+def test_the_effect_of_length_has_its_sign():
+    rng = np.random.default_rng(0)
+    texts = ["word " * int(n) + "end" for n in rng.integers(1, 60, 300)]
+    flips = rng.random(300) < np.array([len(text) for text in texts]) / 350
+    row = next(row for row in effects(texts, flips, 50, rng) if row["feature"] == "words")
+    assert row["odds_ratio_low"] < row["odds_ratio"] < row["odds_ratio_high"]
+    assert row["odds_ratio"] > 1
