@@ -13,10 +13,10 @@ from refusal_stability.measures.flip_predictor import (
     calibrated,
     calibration_error,
     cross_validated,
-    effects,
     folds_of,
     quality,
     structure,
+    structure_effects,
 )
 from refusal_stability.records import StudyError
 
@@ -110,6 +110,6 @@ def test_the_effect_of_length_has_its_sign():
     rng = np.random.default_rng(0)
     texts = ["word " * int(n) + "end" for n in rng.integers(1, 60, 300)]
     flips = rng.random(300) < np.array([len(text) for text in texts]) / 350
-    row = next(row for row in effects(texts, flips, 50, rng) if row["feature"] == "words")
+    row = next(row for row in structure_effects(texts, flips, 50, rng) if row["feature"] == "words")
     assert row["odds_ratio_low"] < row["odds_ratio"] < row["odds_ratio_high"]
     assert row["odds_ratio"] > 1

@@ -40,7 +40,7 @@ def power(
     stage.run(model, intervention, figure, difference, power, tokens_per_response, params)
 
 
-@app.command()
-def predict(params: Params = PARAMS) -> None:
+@app.command("predict")
+def predict_instability(params: Params = PARAMS) -> None:
     """Predict from the prompts' texts which will flip or be unstable. Writes reports/prediction."""
     import_module("refusal_stability.commands.predict").run(params)

@@ -14,10 +14,10 @@ from refusal_stability.measures.flip_predictor import (
     PREDICTORS,
     calibrated,
     cross_validated,
-    effects,
     fit_chances,
     folds_of,
     quality,
+    structure_effects,
 )
 from refusal_stability.params.load import load_params
 from refusal_stability.records import StudyError
@@ -94,7 +94,7 @@ def _of_group(place: Row, rows: pd.DataFrame, prompts: pd.DataFrame, seed: int, 
                     found[event] = _everywhere(prompts, rows, truth, chances)
     truth = rows["flip"].astype(bool).to_numpy()
     rng = np.random.default_rng(seed)
-    tables["effects"] += [place | row for row in effects(texts, truth, RESAMPLES, rng)]
+    tables["effects"] += [place | row for row in structure_effects(texts, truth, RESAMPLES, rng)]
     unstable = found.get("unstable", pd.Series(np.nan, index=prompts.index))
     tables["predictions"] += [
         place | {"prompt_id": name, "p_flip": found["flip"][name], "p_unstable": unstable[name]}

@@ -276,7 +276,9 @@ def quality(truth: Flags, chances: Floats, n_resamples: int, rng: np.random.Gene
     }
 
 
-def effects(texts: Sequence[str], truth: Flags, n_resamples: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+def structure_effects(
+    texts: Sequence[str], truth: Flags, n_resamples: int, rng: np.random.Generator
+) -> list[dict[str, Any]]:
     """Odds ratio of a flip for one standard deviation more of each feature of structure, given the others.
 
     Parameters
