@@ -68,6 +68,17 @@ def test_what_it_cannot_use_is_named_with_a_remedy(table: Path, arguments: list[
     assert words in str(caught.value)
 
 
+def test_one_temperature_is_sampled_by_its_seeds(table: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(table)
+    frame["trial"] += 3 * (2 * frame.pop("temperature")).astype(int)
+    frame.to_csv(tmp_path / "one.csv", index=False)
+    output = run(str(tmp_path / "one.csv"), *OPTIONS, *LABELS, "--rule", "population")
+    assert "m: 60 prompts x 1 temperatures x 12 seeds" in output
+    assert "mean_difference" not in output
+    (row,) = [line.split() for line in output.splitlines() if line.startswith("population ")]
+    assert float(row[1]) < 100
+
+
 def test_a_folder_is_read_as_one_study_and_one_sample_is_refused(table: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(table)
     for temperature, rows in frame.groupby("temperature"):
