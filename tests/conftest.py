@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Several workers share the cores: threads of PyTorch that wait must not spin. Set before anything imports it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# Files that share a study which takes a minute: one worker runs them all, and makes it once.
+# Files that share studies which take long: one worker runs them all, and makes each once.
 PLANTED = ("tests/pipeline/test_kills.py", "tests/pipeline/test_panel.py", "tests/pipeline/test_planted_study.py")
-TOGETHER = (("tests/golden",), PLANTED)
+TOGETHER = (("tests/golden",), PLANTED, ("tests/figures",))
 # What takes longest goes first, so that no worker is left alone with it.
 FIRST = (
     *PLANTED,
@@ -26,7 +26,7 @@ FIRST = (
     "tests/browser",
     "tests/tracking",
     "tests/test_benchmarks.py",
-    "tests/figures/test_gallery.py",
+    "tests/figures",
     "tests/stages",
     "tests/report",
     "tests/engines",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,8 +50,14 @@ class SyntheticStudy:
         return series_of(self.params)
 
 
-def synthetic_study(
-    labels: Mapping[str, str | None] | None = None,
+def synthetic_study(labels: Mapping[str, str | None] | None = None, **options: Any) -> SyntheticStudy:
+    """The study that `_computed` computes; one that was computed before is copied."""
+    return deepcopy(_computed(tuple((labels or {"steady": None, "wavering": "Wavering 2.0"}).items()), **options))
+
+
+@cache
+def _computed(
+    labels: tuple[tuple[str, str | None], ...],
     interventions: tuple[str, ...] = ("none",),
     temperatures: tuple[float, ...] = (0.0, 0.3, 0.7, 1.0),
     n_seeds: int = 5,
@@ -61,10 +70,9 @@ def synthetic_study(
 
     `texts` replace the first prompts, and prompts take turns in `harms`.
     """
-    labels = {"steady": None, "wavering": "Wavering 2.0"} if labels is None else labels
     params = StudyParams(
         study="synthetic",
-        models={name: ModelParams(path=f"models/{name}", label=label) for name, label in labels.items()},
+        models={name: ModelParams(path=f"models/{name}", label=label) for name, label in labels},
         interventions={i: InterventionParams(system=None if i == "none" else f"Be {i}.") for i in interventions},
         judging=JudgingParams(primary=PRIMARY, judges={name: JudgeParams() for name in (PRIMARY, SECOND)}),
     )
