@@ -16,7 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from refusal_stability.cli import app
-from refusal_stability.commands import baseline, compare, label_numbers, power
+from refusal_stability.commands import baseline, compare, design, label_numbers, power
 from refusal_stability.engines.store import Store
 from refusal_stability.files import PROMPTS, STORE, label_file
 from refusal_stability.measures.gate import parse_rule
@@ -384,3 +384,28 @@ def test_the_example_workflow_runs_commands_that_exist() -> None:
             parse_rule(rule, list(SHOWN))
         for option in (word for word in words if word.startswith("--")):
             assert option in found.output
+
+
+def test_design_prints_components_and_the_narrowest_designs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    design.run("jumpy", "none", "REFUSE", 400, 20, 0.0, 0.0, PARAMS)
+    output = capsys.readouterr().out
+    assert "jumpy/none: variance of REFUSE by source, from 40 intents" in output
+    assert "Not varied, because the pilot has one of each: languages, phrasings, temperatures, judge repeats" in output
+    best = output.partition("half-width\n")[2].split()[:4]
+    assert best[:3] == ["20", "20", "400"]  # intents, seeds, cost: with 20 intents the rest goes to seeds
+    assert 0 < float(best[3]) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"model": "nobody"}, "no nobody/none in the study; there are calm/none, jumpy/none"),
+        ({"decision": "MAYBE"}, "--decision: 'MAYBE' is not allowed"),
+        ({"budget": 1.0}, "--budget: 1 responses do not pay for two intents"),
+        ({"judge_cost": -1.0}, "--judge-cost: -1 is not allowed"),
+    ],
+)
+def test_design_refuses_what_it_cannot_project(here: Path, change: dict[str, object], problem: str) -> None:
+    given = {"model": "calm", "decision": "REFUSE", "budget": 100.0, "judge_cost": 0.0}
+    with pytest.raises(StudyError, match=problem):
+        design.run(**given | change, intervention="none", most_intents=None, prompt_cost=0.0, params_path=PARAMS)

@@ -214,6 +214,14 @@ def test_an_intervention_s_parent_shows_what_it_changes_and_the_control_s_does_n
     assert "against" not in control.data.tags["mlflow.note.content"]
 
 
+def test_what_phrasing_does_is_logged_where_prompts_share_intents(tracked: Path) -> None:
+    found = read(load_params(PARAMS))
+    row = {"model": "one", "intervention": "none", "n_intents": 9, "n_phrasings": 20, "pct_intents_split": 33.33333}
+    plans = run_plans(replace(found, tables={**found.tables, "intents": pd.DataFrame([row])}))
+    logged = {p.name: p.metrics.get("phrasing/pct_intents_split") for p in plans if p.tags["level"] == "model"}
+    assert logged == {"Model One": 33.3333, "Model One + careful": None}
+
+
 def test_a_run_leads_back_to_its_data(tracked: Path) -> None:
     condition = next(load_params(PARAMS).conditions("one"))
     run = runs()["Model One T=0 seed=42"]

@@ -51,3 +51,19 @@ def baseline(
 def history(params: Params = PARAMS) -> None:
     """Write every version of the study that MLflow still has into reports/history: a page and a CSV file."""
     import_module("refusal_stability.commands.history").run(params)
+
+
+@app.command()
+def design(
+    model: str,
+    budget: Annotated[float, typer.Option(help="What a study may cost, in responses.")],
+    intervention: Annotated[str, typer.Option(help="Intervention of the pilot.")] = "none",
+    decision: Annotated[str, typer.Option(help="The decision whose mean share is to be known.")] = "REFUSE",
+    most_intents: Annotated[int | None, typer.Option(help="Intents there are. Default: the pilot's.", min=2)] = None,
+    judge_cost: Annotated[float, typer.Option(help="Price of one judgement, in responses.")] = 0.0,
+    prompt_cost: Annotated[float, typer.Option(help="Price of writing one prompt, in responses.")] = 0.0,
+    params: Params = PARAMS,
+) -> None:
+    """Compute from a pilot on how many intents, phrasings, seeds and so on a budget is best spent."""
+    command = import_module("refusal_stability.commands.design")
+    command.run(model, intervention, decision, budget, most_intents, judge_cost, prompt_cost, params)

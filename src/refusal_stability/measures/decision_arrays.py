@@ -95,6 +95,8 @@ class DecisionArrays:
     groups : the study's models and interventions, in the order of its parameters.
     missing : (model, intervention, judge) -> reason -> how many.
     harms : (P,) one of `records.HARMS`, or empty where the prompt's source does not say; None where no source does.
+    intents, languages : (P,) what several phrasings share, and a prompt's language; empty where the source does not
+        say; None where no source does.
     """
 
     prompt_ids: NDArray[Any]
@@ -104,6 +106,8 @@ class DecisionArrays:
     groups: tuple[Group, ...]
     missing: Mapping[tuple[str, str, str], Mapping[str, int]]
     harms: NDArray[Any] | None = None
+    intents: NDArray[Any] | None = None
+    languages: NDArray[Any] | None = None
 
     @cached_property
     def benign(self) -> NDArray[np.bool_]:

@@ -237,6 +237,24 @@ def sources(inputs: ReportInputs) -> Section:
             *each("judge n_exchanges pct_exchanges_flipped pairwise_disagreement"),
         ),
     )
+    tables += filled(
+        laid_out(
+            "intents",
+            "How often phrasings of one intent are decided differently, and seeds of one prompt.",
+            inputs.rows("intents"),
+            inputs.who,
+            *each("n_intents n_phrasings pct_intents_split"),
+            *each("phrasing_disagreement language_disagreement seed_disagreement"),
+        ),
+        laid_out(
+            "intent_components",
+            "Share of the variance of a decision among phrased intents. Intervals resample intents.",
+            [row for row in inputs.rows("intent_components") if row["component"] != "total"],
+            inputs.who,
+            words("Component", lambda row: row["component"]),
+            described("intent_share"),
+        ),
+    )
     text = [
         "The larger the share between prompts, the more a decision depends on the prompt. The rest is added by the "
         "seed, the temperature or the judge.",

@@ -103,6 +103,8 @@ QUOTED = (
     Quoted("decomposition", lambda row: (*_who(row), row["component"])),
     Quoted("t0_determinism", lambda row: (*_judge(row), "t 0")),
     Quoted("judge_noise", lambda row: (*_judge(row), "noise")),
+    Quoted("intents", lambda row: (*_who(row), "phrasing")),
+    Quoted("intent_components", lambda row: (*_who(row), "phrased", row["component"])),
     Quoted("judge_agreement", _judges),
     Quoted("judge_by_decision", _decision),
     Quoted("consensus_stability", lambda row: (*_who(row), "where", row["judges"].replace("+", " and "), "agree")),

@@ -83,6 +83,8 @@ def read_decisions(params: StudyParams, prompts: pd.DataFrame) -> DecisionArrays
         tuple(groups),
         missing,
         prompts["harm"].to_numpy(object),
+        prompts["intent"].to_numpy(object),
+        prompts["language"].to_numpy(object),
     )
 
 

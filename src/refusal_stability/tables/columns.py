@@ -25,7 +25,7 @@ class Column:
     digits : decimals shown; None shows the shortest form that is exact to six figures.
     unit : what the number is in. `%` is printed behind it; `p` makes a small one `<0.001`.
     factor : what a number is multiplied by when it is shown.
-    over : what its bootstrap interval resamples, `prompts` or `responses`; empty for no interval.
+    over : what its bootstrap interval resamples, `prompts`, `responses` or `intents`; empty for no interval.
     mlflow : its metric's name in MLflow, where `{scope}` is what the row covers; empty for no metric.
     macro : the words of its LaTeX macro behind those of the row; None for no macro.
     """
@@ -37,7 +37,7 @@ class Column:
     digits: int | None = None
     unit: str = ""
     factor: float = 1.0
-    over: Literal["", "prompts", "responses"] = ""
+    over: Literal["", "prompts", "responses", "intents"] = ""
     mlflow: str = ""
     macro: str | None = None
 
@@ -81,6 +81,7 @@ def _points(name: str, title: str, meaning: str, mlflow: str, macro: str) -> Col
 
 PROMPTS: dict[str, Any] = {"over": "prompts"}
 RESPONSES: dict[str, Any] = {"over": "responses"}
+INTENTS: dict[str, Any] = {"over": "intents"}
 
 WHERE = (
     _words("model", "Model", "the model's name in params.yaml; `*` pools all models"),
@@ -115,7 +116,8 @@ WHERE = (
         "Component",
         "`prompt`, `temperature` within a prompt, `seed` within a temperature, `judge` repeat within a response, "
         "`total`. `seed` has two parts, weighted by their share of the responses: `numerical` (T = 0) and `sampling` "
-        "(T > 0). `seed at T=...` is the variance between the seeds of one temperature; `seed` is the mean of these",
+        "(T > 0). `seed at T=...` is the variance between the seeds of one temperature; `seed` is the mean of these. "
+        "In intent_components also `intent`, `language` within an intent, and `phrasing` within a language",
     ),
     _words("control", "Control", "the intervention compared with: `none`, or the study's first where it has no `none`"),
     _words("comparison", "Comparison", "`models` (same intervention) or `interventions` (same model)"),
@@ -625,6 +627,49 @@ SOURCES = (
         **PROMPTS,
         macro="variance",
     ),
+    _count("n_intents", "Intents", "intents with two or more phrasings that have a decision"),
+    _count("n_phrasings", "Phrasings", "the phrasings (prompts) of these intents that have a decision"),
+    _percent(
+        "pct_intents_split",
+        "Split intents",
+        "n_intents whose phrasings do not all have the same majority, in percent; part of it is sampling noise",
+        **INTENTS,
+        mlflow="phrasing/pct_intents_split",
+        macro="split intents",
+    ),
+    _number(
+        "phrasing_disagreement",
+        "Disagreement of phrasings",
+        "chance that decisions on two phrasings of one intent in one language differ",
+        **INTENTS,
+        mlflow="phrasing/disagreement",
+        macro="disagreement of phrasings",
+    ),
+    _number(
+        "language_disagreement",
+        "Disagreement of languages",
+        "chance that decisions on one intent in two languages differ; empty with one language",
+        **INTENTS,
+        mlflow="phrasing/language_disagreement",
+        macro="disagreement of languages",
+    ),
+    _number(
+        "seed_disagreement",
+        "Disagreement of seeds",
+        "chance that decisions on one prompt at one temperature with two seeds differ",
+        **INTENTS,
+        mlflow="phrasing/seed_disagreement",
+        macro="disagreement of seeds",
+    ),
+    _number(
+        "intent_variance",
+        "Variance",
+        "unbiased component of the Gini variance among prompts that share intents; can be negative",
+        4,
+        **INTENTS,
+        macro="variance",
+    ),
+    _share("intent_share", "Share", "intent_variance as a share of the total", **INTENTS, macro="share"),
     _share("share", "Share", "variance as a share of the total", **PROMPTS, macro="share"),
     _number(
         "mean_square",

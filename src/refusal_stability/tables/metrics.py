@@ -141,6 +141,12 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
             "n_exchanges n_decisions pct_exchanges_flipped pairwise_disagreement",
         ),
         (
+            "intents",
+            "model intervention",
+            "n_intents n_phrasings pct_intents_split phrasing_disagreement language_disagreement seed_disagreement",
+        ),
+        ("intent_components", "model intervention component", "intent_variance intent_share"),
+        (
             "judge_agreement",
             "model intervention judge_a judge_b",
             "n_both raw_agreement cohens_kappa krippendorff_alpha",

@@ -119,7 +119,10 @@ def _plan_model(study: TrackedStudy, model: str, intervention: str) -> RunPlan:
         cell=cell_of(study.params, study.prompts_hash, model, intervention),
         parent=None,
         params=_params(study, model, intervention),
-        metrics=_measured("aggregate_by_model", row) | _outcomes(tables, "outcomes") | _changes(change),
+        metrics=_measured("aggregate_by_model", row)
+        | _outcomes(tables, "outcomes")
+        | _changes(change)
+        | _phrasing(tables),
         tags=_tags(study, "model", model, note) | _unseeded(tables, "outcomes"),
         inputs={place: study.hashes[file] for place, file in study.attachments.items()}
         | {table_name: _table_hash(table) for table_name, table in tables.items()},
@@ -137,6 +140,10 @@ def _change(tables: Mapping[str, pd.DataFrame]) -> pd.Series[Any] | None:
 
 def _changes(change: pd.Series[Any] | None) -> dict[str, float]:
     return {} if change is None else _measured("interventions", change)
+
+
+def _phrasing(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
+    return _measured("intents", _only(tables, "intents")) if "intents" in tables else {}
 
 
 def _against(change: pd.Series[Any] | None) -> str:
