@@ -122,6 +122,21 @@ def test_the_curves_of_a_prompt_end_with_its_own_responses() -> None:
     assert pooled.loc[1, "majority_agreement"] == pytest.approx(0.5)
 
 
+def test_the_least_number_rests_on_half_of_the_prompts_at_least() -> None:
+    # Nine prompts of 4 responses, 3 to 1, and one of 8 equal ones: from 5 draws on, only that one is left.
+    cube = np.full((10, 1, 8), NOT_SAMPLED, dtype=np.int8)
+    cube[:9, 0, :4] = [0, 0, 0, 2]
+    cube[9] = 0
+    tables = tables_of(study_of(cube))
+    curve = tables["sample_size"]
+    pooled = curve[curve["temperature"].isna()].set_index("n_draws")
+    assert pooled.loc[4, "n_prompts"] == 10
+    assert pooled.loc[5, "n_prompts"] == 1
+    cube[:9, 0, :4] = [0, 0, 2, 2]  # tied: never surely the majority
+    least = tables_of(study_of(cube))["sample_size_least_n"]
+    assert least.loc[least["temperature"].isna(), "least_n"].isna().all()
+
+
 def test_a_prompt_with_fewer_responses_at_temperature_0_is_judged_by_those() -> None:
     codes = np.array([[0, 0, NOT_SAMPLED], [NOT_SAMPLED, 0, 2], [0, NOT_SAMPLED, NOT_SAMPLED], [0, MISSING, 0]])
     texts = np.array([[7, 7, 0], [0, 7, 7], [7, 0, 0], [7, 7, 7]], dtype=np.uint64)

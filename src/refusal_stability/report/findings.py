@@ -114,8 +114,11 @@ def temperature(inputs: ReportInputs) -> Section:
             [row for row in inputs.rows("temperature_pairs") if row["model"] != POOLED],
             inputs.who,
             *each("temperature_a temperature_b"),
+            *each("mean_n_a mean_n_b"),
             described("mean_difference", "Change in mean SSI"),
             described("p_holm"),
+            described("mean_ssi_pairwise_difference", "Change in pairwise agreement"),
+            notes=("Where the numbers of responses differ, read the change in pairwise agreement: SSI falls with N.",),
         ),
     )
     text = (
@@ -301,7 +304,7 @@ def judges(inputs: ReportInputs) -> Section:
             inputs.rows("consensus_stability"),
             inputs.who,
             words("Judges", lambda row: row["judges"].replace("+", ", ")),
-            described("pct_agreed"),
+            *each("pct_agreed n_prompts"),
             *STABILITY,
         ),
     )

@@ -17,6 +17,7 @@ from refusal_stability.measures.tail_baselines import log_log_share, plug_in_sha
 from refusal_stability.measures.tail_forecast import FAR, forecast_tail
 
 TARGETS = (0.95, 0.97, 0.99)
+ENOUGH = 0.5  # of the prompts must have as many responses as are drawn: fewer are other prompts than the curve's first
 SOON = 5  # queries
 ATTEMPTS = (10, 100, 1_000, 10_000)  # forecast
 
@@ -29,10 +30,13 @@ def sample_sizes(study: DecisionArrays, settings: Settings) -> dict[str, list[Ro
             rows = _curve_rows(counts, "majority_agreement", settings, group, temperature)
             tables["sample_size"] += rows
             place = names(group) | {"temperature": temperature}
+            enough = ENOUGH * max((row["n_prompts"] for row in rows), default=0)
             for target in TARGETS:
                 row = place | {"target": target}
                 for column, source in (("least_n", "majority_agreement"), ("least_n_sure", "majority_agreement_low")):
-                    row[column] = least_n(np.array([r[source] for r in rows]), target)
+                    row[column] = least_n(
+                        np.array([r[source] if r["n_prompts"] >= enough else np.nan for r in rows]), target
+                    )
                 tables["sample_size_least_n"].append(row)
     return tables
 
