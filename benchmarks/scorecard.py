@@ -21,6 +21,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 
+from refusal_stability.figures.reliability import reliability_diagram
+from refusal_stability.figures.style import figure_bytes
+from refusal_stability.judge_report.ratings import Ratings
+from refusal_stability.judge_report.reliability import reliability
 from refusal_stability.judging.rules.features import features as features_of
 from refusal_stability.judging.rules.judge import LEADS, rule_of
 from refusal_stability.judging.rules.parsed_response import ParsedResponse
@@ -213,11 +217,22 @@ def write(examples: Examples, named: np.ndarray, margins: np.ndarray) -> None:
     print(f"{CARD.name}: {count} features, {len(word_rows)} words")
 
 
+def draw(path: Path, sets: dict[str, np.ndarray], confidence: np.ndarray, named: np.ndarray, truth: np.ndarray) -> None:
+    """The figure of the judge report, of cross-validated decisions."""
+    rows = []
+    for name, chosen in sets.items():
+        labels = {"rules": named[chosen], name: truth[chosen]}
+        table = pd.DataFrame({rater: [DECISION_NAMES[i] for i in of] for rater, of in labels.items()}).assign(n=1)
+        rows += reliability(Ratings(table, ["rules", name], confidence={"rules": confidence[chosen]}))
+    path.write_bytes(figure_bytes(reliability_diagram(pd.DataFrame(rows)), "png"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=Path, required=True)
     parser.add_argument("--published", type=Path, required=True)
     parser.add_argument("--write", action="store_true", help="write the card into the package")
+    parser.add_argument("--figure", type=Path, help="draw how often decisions of each confidence are right")
     arguments = parser.parse_args()
     table = people(arguments.people)
     examples = Examples(pd.concat([table, published(arguments.published)], ignore_index=True), len(table))
@@ -237,6 +252,8 @@ def main() -> None:
     words, _ = cross_validated(examples, words_alone=True)
     print_figures("people, words alone, prompts not fitted on", truth[mine], words[mine])
     print_figures("Haiku, words alone, prompts not fitted on", truth[~mine], words[~mine])
+    if arguments.figure:
+        draw(arguments.figure, {"people": mine, "Haiku": ~mine}, confidence, named, truth)
     if arguments.write:
         write(examples, named, margins)
 

@@ -61,7 +61,7 @@ def test_the_report_twice_gives_the_same_bytes():
     before = {f.name: f.read_bytes() for f in JUDGE_REPORT.iterdir()}
     judge_report.of_study(Path("params.yaml"))
     assert {f.name: f.read_bytes() for f in JUDGE_REPORT.iterdir()} == before
-    assert len(before) == 9
+    assert len(before) == 10
 
 
 def test_stability_is_corrected_with_another_judge_as_reference():

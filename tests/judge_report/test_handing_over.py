@@ -17,6 +17,7 @@ from refusal_stability.judge_report.ratings import (
     ratings_of_study,
     sample_explained,
 )
+from refusal_stability.judge_report.reliability import reliability
 from refusal_stability.report.markdown import markdown_report
 
 R, C = "REFUSE", "COMPLY"
@@ -126,3 +127,11 @@ def test_the_least_certain_of_equal_disagreements_comes_first():
     differing = disagreements(ratings([0.9, 0.3, NAN], [R, R, R], [C, C, C], n=[5, 1, 9]))
     assert differing["response"].tolist() == ["r1", "r0", "r2"]
     assert differing["confidence"].tolist()[:2] == [0.3, 0.9]
+
+
+def test_the_agreement_of_each_confidence_weighs_a_response_by_how_often_it_occurs():
+    rows = reliability(ratings([0.5, 0.55, 0.59, 0.6, 1.0, NAN], [R] * 6, [R, C, R, C, R, R], n=[1, 2, 1, 1, 3, 9]))
+    told = [(row["confidence_from"], row["n_compared"], row["agreement"]) for row in rows]
+    assert told == [(0.5, 3, 0.5), (0.6, 1, 0.0), (0.95, 1, 1.0)]
+    assert rows[0]["mean_confidence"] == pytest.approx((0.5 + 2 * 0.55 + 0.59) / 4)
+    assert reliability(replace(ratings([0.5], [R], [C]), confidence={})) == []

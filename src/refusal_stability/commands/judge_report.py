@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from refusal_stability.figures.reliability import reliability_diagram, reliability_in_words
+from refusal_stability.figures.style import figure_bytes
 from refusal_stability.files import JUDGE_REPORT, atomic_write
 from refusal_stability.judge_report.comparison import compare_raters, disagreements
 from refusal_stability.judge_report.corrected_stability import corrected_stability, references
@@ -15,12 +17,14 @@ from refusal_stability.judge_report.corrected_table import corrected_rows, uncor
 from refusal_stability.judge_report.handing_over import handing_over, suggestions
 from refusal_stability.judge_report.page import agreement, judges_page
 from refusal_stability.judge_report.ratings import Ratings, ratings_of_study, ratings_of_table, sample_explained
+from refusal_stability.judge_report.reliability import reliability
 from refusal_stability.judging.joined_labels import read_judged
 from refusal_stability.judging.label_names import label_map
 from refusal_stability.judging.labelled_table import judge_table, read_labelled
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.judges import MAJORITY, JudgeParams
 from refusal_stability.params.load import load_params
+from refusal_stability.report.content import Picture
 from refusal_stability.report.html import html_report
 from refusal_stability.review.labels import read_people
 from refusal_stability.tables.csv_files import write_table
@@ -85,14 +89,31 @@ def _write(
     n: int,
     seed: int,
 ) -> None:
-    tables = compare_raters(ratings, n, seed) | {**corrected, "rater_thresholds": handing_over(ratings)}
+    tables = compare_raters(ratings, n, seed) | {
+        **corrected,
+        "rater_thresholds": handing_over(ratings),
+        "rater_reliability": reliability(ratings),
+    }
     differing = disagreements(ratings)
     for name, (path, contract) in JUDGE_REPORT_TABLES.items():
         rows = differing if name == "disagreements" else pd.DataFrame(tables[name], columns=list(contract.columns))
         write_table(rows, path, contract)
     with atomic_write(JUDGE_REPORT / "index.html") as file:
-        file.write(html_report(judges_page(title, primary, intro, tables, differing)))
+        drawn = _drawn(pd.DataFrame(tables["rater_reliability"])) if tables["rater_reliability"] else None
+        file.write(html_report(judges_page(title, primary, intro, tables, differing, drawn)))
     print(as_text(agreement(tables)))
     for line in suggestions(tables["rater_thresholds"]):
         print(line)
     print(f"Raters disagree on {len(differing)} distinct responses; see {JUDGE_REPORT / 'index.html'}")
+
+
+def _drawn(reached: pd.DataFrame) -> Picture:
+    """The figure of `rater_reliability`."""
+    return Picture(
+        "reliability",
+        "reliability",
+        "How sure, and how often right",
+        "Decisions by confidence; areas are numbers of distinct responses. Under the diagonal, the judge is too sure.",
+        reliability_in_words(reached),
+        figure_bytes(reliability_diagram(reached), "png"),
+    )

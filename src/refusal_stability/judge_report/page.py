@@ -11,7 +11,7 @@ import pandas as pd
 from refusal_stability.judge_report.comparison import EVERYBODY
 from refusal_stability.judge_report.handing_over import suggestions
 from refusal_stability.records import DECISION_NAMES
-from refusal_stability.report.content import Report, Section
+from refusal_stability.report.content import Picture, Report, Section
 from refusal_stability.tables.layout import Layout, Shown, described, each, laid_out, numbers, words
 from refusal_stability.tables.number_format import Row
 
@@ -22,14 +22,21 @@ RATERS = (words("First", "rater_a"), words("Second", "rater_b"), words("Basis", 
 Tables = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-def judges_page(title: str, primary: str | None, intro: str, tables: Tables, differing: pd.DataFrame) -> Report:
-    """The page of a report's tables, with the first disagreements in full."""
+def judges_page(
+    title: str,
+    primary: str | None,
+    intro: str,
+    tables: Tables,
+    differing: pd.DataFrame,
+    reliability: Picture | None = None,
+) -> Report:
+    """The page of a report's tables, with the figure of their reliability and the first disagreements in full."""
     about = [intro, "Brackets are 95 % bootstrap intervals."]
     about += [f"The primary judge is {primary}."] if primary else []
     sections = [
         Section("agreement", "Agreement", tuple(about), tables=(agreement(tables),)),
         *([_corrected(tables["corrected_rates"])] if tables["corrected_rates"] else []),
-        *([_stability(tables["corrected_stability"])] if tables["corrected_stability"] else []),
+        *([_stability(tables["corrected_stability"])] if tables.get("corrected_stability") else []),
         Section(
             "by-decision",
             "By decision",
@@ -46,6 +53,7 @@ def judges_page(title: str, primary: str | None, intro: str, tables: Tables, dif
             ),
         ),
         Section("confusion", "Confusion", tables=_confusions(tables["rater_confusion"])),
+        *([_reliability(tables["rater_reliability"], reliability)] if reliability else []),
         *([_thresholds(tables["rater_thresholds"])] if tables["rater_thresholds"] else []),
         _disagreements(differing),
     ]
@@ -108,6 +116,20 @@ def _stability(rows: Sequence[Mapping[str, Any]]) -> Section:
     names += "error_pairs_expected error_pairs_p"
     table = laid_out("corrected_stability", "Stability as judged, and without the judge's errors.", rows, *each(names))
     return Section("stability", "Stability without the judge's errors", tuple(text), tables=(table,))
+
+
+def _reliability(rows: Sequence[Mapping[str, Any]], picture: Picture) -> Section:
+    columns = (
+        words("Judge", "rater_a"),
+        words("Reference", "rater_b"),
+        words("Confidence", lambda row: f"{row['confidence_from']:g} to {row['confidence_to']:g}"),
+        numbers("Responses", lambda row: f"{row['n_compared']:,}"),
+        numbers("Mean confidence", lambda row: f"{row['mean_confidence']:.3f}"),
+        numbers("Agrees", lambda row: f"{row['agreement']:.3f}"),
+    )
+    table = laid_out("reliability", "By confidence.", rows, *columns)
+    remark = "How often a judge's decisions of each confidence are those of the reference."
+    return Section("reliability", "Reliability of the confidence", (remark,), (), (table,), (picture,))
 
 
 def _thresholds(rows: Sequence[Mapping[str, Any]]) -> Section:

@@ -64,6 +64,28 @@ JUDGE_REPORT_TABLES: dict[str, tuple[Path, Contract]] = {
             "target": "the accuracy that the row's threshold is the lowest for; 0 for a row of fixed thresholds",
         },
     ),
+    "rater_reliability": _report_table(
+        "rater_reliability",
+        "rater_a rater_b confidence_from",
+        {
+            **_RATERS,
+            "confidence_from": "number",
+            "confidence_to": "number",
+            "n_compared": "whole",
+            "mean_confidence": "number",
+            "agreement": "number",
+        },
+        {
+            "rater_a": "a judge that gives a confidence",
+            "rater_b": "the reference: people, or another judge",
+            "basis": _BASIS,
+            "confidence_from": "the least confidence of the row's decisions",
+            "confidence_to": "the next row's least confidence",
+            "n_compared": "distinct responses that both decided",
+            "mean_confidence": "mean confidence of the judge's decisions",
+            "agreement": "share of them that are the reference's",
+        },
+    ),
     "corrected_rates": _report_table(
         "corrected_rates",
         "model intervention decision",
