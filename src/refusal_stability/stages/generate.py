@@ -17,6 +17,7 @@ from refusal_stability.engines.store import Store
 from refusal_stability.files import GENERATIONS, PROMPTS, STORE, generation_file, write_files
 from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.load import load_params
+from refusal_stability.plain_text import visible_line
 from refusal_stability.records import Completion, Condition, Outcome, StudyError
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE, generation_table, prompts_of
@@ -43,7 +44,7 @@ def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
         with Store(STORE) as store:
             requests = [request for _, request in cells]
             if warning := check_system_role(model, engine, requests, judging.max_missing):
-                print(f"warning: {warning}", file=sys.stderr)
+                print(f"warning: {visible_line(warning)}", file=sys.stderr)
             completions = complete_stored(engine, requests, store, model, [Outcome(name) for name in ask_again])
     finally:
         engine.close()
@@ -55,7 +56,7 @@ def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
     write_files(GENERATIONS / model, list(files), lambda path: write_table(files[path.name], path, GENERATION_TABLE))
     reasons = Counter(c.missing_reason or c.finish_reason for c in completions)
     said = f"{model}: {len(completions)} responses in {len(files)} files ({most_common(reasons)})"
-    Console().print(said, markup=False)
+    Console().print(visible_line(said), markup=False)
     for warning in (unanswered, seed_use(requests, completions).warning(model), unseeded_warning(model, completions)):
         if warning:
             print(f"warning: {warning}", file=sys.stderr)

@@ -10,6 +10,7 @@ from refusal_stability.files import PROMPTS, generation_file, label_file, thinki
 from refusal_stability.judging.labels import check_missing, label_rows, label_summary, responses_of, unwatched_files
 from refusal_stability.judging.panel import judge_all, thinking_of
 from refusal_stability.params.load import load_params
+from refusal_stability.plain_text import visible_line
 from refusal_stability.records import Condition
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, prompts_of
@@ -43,9 +44,9 @@ def run(model: str, params_path: Path) -> None:
     thinking_labels = label_rows(conditions, thinking, thought)
     _write_thinking(thinking_labels if params.judging.thinking else {}, conditions)
     for note in unwatched_files(params.judging):
-        print(note)
+        print(visible_line(note))
     for line in label_summary(model, labels.values()) + label_summary(f"{model}, thinking", thinking_labels.values()):
-        print(line)
+        print(visible_line(line))
     check_missing(labels.values(), judging, model)
 
 

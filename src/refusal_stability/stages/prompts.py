@@ -7,6 +7,7 @@ from pathlib import Path
 
 from refusal_stability.files import PROMPTS
 from refusal_stability.params.load import load_params
+from refusal_stability.plain_text import visible_line
 from refusal_stability.prompts.identity import categories_of
 from refusal_stability.prompts.load import load_prompts
 from refusal_stability.tables.csv_files import write_table
@@ -19,4 +20,4 @@ def run(params_path: Path) -> None:
     prompts = load_prompts(params.prompts, tell=print)
     write_table(prompt_table(prompts), PROMPTS, PROMPT_TABLE)
     counts = Counter(c for prompt in prompts for c in categories_of(prompt))
-    print(f"{len(prompts)} prompts in {PROMPTS}: {'; '.join(f'{c} {n}' for c, n in counts.items())}")
+    print(f"{len(prompts)} prompts in {PROMPTS}: {visible_line('; '.join(f'{c} {n}' for c, n in counts.items()))}")
