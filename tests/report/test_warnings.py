@@ -83,8 +83,9 @@ def test_a_judge_that_decided_little_is_named_with_its_commonest_reason() -> Non
         "M: the judge rules decided 10 of the 40 responses that it was shown, mostly because of: the"
     )
     # What had no response is not the judge's doing.
-    reasons = ["no response: HTTP 500"] * 15 + FINE[15:]
-    assert not any("the judge rules decided" in w for w in warnings_of(inputs_of(labels, reasons)))
+    for reason in ("no response: HTTP 500", "not judged"):
+        reasons = [reason] * 15 + FINE[15:]
+        assert not any("the judge rules decided" in w for w in warnings_of(inputs_of(labels, reasons)))
 
 
 def test_other_languages_are_told_from_the_judges_reasons_and_from_the_prompts_tags() -> None:

@@ -16,7 +16,8 @@ from refusal_stability.tables.number_format import Row, count
 # From these shares on.
 UNDECIDED_SHARE = 0.5
 CUT_SHARE = 0.05
-NO_RESPONSE = "no response: "
+# Reasons of responses that a judge was never shown: there was none, or the judge does not know the model.
+NOT_SHOWN = ("no response: ", "not judged")
 NOT_READ = "not understood: "
 HAPPENED = {
     "flipped": "got more than one decision",
@@ -82,7 +83,7 @@ def _undecided(inputs: ReportInputs) -> list[str]:
     said = []
     for (_, _, judge), rows in _by_judge(inputs).items():
         pooled = next(row for row in rows if row["missing_reason"] == POOLED)
-        own = [row for row in rows if row is not pooled and not row["missing_reason"].startswith(NO_RESPONSE)]
+        own = [row for row in rows if row is not pooled and not row["missing_reason"].startswith(NOT_SHOWN)]
         undecided = sum(row["n_missing"] for row in own)
         # The share is not defined where nothing was sampled.
         if not own or not pooled["missing_share"] > 0:
