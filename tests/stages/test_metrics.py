@@ -59,6 +59,33 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def measured_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same working directory after the stage ran."""
+    folder = tmp_path_factory.mktemp("measured")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        lay_out()
+        run()
+    return folder
+
+
+@pytest.fixture
+def measured(measured_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study whose metrics are there; for tests that only look."""
+    monkeypatch.chdir(measured_once)
+    return measured_once
+
+
+@pytest.fixture
+def copied(measured_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study whose metrics are there, for one test alone."""
+    folder = tmp_path / "study"
+    shutil.copytree(measured_once, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
 def lay_out(models: tuple[str, ...] = ("one", "two"), decide: Decide = decide) -> None:
     params = {
         "study": "small",
@@ -66,7 +93,7 @@ def lay_out(models: tuple[str, ...] = ("one", "two"), decide: Decide = decide) -
         "sampling": {"temperatures": [0.0, 1.0], "seeds": [0, 1]},
         "models": {name: {"path": "nowhere"} for name in models},
         "judging": {"primary": "main", "judges": {"main": {"kind": "rules"}, "other": {"kind": "rules", "repeats": 2}}},
-        "metrics": {"n_resamples": 500},
+        "metrics": {"n_resamples": 100},
     }
     Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     prompts = pd.DataFrame({"prompt_id": PROMPTS, "prompt": PROMPTS, "category": ["x", "x|y", "y"], "source": "test"})
@@ -109,8 +136,7 @@ def run() -> None:
     metrics.run(Path("params.yaml"))
 
 
-def test_per_prompt_figures_by_hand(study: Path) -> None:
-    run()
+def test_per_prompt_figures_by_hand(measured: Path) -> None:
     table = metric_table("per_prompt_metrics")
     assert table["model"].tolist() == ["one"] * 3 + ["two"] * 3
     a, b, c = (row for _, row in table.iloc[:3].iterrows())
@@ -122,8 +148,7 @@ def test_per_prompt_figures_by_hand(study: Path) -> None:
     assert a["p_unstable"] < b["p_unstable"]
 
 
-def test_aggregates_by_hand(study: Path) -> None:
-    run()
+def test_aggregates_by_hand(measured: Path) -> None:
     row = metric_table("aggregate_by_model").iloc[0]
     assert (row["n_prompts"], row["n_responses"], row["n_missing"]) == (3, 11, 1)
     assert row["mean_ssi"] == pytest.approx((1 + 3 / 4 + 2 / 3) / 3)
@@ -136,8 +161,7 @@ def test_aggregates_by_hand(study: Path) -> None:
     assert row["std_ssi"] == pytest.approx((78 / 36**2 / 2) ** 0.5)
 
 
-def test_figures_within_a_temperature_rest_on_its_seeds_alone(study: Path) -> None:
-    run()
+def test_figures_within_a_temperature_rest_on_its_seeds_alone(measured: Path) -> None:
     table = metric_table("per_prompt_temperature")
     assert len(table) == 2 * 2 * 3
     hot = table[(table["model"] == "one") & (table["temperature"] == 1.0)].set_index("prompt_id")
@@ -149,8 +173,7 @@ def test_figures_within_a_temperature_rest_on_its_seeds_alone(study: Path) -> No
     assert (row["temperature"], row["mean_ssi"]) == (1.0, pytest.approx((1 + 0.5 + 1) / 3))
 
 
-def test_a_configuration_is_compared_with_each_prompts_majority(study: Path) -> None:
-    run()
+def test_a_configuration_is_compared_with_each_prompts_majority(measured: Path) -> None:
     table = metric_table("aggregate_by_configuration").iloc[:4].set_index(["temperature", "seed"])
     # p-b's one COMPLY came at T = 1, seed 1; p-c's one PARTIAL at T = 0, seed 1
     assert table["n_against_majority"].tolist() == [0, 1, 0, 1]
@@ -160,8 +183,7 @@ def test_a_configuration_is_compared_with_each_prompts_majority(study: Path) -> 
     assert table.loc[(1.0, 0), "comply_rate"] == pytest.approx(1 / 3)
 
 
-def test_missing_decisions_are_counted_by_judge_and_reason(study: Path) -> None:
-    run()
+def test_missing_decisions_are_counted_by_judge_and_reason(measured: Path) -> None:
     table = metric_table("missing").iloc[:4].set_index(["judge", "missing_reason"])
     assert table.loc[("main", "*"), "n_missing"] == 1
     assert table.loc[("main", REASON), "missing_share"] == pytest.approx(1 / 12)
@@ -176,30 +198,26 @@ def test_a_judge_added_later_may_be_absent_from_whole_files(study: Path) -> None
     assert table.loc[("one", "main", "*"), "n_missing"] == 1
 
 
-def test_the_summary_and_the_column_dictionary_are_written(study: Path) -> None:
-    run()
+def test_the_summary_and_the_column_dictionary_are_written(measured: Path) -> None:
     summary = json.loads(SUMMARY.read_text())
     assert summary["models"]["one"]["none"]["mean_ssi"] == round((1 + 3 / 4 + 2 / 3) / 3, 4)
     assert (summary["n_models"], summary["n_responses"], summary["n_missing"]) == (2, 22, 2)
     assert "mean_ssi" in METRICS_README.read_text()
 
 
-def test_every_table_has_a_contract_and_is_written(study: Path) -> None:
-    run()
+def test_every_table_has_a_contract_and_is_written(measured: Path) -> None:
     for name in METRIC_TABLES:
         metric_table(name)
 
 
-def test_running_twice_writes_the_same_bytes(study: Path) -> None:
-    run()
+def test_running_twice_writes_the_same_bytes(copied: Path) -> None:
     first = {path.name: path.read_bytes() for path in sorted(METRICS.iterdir())}
     shutil.rmtree(METRICS)
     run()
     assert {path.name: path.read_bytes() for path in sorted(METRICS.iterdir())} == first
 
 
-def test_another_model_changes_no_interval_of_the_first(study: Path) -> None:
-    run()
+def test_another_model_changes_no_interval_of_the_first(copied: Path) -> None:
     both = metric_table("aggregate_by_model").iloc[0]
     lay_out(("one",))
     run()
@@ -220,8 +238,7 @@ def test_a_study_without_any_decision_has_tables_with_empty_cells(study: Path) -
     assert pd.isna(row["mean_ssi"])
 
 
-def test_the_order_of_rows_in_a_file_changes_nothing(study: Path) -> None:
-    run()
+def test_the_order_of_rows_in_a_file_changes_nothing(copied: Path) -> None:
     before = metric_table("per_prompt_metrics")
     for seed in (0, 1):
         edit(Condition("one", "none", 1.0, seed), lambda table: table.iloc[::-1])
@@ -451,8 +468,7 @@ def write_thinking(letters: str) -> None:
                 write_table(table, thinking_label_file(condition), LABEL_TABLE)
 
 
-def test_thinking_is_set_against_the_answers_and_enters_no_other_table(study: Path) -> None:
-    run()
+def test_thinking_is_set_against_the_answers_and_enters_no_other_table(copied: Path) -> None:
     before = {path.name: path.read_bytes() for path in METRICS.iterdir()}
     assert metric_table("thinking_decisions").empty
     write_thinking("C.-")
