@@ -120,3 +120,21 @@ def test_the_commands_check_and_mend(tmp_path: Path) -> None:
         assert store.find(ALL) == dict(list(ALL.items())[1:])
     missing = CliRunner().invoke(app, ["check", "--store", str(tmp_path / "none")])
     assert "no such file" in str(missing.exception)
+
+
+def test_a_damaged_definition_of_a_table_is_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    make_store(path, log=False)
+    data = path.read_bytes()
+    start = data.index(b"CREATE TABLE completions")
+    refused: list[str] = []
+    for at in range(start, start + 250, 5):
+        path.write_bytes(data[:at] + b"\xa8" + data[at + 1 :])
+        for opens in (Store, StoreView):
+            try:
+                with opens(path) as opened:
+                    opened.sessions()
+            except StoreError as error:
+                refused.append(str(error))
+    assert refused
+    assert all(message.isprintable() for message in refused)

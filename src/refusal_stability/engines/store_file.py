@@ -215,7 +215,8 @@ def named_errors(path: Path) -> Iterator[None]:
         raise StoreError(
             f"{path}: {error}; {remedy}, then run the same command again: what is stored stays stored"
         ) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # SQLite quotes damaged bytes of its tables' definitions.
         raise StoreError(
             f"{path}: damaged, or no store ({error}); {MEND}; or restore a copy, or move it away to generate anew"
         ) from error

@@ -107,7 +107,7 @@ class StoreView:
             return []
         try:
             return self._database.execute(query, values or []).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _unreadable(self.path, error) from error
 
 
@@ -115,11 +115,11 @@ def _opened_to_read(path: Path) -> sqlite3.Connection:
     # A run may open the store between the look at its log and the reading: then the second way fits.
     unopened = not path.with_name(f"{path.name}-wal").exists()
     if unopened:
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, UnicodeDecodeError):
             return _checked(path, "mode=ro&immutable=1")
     try:
         return _checked(path, "mode=ro")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
 
 
@@ -137,7 +137,7 @@ def _checked(path: Path, how: str) -> sqlite3.Connection:
     return database
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
+def _unreadable(path: Path, error: Exception) -> StoreError:
     if "no such" in str(error):
         return StoreError(
             f"{path}: is a database, but no store of this project ({error}); move it away, or name the right folder"
