@@ -241,7 +241,10 @@ def test_a_judges_row_is_the_primarys_row_where_it_is_the_primary() -> None:
     by_judge = tables["aggregate_by_judge"].set_index("temperature")
     pd.testing.assert_frame_equal(
         by_judge.loc[[0.3]].reset_index(drop=True).drop(columns="judge"),
-        tables["aggregate_by_temperature"].iloc[[1]].reset_index(drop=True).drop(columns="temperature"),
+        tables["aggregate_by_temperature"]
+        .iloc[[1]]
+        .reset_index(drop=True)
+        .drop(columns=["temperature", "primary_judge"]),
     )
 
 
