@@ -39,7 +39,18 @@ assert [a.text for a in answers] == [f"echo {i}" for i in range(int(count))]
 """
 TRACK = "from refusal_stability.tracking.server import *; open_client(local_store()).search_experiments()"
 REQUESTS_A_KILL = 40
+# So that a run lasts until its kill.
+ANSWER_S = 0.02
 MOST_START_S = 8.0
+
+
+class Slow(Misbehaving):
+    """Answers well, each time after a while."""
+
+    def respond(self, prompt: str) -> tuple[bytes, bool]:
+        """What is written for a prompt, and whether the connection stays open."""
+        time.sleep(ANSWER_S)
+        return super().respond(prompt)
 
 
 def run(seed: int, count: int, folder: Path) -> Counter[str]:
@@ -50,7 +61,7 @@ def run(seed: int, count: int, folder: Path) -> Counter[str]:
 
 
 def _kill_runs(random: Random, count: int, folder: Path) -> Counter[str]:
-    server, store = Misbehaving(), folder / "store.sqlite"
+    server, store = Slow(), folder / "store.sqlite"
     threading.Thread(target=server.serve, daemon=True).start()
     requests = REQUESTS_A_KILL * count
     url = f"http://127.0.0.1:{server.socket.getsockname()[1]}/v1"
@@ -66,7 +77,8 @@ def _kill_runs(random: Random, count: int, folder: Path) -> Counter[str]:
         ended = process.poll() is not None
         process.send_signal(random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
         process.wait()
-        counts["run ended before its kill" if ended else "run killed"] += 1
+        # A run that ended tests nothing.
+        counts["ended before its kill" if ended else "run killed"] += 1
     last = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     counts["traceback"] += "Traceback" in last.stderr
     with Store(store) as opened:
