@@ -145,6 +145,19 @@ def test_an_import_is_left_out_of_git_and_replaces_the_one_before() -> None:
     assert [p.name for p in Path("data/raw/imported/data/generations").iterdir()] == ["org-a-1"]
 
 
+def test_an_import_never_replaces_what_no_import_wrote() -> None:
+    own = Path("data/raw/mine")
+    own.mkdir(parents=True)
+    runs = write("data/raw/mine/runs.csv", long_rows())
+    before = runs.read_bytes()
+    with pytest.raises(LogError, match=r"data/raw/mine: holds files that no import wrote.*--name mine-imported"):
+        import_files(own, name="mine")
+    assert runs.read_bytes() == before
+    assert not Path("studies").exists()
+    import_files(own, name="mine-imported")
+    assert runs.read_bytes() == before
+
+
 ROW = {"model": "m", "prompt": "Q?", "temperature": 0.7, "seed": 1, "response": "a"}
 
 

@@ -10,7 +10,7 @@ from refusal_stability.exchange.collection import Collection, collecting
 from refusal_stability.exchange.log_format import ImportOptions
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.exchange.read_logs import read_logs
-from refusal_stability.exchange.recorded_files import study_name, write_recorded
+from refusal_stability.exchange.recorded_files import check_replaceable, study_name, write_recorded
 from refusal_stability.exchange.study_file import imported_study, judge_labels, study_text
 from refusal_stability.exchange.table_map import TableMap, read_table_map
 from refusal_stability.files import IMPORTED, STUDIES, atomic_write
@@ -24,6 +24,7 @@ def run(paths: Sequence[Path], name: str | None, format_name: str | None, option
     if study_name(name) != name:
         raise LogError(f"--name {name!r} is not allowed; allowed: lower-case letters, digits, - and _")
     folder = IMPORTED / name
+    check_replaceable(folder)
     with collecting() as collection:
         read_logs(paths, format_name, options, collection, print)
         own_numbers = collection.number_repeats()

@@ -40,6 +40,7 @@ IMPORTED_RESPONSES = Contract(
 NOT_SAMPLED_REASON = "not sampled"
 NO_LABEL = LoggedLabel("", missing_reason="the source has no label")
 NO_NAME = re.compile(r"[^a-z0-9_-]+")
+MARK = ".gitignore"
 IGNORED = "# Imported responses may be harmful text: git leaves this folder out.\n*\n"
 
 
@@ -58,6 +59,18 @@ def study_names(models: Sequence[str]) -> dict[str, str]:
                 f"models {' and '.join(map(repr, same))} would both be called {name}; rename {model!r} in the log"
             )
     return names
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse a folder that holds anything but an earlier import, which `write_recorded` would remove."""
+    mark = folder / MARK
+    if mark.is_file() and mark.read_text(encoding="utf-8", errors="replace") == IGNORED:
+        return
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise LogError(
+            f"{folder}: holds files that no import wrote, and an import replaces the folder; choose another name: "
+            f"--name {folder.name}-imported"
+        )
 
 
 def write_recorded(collection: Collection, folder: Path) -> None:
@@ -88,7 +101,7 @@ def write_recorded(collection: Collection, folder: Path) -> None:
                     if judges and rows:
                         labels = _label_table(prompts, rows, judges).assign(**cell, basis="judge")
                         write_table(labels, new / LABEL_FILES["project"].format(**place), LABEL_TABLE)
-        (new / ".gitignore").write_text(IGNORED, encoding="utf-8")
+        (new / MARK).write_text(IGNORED, encoding="utf-8")
 
 
 def _prompt_table(prompts: Sequence[Prompt]) -> pd.DataFrame:
