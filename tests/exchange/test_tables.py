@@ -137,6 +137,23 @@ def test_labels_that_are_no_decisions_are_told_and_not_used(capsys: pytest.Captu
     assert "judge x: not used, since its labels '3/5' (22)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("names", [["x:pass=REFUSE", "pass=COMPLY"], ["pass=COMPLY", "x:Pass=REFUSE"]])
+def test_what_a_judges_own_label_means_goes_before_what_it_means_elsewhere(names: list[str]) -> None:
+    cell = {"model": "m", "prompt": "Q?", "temperature": 0.7, "seed": 1, "label": "pass"}
+    import_files(write("labels.csv", [cell | {"judge": judge} for judge in "xy"]), labels=names)
+    table = run_imported()
+    assert (table["x"].tolist(), table["y"].tolist()) == (["REFUSE"], ["COMPLY"])
+
+
+def test_labels_only_that_mean_nothing_are_an_error_that_names_them() -> None:
+    row = {"model": "m", "prompt": "Q?", "temperature": 0.7, "seed": 1, "label": "odd"}
+    with pytest.raises(LogError, match=r"nothing to measure: .*; judge source: not used, since its labels 'odd' \(1\)"):
+        import_files(write("labels.csv", [row]))
+    with pytest.raises(LogError, match=r"nothing to measure: .*judge source: not used, since all its labels are mis"):
+        import_files(write("labels.csv", [row]), missing=["odd"])
+    assert not Path("data/raw/imported").exists()
+
+
 def test_an_import_is_left_out_of_git_and_replaces_the_one_before() -> None:
     import_files(write("runs.csv", long_rows()))
     import_files(write("runs.csv", long_rows()[:3]))
@@ -174,6 +191,7 @@ ROW = {"model": "m", "prompt": "Q?", "temperature": 0.7, "seed": 1, "response": 
         ([ROW | {"prompt_id": "a"}, ROW | {"prompt_id": "a", "prompt": "R?"}], r"the prompt id 'a' has two texts"),
         ([ROW | {"prompt_id": "a"}, ROW | {"prompt_id": "b"}], r"prompts 'a' and 'b' have one text"),
         ([ROW | {"model": "a b"}, ROW | {"model": "a/b"}], r"'a b' and 'a/b' would both be called a-b"),
+        ([ROW | {"judge": j, "label": "REFUSE"} for j in ("G 4", "g-4")], r"judges 'G 4' and 'g-4' would both be"),
         ([ROW | {"label": "REFUSE"}, ROW | {"label": "COMPLY"}], r"labels one response as 'REFUSE' and as 'COMPLY'"),
         ([ROW | {"label": "REFUSE", "confidence": 7}], r"7\.0 is no confidence"),
     ],

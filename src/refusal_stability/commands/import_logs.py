@@ -29,7 +29,7 @@ def run(paths: Sequence[Path], name: str | None, format_name: str | None, option
         read_logs(paths, format_name, options, collection, print)
         own_numbers = collection.number_repeats()
         judges, unused = judge_labels(collection, options.table_map)
-        params = imported_study(name, folder, collection, judges, options.table_map.missing)
+        params = imported_study(name, folder, collection, judges, options.table_map.missing, unused)
         parsed(StudyParams, params)
         write_recorded(collection, folder)
         remarks = [f"Imported by `refusal-stability import`; the responses lie in {folder.as_posix()}."]

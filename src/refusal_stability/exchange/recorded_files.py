@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,16 @@ def study_name(text: str) -> str:
     return NO_NAME.sub("-", text.lower()).strip("-_") or "unnamed"
 
 
-def study_names(models: Sequence[str]) -> dict[str, str]:
-    """The log's models -> their names in params.yaml; two that would have one name are an error."""
-    names = {model: study_name(model) for model in models}
-    for model, name in names.items():
-        same = [other for other, theirs in names.items() if theirs == name]
+def study_names(
+    theirs: Iterable[str], what: str = "models", name_of: Callable[[str], str] = study_name
+) -> dict[str, str]:
+    """The log's models, or judges -> their names in params.yaml; two that would have one name are an error."""
+    names = {one: name_of(one) for one in theirs}
+    for one, name in names.items():
+        same = [other for other, taken in names.items() if taken == name]
         if len(same) > 1:
             raise LogError(
-                f"models {' and '.join(map(repr, same))} would both be called {name}; rename {model!r} in the log"
+                f"{what} {' and '.join(map(repr, same))} would both be called {name}; rename {one!r} in the log"
             )
     return names
 

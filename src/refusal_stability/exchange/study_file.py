@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from refusal_stability.exchange.collection import Collection
+from refusal_stability.exchange.logged import LogError
 from refusal_stability.exchange.recorded_files import PROMPTS_FILE, study_name, study_names
 from refusal_stability.exchange.table_map import TableMap
 from refusal_stability.judging.label_names import decision_named
@@ -38,10 +39,14 @@ def judge_labels(collection: Collection, chosen: TableMap) -> tuple[dict[str, di
     none = {label.casefold() for label in chosen.missing}
     for judge, counts in collection.labels.items():
         labels = [label for label in counts if label]
-        own = {name.removeprefix(f"{judge}:"): decision for name, decision in chosen.labels.items()}
+        # Of two names for one label the later counts: the judge's own come last.
+        by_scope = sorted(chosen.labels.items(), key=lambda item: item[0].startswith(f"{judge}:"))
+        own = {name.removeprefix(f"{judge}:"): decision for name, decision in by_scope}
         means = {label: decision_named(label, own) for label in labels}
         unknown = [label for label in labels if means[label] is None and label.casefold() not in none]
-        if unknown or not any(means.values()):
+        if not unknown and not any(means.values()):
+            notes.append(f"judge {judge}: not used, since all its labels are missing")
+        elif unknown:
             seen = ", ".join(f"{label!r} ({counts[label]})" for label in unknown[:SHOWN])
             notes.append(
                 f"judge {judge}: not used, since its labels {seen} are no decisions; say what they mean with "
@@ -53,30 +58,41 @@ def judge_labels(collection: Collection, chosen: TableMap) -> tuple[dict[str, di
 
 
 def imported_study(
-    name: str, folder: Path, collection: Collection, judges: Mapping[str, Mapping[str, str]], missing: Sequence[str]
+    name: str,
+    folder: Path,
+    collection: Collection,
+    judges: Mapping[str, Mapping[str, str]],
+    missing: Sequence[str],
+    unused: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The study as plain keys and values; the primary judge is the first that labels every model, or else the rules."""
+    """The study as plain keys and values; the primary judge is the first that labels every model, or else the rules.
+
+    Without a judge and without a response for the rules there is nothing to measure: an error with each of `unused`.
+    """
     models, temperatures, repeats = collection.grid()
     names = study_names(models)
     prompts = collection.prompts
     columns = {"id": "id", "messages": "messages"}
     columns |= {about: about for about in ABOUT if any(getattr(prompt, about) for prompt in prompts)}
     labelled = {judge: [model for model in models if judge in collection.judges_of(model)] for judge in judges}
+    judge_names = study_names(judges, "judges", judge_name)
     panel: dict[str, Any] = {
-        judge_name(judge): _recorded_judge(
+        judge_names[judge]: _recorded_judge(
             judge, folder, {names[m]: names[m] for m in labelled[judge]}, judges[judge], missing
         )
         | ({"repeats": asked} if (asked := collection.repeats_of(judge)) > 1 else {})
         for judge in judges
     }
-    whole = [judge_name(judge) for judge in judges if labelled[judge] == models]
+    whole = [judge_names[judge] for judge in judges if labelled[judge] == models]
     if not whole and RULES in panel:
         panel[f"{RULES}-recorded"] = panel.pop(RULES)
     if RULES not in panel and any(collection.has_texts(model) for model in models):
         panel[RULES] = {"kind": "rules"}
+    if not panel:
+        raise LogError("; ".join(["nothing to measure: no response has a text, and no judge is used", *unused]))
     primary = (whole or [RULES] * (RULES in panel) or list(panel))[0]
     judging: dict[str, Any] = {"primary": primary}
-    recorded = next((judge for judge in judges if judge_name(judge) == primary), None)
+    recorded = next((judge for judge in judges if judge_names[judge] == primary), None)
     if (share := collection.largest_undecided(recorded, missing)) > DEFAULT_MAX_MISSING:
         judging["max_missing"] = min(1.0, math.ceil(100 * share) / 100)
     judging["judges"] = panel
