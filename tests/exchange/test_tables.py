@@ -89,6 +89,51 @@ def test_several_columns_hold_one_repeat_each() -> None:
     assert list(table.loc[table["seed"] == 2, "response"]) == [TEXTS[1]] * 3
 
 
+def test_a_temperature_on_the_command_line_fills_the_empty_cells() -> None:
+    rows = [ROW | {"seed": seed, "temperature": temperature} for seed, temperature in ((1, ""), (2, 0.2))]
+    import_files(write("runs.csv", rows), temperature=0.7)
+    sampling = yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]
+    assert sampling["temperatures"] == [0.2, 0.7]
+
+
+def test_a_column_that_begins_in_a_later_line_is_read() -> None:
+    labelled = [ROW | {"seed": seed, "label": "REFUSE"} for seed in (2, 3)]
+    import_files(write("runs.jsonl", [ROW, *labelled]))
+    assert run_imported().set_index("seed")["source"].fillna("").to_dict() == {1: "", 2: "REFUSE", 3: "REFUSE"}
+
+
+def test_one_label_of_a_row_of_several_responses_belongs_to_none_of_them() -> None:
+    Path("map.yaml").write_text("responses: [one, two]\njudges: {people: {label: l1}}\n")
+    with pytest.raises(LogError, match=r"map\.yaml: judges\.people\.label: .*allowed: one column for each column of"):
+        import_files(write("wide.csv", [{"one": "a", "two": "b", "l1": "REFUSE"}]), map_path=Path("map.yaml"))
+
+
+def test_several_columns_of_labels_alone_hold_one_repeat_each() -> None:
+    Path("map.yaml").write_text("judges: {gpt: {label: [l1, l2]}}\n")
+    rows = [{"model": "m", "prompt": f"Q{i}?", "temperature": 0, "l1": "REFUSE", "l2": "COMPLY"} for i in range(2)]
+    import_files(write("wide.csv", rows), map_path=Path("map.yaml"))
+    assert run_imported().groupby("seed")["gpt"].unique().map(list).to_dict() == {1: ["REFUSE"], 2: ["COMPLY"]}
+
+
+def test_labels_that_nothing_joins_to_their_responses_are_an_error() -> None:
+    cell = {"model": "m", "prompt": "Q?", "temperature": 0.7}
+    answers, labels = write("a.csv", [cell | {"response": "a"}]), write("b.csv", [cell | {"label": "REFUSE"}])
+    with pytest.raises(LogError, match=r"a\.csv: row 2 has a response, .*b\.csv: row 2 a label only, .*`repeat`"):
+        import_files(answers, labels)
+    both = write("c.csv", [cell | {"response": "a", "judge": judge, "label": "REFUSE"} for judge in "xy"])
+    with pytest.raises(StudyError, match=r"c\.csv: row 3, column judge: 'x' labels this prompt too, .*column `repeat`"):
+        import_files(both)
+
+
+def test_rows_that_say_the_same_again_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [ROW | {"seed": 42, "sample": k, "label": "REFUSE"} for k in range(5)]
+    import_files(write("a.csv", rows), write("b.csv", long_rows()))
+    said = capsys.readouterr().out
+    assert "4 rows or samples say again what another says of the same repeat (the first: a.csv: row 3)" in said
+    import_files(write("b.csv", [row | {"judge": j, "label": "REFUSE"} for row in long_rows() for j in "xy"]))
+    assert "say again" not in capsys.readouterr().out
+
+
 def test_labels_of_another_file_meet_their_responses_and_are_the_primary_judge() -> None:
     rows = long_rows()
     cell = ("model", "prompt", "temperature", "seed")
@@ -129,6 +174,15 @@ def test_a_conversation_keeps_its_turns() -> None:
     run_imported()
     prompts = pd.read_csv("data/prompts/prompts.csv", keep_default_na=False)
     assert sorted(prompts["turns"] != "") == [False, True]
+
+
+def test_responses_without_a_decision_are_told_and_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    import_files(write("runs.csv", [ROW, ROW | {"seed": 2, "response": " "}]))
+    assert "judging.max_missing is set to 0.5" in capsys.readouterr().out
+    labels = [ROW | {"seed": seed, "label": label} for seed, label in ((1, "REFUSE"), (2, "Odd"))]
+    import_files(write("runs.csv", labels), missing=["odd"])
+    assert "judging.max_missing is set to 0.5" in capsys.readouterr().out
+    assert run_imported()["source"].fillna("").tolist() == ["REFUSE", ""]
 
 
 def test_labels_that_are_no_decisions_are_told_and_not_used(capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,6 +240,9 @@ ROW = {"model": "m", "prompt": "Q?", "temperature": 0.7, "seed": 1, "response": 
         ([{"model": "m", "temperature": 1, "prompt": "Q?"}], r"no column response or label"),
         ([ROW, ROW | {"response": "b"}], r"row 2 and .*row 3 hold two responses for one repeat"),
         ([ROW | {"temperature": "warm"}], r"row 2, column temperature: 'warm' is not a number"),
+        ([ROW | {"temperature": "nan"}], r"row 2, column temperature: 'nan' is not a number"),
+        ([ROW | {"seed": "inf"}], r"row 2, column seed: 'inf' is not a number"),
+        ([ROW, ROW | {"model": " ", "seed": 2}], r"row 3, column model: is empty; name the model"),
         ([ROW | {"seed": 1.5}], r"row 2, column seed: 1\.5 is no repeat"),
         ([ROW | {"prompt": " "}], r"row 2, column prompt: the prompt is empty"),
         ([ROW | {"prompt_id": "a"}, ROW | {"prompt_id": "a", "prompt": "R?"}], r"the prompt id 'a' has two texts"),

@@ -62,6 +62,11 @@ def _found(collection: Collection) -> list[str]:
     cells = len(collection.prompts) * len(models) * len(temperatures) * len(repeats)
     if collection.count() < cells:
         lines.append(f"{cells - collection.count()} of {cells} places of this grid hold no response: not sampled")
+    if again := collection.said_again:
+        lines.append(
+            f"{len(again)} rows or samples say again what another says of the same repeat (the first: {again[0]}); "
+            "each repeat is taken once"
+        )
     lines += [f"missing: {count} {reason}" for reason, count in collection.missing().most_common()]
     for judge, counts in sorted(collection.labels.items()):
         lines.append(

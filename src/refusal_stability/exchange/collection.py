@@ -52,6 +52,7 @@ class Collection:
     Attributes
     ----------
     labels : judge -> each label's count, in the source's words; a missing label counts under the empty text.
+    said_again : the place of each record that says nothing new of its repeat.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,6 +61,7 @@ class Collection:
         self._prompts: dict[str, tuple[int, Prompt]] = {}
         self._ids: dict[tuple[Message, ...], str] = {}
         self.labels: dict[str, Counter[str]] = {}
+        self.said_again: list[str] = []
         self._counted = False
 
     def close(self) -> None:
@@ -79,8 +81,10 @@ class Collection:
                 "SELECT n, response, place FROM answers WHERE (model, prompt, temperature, repeat) = (?, ?, ?, ?)", cell
             ).fetchone()
         number = self._insert(cell, logged) if found is None else self._join(found, logged)
-        for judge, label in logged.labels.items():
-            self._label(number, judge, label, logged.place)
+        new_labels = [self._label(number, judge, label, logged.place) for judge, label in logged.labels.items()]
+        had_text = found is not None and (found[1] is not None or logged.text is None)
+        if had_text and not any(new_labels):
+            self.said_again.append(logged.place)
 
     def _prompt(self, logged: LoggedResponse) -> int:
         prompt = logged.prompt
@@ -137,7 +141,8 @@ class Collection:
         )
         return number
 
-    def _label(self, number: int, judge: str, label: LoggedLabel, place: str) -> None:
+    def _label(self, number: int, judge: str, label: LoggedLabel, place: str) -> bool:
+        """Add a label; whether it is new."""
         if not 0 <= label.repeat < MOST_ASKED:
             raise LogError(f"{place}: judge {judge!r} has a repeat {label.repeat}; at most {MOST_ASKED} are read")
         row = (
@@ -157,8 +162,9 @@ class Collection:
                     f"{place}: judge {judge!r} labels one response as {known[0]!r} and as {row[0]!r}; keep the row "
                     "that is right"
                 ) from None
-            return
+            return False
         self.labels.setdefault(judge, Counter())[row[0]] += 1
+        return True
 
     @property
     def prompts(self) -> list[Prompt]:
@@ -191,6 +197,8 @@ class Collection:
         most = self._db.execute(
             "SELECT MAX(c) FROM (SELECT COUNT(*) AS c FROM answers GROUP BY model, prompt, temperature)"
         ).fetchone()[0]
+        if unnumbered:
+            self._check_joined()
         if not unnumbered and distinct <= SHARED * (most or 1):
             return not self._counted
         self._db.execute("DROP INDEX cell")
@@ -200,6 +208,21 @@ class Collection:
         )
         self._db.execute("CREATE UNIQUE INDEX cell ON answers (model, prompt, temperature, repeat)")
         return False
+
+    def _check_joined(self) -> None:
+        """Refuse a response and a label of one prompt in records of their own: without a number they cannot meet."""
+        apart = self._db.execute(
+            "SELECT MIN(CASE WHEN response IS NOT NULL THEN place END) AS answered, "
+            "MIN(CASE WHEN response IS NULL AND missing_reason = ? THEN place END) AS labelled "
+            "FROM answers GROUP BY model, prompt, temperature "
+            "HAVING COUNT(repeat) < COUNT(*) AND answered IS NOT NULL AND labelled IS NOT NULL LIMIT 1",
+            (NO_TEXT,),
+        ).fetchone()
+        if apart is not None:
+            raise LogError(
+                f"{apart[0]} has a response, {apart[1]} a label only, and nothing tells whether they belong together; "
+                "add a column `repeat` to both"
+            )
 
     def grid(self) -> tuple[list[str], list[float], list[int]]:
         """The models, temperatures and repeats, each once and in order."""
@@ -229,18 +252,30 @@ class Collection:
     def largest_undecided(self, judge: str | None, no_decision: Group[str] = ()) -> float:
         """The largest share of a model's responses without a label by `judge`, or without a text where it is None."""
         if judge is None:
-            query = "SELECT model, missing_reason != '', finish_reason, COUNT(*) FROM answers GROUP BY 1, 2, 3"
+            query = (
+                "SELECT model, missing_reason != '', TRIM(response, char(9, 10, 13, 32)) = '', finish_reason, COUNT(*) "
+                "FROM answers GROUP BY 1, 2, 3, 4"
+            )
             rows = [
-                (model, bool(missing) or ending_of(finish) in (Ending.FILTER, Ending.FAILED), count)
-                for model, missing, finish, count in self._db.execute(query)
+                (
+                    model,
+                    bool(missing)
+                    or (bool(empty) and ending_of(finish) is not Ending.REFUSAL)
+                    or ending_of(finish) in (Ending.FILTER, Ending.FAILED, Ending.GAVE_UP),
+                    count,
+                )
+                for model, missing, empty, finish, count in self._db.execute(query)
             ]
         else:
             query = (
                 "SELECT model, label, COUNT(*) FROM answers LEFT JOIN labels ON answer = n AND judge = ? AND asked = 0 "
                 "GROUP BY 1, 2"
             )
-            undecided = {None, "", *no_decision}
-            rows = [(model, label in undecided, count) for model, label, count in self._db.execute(query, (judge,))]
+            undecided = {"", *(label.casefold() for label in no_decision)}
+            rows = [
+                (model, (label or "").casefold() in undecided, count)
+                for model, label, count in self._db.execute(query, (judge,))
+            ]
         total, without = Counter[str](), Counter[str]()
         for model, is_undecided, count in rows:
             total[model] += count

@@ -40,7 +40,7 @@ Columns = Annotated[list[Text], BeforeValidator(lambda value: [value] if isinsta
 
 @dataclass(config=SECTION)
 class JudgeColumns:
-    """Where one judge's labels stand: a column, or one for each column of `responses`.
+    """Where one judge's labels stand: a column, or one for each repeat of a row.
 
     A label with a confidence under `at_least` is missing.
     """
@@ -53,10 +53,11 @@ class JudgeColumns:
 
 @dataclass(config=SECTION)
 class TableMap:
-    """Our column -> the table's. `constants` gives a column that the table lacks one value.
+    """Our column -> the table's. `constants` gives a column that the table lacks, or an empty cell, one value.
 
-    `responses` names several columns that hold one repeat each. `judges` names judges with columns of their own; a
-    table with columns `judge` and `label` needs none. `labels` and `missing` say what the table's labels mean.
+    `responses` names several columns that hold one repeat each; without it, each column of a judge does. `judges` names
+    judges with columns of their own; a table with columns `judge` and `label` needs none. `labels` and `missing` say
+    what the table's labels mean.
     """
 
     columns: dict[Annotated[Text, among(*TABLE_COLUMNS)], Text] = field(default_factory=dict)
@@ -69,9 +70,15 @@ class TableMap:
     @model_validator(mode="after")
     def _labels_fit_responses(self) -> TableMap:
         for name, judge in self.judges.items():
-            fits = len(judge.label) in (1, len(self.responses))
-            require(fits, f"judges.{name}.label", judge.label, "one column, or one for each column of `responses`")
+            fits = len(judge.label) == self.repeats_in_a_row
+            each = "`responses`" if self.responses else "the judge with most columns"
+            require(fits, f"judges.{name}.label", judge.label, f"one column for each column of {each}")
         return self
+
+    @property
+    def repeats_in_a_row(self) -> int:
+        """How many repeats one row holds."""
+        return len(self.responses) or max((len(judge.label) for judge in self.judges.values()), default=1)
 
 
 def read_table_map(path: Path) -> TableMap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,13 +33,21 @@ def is_table(path: Path) -> bool:
 @log_format("tables", is_table, rank=9)
 def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
     """Each row of each table: a response, labels of one, or both."""
+    judges: dict[tuple[object, ...], str] = {}
     for path in paths:
         _check_size(path)
+        found: dict[str, Any] = {}
         reader: _TableReader | None = None
         for row in every_row(path):
-            if reader is None:
-                reader = _TableReader.of(path, row.values, options)
-            yield from reader.responses(row)
+            # A line of JSON lines may be the first to have a column.
+            if reader is None or not found.keys() >= row.values.keys():
+                found |= row.values
+                reader = _TableReader.of(path, found, options)
+            for response in reader.responses(row):
+                reader.check_judge(row, response, judges)
+                yield response
+        if reader is not None:
+            reader.note_columns(path, found, options)
 
 
 def _check_size(path: Path) -> None:
@@ -70,13 +79,16 @@ class _TableReader:
                 columns[ours] = theirs
         reader = cls(chosen, columns)
         reader.check(path, found)
-        unused = sorted(set(found) - reader.used())
+        return reader
+
+    def note_columns(self, path: Path, found: Mapping[str, Any], options: ImportOptions) -> None:
+        """Tell the columns that are not read, and those that the map names but the table lacks."""
+        unused = sorted(set(found) - self.used())
         if unused:
             options.note(f"{path.name}: columns not used: {', '.join(unused)}")
-        absent = sorted((reader.used() | set(chosen.columns.values())) - set(found))
+        absent = sorted((self.used() | set(self.chosen.columns.values())) - set(found))
         if absent:
             options.note(f"{path.name}: has no column {', '.join(absent)}, which the map names")
-        return reader
 
     def used(self) -> set[str]:
         """The table's columns that are read."""
@@ -102,21 +114,43 @@ class _TableReader:
                 "--column ours=theirs, give one value for all rows with --constant ours=value, or write a --map"
             )
 
+    def check_judge(self, row: UserRow, response: LoggedResponse, judges: dict[tuple[object, ...], str]) -> None:
+        """Refuse labels of two judges in rows of their own where no repeat tells which of them mean one response."""
+        if response.repeat is not None or not {"judge", "label"} <= self.columns.keys():
+            return
+        judge = self._text(row, "judge")
+        other = judges.setdefault((response.model, response.prompt.prompt_id, response.temperature), judge)
+        if other != judge:
+            raise row.error(
+                self.columns["judge"],
+                f"{other!r} labels this prompt too, and nothing tells which rows mean one response; add a column "
+                "`repeat` that numbers each prompt's responses",
+            )
+
     def responses(self, row: UserRow) -> Iterator[LoggedResponse]:
-        """The row's response, or one for each column of `responses`."""
+        """The row's response, or each of its repeats."""
         prompt = self._prompt(row)
         model, temperature = self._text(row, "model"), self._number(row, "temperature")
-        if self.chosen.responses:
-            for position, column in enumerate(self.chosen.responses):
-                labels = self._labels(row, position)
+        if not model:
+            raise row.error(self.columns["model"], "is empty; name the model")
+        if self.chosen.responses or self.chosen.repeats_in_a_row > 1:
+            for position in range(self.chosen.repeats_in_a_row):
+                text = _cell(row, self.chosen.responses[position]) if self.chosen.responses else None
                 yield LoggedResponse(
-                    row.place, model, prompt, temperature, position + 1, _cell(row, column), labels=labels
+                    row.place,
+                    model,
+                    prompt,
+                    temperature,
+                    position + 1,
+                    text,
+                    labels=self._labels(row, position),
+                    counted=True,
                 )
             return
         repeat = self._number(row, "repeat")
         if repeat is not None and (repeat != int(repeat) or repeat < 0):
             raise row.error(self.columns["repeat"], f"{repeat!r} is no repeat; a whole number from 0 is expected")
-        text = _cell(row, self.columns["response"]) if "response" in self.columns else None
+        text = _cell(row, self.columns["response"]) if self.columns.get("response") in row.values else None
         yield LoggedResponse(
             row.place,
             model,
@@ -158,8 +192,7 @@ class _TableReader:
     def _labels(self, row: UserRow, position: int) -> dict[str, LoggedLabel]:
         labels = {}
         for judge, at in self.chosen.judges.items():
-            column = at.label[position] if len(at.label) > 1 else at.label[0]
-            if column in row.values and (len(at.label) > 1 or position == 0):
+            if (column := at.label[position]) in row.values:
                 labels[judge] = self._label(row, column, at)
         if "label" in self.columns:
             judge = self._text(row, "judge") or ONE_JUDGE
@@ -180,19 +213,20 @@ class _TableReader:
         return LoggedLabel(label, reasoning, "", confidence)
 
     def _text(self, row: UserRow, name: str) -> str:
-        if name in self.columns:
-            return _cell(row, self.columns[name]).strip()
-        return str(self.chosen.constants.get(name, ""))
+        """A cell's text; the constant where there is no such column, or an empty cell."""
+        text = _cell(row, self.columns[name]).strip() if name in self.columns else ""
+        return text or str(self.chosen.constants.get(name, ""))
 
     def _number(self, row: UserRow, name: str) -> float | None:
-        if name in self.columns:
-            return _as_number(row, self.columns[name])
+        number = _as_number(row, self.columns[name]) if name in self.columns else None
+        if number is not None:
+            return number
         return float(self.chosen.constants[name]) if name in self.chosen.constants else None
 
 
 def _cell(row: UserRow, column: str) -> str:
     value = row.values.get(column)
-    return "" if value is None else value if isinstance(value, str) else str(value)
+    return "" if value is None or value != value else value if isinstance(value, str) else str(value)
 
 
 def _as_number(row: UserRow, column: str) -> float | None:
@@ -200,6 +234,9 @@ def _as_number(row: UserRow, column: str) -> float | None:
     if not text:
         return None
     try:
-        return float(text)
-    except ValueError as error:
-        raise row.error(column, f"{text!r} is not a number; correct it") from error
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise row.error(column, f"{text!r} is not a number; correct it")
+    return number
