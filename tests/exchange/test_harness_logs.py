@@ -131,6 +131,30 @@ def test_two_providers_of_one_model_and_temperature_go_by_their_labels() -> None
     assert list(models) == ["toy-1-t0", "toy-1-t1"]
 
 
+def test_providers_that_only_their_temperature_tells_apart_need_labels() -> None:
+    def change(found: Any) -> None:
+        for one in (*found["config"]["providers"], *(r["provider"] for r in found["results"]["results"])):
+            one.pop("label")
+
+    with pytest.raises(
+        LogError, match=r"the providers named 'openai:chat:toy-1' have temperatures 0, 1 and .*a label each"
+    ):
+        import_files(promptfoo(change))
+
+
+def test_a_result_that_two_files_hold_is_taken_once(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads((LOGS / "promptfoo.json").read_text())["results"]["results"]
+    Path("again.jsonl").write_text("".join(json.dumps(result) + "\n" for result in found[:5]))
+    import_files(LOGS / "promptfoo.json", Path("again.jsonl"))
+    said = capsys.readouterr().out
+    assert "24 responses: 4 prompts, 1 models, temperatures 0, 1, 3 repeats" in said
+    assert "5 results stand in two files; each is taken once" in said
+    Path("logs").mkdir()
+    shutil.copytree(LOGS / "lm-eval", "logs/lm-eval")
+    import_files(Path("logs"), Path("logs/lm-eval"), *Path("logs/lm-eval").rglob("*.jsonl"))
+    assert "24 responses: 4 prompts" in capsys.readouterr().out
+
+
 def test_what_came_from_a_cache_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     def change(found: Any) -> None:
         found["results"]["results"][5]["response"]["cached"] = True

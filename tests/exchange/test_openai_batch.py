@@ -56,6 +56,28 @@ def test_an_output_alone_asks_for_its_input() -> None:
         import_files(lines("out.jsonl", [answered(0, choice("Sure."))]))
 
 
+def test_two_batches_that_share_their_ids_are_an_error() -> None:
+    other = asked(0) | {"body": asked(1)["body"]}
+    with pytest.raises(
+        LogError, match=r"b\.jsonl: row 1: custom_id 'r0' is another request in a\.jsonl: row 1; .*two st"
+    ):
+        import_files(lines("a.jsonl", [asked(0)]), lines("b.jsonl", [other]), lines("o.jsonl", [answered(0)]))
+    output = lines("o.jsonl", [answered(0, choice("Sure.")), answered(0, choice("No."))])
+    with pytest.raises(LogError, match=r"o\.jsonl: row 2: custom_id 'r0' is answered twice; .*one"):
+        import_files(lines("a.jsonl", [asked(0)]), output)
+
+
+def test_a_batch_of_another_endpoint_says_so() -> None:
+    row = {"custom_id": "r0", "url": "/v1/responses", "body": {"model": "gpt-x", "input": "Q?", "temperature": 1}}
+    with pytest.raises(LogError, match=r"in\.jsonl: row 1: no messages; .*/v1/chat/completions"):
+        import_files(lines("in.jsonl", [row]), lines("out.jsonl", [answered(0)]))
+
+
+def test_an_answer_without_choices_is_missing() -> None:
+    import_files(lines("in.jsonl", [asked(0), asked(1)]), lines("out.jsonl", [answered(0), answered(1, choice("A."))]))
+    assert sorted(run_imported()["missing_reason"]) == ["", "the batch has no answer"]
+
+
 def test_an_answer_to_another_batch_is_an_error() -> None:
     with pytest.raises(LogError, match=r"row 1: custom_id 'r7' is in no input file"):
         import_files(lines("in.jsonl", [asked(0)]), lines("out.jsonl", [answered(7, choice("Sure."))]))

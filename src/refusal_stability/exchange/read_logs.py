@@ -84,8 +84,8 @@ def _add_all(
 
 
 def _files(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
-    """Each file, and whether the user named it; files of a folder come in the order of their names."""
-    files = []
+    """Each file once, and whether the user named it; files of a folder come in the order of their names."""
+    files: list[tuple[Path, bool]] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(
@@ -98,4 +98,7 @@ def _files(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
             files.append((path, True))
         else:
             raise LogError(f"{path}: no such file or folder; check the path")
-    return files
+    once: dict[Path, tuple[Path, bool]] = {}
+    for path, named in files:
+        once.setdefault(path.resolve(), (path, named))
+    return list(once.values())

@@ -12,6 +12,7 @@ from refusal_stability.exchange.logged import LogError, LoggedResponse
 from refusal_stability.tables.user_files import UserRow, every_row
 
 SOURCE = "openai-batch"
+NO_ANSWER = "the batch has no answer"
 
 
 def is_batch_file(path: Path) -> bool:
@@ -28,7 +29,15 @@ def batch_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
     for path in paths:
         if "body" in first_record(path):
             for row in every_row(path):
-                asked[str(row.values.get("custom_id"))] = row.place, row.values.get("body") or {}
+                name, body = str(row.values.get("custom_id")), row.values.get("body") or {}
+                if not body.get("messages"):
+                    raise LogError(f"{row.place}: no messages; batches of /v1/chat/completions are read")
+                place, other = asked.setdefault(name, (row.place, body))
+                if other != body:
+                    raise LogError(
+                        f"{row.place}: custom_id {name!r} is another request in {place}; import these batches as two "
+                        "studies"
+                    )
         else:
             outputs.append(path)
     if not asked:
@@ -39,22 +48,27 @@ def batch_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
             name = str(row.values.get("custom_id"))
             if name not in asked:
                 raise LogError(f"{row.place}: custom_id {name!r} is in no input file; import the batch's own")
+            if name in answered:
+                raise LogError(f"{row.place}: custom_id {name!r} is answered twice; import one of its outputs")
             answered.add(name)
             yield from _choices(row, asked[name][1], options)
     for name, (place, body) in asked.items():
         if name not in answered:
-            yield _one(place, body, {}, "the batch has no answer", options)
+            yield _one(place, body, {}, NO_ANSWER, options)
 
 
 def _choices(row: UserRow, body: Mapping[str, Any], options: ImportOptions) -> Iterator[LoggedResponse]:
     response = row.values.get("response") or {}
     answer = response.get("body") or {}
     error = row.values.get("error") or answer.get("error")
+    choices = answer.get("choices") or []
     if error or response.get("status_code") != 200:
         said = error.get("message") if isinstance(error, dict) else error
         told = " ".join(str(said or f"status {response.get('status_code')}").split())[:200]
         yield _one(row.place, body, {}, f"error: {told}", options)
-    for choice in answer.get("choices") or []:
+    elif not choices:
+        yield _one(row.place, body, {}, NO_ANSWER, options)
+    for choice in choices:
         yield _one(row.place, body, choice, "", options)
 
 

@@ -29,15 +29,25 @@ def is_promptfoo_log(path: Path) -> bool:
 @log_format("promptfoo", is_promptfoo_log)
 def promptfoo_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
     """Every result; assertions are judges whose labels are `pass` and `fail`."""
-    cached = 0
+    cached = again = 0
+    taken: set[str] = set()
     for path in paths:
         rows, providers, source = _results(path)
+        of_this_file = set()
         for row in rows:
             result = row.values
             if not result.keys() >= NEEDED:
                 raise LogError(f"{row.place}: not a result of promptfoo; found {', '.join(result)[:200]}")
+            if (own := result.get("id")) is not None:
+                if str(own) in taken:
+                    again += 1
+                    continue
+                of_this_file.add(str(own))
             cached += bool((result.get("response") or {}).get("cached"))
             yield _response(row, providers, source, options)
+        taken |= of_this_file
+    if again:
+        options.note(f"{again} results stand in two files; each is taken once")
     if cached:
         options.note(f"{cached} responses came from promptfoo's cache: repeats there are no fresh draws (--no-cache)")
 
@@ -73,7 +83,7 @@ def _response(row: UserRow, providers: list[Any], source: str, options: ImportOp
     reason = ""
     if result.get("failureReason") == ERROR or output is None:
         reason = "error: " + " ".join(str(response.get("error") or result.get("error") or "no output").split())[:200]
-    model, temperature = _provider(result["provider"], providers)
+    model, temperature = _provider(row.place, result["provider"], providers)
     test = result.get("testCase") or {}
     category = (test.get("metadata") or {}).get("category") or (result.get("vars") or {}).get("category")
     return LoggedResponse(
@@ -89,13 +99,21 @@ def _response(row: UserRow, providers: list[Any], source: str, options: ImportOp
     )
 
 
-def _provider(provider: Mapping[str, Any], providers: list[Any]) -> tuple[str, float | None]:
+def _provider(place: str, provider: Mapping[str, Any], providers: list[Any]) -> tuple[str, float | None]:
     """The model and its temperature; two providers that differ in more than that go by their labels."""
     known = [one for one in providers if isinstance(one, dict)]
     settings = [(one.get("id"), (one.get("config") or {}).get("temperature")) for one in known]
     label = provider.get("label")
     mine = next((s for one, s in zip(known, settings, strict=True) if label and one.get("label") == label), None)
-    mine = mine or next((s for s in settings if s[0] == provider.get("id")), (provider.get("id"), None))
+    if mine is None:
+        named = [s for s in settings if s[0] == provider.get("id")]
+        temperatures = list(dict.fromkeys(str(temperature) for _, temperature in named))
+        if len(temperatures) > 1:
+            raise LogError(
+                f"{place}: the providers named {provider.get('id')!r} have temperatures {', '.join(temperatures)} and "
+                "nothing tells which of them answered; give them a label each and run promptfoo again"
+            )
+        mine = named[0] if named else (provider.get("id"), None)
     name = label if settings.count(mine) > 1 and label else provider.get("id")
     return str(name), None if mine[1] is None else float(mine[1])
 
