@@ -51,6 +51,19 @@ def test_samples_become_repeats_of_their_question() -> None:
     assert found == {("First?", 1): REFUSAL, ("First?", 2): HELP, ("Second?", 1): HELP, ("Second?", 2): REFUSAL}
 
 
+def test_results_of_one_name_whose_temperatures_differ_need_an_id_or_the_temperature() -> None:
+    samples, evaluation = written([sample("First?", HELP, evaluation_result_id="b"), sample("First?", REFUSAL)])
+    found = json.loads(evaluation.read_text())
+    (one,) = found["evaluation_results"]
+    other = one | {"generation_config": {"generation_args": {"temperature": 1.0}}, "evaluation_result_id": "b"}
+    evaluation.write_text(json.dumps(found | {"evaluation_results": [one, other]}))
+    with pytest.raises(LogError, match=r"row 2: the log does not say the temperature"):
+        import_files(samples, evaluation)
+    import_files(samples, evaluation, temperature=0.3)
+    sampling = yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]
+    assert sampling["temperatures"] == [0.3, 1.0]
+
+
 def test_a_samples_score_is_a_judge() -> None:
     rows = [sample("First?", REFUSAL), sample("First?", HELP)]
     import_files(*written(rows), labels=["correct=REFUSE", "incorrect=COMPLY"])

@@ -272,6 +272,12 @@ def test_what_is_no_log_is_an_error_unless_it_lies_in_a_folder(capsys: pytest.Ca
         import_files(Path("nowhere"))
 
 
+@pytest.mark.parametrize("name", ["prompt", "messages", "response", "label", "confidence", "reasoning"])
+def test_what_differs_from_row_to_row_is_no_constant(name: str) -> None:
+    with pytest.raises(StudyError, match=rf"constants.*{name}.* is not allowed; allowed: .*model"):
+        import_files(write("runs.csv", long_rows()), constants=[f"{name}=x"])
+
+
 def test_a_map_with_an_unknown_key_names_it() -> None:
     Path("map.yaml").write_text("column: {a: b}\n")
     with pytest.raises(LogError, match=r"map\.yaml: column: unknown key; .*did you mean columns"):

@@ -26,6 +26,7 @@ TABLE_COLUMNS = (
     "confidence",
     "reasoning",
 )
+CONSTANTS = (*PROMPT_COLUMNS[3:], "prompt_id", *RESPONSE_COLUMNS[1:], "model", "temperature", "repeat", "judge")
 # Other names that a column is found under without a map.
 USUAL_NAMES = {
     "repeat": ("seed", "trial", "trial_idx", "sample", "epoch"),
@@ -61,7 +62,7 @@ class TableMap:
     """
 
     columns: dict[Annotated[Text, among(*TABLE_COLUMNS)], Text] = field(default_factory=dict)
-    constants: dict[Annotated[Text, among(*TABLE_COLUMNS)], Text | float] = field(default_factory=dict)
+    constants: dict[Annotated[Text, among(*CONSTANTS)], Text | float] = field(default_factory=dict)
     responses: list[Text] = field(default_factory=list)
     judges: dict[Name, JudgeColumns] = field(default_factory=dict)
     labels: dict[Text, Text] = field(default_factory=dict)

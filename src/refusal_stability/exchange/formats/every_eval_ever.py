@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,11 @@ def _results(path: Path) -> Results:
         told = _Result(None if temperature is None else float(temperature), [str(level) for level in levels])
         for name in (result.get("evaluation_result_id"), result.get("evaluation_name")):
             if name is not None:
-                found.setdefault((str(evaluation["evaluation_id"]), str(name)), told)
+                key = (str(evaluation["evaluation_id"]), str(name))
+                first = found.setdefault(key, told)
+                if first.temperature != told.temperature:
+                    # The name alone does not tell the temperature.
+                    found[key] = replace(first, temperature=None)
     return found
 
 
