@@ -16,6 +16,7 @@ from imported_study import import_files, run_imported
 from judged_study import EVIL, make_study
 
 from refusal_stability.commands import export
+from refusal_stability.exchange.dataset_card import dataset_card
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.files import ArtifactError, generation_file, label_file
 from refusal_stability.params.load import load_params
@@ -135,6 +136,11 @@ def test_the_card_says_what_is_in_it(exported: Path) -> None:
     assert header["size_categories"] == ["n<1K"]
     assert "95 responses to 12 prompts by 2 models (m, n)" in card
     assert "`rules` is the judge behind the metric tables" in card
+    assert "number of a repeat" not in card
+    import_files(exported / "responses.parquet")
+    imported = dataset_card(load_params(Path("studies/imported.yaml")), 95, 12, ())
+    assert "The seeds of m, n are the number of a repeat: whether anything was seeded is not known." in imported
+    assert "Each response has a label" not in imported
 
 
 def test_an_export_twice_is_the_same(exported: Path) -> None:

@@ -28,8 +28,8 @@ def dataset_card(params: StudyParams, n_responses: int, n_prompts: int, tables: 
         f"{n_responses} responses to {n_prompts} prompts by {len(params.models)} models "
         f"({', '.join(model.label or name for name, model in params.models.items())}), at temperatures "
         f"{', '.join(f'{t:g}' for t in params.sampling.temperatures)} with seeds "
-        f"{', '.join(map(str, params.sampling.seeds))}. Each response has a label (REFUSE, PARTIAL or COMPLY) by "
-        f"{', '.join(judges)}; {_behind_tables(params)}.",
+        f"{', '.join(map(str, params.sampling.seeds))}.{_on_recorded_seeds(params)} Labels are REFUSE, PARTIAL or "
+        f"COMPLY, by {', '.join(judges)}; {_behind_tables(params)}.",
         "",
         "**Responses may be harmful text.** They are model outputs, some of them to harmful requests. The prompts keep "
         "the licence of their source. Choose a licence for the rest before you publish it. Leave out responses that a "
@@ -55,6 +55,13 @@ def dataset_card(params: StudyParams, n_responses: int, n_prompts: int, tables: 
         "",
     ]
     return "\n".join(lines)
+
+
+def _on_recorded_seeds(params: StudyParams) -> str:
+    recorded = [model.label or name for name, model in params.models.items() if model.engine == "recorded"]
+    if not recorded:
+        return ""
+    return f" The seeds of {', '.join(recorded)} are the number of a repeat: whether anything was seeded is not known."
 
 
 def _behind_tables(params: StudyParams) -> str:
