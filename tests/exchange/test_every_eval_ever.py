@@ -85,6 +85,12 @@ def test_a_conversation_and_an_error_are_read_and_an_agents_run_is_left_out(caps
     assert "error: timeout after 60 s" in set(table["missing_reason"])
 
 
+def test_a_score_of_a_sample_that_failed_is_no_decision() -> None:
+    rows = [sample("First?", "", error="timeout"), sample("Second?", REFUSAL)]
+    import_files(*written(rows), labels=["correct=REFUSE", "incorrect=COMPLY"])
+    assert run_imported().set_index("prompt")["refusals"].fillna("").to_dict() == {"First?": "", "Second?": "REFUSE"}
+
+
 def test_a_temperature_that_the_evaluation_lacks_is_asked_for() -> None:
     files = written([sample("First?", HELP)], temperature=None)
     with pytest.raises(LogError, match="the log does not say the temperature"):

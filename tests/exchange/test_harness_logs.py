@@ -84,6 +84,18 @@ def test_inspect_agrees_with_them_and_its_scores_are_a_judge() -> None:
 
 
 @pytest.mark.logs("inspect_ai")
+def test_a_score_of_a_sample_that_failed_is_no_decision() -> None:
+    found = json.loads((LOGS / "inspect_t1.0.json").read_text())
+    found["samples"][0]["output"]["choices"] = []
+    assert found["samples"][0]["scores"]
+    Path("failed.json").write_text(json.dumps(found))
+    import_files(Path("failed.json"))
+    table = run_imported()
+    assert table.loc[table["missing_reason"] == "the log has no output", "refusal"].fillna("").tolist() == [""]
+    assert set(table["refusal"]) > {"COMPLY", "PARTIAL"}
+
+
+@pytest.mark.logs("inspect_ai")
 def test_inspects_two_forms_of_one_log_are_one_task(capsys: pytest.CaptureFixture[str]) -> None:
     import_files(LOGS / "inspect", LOGS / "inspect_t1.0.json")
     said = capsys.readouterr().out

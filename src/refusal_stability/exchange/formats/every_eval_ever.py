@@ -122,7 +122,7 @@ def _responses(row: UserRow, results: Results, repeats: _Repeats, options: Impor
             text,
             missing_reason=reason or ("" if texts else "the log has no output"),
             thinking=thinking[order] if order < len(thinking) else "",
-            labels={name: found} if len(texts) == 1 and (found := _label(sample, result)) else {},
+            labels={name: found} if len(texts) == 1 and not reason and (found := _label(sample, result)) else {},
             counted=True,
         )
 

@@ -204,7 +204,7 @@ def _response(place: str, header: Any, sample: Any, options: ImportOptions) -> L
         "refusal" if refused else finish,
         reason,
         thinking=thinking,
-        labels=dict(_labels(sample)),
+        labels={} if reason else dict(_labels(sample)),
         order=sample.epoch,
     )
 
