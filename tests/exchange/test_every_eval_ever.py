@@ -85,6 +85,12 @@ def test_a_conversation_and_an_error_are_read_and_an_agents_run_is_left_out(caps
     assert "error: timeout after 60 s" in set(table["missing_reason"])
 
 
+def test_an_output_that_is_one_text_is_one_response() -> None:
+    import_files(*written([sample("First?") | {"output": {"raw": HELP, "reasoning_trace": "Hm."}}]))
+    table = run_imported()
+    assert (table["response"].tolist(), table["thinking"].tolist()) == ([HELP], ["Hm."])
+
+
 def test_a_score_of_a_sample_that_failed_is_no_decision() -> None:
     rows = [sample("First?", "", error="timeout"), sample("Second?", REFUSAL)]
     import_files(*written(rows), labels=["correct=REFUSE", "incorrect=COMPLY"])

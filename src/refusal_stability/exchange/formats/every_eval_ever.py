@@ -149,14 +149,19 @@ def _exchange(sample: Mapping[str, Any]) -> tuple[Any, list[str], list[str]]:
         output = sample.get("output") or {}
         return (
             (sample.get("input") or {}).get("raw"),
-            [str(text) for text in output.get("raw") or []],
-            [str(text or "") for text in output.get("reasoning_trace") or []],
+            [str(text) for text in _listed(output.get("raw"))],
+            [str(text or "") for text in _listed(output.get("reasoning_trace"))],
         )
     turns = [turn for turn in sample.get("messages") or [] if turn.get("role") in ROLES]
     last = max((i for i, turn in enumerate(turns) if turn["role"] == "assistant"), default=len(turns))
     asked = [{"role": turn["role"], "content": turn.get("content") or ""} for turn in turns[:last]]
     answer = turns[last : last + 1]
     return asked, [t.get("content") or "" for t in answer], [t.get("reasoning_trace") or "" for t in answer]
+
+
+def _listed(texts: Any) -> list[Any]:
+    """A list of texts; one text alone is a list of one."""
+    return [texts] if isinstance(texts, str) else list(texts or [])
 
 
 def _label(sample: Mapping[str, Any], result: _Result) -> LoggedLabel | None:
