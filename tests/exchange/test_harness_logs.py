@@ -212,6 +212,25 @@ def test_lm_evals_greedy_run_is_temperature_zero_and_an_unknown_one_is_asked_for
         import_files(lm_eval(lambda row: row["arguments"]["gen_args_0"].update(arg_1={"until": []})))
 
 
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_a_temperature_that_is_none_names_its_record(value: float) -> None:
+    def change(row: Any) -> None:
+        row["arguments"]["gen_args_0"]["arg_1"]["temperature"] = value
+
+    with pytest.raises(
+        LogError, match=rf"jsonl: row 1: the temperature {value:g} is not allowed; allowed: a number from 0"
+    ):
+        import_files(lm_eval(change))
+
+
+def test_lm_evals_empty_temperature_is_asked_for() -> None:
+    def change(row: Any) -> None:
+        row["arguments"]["gen_args_0"]["arg_1"] = {"temperature": None, "until": []}
+
+    with pytest.raises(LogError, match="row 1: the log does not say the temperature"):
+        import_files(lm_eval(change))
+
+
 def test_lm_evals_likelihoods_are_no_responses(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(LogError, match="holds no response"):
         import_files(lm_eval(lambda row: row["arguments"]["gen_args_0"].update(arg_1=" yes")))

@@ -6,6 +6,7 @@ same.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import tempfile
 from collections import Counter
@@ -72,6 +73,10 @@ class Collection:
         """Add a response, its labels, or both; two different texts or labels for one place are an error."""
         if logged.temperature is None:
             raise LogError(f"{logged.place}: the log does not say the temperature; give it: --temperature 0.7")
+        if not 0 <= logged.temperature < math.inf:
+            raise LogError(
+                f"{logged.place}: the temperature {logged.temperature:g} is not allowed; allowed: a number from 0"
+            )
         self._counted |= logged.counted
         prompt = self._prompt(logged)
         cell = (logged.model, prompt, float(logged.temperature), logged.repeat)

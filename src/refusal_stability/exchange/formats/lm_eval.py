@@ -75,7 +75,7 @@ def _responses(row: UserRow, model: str, task: str, options: ImportOptions) -> I
 
 
 def _temperature(settings: dict[str, Any], options: ImportOptions) -> float | None:
-    if "temperature" in settings:
+    if settings.get("temperature") is not None:
         return float(settings["temperature"])
     return 0.0 if settings.get("do_sample") is False else options.temperature
 
