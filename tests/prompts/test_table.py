@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from refusal_stability.params.prompts import PromptParams
 from refusal_stability.prompts.identity import prompt_id
@@ -193,6 +194,14 @@ def test_harm_language_and_intent_come_from_columns_in_the_studys_words(tmp_path
     assert [(p.harm, p.language, p.intent) for p in prompts] == [("benign", "en", "kill"), ("harmful", "de", "")]
     message = failure(path, columns)
     assert "row 2, column label: 'safe' is not harmful, benign or empty; translate it, e.g. `values: " in message
+
+
+def test_the_remedy_for_a_number_in_the_column_of_harm_can_be_copied(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("prompt,harm\nHow do I kill a man?,1\n", encoding="utf-8")
+    columns = {"prompt": "prompt", "harm": "harm"}
+    remedy = yaml.safe_load(failure(path, columns).split("`")[1])
+    assert [prompt.harm for prompt in load(path, columns, **remedy)] == ["harmful"]
 
 
 def test_truth_values_and_numbers_are_translated_as_they_are_written(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -76,7 +77,8 @@ def _about(row: UserRow, columns: Mapping[str, str], values: Mapping[str, Mappin
     if harm not in ("", *HARMS):
         raise row.error(
             columns["harm"],
-            f"{harm!r} is not {', '.join(HARMS)} or empty; translate it, e.g. `values: {{harm: {{{harm}: harmful}}}}`",
+            f"{harm!r} is not {', '.join(HARMS)} or empty; translate it, e.g. "
+            f"`values: {{harm: {{{json.dumps(harm, ensure_ascii=False)}: harmful}}}}`",
         )
     return about
 
