@@ -94,6 +94,9 @@ def test_no_file_is_replaced_unasked_and_a_replaced_one_is_kept() -> None:
         (("--model", "m", "--preset", "azure"), "the preset azure has no address of its own; give it by --base-url"),
         (("--model", "m", "--prompts", "none.csv"), "none.csv: no such file"),
         (("--model", "m", "--prompts", "data/raw/mine.csv", "--column", "x"), "no column 'x'; name the one with the"),
+        (("--model", "m", "--column", "question"), "--column names a column of a file; give the file by --prompts"),
+        (("--model", "m", "--api-key-env", "KEY"), "--api-key-env is for a server; name it by --base-url or --preset"),
+        (("--model", " "), "init: --model is blank"),
         (("--model", "m", "--study", "My Study"), "init: study: 'My Study' is not allowed"),
         (("--model", "m", "--base-url", "127.0.0.1:80"), "base_url: (not shown) is not allowed; allowed: http(s)"),
     ],
@@ -101,6 +104,13 @@ def test_no_file_is_replaced_unasked_and_a_replaced_one_is_kept() -> None:
 def test_answers_that_cannot_be_used_are_refused_and_nothing_is_written(options: tuple[str, ...], message: str) -> None:
     assert message in refused(*options)
     assert [path.name for path in Path().iterdir()] == ["data"]
+
+
+def test_the_first_line_of_a_list_without_a_header_is_said_to_be_taken_for_one() -> None:
+    Path("data/raw/list.csv").write_text("How do kites fly?\nHow do boats float?\n")
+    said = init("--model", "m", "--prompts", "data/raw/list.csv")
+    assert "its first line, 'How do kites fly?', is taken for the header of its only column and not asked" in said
+    assert "header" not in init("--model", "m", "--prompts", "data/raw/mine.csv", "--force")
 
 
 @pytest.mark.parametrize("name", ["true", "42", 'a "b": {c} # d', "größe/名前🪁", "models/x y.gguf"])

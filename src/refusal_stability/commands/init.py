@@ -56,6 +56,12 @@ def run(answers: Answers | None, path: Path, force: bool) -> None:
         if not sys.stdin.isatty():
             raise StudyError("init: no model is named; give --model, and --base-url or --preset if a server runs it")
         answers = _asked_on_terminal()
+    if not answers.model.strip():
+        raise StudyError("init: --model is blank; give the model's name, folder, .gguf file or Hugging Face id")
+    if answers.api_key_env and not answers.served:
+        raise StudyError("init: --api-key-env is for a server; name it by --base-url or --preset, or leave the key out")
+    if answers.column and answers.prompts is None:
+        raise StudyError("init: --column names a column of a file; give the file by --prompts, or leave --column out")
     if answers.preset and not answers.base_url and not has_address(answers.preset):
         raise StudyError(f"init: the preset {answers.preset} has no address of its own; give it by --base-url")
     text = _study_text(answers)
@@ -226,6 +232,12 @@ def _say(answers: Answers, params: StudyParams, path: Path) -> None:
     asked_of = ", ".join(params.models)
     what = f"prompts of {answers.prompts}" if answers.prompts else "the built-in prompts"
     print(f"{path}: study {params.study} asks {asked_of} {what}, {responses} times each; judged by rules")
+    column = params.prompts.columns.get("prompt", "prompt")
+    # A list without a header would lose its first prompt.
+    if answers.prompts and answers.prompts.suffix != ".jsonl" and column not in (answers.column, *PROMPT_COLUMNS):
+        print(
+            f"{answers.prompts}: its first line, {column!r}, is taken for the header of its only column and not asked"
+        )
     for model in params.models.values():
         if answers.served:
             for variable in needed_variables(engine_settings(model), "model"):
