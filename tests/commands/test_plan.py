@@ -13,10 +13,15 @@ import pytest
 import yaml
 
 import refusal_stability
+from refusal_stability.engines.open import open_engine
+from refusal_stability.engines.protocol import Engine
 from refusal_stability.files import PROMPTS, generation_file
-from refusal_stability.records import Condition
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.study import StudyParams
+from refusal_stability.records import Condition, StudyError
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
+from refusal_stability.workload import asked
 
 PAID = {"base_url": "http://127.0.0.1:9/v1", "api_key_env": "NO_SUCH_KEY", "price_in": 1.0, "price_out": 2.0}
 STUDY = {
@@ -222,6 +227,22 @@ def test_prompts_that_cannot_be_read_do_not_hide_the_other_problems(study: Path)
     assert "PROBLEM prompts: mine.csv" in said
     assert "question" in said
     assert "PROBLEM small: NO_SUCH_KEY is not set" in said
+
+
+def test_a_model_that_cannot_be_opened_is_tried_once(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def counted(model: ModelParams, where: str) -> Engine:
+        tried.append(where)
+        return open_engine(model, where)
+
+    monkeypatch.setattr(asked, "open_engine", counted)
+    (work,) = asked.all_work(StudyParams(study="s", models={"m": ModelParams(path="nowhere")}), [])
+    with asked.engines_of("p.yaml") as engines:
+        for _ in range(2):
+            with pytest.raises(StudyError, match="models path 'nowhere': no such folder"):
+                engines.of(work)
+    assert tried == ["p.yaml: models.m"]
 
 
 def test_a_model_that_the_study_trains_is_no_problem(study: Path) -> None:

@@ -18,7 +18,7 @@ from refusal_stability.judging.protocol import Pair
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.judges import JudgeParams
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import Condition, Prompt, Request, Response
+from refusal_stability.records import Condition, Prompt, Request, Response, StudyError
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.study import GENERATION_TABLE
 
@@ -112,18 +112,28 @@ class Engines:
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._opened: dict[str, Engine] = {}
+        self._opened: dict[str, Engine | StudyError] = {}
 
     def of(self, work: Work) -> Engine:
-        """The engine that answers this work. Opening one loads no weights and sends nothing."""
+        """The engine that answers this work. Opening one loads no weights and sends nothing.
+
+        One that cannot be opened is tried once: a hub that does not answer takes most of a minute to say so.
+        """
         if work.key not in self._opened:
-            self._opened[work.key] = open_engine(work.model, f"{self._where}: {work.key}")
-        return self._opened[work.key]
+            try:
+                self._opened[work.key] = open_engine(work.model, f"{self._where}: {work.key}")
+            except StudyError as error:
+                self._opened[work.key] = error
+        found = self._opened[work.key]
+        if isinstance(found, StudyError):
+            raise found
+        return found
 
     def close(self) -> None:
         """Close those that were opened."""
         for engine in self._opened.values():
-            engine.close()
+            if not isinstance(engine, StudyError):
+                engine.close()
 
 
 @contextmanager
