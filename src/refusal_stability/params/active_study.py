@@ -20,7 +20,7 @@ from refusal_stability.files import (
     VALIDATION,
 )
 from refusal_stability.params.checks import ParamsError
-from refusal_stability.params.load import PARAMS_FILE
+from refusal_stability.params.load import PARAMS_FILE, load_params
 
 # Where the study that was active before is kept.
 PARAMS_BEFORE = Path("params.previous.yaml")
@@ -41,15 +41,19 @@ WRITTEN: Mapping[str, Sequence[Path]] = {
 
 
 def check_not_of_another_study(command: str, params_path: Path, model: str = "") -> None:
-    """Refuse a command that would overwrite files of the active study with those of another one."""
+    """Refuse a command that would overwrite files of the active study, or ask its prompts for another one."""
     if not PARAMS_FILE.is_file() or not params_path.is_file() or params_path.read_bytes() == PARAMS_FILE.read_bytes():
         return
     there = next((path / model for path in WRITTEN[command] if _holds_something(path / model)), None)
-    if there is not None:
+    does = None if there is None else f"overwrite {there}"
+    if does is None and command == "generate" and PROMPTS.exists():
+        same = load_params(params_path).prompts == load_params(PARAMS_FILE).prompts
+        does = None if same else f"ask the active study's prompts ({PROMPTS})"
+    if does is not None:
         named = params_path.parent == Path("studies")
         activate = f"`make study NAME={params_path.stem}`" if named else f"`cp {params_path} {PARAMS_FILE}`"
         raise ParamsError(
-            f"{params_path}: is not the active study ({PARAMS_FILE}), and `{command}` would overwrite {there}; make it "
+            f"{params_path}: is not the active study ({PARAMS_FILE}), and `{command}` would {does}; make it "
             f"active with {activate}, work in a copy of the project, or add --force"
         )
 
