@@ -62,6 +62,19 @@ def test_weights_that_give_no_numbers_are_an_error_and_no_empty_answer(temperatu
         draw(Sampling(temperature, 0, 0), [0.0, float("nan"), 1.0])
 
 
+@pytest.mark.parametrize("temperature", [1e-45, 1e-38, 1e-31, 1e-29, 1e-6])
+def test_a_temperature_next_to_zero_takes_the_likeliest_token(temperature: float) -> None:
+    assert draw(Sampling(temperature, 0, 0), [-3.0, 20.0, 31.0, 5.0]) == 2
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_token_that_a_grammar_forbids_is_never_drawn(temperature: float) -> None:
+    scores = [float("-inf")] * (BLOCK + 2)
+    scores[3] = scores[BLOCK + 1] = -30.0
+    drawn = {draw(Sampling(temperature, 0, stream), scores) for stream in range(64)}
+    assert drawn == ({3, BLOCK + 1} if temperature else {3})
+
+
 def test_rows_do_not_depend_on_the_rows_that_share_their_batch(tiny_model: Path) -> None:
     requests = grid(["one", "a somewhat longer prompt than the first", "third?"])
     together = complete(tiny_model, requests)

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 # Vocabularies are searched block by block: about the square root of a large one.
 BLOCK = 256
+# At temperatures up to this one the scores, divided, would pass the largest 32-bit float: the likeliest token is taken.
+GREEDY_UP_TO = 1e-30
 
 
 class RowSampler:
     """A logits processor that draws one token a row, each row with its own temperature and random stream.
 
     It gives the drawn token an infinite score, so that `generate`'s greedy choice takes it. At temperature 0
-    the row is left as it is. Otherwise the token is the inverse of the row's cumulative distribution at one uniform
-    number: cheaper than Gumbel noise, which needs a number for every word of the vocabulary.
+    (or next to it) the row is left as it is. Otherwise the token is the inverse of the row's cumulative distribution
+    at one uniform number: cheaper than Gumbel noise, which needs a number for every word of the vocabulary.
     """
 
     def __init__(self, rows: Sequence[Sampling], width: int, length: int, device: str) -> None:
@@ -31,7 +33,7 @@ class RowSampler:
 
         self._width = width
         temperatures = torch.tensor([row.temperature for row in rows], dtype=torch.float32, device=device)
-        self._sampled = (temperatures > 0).nonzero().squeeze(1)
+        self._sampled = (temperatures > GREEDY_UP_TO).nonzero().squeeze(1)
         self._temperatures = temperatures[self._sampled].unsqueeze(1)
         streams = [rows[i].stream for i in self._sampled.tolist()]
         self._uniforms = torch.from_numpy(uniforms(streams, length)).to(device)
