@@ -106,6 +106,12 @@ def test_answers_that_cannot_be_used_are_refused_and_nothing_is_written(options:
     assert [path.name for path in Path().iterdir()] == ["data"]
 
 
+def test_columns_are_found_in_capitals_and_one_in_our_own_letters_goes_first() -> None:
+    Path("data/raw/capitals.csv").write_text("Prompt,HARM,Category,category\nHow do kites fly?,benign,a,b\n")
+    assert "header" not in init("--model", "m", "--prompts", "data/raw/capitals.csv")
+    assert load_params().prompts.columns == {"prompt": "Prompt", "category": "category", "harm": "HARM"}
+
+
 def test_the_first_line_of_a_list_without_a_header_is_said_to_be_taken_for_one() -> None:
     Path("data/raw/list.csv").write_text("How do kites fly?\nHow do boats float?\n")
     said = init("--model", "m", "--prompts", "data/raw/list.csv")

@@ -157,11 +157,15 @@ JUDGING = (
 def _columns(path: Path, column: str | None) -> dict[str, str]:
     """The file's columns by our names: the prompt's, and those that are called as we call them."""
     found = first_columns(path)
-    chosen = column or next((name for name in PROMPT_COLUMNS if name in found), found[0] if len(found) == 1 else None)
+    by_name = {name.casefold(): name for name in found} | {name: name for name in found}
+    known = next((by_name[name] for name in PROMPT_COLUMNS if name in by_name), None)
+    chosen = column or known or (found[0] if len(found) == 1 else None)
     if chosen not in found:
         wrong = f"no column {chosen!r}" if chosen else "no column is called `prompt`"
         raise StudyError(f"{path}: {wrong}; name the one with the prompts by --column; found {', '.join(found)}")
-    return {"prompt": chosen} | {name: name for name in ALSO_TAKEN if name in found and name != chosen}
+    return {"prompt": chosen} | {
+        name: by_name[name] for name in ALSO_TAKEN if name in by_name and by_name[name] != chosen
+    }
 
 
 def _model(answers: Answers) -> list[str]:
@@ -234,7 +238,12 @@ def _say(answers: Answers, params: StudyParams, path: Path) -> None:
     print(f"{path}: study {params.study} asks {asked_of} {what}, {responses} times each; judged by rules")
     column = params.prompts.columns.get("prompt", "prompt")
     # A list without a header would lose its first prompt.
-    if answers.prompts and answers.prompts.suffix != ".jsonl" and column not in (answers.column, *PROMPT_COLUMNS):
+    if (
+        answers.prompts
+        and answers.prompts.suffix != ".jsonl"
+        and column != answers.column
+        and column.casefold() not in PROMPT_COLUMNS
+    ):
         print(
             f"{answers.prompts}: its first line, {column!r}, is taken for the header of its only column and not asked"
         )
