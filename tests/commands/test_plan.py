@@ -204,6 +204,10 @@ def test_a_server_without_a_list_of_models_is_there_all_the_same(study: Path, se
     served(study, url)
     lines = plan(study, good=True, NO_SUCH_KEY="k")
     assert f"ok small: {url} answers; it has no list of models (HTTP 404)" in lines
+    bare = url.removesuffix("/v1")
+    served(study, bare)
+    lines = plan(study, good=True, NO_SUCH_KEY="k")
+    assert f"ok small: {bare} answers; it has no list of models (HTTP 404); most such addresses end in /v1" in lines
 
 
 def test_no_server_a_judge_without_its_file_and_a_full_disk_are_problems_with_remedies(study: Path) -> None:

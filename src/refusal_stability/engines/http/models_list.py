@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 from refusal_stability.engines.http.engine import PROTOCOLS
 from refusal_stability.engines.http.errors import one_line
@@ -63,7 +64,8 @@ def server_found(model: ModelParams, settings: OpenAISettings, where: str) -> st
         )
     names = _names(reply)
     if names is None:
-        return f"{settings.base_url} answers; it has no list of models (HTTP {reply.status})"
+        hint = "" if urlsplit(settings.base_url).path.strip("/") else "; most such addresses end in /v1"
+        return f"{settings.base_url} answers; it has no list of models (HTTP {reply.status}){hint}"
     if model.path in {form for name in names for form in _forms(name)}:
         return f"{settings.base_url} answers and lists {model.path}"
     if settings.preset in ANY_NAME:
