@@ -246,7 +246,11 @@ def test_a_model_that_cannot_be_opened_is_tried_once(study: Path, monkeypatch: p
         for _ in range(2):
             with pytest.raises(StudyError, match="models path 'nowhere': no such folder"):
                 engines.of(work)
-    assert tried == ["p.yaml: models.m"]
+        assert tried == ["p.yaml: models.m"]
+        engines.try_again()
+        with pytest.raises(StudyError):
+            engines.of(work)
+    assert len(tried) == 2
 
 
 def test_a_model_that_the_study_trains_is_no_problem(study: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,3 +184,21 @@ def test_a_log_of_a_run_against_a_slow_server_is_not_silent(tmp_path: Path, serv
     assert lines
     assert len(lines) < 24 * 5
     assert all(" of 24 (" in line for line in lines)
+
+
+def test_a_model_that_the_study_makes_while_somebody_watches_is_found(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("study: s\nprompts: {limit: 1}\nmodels: {m: {path: made, engine: transformers}}\n")
+
+    def wait(_: float) -> None:
+        if Path("made").exists():
+            raise KeyboardInterrupt
+        shutil.copytree(tiny_model, "made")
+
+    monkeypatch.setattr(status.time, "sleep", wait)
+    status.run(Path("params.yaml"), as_json=True, every_cell=False, watch=1.0)
+    before, after = (json.loads(line)["work"][0]["problem"] for line in capsys.readouterr().out.splitlines())
+    assert "no such folder" in before
+    assert after == ""

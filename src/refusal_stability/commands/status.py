@@ -40,6 +40,7 @@ def run(params_path: Path, as_json: bool, every_cell: bool, watch: float | None)
     prompts = load_prompts(params.prompts)
     with engines_of(str(params_path)) as engines:
         while True:
+            engines.try_again()
             runs = runs_beside(STORE)
             states = list(_states(params, prompts, engines, runs))
             if as_json:

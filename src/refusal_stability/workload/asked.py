@@ -129,6 +129,10 @@ class Engines:
             raise found
         return found
 
+    def try_again(self) -> None:
+        """Forget which could not be opened: a study may have trained or fetched a model since."""
+        self._opened = {key: found for key, found in self._opened.items() if not isinstance(found, StudyError)}
+
     def close(self) -> None:
         """Close those that were opened."""
         for engine in self._opened.values():
