@@ -81,7 +81,7 @@ def test_the_good_study_loads_as_typed_values(tmp_path: Path) -> None:
             "prompts/sauce",
             1,
             "prompts.sauce",
-            "source, path, url, sha256, columns, values, defaults, categories, limit",
+            "source, path, url, sha256, columns, values, defaults, categorise, keywords, categories, limit",
         ),
         ("interventions/a", {"sys": "x"}, "interventions.a.sys", "system, turns"),
         (
