@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refusal_stability.exchange import json_parts as module
@@ -33,6 +33,8 @@ def parts(content: bytes) -> list[tuple[tuple[str, ...], Any]]:
     st.integers(1, 9),
     st.sampled_from(["", "\ufeff"]),
 )
+@example([], 0.0, None, 1, "")
+@example([1e300, -1e-07], 1.5e22, None, 2, "")
 def test_every_part_comes_back_for_any_size_of_chunk(
     items: list[Any], other: Any, indent: int | None, chunk: int, mark: str
 ) -> None:

@@ -24,7 +24,8 @@ def study(thinking: np.ndarray | None) -> DecisionArrays:
 
 def test_each_pair_of_decisions_is_counted_among_the_responses_with_thinking() -> None:
     table = tables_of(study(THINKING))["thinking_decisions"]
-    assert table.to_numpy().tolist() == [
+    assert set(table["primary_judge"]) == {"j"}
+    assert table.drop(columns="primary_judge").to_numpy().tolist() == [
         ["m1", "none", "REFUSE", "REFUSE", 1, 1 / 6],
         ["m1", "none", "REFUSE", "", 1, 1 / 6],
         ["m1", "none", "PARTIAL", "PARTIAL", 1, 1 / 6],

@@ -16,6 +16,7 @@ CHUNK = 2**20
 LARGEST = 64 * 2**20
 SPACE = re.compile(r"[ \t\n\r]*")
 DECODER = json.JSONDecoder()
+GOES_ON = ("", ".", "e", "E")
 Place = tuple[str, ...]
 
 
@@ -90,8 +91,8 @@ class _Reader:
         while True:
             try:
                 value, end = DECODER.raw_decode(self._text, self._at)
-                # A number that ends where the text ends may go on.
-                if end < len(self._text) or self._ended:
+                # A number may go on where the text ends, also behind a dot or an e that nothing follows yet.
+                if self._text[end : end + 1] not in GOES_ON or self._ended:
                     self._at = end
                     return value
             except ValueError:
