@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import shutil
 import signal
 import socket
@@ -167,9 +168,20 @@ def test_a_kill_leaves_no_half_folder(file: Path) -> None:
     assert not unfinished.exists()
 
 
-def test_of_two_at_once_one_unpacks_and_the_other_waits(
-    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+class Heard(io.StringIO):
+    """Standard error that says when the word came."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self.word, self.came = word, threading.Event()
+
+    def write(self, text: str) -> int:
+        if self.word in text:
+            self.came.set()
+        return super().write(text)
+
+
+def test_of_two_at_once_one_unpacks_and_the_other_waits(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entered, go_on, unpack, times = threading.Event(), threading.Event(), unpacking._unpack, []
 
     def slow(*arguments: Any) -> None:
@@ -178,6 +190,8 @@ def test_of_two_at_once_one_unpacks_and_the_other_waits(
         assert go_on.wait(60)
         unpack(*arguments)
 
+    said = Heard("waiting")
+    monkeypatch.setattr(sys, "stderr", said)
     monkeypatch.setattr(unpacking, "_unpack", slow)
     found: list[Path] = []
     threads = [
@@ -187,9 +201,7 @@ def test_of_two_at_once_one_unpacks_and_the_other_waits(
     threads[0].start()
     assert entered.wait(60)
     threads[1].start()
-    said = ""
-    while "waiting" not in said:
-        said += capsys.readouterr().err
+    assert said.came.wait(60)
     go_on.set()
     for thread in threads:
         thread.join(60)
