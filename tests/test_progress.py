@@ -70,7 +70,7 @@ def test_a_log_gets_a_line_now_and_then_even_while_nothing_happens(
     with progress("small", 10_000, save=save) as work:
         for _ in range(5_000):
             work.advance()
-        assert twice.wait(20)
+        assert twice.wait(60)
     said = capsys.readouterr().err.splitlines()
     assert 1 <= len(said) <= len(saved)
     assert all(line.startswith("small: 5,000 of 10,000 (50%)") for line in said)

@@ -578,7 +578,7 @@ def test_a_page_of_another_site_cannot_read_the_study(address: str, host: str, s
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request.encode())
         answer = connection.recv(64).decode()
     assert answer.startswith(f"HTTP/1.1 {status} ")
