@@ -22,6 +22,7 @@ from refusal_stability.files import ArtifactError, generation_file, label_file
 from refusal_stability.params.load import load_params
 from refusal_stability.records import StudyError
 from refusal_stability.stages import judge, metrics
+from refusal_stability.stages import params as stage_params
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
@@ -180,6 +181,41 @@ def test_an_import_of_an_export_gives_the_same_tables(exported: Path, form: str)
     assert len(names) > 30
     for name, table in before.items():
         pd.testing.assert_frame_equal(metric_table(name), table, obj=name)
+
+
+def test_a_folder_that_holds_an_export_is_read_once(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export.run(PARAMS, None, ["every-eval-ever"])
+    Path("reports/export/people.txt").write_text("a note")
+    import_files(Path("reports/export"))
+    said = capsys.readouterr().out
+    assert "export: 95 responses in 1 file" in said
+    aside = len(METRIC_TABLES) + 2 + 4
+    assert f"reports/export/trial: an export of this project; responses.parquet is read, and its {aside} other" in said
+    assert "people.txt: not a log of a known format; left out" in said
+    assert said.count("left out") == 1
+    import_files(OUT / "every-eval-ever")
+    assert "every-eval-ever: 95 responses" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("study", "other", "study is 'trial' there, 'other' here"),
+        ("sampling", {"temperatures": [0.0], "seeds": [1, 2]}, "has m, intervention none, temperature 1"),
+        ("sampling", {"temperatures": [0.0, 0.5, 1.0], "seeds": [1, 2]}, "lacks m, intervention none, temperature 0.5"),
+        ("sampling", {"temperatures": [0.0, 1.0], "seeds": [1]}, r"sampling/seeds is \[1, 2\] there, \[1\] here"),
+        ("metrics", {"n_resamples": 300}, "metrics/n_resamples is 200 there, 300 here"),
+    ],
+)
+def test_tables_of_other_parameters_are_not_exported(measured: Path, key: str, value: object, problem: str) -> None:
+    shutil.copytree(measured, ".", dirs_exist_ok=True)
+    stage_params.run(PARAMS)
+    Path("other.yaml").write_text(yaml.safe_dump(yaml.safe_load(PARAMS.read_text()) | {key: value}))
+    with pytest.raises(StudyError, match=f"other.yaml: data/metrics was not measured with these .*{problem}; see"):
+        export.run(Path("other.yaml"), None)
+    assert not Path("reports/export").exists()
+    export.run(PARAMS, None)
+    assert (OUT / "README.md").is_file()
 
 
 def test_a_study_that_has_not_run_says_what_to_run() -> None:

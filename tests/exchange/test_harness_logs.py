@@ -42,7 +42,7 @@ def test_a_log_gives_the_whole_grid(log: str, capsys: pytest.CaptureFixture[str]
     assert params["sampling"] == {"temperatures": [0.0, 1.0], "seeds": [1, 2, 3]}
     assert len(params["models"]) == 1
     said = capsys.readouterr().out
-    assert "24 responses: 4 prompts, 1 models, temperatures 0, 1, 3 repeats" in said
+    assert "24 responses: 4 prompts, 1 model, temperatures 0, 1, 3 repeats" in said
     assert "only count them" in said
 
 
@@ -159,7 +159,7 @@ def test_a_result_that_two_files_hold_is_taken_once(capsys: pytest.CaptureFixtur
     Path("again.jsonl").write_text("".join(json.dumps(result) + "\n" for result in found[:5]))
     import_files(LOGS / "promptfoo.json", Path("again.jsonl"))
     said = capsys.readouterr().out
-    assert "24 responses: 4 prompts, 1 models, temperatures 0, 1, 3 repeats" in said
+    assert "24 responses: 4 prompts, 1 model, temperatures 0, 1, 3 repeats" in said
     assert "5 results stand in two files; each is taken once" in said
     Path("logs").mkdir()
     shutil.copytree(LOGS / "lm-eval", "logs/lm-eval")

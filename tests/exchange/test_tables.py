@@ -89,6 +89,48 @@ def test_several_columns_hold_one_repeat_each() -> None:
     assert list(table.loc[table["seed"] == 2, "response"]) == [TEXTS[1]] * 3
 
 
+def test_a_blank_cell_of_a_wide_table_was_not_sampled_unless_the_map_says_that_it_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answers = [("a", "b"), ("a", ""), ("", "")]
+    rows = [{"model": "m", "prompt": f"Q{i}?", "one": a, "two": b} for i, (a, b) in enumerate(answers)]
+    table, chosen = write("wide.csv", rows), Path("map.yaml")
+    chosen.write_text("responses: [one, two]\n")
+    import_files(table, map_path=chosen, temperature=0.7)
+    said = capsys.readouterr().out
+    assert "3 responses: 2 prompts, 1 model" in said
+    assert "wide.csv: 3 blank cells in columns of repeats: not sampled; 1 row has no other cell and is left out" in said
+    assert "(the first: wide.csv: row 4)" in said
+    assert "max_missing" not in said
+    assert sorted(run_imported()["outcome"]) == ["answered", "answered", "answered", "not_sampled"]
+    chosen.write_text("responses: [one, two]\nblank: missing\n")
+    import_files(table, map_path=chosen, temperature=0.7)
+    said = capsys.readouterr().out
+    assert "blank cells" not in said
+    assert "judging.max_missing is set to 0.5" in said
+    assert "not_sampled" not in set(run_imported()["outcome"])
+
+
+def test_a_blank_label_of_a_wide_table_is_missing_where_the_row_has_a_response_or_another_label() -> None:
+    Path("map.yaml").write_text("judges: {x: {label: [x1, x2, x3]}, y: {label: [y1, y2, y3]}}\n")
+    row = {"model": "m", "prompt": "Q?", "temperature": 1, "x1": "REFUSE", "x2": "", "y1": "REFUSE", "y2": "COMPLY"}
+    import_files(write("wide.csv", [row | {"x3": "", "y3": " "}]), map_path=Path("map.yaml"))
+    table = run_imported().set_index("seed").fillna("")
+    assert table["y"].to_dict() == {1: "REFUSE", 2: "COMPLY"}
+    assert table["x"].to_dict() == {1: "REFUSE", 2: ""}
+
+
+def test_a_column_that_holds_one_value_for_several_responses_is_not_read(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("map.yaml").write_text("responses: [one, two]\n")
+    table = write("wide.csv", [{"model": "m", "prompt": "Q?", "one": "a", "two": "b", "label": "REFUSE", "seed": 7}])
+    import_files(table, map_path=Path("map.yaml"), temperature=0.7)
+    assert "wide.csv: columns not used: label, seed" in capsys.readouterr().out
+    assert list(yaml.safe_load(Path("studies/imported.yaml").read_text())["judging"]["judges"]) == ["rules"]
+    for option, told in (("columns", "label=label"), ("constants", "repeat=1")):
+        with pytest.raises(StudyError, match=rf"import\.{option}: .*not allowed.*since a row holds several repeats"):
+            import_files(table, map_path=Path("map.yaml"), temperature=0.7, **{option: [told]})
+
+
 def test_a_temperature_on_the_command_line_fills_the_empty_cells() -> None:
     rows = [ROW | {"seed": seed, "temperature": temperature} for seed, temperature in ((1, ""), (2, 0.2))]
     import_files(write("runs.csv", rows), temperature=0.7)

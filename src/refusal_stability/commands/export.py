@@ -9,17 +9,16 @@ from pathlib import Path
 from refusal_stability.exchange.data_package import data_package
 from refusal_stability.exchange.dataset_card import dataset_card
 from refusal_stability.exchange.every_eval_ever_files import write_every_eval_ever
+from refusal_stability.exchange.export_folder import CARD, EVERY_EVAL_EVER, FORMS, INSPECT, METRICS, PACKAGE, RESPONSES
 from refusal_stability.exchange.inspect_files import write_inspect_logs
 from refusal_stability.exchange.response_table import write_responses
 from refusal_stability.files import EXPORTS, atomic_write, write_json
 from refusal_stability.params.load import load_params
 from refusal_stability.records import StudyError
 from refusal_stability.study.label_files import read_prompts
+from refusal_stability.study.measured_with import check_measured_with
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
-
-RESPONSES = "responses.parquet"
-FORMS = EVERY_EVAL_EVER, INSPECT = ("every-eval-ever", "inspect")
 
 
 def run(params_path: Path, out: Path | None, forms: Sequence[str] = ()) -> None:
@@ -33,17 +32,18 @@ def run(params_path: Path, out: Path | None, forms: Sequence[str] = ()) -> None:
     tables = {}
     for name, (path, contract) in METRIC_TABLES.items():
         metric_table(name)  # raises where the stage has not written it
-        tables[folder / "metrics" / path.name] = (path, contract)
+        tables[folder / METRICS / path.name] = (path, contract)
+    check_measured_with(params, params_path)
     count = write_responses(params, prompts, folder / RESPONSES)
     for copy, (path, _) in tables.items():
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
     contracts = {copy: contract for copy, (_, contract) in tables.items()}
     title = f"{params.study}: stability of safety decisions"
-    write_json(data_package(params.study, title, folder, contracts, folder / RESPONSES), folder / "datapackage.json")
-    with atomic_write(folder / "README.md") as file:
-        file.write(dataset_card(params, count, len(prompts), (f"metrics/{copy.name}" for copy in tables)))
-    print(f"{count} responses in {folder / RESPONSES}; {len(tables)} tables, datapackage.json and README.md beside it")
+    write_json(data_package(params.study, title, folder, contracts, folder / RESPONSES), folder / PACKAGE)
+    with atomic_write(folder / CARD) as file:
+        file.write(dataset_card(params, count, len(prompts), (f"{METRICS}/{copy.name}" for copy in tables)))
+    print(f"{count} responses in {folder / RESPONSES}; {len(tables)} tables, {PACKAGE} and {CARD} beside it")
     stability, contract = METRIC_TABLES["aggregate_by_temperature"]
     written = stability.stat().st_mtime
     if EVERY_EVAL_EVER in forms:

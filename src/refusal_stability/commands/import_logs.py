@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 
 from refusal_stability.exchange.collection import Collection, collecting
@@ -53,11 +53,16 @@ def _on_repeats(own_numbers: bool) -> str:
     return "The logs do not number the repeats alike for all prompts: seeds 1 to N only count them."
 
 
+def _counted(number: int, one: str) -> str:
+    return f"{number} {one}" + "s" * (number != 1)
+
+
 def _found(collection: Collection) -> list[str]:
     models, temperatures, repeats = collection.grid()
     lines = [
-        f"{collection.count()} responses: {len(collection.prompts)} prompts, {len(models)} models, temperatures "
-        f"{', '.join(f'{t:g}' for t in temperatures)}, {len(repeats)} repeats"
+        f"{_counted(collection.count(), 'response')}: {_counted(len(collection.prompts), 'prompt')}, "
+        f"{_counted(len(models), 'model')}, temperature{'s' * (len(temperatures) != 1)} "
+        f"{', '.join(f'{t:g}' for t in temperatures)}, {_counted(len(repeats), 'repeat')}"
     ]
     cells = len(collection.prompts) * len(models) * len(temperatures) * len(repeats)
     if collection.count() < cells:
@@ -85,23 +90,13 @@ def options_of(
 ) -> ImportOptions:
     """What the command line says about the logs; single options go before the map's."""
     chosen = read_table_map(map_path) if map_path else TableMap()
-    added = parsed(
-        TableMap,
-        {
-            "columns": _pairs("--column", columns),
-            "constants": _pairs("--constant", constants),
-            "labels": _pairs("--label", labels),
-        },
-        "import",
-    )
-    chosen = replace(
-        chosen,
-        columns={**chosen.columns, **added.columns},
-        constants={**chosen.constants, **added.constants},
-        labels={**chosen.labels, **added.labels},
-        missing=[*chosen.missing, *missing],
-    )
-    return ImportOptions(temperature, chosen)
+    added = {
+        "columns": {**chosen.columns, **_pairs("--column", columns)},
+        "constants": {**chosen.constants, **_pairs("--constant", constants)},
+        "labels": {**chosen.labels, **_pairs("--label", labels)},
+        "missing": [*chosen.missing, *missing],
+    }
+    return ImportOptions(temperature, parsed(TableMap, asdict(chosen) | added, "import"))
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from refusal_stability.records import Message, Prompt, storable_text
 SCHEMA = """
 CREATE TABLE answers (
     n INTEGER PRIMARY KEY, model TEXT, prompt INTEGER, temperature REAL, repeat INTEGER, ord INTEGER, place TEXT,
-    response TEXT, finish_reason TEXT, missing_reason TEXT, outcome TEXT, thinking TEXT);
+    response TEXT, finish_reason TEXT, missing_reason TEXT, outcome TEXT, thinking TEXT, file TEXT, identity INTEGER);
 CREATE UNIQUE INDEX cell ON answers (model, prompt, temperature, repeat) WHERE repeat IS NOT NULL;
 CREATE TABLE labels (
     answer INTEGER, judge TEXT, asked INTEGER, label TEXT, reasoning TEXT, missing_reason TEXT, confidence REAL,
@@ -69,8 +69,11 @@ class Collection:
         """Nothing is kept."""
         self._db.close()
 
-    def add(self, logged: LoggedResponse) -> None:
-        """Add a response, its labels, or both; two different texts or labels for one place are an error."""
+    def add(self, logged: LoggedResponse, file: str = "", identity: int = 0) -> None:
+        """Add a response, its labels, or both; two different texts or labels for one place are an error.
+
+        Records of equal `identity` say the same, whatever the `file`.
+        """
         if logged.temperature is None:
             raise LogError(f"{logged.place}: the log does not say the temperature; give it: --temperature 0.7")
         if not 0 <= logged.temperature < math.inf:
@@ -85,7 +88,7 @@ class Collection:
             found = self._db.execute(
                 "SELECT n, response, place FROM answers WHERE (model, prompt, temperature, repeat) = (?, ?, ?, ?)", cell
             ).fetchone()
-        number = self._insert(cell, logged) if found is None else self._join(found, logged)
+        number = self._insert(cell, logged, file, identity) if found is None else self._join(found, logged)
         new_labels = [self._label(number, judge, label, logged.place) for judge, label in logged.labels.items()]
         had_text = found is not None and (found[1] is not None or logged.text is None)
         if had_text and not any(new_labels):
@@ -111,11 +114,13 @@ class Collection:
         self._prompts[prompt.prompt_id] = (k, prompt)
         return k
 
-    def _insert(self, cell: tuple[str, int, float, int | None], logged: LoggedResponse) -> int:
+    def _insert(
+        self, cell: tuple[str, int, float, int | None], logged: LoggedResponse, file: str, identity: int
+    ) -> int:
         told = self._told(logged)
         cursor = self._db.execute(
-            "INSERT INTO answers VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*cell, logged.order, logged.place, *told),
+            "INSERT INTO answers VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*cell, logged.order, logged.place, *told, file, identity),
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -170,6 +175,24 @@ class Collection:
             return False
         self.labels.setdefault(judge, Counter())[row[0]] += 1
         return True
+
+    def drop(self, file: str) -> None:
+        """Remove the responses of a file, with their labels."""
+        self._db.execute("DELETE FROM labels WHERE answer IN (SELECT n FROM answers WHERE file = ?)", (file,))
+        self._db.execute("DELETE FROM answers WHERE file = ?", (file,))
+        self.said_again = [place for place in self.said_again if not place.startswith(f"{file}: ")]
+        self.labels = {judge: Counter() for judge in self.labels}
+        for judge, label, count in self._db.execute("SELECT judge, label, COUNT(*) FROM labels GROUP BY 1, 2"):
+            self.labels[judge][label] = count
+
+    def contained(self) -> list[tuple[str, int]]:
+        """The files whose every response stands in another file too, and how many that are."""
+        self._db.execute("CREATE INDEX IF NOT EXISTS same ON answers (identity, file)")
+        return self._db.execute(
+            "SELECT file, COUNT(*) FROM answers AS a WHERE response IS NOT NULL GROUP BY file "
+            "HAVING MIN(EXISTS (SELECT 1 FROM answers AS b WHERE b.identity = a.identity AND b.file != a.file)) "
+            "ORDER BY MIN(n)"
+        ).fetchall()
 
     @property
     def prompts(self) -> list[Prompt]:

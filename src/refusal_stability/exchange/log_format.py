@@ -36,22 +36,31 @@ Recogniser = Callable[[Path], bool]
 class LogFormat:
     """One registered format: `read` gives the responses of its files, `recognises` tells whether a file is one.
 
-    Formats are tried in the order of `rank`, so that the general ones come last.
+    Formats are tried in the order of `rank`, so that the general ones come last. `names_runs` says whether a log tells
+    which run it is of, apart from its answers. `beside` gives the file that tells it for a log.
     """
 
     read: Reader
     recognises: Recogniser
     rank: int
+    names_runs: bool
+    beside: Callable[[Path], Path] | None
 
 
 LOG_FORMATS: dict[str, LogFormat] = {}
 
 
-def log_format(name: str, recognises: Recogniser, rank: int = HARNESS) -> Callable[[Reader], Reader]:
+def log_format(
+    name: str,
+    recognises: Recogniser,
+    rank: int = HARNESS,
+    names_runs: bool = True,
+    beside: Callable[[Path], Path] | None = None,
+) -> Callable[[Reader], Reader]:
     """Register the function below as the reader of the format `name`; see `LogFormat`."""
 
     def registered(read: Reader) -> Reader:
-        LOG_FORMATS[name] = LogFormat(read, recognises, rank)
+        LOG_FORMATS[name] = LogFormat(read, recognises, rank, names_runs, beside)
         return read
 
     return registered

@@ -10,9 +10,13 @@ from pathlib import Path
 
 from refusal_stability.exchange import formats
 from refusal_stability.exchange.collection import Collection
+from refusal_stability.exchange.copies import FileContents, equal_files
+from refusal_stability.exchange.export_folder import left_aside
 from refusal_stability.exchange.log_format import HARNESS, LOG_FORMATS, ImportOptions, LogFormat
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.records import StudyError
+
+OWN_RUNS = ". If it is a run of its own, number the repeats of both: a column `repeat`"
 
 
 def known_formats() -> Mapping[str, LogFormat]:
@@ -32,13 +36,13 @@ def read_logs(
     """Add every response of the files, and of the files in folders, to the collection.
 
     `name` is a format; None means that each file's own is recognised. A file of a folder that is no log is left out
-    with a note; one that the user names must be a log.
+    with a note; one that the user names must be a log. A file that says what another says is taken once.
     """
     known = known_formats()
     if name is not None and name not in known:
         raise LogError(f"--format {name!r} is not allowed; allowed: {', '.join(known)}")
     by_format: dict[str, list[Path]] = {}
-    for path, named in _files(paths):
+    for path, named in _without_tables_of_exports(_files(paths), options):
         found = name or next((n for n, one in known.items() if one.recognises(path)), None)
         if found is not None:
             by_format.setdefault(found, []).append(path)
@@ -54,6 +58,10 @@ def read_logs(
     for found, files in by_format.items():
         before = collection.count()
         suffix = found if len(harnesses) > 1 and found in harnesses else ""
+        copies = equal_files(files, known[found].beside)
+        for copy, first in copies.items():
+            options.note(f"{copy}: the same file as {first}; taken once" + OWN_RUNS * (not known[found].names_runs))
+        files = [file for file in files if file not in copies]
         _add_all(found, known[found], files, options, collection, suffix)
         added = collection.count() - before
         tell(f"{found}: {added} responses in {len(files)} file{'s' if len(files) > 1 else ''}")
@@ -69,9 +77,14 @@ def _add_all(
     A record that is not built as the format says is an error that names the place.
     """
     after = f"{files[0]}: the first record"
+    contents, names = FileContents(), [str(file) for file in files]
+    file = names[0]
     try:
         for logged in one.read(files, options):
-            collection.add(replace(logged, model=f"{logged.model} ({suffix})") if suffix else logged)
+            if not logged.place.startswith(f"{file}: "):
+                file = next((name for name in names if logged.place.startswith(f"{name}: ")), file)
+            identity = contents.add(file, logged)
+            collection.add(replace(logged, model=f"{logged.model} ({suffix})") if suffix else logged, file, identity)
             after = f"{logged.place}, or the record after it"
     except StudyError:
         raise
@@ -81,6 +94,33 @@ def _add_all(
             f"{after}: not built as {name} logs are ({type(error).__name__}: {reason}); check the log's version, or "
             "name its format with --format"
         ) from error
+    if len(files) > 1 and not one.names_runs:
+        _take_once(contents.copies(), names, options, collection)
+
+
+def _take_once(copies: Mapping[str, str], names: Sequence[str], options: ImportOptions, collection: Collection) -> None:
+    """Drop files that say what another says, and tell those that another says too, beside more."""
+    for copy, first in copies.items():
+        collection.drop(copy)
+        options.note(f"{copy}: says what {first} says; taken once{OWN_RUNS}")
+    for part, count in collection.contained():
+        if part in names:
+            options.note(
+                f"{part}: all its {count} responses stand in another file too, and count twice; if it is a part of "
+                "that file, leave it out and import again"
+            )
+
+
+def _without_tables_of_exports(files: Sequence[tuple[Path, bool]], options: ImportOptions) -> list[tuple[Path, bool]]:
+    """The files without those of a folder that an export of this project wrote beside its responses."""
+    aside = left_aside([path for path, _ in files])
+    for responses, others in aside.items():
+        options.note(
+            f"{responses.parent}: an export of this project; {responses.name} is read, and its {len(others)} other "
+            "files are left aside (metric tables, descriptions, other forms of the same responses)"
+        )
+    skipped = {path for others in aside.values() for path in others}
+    return [(path, named) for path, named in files if named or path not in skipped]
 
 
 def _files(paths: Sequence[Path]) -> list[tuple[Path, bool]]:

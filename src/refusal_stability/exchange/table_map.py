@@ -26,6 +26,8 @@ TABLE_COLUMNS = (
     "confidence",
     "reasoning",
 )
+# In a table whose rows hold several repeats, only these stand for all of a row.
+ROW_COLUMNS = (*PROMPT_COLUMNS, "model", "temperature")
 CONSTANTS = (*PROMPT_COLUMNS[3:], "prompt_id", *RESPONSE_COLUMNS[1:], "model", "temperature", "repeat", "judge")
 # Other names that a column is found under without a map.
 USUAL_NAMES = {
@@ -36,6 +38,7 @@ USUAL_NAMES = {
     "confidence": ("score_confidence",),
     "reasoning": ("judge_reasoning", "explanation"),
 }
+NOT_SAMPLED, MISSING = "not sampled", "missing"
 Columns = Annotated[list[Text], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
 
@@ -56,14 +59,16 @@ class JudgeColumns:
 class TableMap:
     """Our column -> the table's. `constants` gives a column that the table lacks, or an empty cell, one value.
 
-    `responses` names several columns that hold one repeat each; without it, each column of a judge does. `judges` names
-    judges with columns of their own; a table with columns `judge` and `label` needs none. `labels` and `missing` say
-    what the table's labels mean.
+    `responses` names several columns that hold one repeat each; without it, each column of a judge does. `blank` says
+    what an empty cell of these means: the prompt was not asked there, or its answer is missing. `judges` names judges
+    with columns of their own; a table with columns `judge` and `label` needs none. `labels` and `missing` say what the
+    table's labels mean.
     """
 
     columns: dict[Annotated[Text, among(*TABLE_COLUMNS)], Text] = field(default_factory=dict)
     constants: dict[Annotated[Text, among(*CONSTANTS)], Text | float] = field(default_factory=dict)
     responses: list[Text] = field(default_factory=list)
+    blank: Annotated[str, among(NOT_SAMPLED, MISSING)] = NOT_SAMPLED
     judges: dict[Name, JudgeColumns] = field(default_factory=dict)
     labels: dict[Text, Text] = field(default_factory=dict)
     missing: list[Text] = field(default_factory=list)
@@ -74,7 +79,17 @@ class TableMap:
             fits = len(judge.label) == self.repeats_in_a_row
             each = "`responses`" if self.responses else "the judge with most columns"
             require(fits, f"judges.{name}.label", judge.label, f"one column for each column of {each}")
+        for where, named in (("columns", self.columns), ("constants", self.constants)):
+            for ours in named if self.columns_read is ROW_COLUMNS else ():
+                require(
+                    ours in ROW_COLUMNS, where, ours, f"{', '.join(ROW_COLUMNS)}, since a row holds several repeats"
+                )
         return self
+
+    @property
+    def columns_read(self) -> tuple[str, ...]:
+        """Our columns that are looked for in a table."""
+        return ROW_COLUMNS if self.responses or self.repeats_in_a_row > 1 else TABLE_COLUMNS
 
     @property
     def repeats_in_a_row(self) -> int:

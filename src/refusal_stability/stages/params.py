@@ -7,15 +7,11 @@ file. It writes a file for each section, and each other stage depends on the sec
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from refusal_stability.files import PARAMS_IN_FULL, write_json
-from refusal_stability.params.engines import engine_settings
-from refusal_stability.params.judges import judge_settings
+from refusal_stability.params.in_full import in_full
 from refusal_stability.params.load import load_params
-from refusal_stability.params.study import StudyParams
 from refusal_stability.prompts.load import chosen_source
 
 # Sections of which a stage may read one key only: these are written a file a key.
@@ -35,15 +31,3 @@ def run(params_path: Path) -> None:
             write_json(value, PARAMS_IN_FULL / f"{section}.json")
     models = ", ".join(params.models)
     print(f"{params.study}: {models}; every parameter, defaults included, is in {PARAMS_IN_FULL}")
-
-
-def in_full(params: StudyParams) -> dict[str, Any]:
-    """Every parameter by its key, the defaults of engines and judge kinds included."""
-    full = asdict(params)
-    for name, model in params.models.items():
-        full["models"][name]["settings"] = asdict(engine_settings(model))
-    for name, judge in params.judging.judges.items():
-        full["judging"]["judges"][name]["settings"] = asdict(judge_settings(judge))
-        if judge.model is not None:
-            full["judging"]["judges"][name]["model"]["settings"] = asdict(engine_settings(judge.model))
-    return full

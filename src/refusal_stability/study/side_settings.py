@@ -36,7 +36,7 @@ def parameter_differences(first: Side, second: Side) -> tuple[list[Difference], 
 
     Of two models the names and settings differ by intent. They are compared only where both sides mean the same model.
     """
-    sides = [_parameters(side.root) for side in (first, second)]
+    sides = [parameters_of(side.root) for side in (first, second)]
     if first.root == second.root:
         return [], []
     notes = [
@@ -74,20 +74,21 @@ def _of(place: str, model: str | None) -> bool:
     return model is None or place.partition("/")[0] == model
 
 
-def _parameters(root: Path) -> dict[str, Any]:
+def parameters_of(root: Path) -> dict[str, Any]:
     """Every parameter by its path, such as `sampling/temperatures`."""
     folder = root / PARAMS_IN_FULL
     found: dict[str, Any] = {}
     for file in sorted(folder.rglob("*.json")) if folder.is_dir() else ():
         place = "/".join(file.relative_to(folder).with_suffix("").parts)
-        found |= dict(_leaves(read_json(file), place))
+        found |= dict(leaves(read_json(file), place))
     return found
 
 
-def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Each single value by its path below `place`."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
-            yield from _leaves(inner, f"{place}/{key}")
+            yield from leaves(inner, f"{place}/{key}")
     else:
         yield place, value
 

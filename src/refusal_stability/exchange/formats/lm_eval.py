@@ -22,7 +22,12 @@ def is_lm_eval_log(path: Path) -> bool:
     return path.suffix == ".jsonl" and path.name.startswith("samples_") and set(NEEDED) <= first_record(path).keys()
 
 
-@log_format("lm-eval", is_lm_eval_log)
+def results_beside(path: Path) -> Path:
+    """The results file of the run whose samples `path` holds."""
+    return path.with_name(f"results_{path.stem.rpartition('_')[2]}.json")
+
+
+@log_format("lm-eval", is_lm_eval_log, beside=results_beside)
 def lm_eval_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
     """Every generated text of every document; a document that stands under several filters is taken once."""
     for path in paths:
@@ -41,7 +46,7 @@ def _task(path: Path) -> str:
 
 def _model(path: Path, options: ImportOptions) -> str:
     """The model of the results file of the same run, or the folder's name, as the harness chooses it."""
-    results = path.with_name(f"results_{path.stem.rpartition('_')[2]}.json")
+    results = results_beside(path)
     if results.is_file():
         found = whole_json(results, LARGEST_RESULTS, "remove what is not of this run")
         name = found.get("model_name") if isinstance(found, dict) else None

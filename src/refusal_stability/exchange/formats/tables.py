@@ -11,7 +11,7 @@ from typing import Any
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
-from refusal_stability.exchange.table_map import TABLE_COLUMNS, USUAL_NAMES, JudgeColumns, TableMap
+from refusal_stability.exchange.table_map import NOT_SAMPLED, USUAL_NAMES, JudgeColumns, TableMap
 from refusal_stability.prompts.conversation import conversation_in
 from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories, prompt_id
 from refusal_stability.records import HARMS, Message, Prompt
@@ -20,17 +20,18 @@ from refusal_stability.tables.user_files import READERS, UserRow, every_row
 ONE_JUDGE = "source"
 EMPTY_LABEL = "the source's label is empty"
 LARGEST = 512 * 2**20
+TABLES = READERS.keys() - {".txt"}
 WHOLE_FILES = (".csv", ".tsv", ".json", ".parquet", ".xlsx", ".xls")
 
 
 def is_table(path: Path) -> bool:
-    """Whether the file's name is that of a table; JSON must be a list."""
+    """Whether the file's name is that of a table; JSON must be a list, and plain text names no model."""
     if path.suffix.lower() == ".json" and not file_head(path).lstrip().startswith(b"["):
         return False
-    return any(suffix.lower() in READERS for suffix in path.suffixes[-2:])
+    return any(suffix.lower() in TABLES for suffix in path.suffixes[-2:])
 
 
-@log_format("tables", is_table, rank=9)
+@log_format("tables", is_table, rank=9, names_runs=False)
 def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
     """Each row of each table: a response, labels of one, or both."""
     judges: dict[tuple[object, ...], str] = {}
@@ -38,16 +39,33 @@ def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
         _check_size(path)
         found: dict[str, Any] = {}
         reader: _TableReader | None = None
+        blanks, empty = 0, list[str]()
         for row in every_row(path):
             # A line of JSON lines may be the first to have a column.
             if reader is None or not found.keys() >= row.values.keys():
                 found |= row.values
                 reader = _TableReader.of(path, found, options)
-            for response in reader.responses(row):
+            responses = list(reader.responses(row))
+            for response in responses:
                 reader.check_judge(row, response, judges)
                 yield response
+            blanks += reader.chosen.repeats_in_a_row - len(responses)
+            empty += [row.place] * (not responses)
         if reader is not None:
             reader.note_columns(path, found, options)
+        if blanks:
+            options.note(_on_blanks(path, blanks, empty))
+
+
+def _on_blanks(path: Path, blanks: int, empty: Sequence[str]) -> str:
+    rows = ""
+    if empty:
+        many = f"{len(empty)} rows have no other cell and are" if len(empty) > 1 else "1 row has no other cell and is"
+        rows = f"; {many} left out (the first: {empty[0]})"
+    return (
+        f"{path}: {blanks} blank cells in columns of repeats: not sampled{rows}. If they are answers that are missing, "
+        "write `blank: missing` into the map"
+    )
 
 
 def _check_size(path: Path) -> None:
@@ -72,7 +90,7 @@ class _TableReader:
         if options.temperature is not None:
             chosen = replace(chosen, constants={"temperature": options.temperature, **chosen.constants})
         columns = {}
-        for ours in TABLE_COLUMNS:
+        for ours in chosen.columns_read:
             names = [chosen.columns[ours]] if ours in chosen.columns else [ours, *USUAL_NAMES.get(ours, ())]
             theirs = next((name for name in names if name in found), None)
             if theirs is not None and (ours in chosen.columns or theirs not in chosen.columns.values()):
@@ -111,7 +129,8 @@ class _TableReader:
         if lacking:
             raise LogError(
                 f"{path}: no column {', '.join(lacking)}; found {', '.join(map(str, found))}; name columns with "
-                "--column ours=theirs, give one value for all rows with --constant ours=value, or write a --map"
+                "--column ours=theirs, give one value for all rows with --constant ours=value, or write a --map; if it is no table of "
+                "responses or labels, name the files to read, not their folder"
             )
 
     def check_judge(self, row: UserRow, response: LoggedResponse, judges: dict[tuple[object, ...], str]) -> None:
@@ -136,6 +155,8 @@ class _TableReader:
         if self.chosen.responses or self.chosen.repeats_in_a_row > 1:
             for position in range(self.chosen.repeats_in_a_row):
                 text = _cell(row, self.chosen.responses[position]) if self.chosen.responses else None
+                if self.chosen.blank == NOT_SAMPLED and not text and not self._is_labelled(row, position):
+                    continue
                 yield LoggedResponse(
                     row.place,
                     model,
@@ -199,6 +220,9 @@ class _TableReader:
             own = JudgeColumns([], self.columns.get("confidence"), self.columns.get("reasoning"))
             labels[judge] = self._label(row, self.columns["label"], own)
         return labels
+
+    def _is_labelled(self, row: UserRow, position: int) -> bool:
+        return any(_cell(row, at.label[position]).strip() for at in self.chosen.judges.values())
 
     @staticmethod
     def _label(row: UserRow, column: str, at: JudgeColumns) -> LoggedLabel:
