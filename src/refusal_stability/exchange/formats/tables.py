@@ -129,8 +129,8 @@ class _TableReader:
         if lacking:
             raise LogError(
                 f"{path}: no column {', '.join(lacking)}; found {', '.join(map(str, found))}; name columns with "
-                "--column ours=theirs, give one value for all rows with --constant ours=value, or write a --map; if it is no table of "
-                "responses or labels, name the files to read, not their folder"
+                "--column ours=theirs, give one value for all rows with --constant ours=value, or write a "
+                "--map; if it holds no responses or labels, name the files to read instead of their folder"
             )
 
     def check_judge(self, row: UserRow, response: LoggedResponse, judges: dict[tuple[object, ...], str]) -> None:
