@@ -64,3 +64,13 @@ def test_a_spoilt_record_is_read_or_refused_in_one_line(name: str) -> None:
     assert len(refusals) > 5
     assert not [said for said in refusals if "\n" in said]
     assert not [said for said in refusals if file not in said and "in.jsonl" not in said]
+
+
+@pytest.mark.parametrize("name", ["deep.jsonl", "deep.json"])
+@pytest.mark.parametrize("text", ['{"a":' * 100_000, '[{"evalId":' * 100_000, '{"a": ' + "1" * 5_000 + "}"])
+def test_json_that_python_cannot_hold_is_refused_in_one_line(name: str, text: str) -> None:
+    Path(name).write_text(text + "\n")
+    for log_format in (None, "tables", "promptfoo", "lm-eval", "openai-batch", "every-eval-ever"):
+        with collecting() as collection, pytest.raises(StudyError, match=r"deep\.json") as refused:
+            read_logs([Path(name)], log_format, ImportOptions(temperature=0.7), collection)
+        assert "\n" not in str(refused.value)

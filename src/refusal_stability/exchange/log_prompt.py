@@ -20,7 +20,7 @@ def logged_prompt(place: str, asked: Any, source: str, category: object = None) 
     if isinstance(asked, str) and asked.lstrip().startswith("["):
         try:
             found = json.loads(asked)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if isinstance(found, list) and found and all(isinstance(turn, dict) and "role" in turn for turn in found):
             asked = found
@@ -44,7 +44,7 @@ def first_record(path: Path) -> dict[str, Any]:
         line = file.readline(2**24)
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

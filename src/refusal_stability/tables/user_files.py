@@ -209,7 +209,7 @@ def _from_json(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
 def _parsed(text: str, place: str) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{place}: not readable as JSON ({error}); correct or remove it") from error
 
 
