@@ -36,7 +36,7 @@ def report_of(*texts: str) -> Report:
     """A report with each text wherever text can stand."""
     kinds: dict[str, Kind] = {"a": "verbatim", "b": "text", texts[0]: "number"}
     table = layout_of("t", texts[0], kinds, *((text, text, text) for text in texts), notes=texts)
-    picture = Picture("f", "s", texts[0], texts[0], texts[0], PNG)
+    picture = Picture("f", "s", *texts[:1] * 4, PNG)
     section = Section(
         "s", texts[0], texts, tuple((t, t) for t in texts), (table,), (picture,), "\n".join(("code", *texts))
     )

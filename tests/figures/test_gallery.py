@@ -18,6 +18,7 @@ import pytest
 from synthetic_study import SyntheticStudy, synthetic_study
 
 from refusal_stability import figures
+from refusal_stability.figures.finding import NO_FINDING
 from refusal_stability.figures.gallery import GALLERY
 from refusal_stability.figures.series import SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
@@ -174,10 +175,30 @@ def test_a_figure_says_in_words_what_it_shows(studies, figure: StudyFigure) -> N
     assert "nan" not in words
 
 
+@pytest.mark.parametrize("name", ["two models", "eight models", "three interventions", "one temperature", "one prompt"])
+@FIGURES
+def test_a_caption_states_one_finding_in_one_sentence(studies, figure: StudyFigure, name: str) -> None:
+    study = studies[name]
+    if not figure.belongs_to(study.tables):
+        return
+    if figure.name == "decomposition" and name == "one prompt":
+        assert figure.finding(study.tables, study.series_set) == NO_FINDING
+        return
+    words = figure.finding(study.tables, study.series_set)
+    for label in (one.label for one in study.series_set.series):
+        words = words.replace(f"({label})", "(NAME)").replace(f" {label}:", " NAME:").replace(f" {label},", " NAME,")
+    assert re.fullmatch(r"[A-Z].+\.", words)
+    assert ". " not in words
+    assert "nan" not in words
+    # Two estimates with their intervals, and what they are about: a threshold, a temperature, a number of prompts.
+    assert 1 <= len(re.findall(r"\d[\d.,]*", words)) <= 9, words
+
+
 @FIGURES
 def test_a_study_without_a_single_decision_gives_a_page_that_says_why(studies, figure: StudyFigure) -> None:
     study = studies["all missing"]
     assert "nan" not in figure.alt_text(study.tables, study.series_set)
+    assert figure.finding(study.tables, study.series_set) == NO_FINDING
     drawing = figure.draw(study.tables, study.series_set)
     assert drawing.axes == []
     (words,) = drawing.texts

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from refusal_stability.figures.reliability import reliability_diagram, reliability_in_words
+from refusal_stability.figures.reliability import reliability_diagram, reliability_finding, reliability_in_words
 
 ROWS = pd.DataFrame(
     {
@@ -19,11 +19,17 @@ def test_each_judge_and_reference_has_a_line_and_the_words_give_its_points():
     (axes,) = reliability_diagram(ROWS).axes
     assert axes.get_legend_handles_labels()[1] == ["rules against people", "rules against haiku"]
     small, large = axes.collections[0].get_sizes()
-    assert small < large
+    assert large == 100 * small
     assert axes.collections[0].get_offsets().tolist() == [[0.4, 0.3], [0.98, 0.99]]
     assert reliability_in_words(ROWS) == (
         "rules against people: 40% sure, 30% agree (10); 98% sure, 99% agree (1,000). "
         "rules against haiku: 50% sure, 100% agree (5)."
+    )
+
+
+def test_the_caption_is_about_the_largest_group():
+    assert reliability_finding(ROWS) == (
+        "Of the largest group, 1,000 decisions of which rules was 98% sure, 99% agree with people."
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from matplotlib.colors import to_rgba
 from synthetic_study import SyntheticStudy, synthetic_study
 
+from refusal_stability.figures.palette import RULE
 from refusal_stability.figures.ssi_distribution import ssi_distribution
 
 
@@ -27,6 +29,14 @@ def test_exactly_the_unstable_prompts_are_hatched(study) -> None:
     for axes, one in zip(figure.axes, study.series_set.series, strict=True):
         hatched = sum(bar.get_height() for bar in bars(axes) if bar.get_hatch())
         assert hatched == pytest.approx(one.of(study.tables["per_prompt_metrics"])["unstable"].mean())
+
+
+def test_a_bar_too_low_for_hatching_is_grey_all_the_same(study) -> None:
+    for axes in ssi_distribution(study.tables, study.series_set).axes:
+        assert {(bool(bar.get_hatch()), bar.get_edgecolor() == to_rgba(RULE)) for bar in bars(axes)} <= {
+            (True, True),
+            (False, False),
+        }
 
 
 def test_every_bar_however_small_has_its_share_written_above(study) -> None:

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hostile_report import HOSTILE, layout_of, report_of
+from hostile_report import HOSTILE, PNG, layout_of, report_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.judges import JudgeParams
 from refusal_stability.params.study import StudyParams
-from refusal_stability.report.content import Report, Section
+from refusal_stability.report.content import Picture, Report, Section
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import escaped, latex_macros, latex_table, macro_name
 from refusal_stability.report.markdown import markdown_report
@@ -80,6 +80,16 @@ def test_a_page_gives_every_image_its_words_and_size_and_every_table_its_headers
     assert [a["scope"] for tag, a in tags if tag == "th"] == ["col", "col", "col", "row"]
     assert sum(tag == "caption" for tag, _ in tags) == 1
     assert next(a for tag, a in tags if tag == "html")["lang"] == "en"
+
+
+def test_a_caption_holds_the_finding_and_the_image_its_numbers() -> None:
+    picture = Picture("f", "s", "Title", "How to read it.", "One finding.", "Every number: 1, 2, 3.", PNG)
+    report = Report("r", "q", (Section("s", "S", pictures=(picture,)),))
+    html = html_report(report)
+    assert '<figcaption><strong>Title.</strong> One finding. <span class="how">How to read it.</span>' in html
+    assert 'alt="Title. Every number: 1, 2, 3."' in html
+    assert "\n\n**Title.** One finding. How to read it." in markdown_report(report)
+    assert markdown_report(report).count("Every number") == 1
 
 
 @pytest.mark.parametrize("text", HOSTILE)

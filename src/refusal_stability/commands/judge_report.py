@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from refusal_stability.figures.reliability import reliability_diagram, reliability_in_words
+from refusal_stability.figures.reliability import reliability_diagram, reliability_finding, reliability_in_words
 from refusal_stability.figures.style import figure_bytes
 from refusal_stability.files import JUDGE_REPORT, atomic_write
 from refusal_stability.judge_report.comparison import compare_raters, disagreements
@@ -114,6 +114,7 @@ def _drawn(reached: pd.DataFrame) -> Picture:
         "reliability",
         "How sure, and how often right",
         "Decisions by confidence; areas are numbers of distinct responses. Under the diagonal, the judge is too sure.",
+        reliability_finding(reached),
         reliability_in_words(reached),
         figure_bytes(reliability_diagram(reached), "png"),
     )

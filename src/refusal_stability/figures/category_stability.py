@@ -1,4 +1,4 @@
-"""Stability by harm category."""
+"""Stability by category."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refusal_stability.figures.alt_text import for_each, out_of, stated
-from refusal_stability.figures.dot_chart import name_rows
+from refusal_stability.figures.dot_chart import draw_capped, name_rows
+from refusal_stability.figures.finding import NO_FINDING, Quantity, known_rows
 from refusal_stability.figures.lines import with_bounds
 from refusal_stability.figures.panels import panel_grid, panel_title
 from refusal_stability.figures.series import Series, SeriesSet, wrapped
 from refusal_stability.figures.study_figure import StudyFigure
-from refusal_stability.figures.style import canvas, draw_intervals, in_house_style
+from refusal_stability.figures.style import canvas, in_house_style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ MOST_CATEGORIES = 24
 
 @in_house_style
 def category_stability(tables: Tables, series_set: SeriesSet) -> Figure:
-    """Mean SSI of each harm category with its interval, a panel for each model; small categories hollow."""
+    """Mean SSI of each category with its interval, a panel for each model; small categories hollow."""
     table = tables["categories"].dropna(subset=["mean_ssi"])
     names, left_out = drawn_categories(table)
     series = series_set.drawn_from(table, "mean_ssi", "No category has a decision: there is nothing to compare.")
@@ -49,7 +50,7 @@ def _panel(axes: Axes, one: Series, rows: pd.DataFrame, names: list[str]) -> Non
     for place, name in enumerate(names):
         if name in rows.index:
             row = rows.loc[name]
-            draw_intervals(axes, [place], [row["mean_ssi_low"]], [row["mean_ssi_high"]], one.colour, upright=False)
+            draw_capped(axes, place, (row["mean_ssi_low"], row["mean_ssi_high"]), one.colour)
             fill = "white" if row["small"] else one.colour
             look: dict[str, Any] = {
                 "marker": one.marker,
@@ -81,13 +82,27 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     return for_each(table, series_set, describe) + (f" Drawn: {left_out}." if left_out else "")
 
 
+def finding(tables: Tables, series_set: SeriesSet) -> str:
+    """The least stable category, of those with enough prompts where there are any."""
+    table = tables["categories"]
+    large = table[~table["small"].astype(bool)]
+    ssi = Quantity("", "mean_ssi", 3)
+    known = known_rows(large, series_set, ssi.column) or known_rows(table, series_set, ssi.column)
+    if not known:
+        return NO_FINDING
+    one, row = min(known, key=lambda found: float(found[1]["mean_ssi"]))
+    enough = "" if row["small"] else " of at least 20 prompts"
+    return f"The least stable category{enough} is {row['category']} of {one.label}: mean SSI {ssi.of(row)}."
+
+
 FIGURE = StudyFigure(
     name="category_stability",
     section="categories",
     tables=("categories",),
     draw=category_stability,
     alt_text=alt_text,
-    title="Stability by harm category",
+    finding=finding,
+    title="Stability by category",
     caption="Mean SSI of the prompts of each category. Hollow marks rest on fewer than 20 prompts. Lines are bootstrap "
     "intervals over prompts. The axis does not start at 0.",
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refusal_stability.figures.alt_text import for_each
+from refusal_stability.figures.finding import lowest_to_highest
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK, MUTED, RULE
 from refusal_stability.figures.series import Series, SeriesSet, wrapped
 from refusal_stability.figures.study_figure import StudyFigure
@@ -121,12 +122,22 @@ def _one_prompt(row: pd.Series) -> str:
     return f"{plain_line(row['prompt_id'])[:10]} (SSI {row['ssi']:.2f}: {counts})"
 
 
+def finding(tables: Tables, series_set: SeriesSet) -> str:
+    """The models with the fewest and with the most prompts that flip."""
+    prompts, found = tables["per_prompt_metrics"].dropna(subset=["ssi"]), []
+    for one in series_set.found_in(prompts):
+        flips = one.of(prompts)["flip"].astype(bool)
+        found.append((one.label, flips.mean(), f"{flips.sum():,} of {len(flips):,}"))
+    return lowest_to_highest("The number of prompts with more than one decision", found)
+
+
 FIGURE = StudyFigure(
     name="decision_heatmap",
     section="prompts",
     tables=("least_stable_decisions", "per_prompt_metrics"),
     draw=decision_heatmap,
     alt_text=alt_text,
+    finding=finding,
     title="The least stable prompts",
     caption="Every decision on the prompts that flip most. A row is a prompt, the least stable first, named by the "
     "start of its id as in the table below. A cell is one response, coloured by decision and marked with its first "

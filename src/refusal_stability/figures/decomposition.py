@@ -8,6 +8,7 @@ import numpy as np
 
 from refusal_stability.figures.alt_text import at_lowest_and_highest_temperature, for_each, stated
 from refusal_stability.figures.dot_chart import draw_dots, limit_dots, name_rows
+from refusal_stability.figures.finding import Quantity, range_of
 from refusal_stability.figures.lines import draw_lines, with_bounds
 from refusal_stability.figures.palette import RULE
 from refusal_stability.figures.series import Series, SeriesSet
@@ -46,7 +47,7 @@ def decomposition(tables: Tables, series_set: SeriesSet) -> Figure:
         axes.set_title(SOURCES[source])
         percent_axis(axes.xaxis)
     name_rows(panels[0], [one.wrapped for one in series], guide=False)
-    rows[0].supxlabel("share of the variance of a decision", fontsize=8)
+    rows[0].supxlabel("share of the variance of a decision (seed: mean over the temperatures)", fontsize=8)
     if below:
         _seeds(rows[1].subplots(), seeds, series)
     return figure
@@ -87,12 +88,26 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     return for_each(tables["decomposition"].dropna(subset=["share"]), series_set, describe)
 
 
+def finding(tables: Tables, series_set: SeriesSet) -> str:
+    """The variance between seeds at the highest temperature; of one seed, that between temperatures."""
+    table = tables["decomposition"].dropna(subset=["share"])
+    seeds = seeds_by_temperature(table)
+    if seeds.empty:
+        between = Quantity("The share of the variance between temperatures", "share", 1, "%", 100)
+        return range_of(table[table["component"] == "temperature"], series_set, between)
+    highest = seeds["temperature"].max()
+    between = Quantity("The variance between seeds", "share", 1, "%", 100)
+    where = f" at temperature {highest:g}, as a share of the total,"
+    return range_of(seeds[seeds["temperature"] == highest], series_set, between, where)
+
+
 FIGURE = StudyFigure(
     name="decomposition",
     section="sources",
     tables=("decomposition",),
     draw=decomposition,
     alt_text=alt_text,
+    finding=finding,
     title="Where instability comes from",
     caption="The share of a decision's variance that each source adds. Top: the seed's share is a mean over the "
     "study's temperatures, so it depends on which temperatures were chosen. Bottom: the variance between seeds at each "

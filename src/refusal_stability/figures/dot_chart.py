@@ -25,14 +25,20 @@ def draw_dots(axes: Axes, table: pd.DataFrame, series: Sequence[Series], column:
     """The estimate of each series in its row, with its interval, and with its value written above."""
     for row, one in enumerate(series):
         for _, value in one.of(table).iterrows():
-            x, ends = value[column], [value[f"{column}_low"], value[f"{column}_high"]]
-            draw_intervals(axes, [row], ends[:1], ends[1:], one.colour, upright=False)
-            axes.plot(ends, [row, row], color=one.colour, marker="|", markersize=CAP, linestyle="none", zorder=2.5)
+            x = value[column]
+            draw_capped(axes, row, (value[f"{column}_low"], value[f"{column}_high"]), one.colour)
             axes.plot([x], [row], color=one.colour, marker=one.marker, markersize=4, linestyle="none", zorder=3)
             if np.isfinite(x):
                 place: dict[str, Any] = {"xytext": (0, 5.5), "textcoords": "offset points", "ha": "center"}
                 ground = {"facecolor": "white", "linewidth": 0, "pad": 0.4}
                 axes.annotate(form.format(x), (x, row), fontsize=7, va="bottom", bbox=ground, zorder=2, **place)
+
+
+def draw_capped(axes: Axes, row: int, ends: tuple[Any, Any], colour: str) -> None:
+    """An interval as a line with caps, which no marker hides."""
+    draw_intervals(axes, [row], ends[:1], ends[1:], colour, upright=False)
+    look: dict[str, Any] = {"color": colour, "marker": "|", "markersize": CAP, "clip_on": False, "zorder": 2.5}
+    axes.plot(ends, [row, row], linestyle="none", **look)
 
 
 def name_rows(axes: Axes, names: Sequence[str], guide: bool = True) -> None:

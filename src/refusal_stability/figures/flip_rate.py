@@ -8,6 +8,7 @@ import numpy as np
 
 from refusal_stability.figures.alt_text import at_lowest_and_highest_temperature, for_each, stated
 from refusal_stability.figures.dot_chart import draw_dots, limit_dots, name_rows
+from refusal_stability.figures.finding import Quantity, range_of
 from refusal_stability.figures.lines import draw_lines, percent_limits, with_bounds
 from refusal_stability.figures.series import Series, SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
@@ -62,12 +63,19 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     return for_each(tables["aggregate_by_model"], series_set, describe)
 
 
+def finding(tables: Tables, series_set: SeriesSet) -> str:
+    """The models with the fewest and with the most flips."""
+    flips = Quantity("The share of prompts that flip over all configurations", "pct_flipped", 1, "%")
+    return range_of(tables["aggregate_by_model"], series_set, flips)
+
+
 FIGURE = StudyFigure(
     name="flip_rate",
     section="models",
     tables=("aggregate_by_model", "aggregate_by_temperature"),
     draw=flip_rate,
     alt_text=alt_text,
+    finding=finding,
     title="How many prompts flip",
     caption="The share of prompts that got more than one decision. Left: over all temperatures and seeds. Right: over "
     "the seeds of one temperature. Do not compare the two sides: more responses find more flips, and the left side "

@@ -8,6 +8,7 @@ import numpy as np
 
 from refusal_stability.figures.alt_text import for_each, stated
 from refusal_stability.figures.dot_chart import around, draw_dots, limit_dots, name_rows
+from refusal_stability.figures.finding import NO_FINDING, Quantity, known_rows
 from refusal_stability.figures.lines import with_bounds
 from refusal_stability.figures.palette import RULE
 from refusal_stability.figures.series import Series, SeriesSet
@@ -84,12 +85,23 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     return for_each(_pooled(tables), series_set, describe)
 
 
+def finding(tables: Tables, series_set: SeriesSet) -> str:
+    """The intervention that changes the flip rate most."""
+    flips = Quantity("", "pct_flipped_difference", 1)
+    known = known_rows(_pooled(tables), series_set, flips.column)
+    if not known:
+        return NO_FINDING
+    one, row = max(known, key=lambda found: abs(float(found[1][flips.column])))
+    return f"The flip rate changes most for {one.label}, by {flips.of(row)} percentage points against {row['control']}."
+
+
 FIGURE = StudyFigure(
     name="intervention_effect",
     section="interventions",
     tables=("interventions",),
     draw=intervention_effect,
     alt_text=alt_text,
+    finding=finding,
     title="What each intervention changes",
     caption="Change against the control over the same prompts; the vertical line is no change. Mean SSI: to the right, "
     "decisions are more stable. Flips: share of prompts with more than one decision. Refusals: mean share of REFUSE, "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refusal_stability.figures.alt_text import out_of, stated
+from refusal_stability.figures.finding import NO_FINDING
 from refusal_stability.figures.palette import INK
 from refusal_stability.figures.panels import panel_grid
 from refusal_stability.figures.series import NothingToDraw, SeriesSet, wrapped
@@ -74,20 +75,34 @@ def drawn_pairs(table: pd.DataFrame) -> tuple[list[tuple[str, str]], str]:
     return pairs[:MOST_PAIRS], out_of(min(len(pairs), MOST_PAIRS), len(pairs), "pairs of judges")
 
 
+def _compared_pairs(tables: Tables) -> pd.DataFrame:
+    """Pairs of judges over all models, of those that decided a response in common."""
+    table = tables["judge_agreement"]
+    return table[(table["model"] == POOLED) & (table["judge_a"] != POOLED) & (table["n_both"] > 0)]
+
+
+def _in_words(row: pd.Series) -> str:
+    agreed = stated(row, "raw_agreement", 1, "%", 100)
+    return f"{row['judge_a']} and {row['judge_b']} agree on {agreed} of {row['n_both']:,} responses"
+
+
 def alt_text(tables: Tables, _: SeriesSet) -> str:
     """Raw agreement and kappa of each pair of judges over all models."""
-    table = tables["judge_agreement"]
-    pooled = table[(table["model"] == POOLED) & (table["judge_a"] != POOLED)]
-    pooled = pooled[pooled["n_both"] > 0]
-    said = [
-        f"{row['judge_a']} and {row['judge_b']} agree on {stated(row, 'raw_agreement', 1, '%', 100)} of "
-        f"{row['n_both']:,} responses (kappa {stated(row, 'cohens_kappa', 3)})"
-        for _, row in pooled.iterrows()
-    ]
-    left_out = drawn_pairs(pooled)[1]
+    pairs = _compared_pairs(tables)
+    said = [f"{_in_words(row)} (kappa {stated(row, 'cohens_kappa', 3)})" for _, row in pairs.iterrows()]
+    left_out = drawn_pairs(pairs)[1]
     if not said:
         return "No two judges decided the same response."
     return "; ".join(said) + "." + (f" Drawn: {left_out}." if left_out else "")
+
+
+def finding(tables: Tables, _: SeriesSet) -> str:
+    """How often two judges agree; of several pairs, those that agree least often."""
+    pairs = _compared_pairs(tables)
+    if pairs.empty:
+        return NO_FINDING
+    those = f"Of {len(pairs)} pairs of judges, the least agreeing:" if len(pairs) > 1 else "The judges"
+    return f"{those} {_in_words(pairs.sort_values('raw_agreement', kind='stable').iloc[0])}."
 
 
 FIGURE = StudyFigure(
@@ -96,6 +111,7 @@ FIGURE = StudyFigure(
     tables=("judge_confusion", "judge_agreement"),
     draw=judge_confusion,
     alt_text=alt_text,
+    finding=finding,
     title="Judges against each other",
     caption="What one judge decided (rows) against what the other decided (columns). A cell holds the number of "
     "responses that both decided, and its share of the row. The responses of all models, interventions, temperatures "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refusal_stability.figures.alt_text import for_each, stated
 from refusal_stability.figures.dot_chart import around, draw_dots, limit_dots, name_rows
+from refusal_stability.figures.finding import Quantity, range_of
 from refusal_stability.figures.lines import with_bounds
 from refusal_stability.figures.palette import DECISION_COLOURS
 from refusal_stability.figures.series import Series, SeriesSet
@@ -77,12 +78,18 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     return for_each(tables["aggregate_by_model"], series_set, describe)
 
 
+def finding(tables: Tables, series_set: SeriesSet) -> str:
+    """The least and the most stable model."""
+    return range_of(tables["aggregate_by_model"], series_set, Quantity("Mean SSI", "mean_ssi", 3))
+
+
 FIGURE = StudyFigure(
     name="model_comparison",
     section="models",
     tables=("aggregate_by_model",),
     draw=model_comparison,
     alt_text=alt_text,
+    finding=finding,
     title="The models side by side",
     caption="What each model decided and how stable it is. REFUSE, PARTIAL and COMPLY: mean share of a prompt's "
     "responses with that decision; benign prompts are left out. Mean SSI and Unstable are over all prompts. "

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+LARGEST = 150.0  # square points
+
 
 @in_house_style
 def reliability_diagram(table: pd.DataFrame) -> Figure:
@@ -26,7 +28,7 @@ def reliability_diagram(table: pd.DataFrame) -> Figure:
         colour, marker = MODEL_COLOURS[number % len(MODEL_COLOURS)], MODEL_MARKERS[number % len(MODEL_MARKERS)]
         x, y = rows["mean_confidence"], rows["agreement"]
         axes.plot(x, y, color=colour, linewidth=1)
-        areas = 12 + 120 * rows["n_compared"] / most
+        areas = LARGEST * rows["n_compared"] / most
         axes.scatter(x, y, s=areas, color=colour, marker=marker, label=f"{judge} against {other}", clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean confidence", ylabel="agrees with the reference")
     percent_axis(axes.xaxis)
@@ -46,3 +48,12 @@ def reliability_in_words(table: pd.DataFrame) -> str:
         ]
         lines.append(f"{judge} against {other}: {'; '.join(points)}.")
     return " ".join(lines)
+
+
+def reliability_finding(table: pd.DataFrame) -> str:
+    """How often the decisions are right where most of them lie."""
+    row = table.sort_values("n_compared", kind="stable").iloc[-1]
+    return (
+        f"Of the largest group, {row['n_compared']:,} decisions of which {row['rater_a']} was "
+        f"{percent(row['mean_confidence'])} sure, {percent(row['agreement'])} agree with {row['rater_b']}."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from refusal_stability.figures.alt_text import for_each, stated
+from refusal_stability.figures.finding import Quantity, range_of
 from refusal_stability.figures.lines import draw_lines, near_one_limits, with_bounds
 from refusal_stability.figures.series import SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from refusal_stability.figures.style import Tables
+
+
+FEW = 5  # responses that a finding is about
 
 
 @in_house_style
@@ -49,12 +53,22 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     )
 
 
+def finding(tables: Tables, series_set: SeriesSet) -> str:
+    """The models whose majorities a few responses find least and most often."""
+    table = tables["sample_size"]
+    pooled = table[table["temperature"].isna() & (table["n_draws"] <= FEW)]
+    few = pooled[pooled["n_draws"] == pooled["n_draws"].max()]
+    agreement = Quantity("Agreement with the majority", "majority_agreement", 3)
+    return range_of(few, series_set, agreement, f" at {few['n_draws'].max()} responses per prompt" if len(few) else "")
+
+
 FIGURE = StudyFigure(
     name="sample_size",
     section="samples",
     tables=("sample_size",),
     draw=sample_size,
     alt_text=alt_text,
+    finding=finding,
     title="How many responses are enough",
     caption="How often the majority of a few responses is the majority of all of the prompt's responses. The curve "
     "ends at 1 by construction, except for ties: look at how fast it rises. Ties count as guesses. Bands are bootstrap "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refusal_stability.figures.alt_text import for_each, stated
+from refusal_stability.figures.finding import Quantity, range_of
 from refusal_stability.figures.palette import INK, RULE, UNSTABLE_FILL
 from refusal_stability.figures.panels import panel_grid, panel_title
 from refusal_stability.figures.series import Series, SeriesSet
@@ -27,7 +28,7 @@ HATCH = "//////////"  # dense, so that it shows in a bar of a few points
 
 @in_house_style
 def ssi_distribution(tables: Tables, series_set: SeriesSet) -> Figure:
-    """A histogram for each model, unstable prompts hatched on a shaded ground."""
+    """A histogram for each model; unstable prompts in grey, hatched, on a shaded ground."""
     prompts = tables["per_prompt_metrics"].dropna(subset=["ssi"])
     series = series_set.drawn_from(prompts, "ssi", "No prompt has a decision: there is no SSI to show.")
     columns = 1 if len(series) <= 2 else 2
@@ -46,13 +47,14 @@ def ssi_distribution(tables: Tables, series_set: SeriesSet) -> Figure:
     panels[0].set_xticks([1 / len(DECISIONS), *np.arange(5, 11) / 10], labels=labels)
     figure.supylabel("share of prompts", fontsize=8)
     label = "SSI: share of a prompt's responses that agree with its most frequent decision"
-    figure.supxlabel(f"{label} (hatched: unstable, below {series_set.threshold:g})", fontsize=8)
+    figure.supxlabel(f"{label}\n(grey, hatched: unstable, below {series_set.threshold:g})", fontsize=8)
     return figure
 
 
 def _bars(axes: Axes, one: Series, prompts: pd.DataFrame, threshold: float) -> float:
     """Draw the bars, each with its share above it; returns the height of the highest."""
     import seaborn
+    from matplotlib.patheffects import withStroke
 
     axes.axvspan(0.0, threshold, color=UNSTABLE_FILL, linewidth=0, zorder=0)
     axes.axvline(threshold, color=RULE, linewidth=0.8, linestyle=DASHED, zorder=0.5)
@@ -80,11 +82,13 @@ def _bars(axes: Axes, one: Series, prompts: pd.DataFrame, threshold: float) -> f
             bar.remove()
             continue
         if bar.get_facecolor()[:3] == (1.0, 1.0, 1.0):
-            bar.set_hatch(HATCH)
+            # Grey, so that a bar too low for any hatching to show does not look like one of stable prompts.
+            bar.set(hatch=HATCH, edgecolor=RULE)
         middle = round(bar.get_x() + bar.get_width() / 2, 3)
         tops[middle] = max(tops.get(middle, 0.0), bar.get_y() + bar.get_height())
     for middle, top in tops.items():
         place: dict[str, Any] = {"xytext": (0, 1.5), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+        place["path_effects"] = [withStroke(linewidth=1.5, foreground="white")]  # over the line of the threshold
         axes.annotate(percent(top), (middle, top), fontsize=8 if middle > 0.99 else 5.5, **place)
     return max(tops.values(), default=0.0)
 
@@ -110,14 +114,21 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     )
 
 
+def finding(tables: Tables, series_set: SeriesSet) -> str:
+    """The models with the fewest and with the most unstable prompts."""
+    unstable = Quantity("The share of unstable prompts", "pct_unstable", 1, "%")
+    return range_of(tables["aggregate_by_model"], series_set, unstable)
+
+
 FIGURE = StudyFigure(
     name="ssi_distribution",
     section="models",
     tables=("per_prompt_metrics", "aggregate_by_model"),
     draw=ssi_distribution,
     alt_text=alt_text,
+    finding=finding,
     title="How stable the prompts are",
     caption="The share of prompts at each Safety Stability Index (SSI). SSI is the share of a prompt's responses that "
-    "agree with its most frequent decision, over all temperatures and seeds. Hatched bars on the shaded ground are "
-    "unstable prompts. Brackets hold bootstrap intervals over prompts.",
+    "agree with its most frequent decision, over all temperatures and seeds. Grey hatched bars on the shaded ground "
+    "are unstable prompts. Brackets hold bootstrap intervals over prompts.",
 )

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from refusal_stability.figures.alt_text import for_each
+from refusal_stability.figures.finding import lowest_to_highest
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_TEXT, MUTED, RULE, UNSTABLE_FILL, UNSTABLE_TEXT
 from refusal_stability.figures.panels import panel_grid, panel_title
 from refusal_stability.figures.series import Series, SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
 from refusal_stability.figures.style import DASHED, canvas, in_house_style, percent, percent_axis
-from refusal_stability.records import BENIGN, DECISIONS
+from refusal_stability.records import BENIGN, DECISIONS, Decision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,12 +151,24 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     return for_each(_shown_prompts(tables), series_set, describe)
 
 
+def finding(tables: Tables, series_set: SeriesSet) -> str:
+    """The models with the fewest and with the most prompts that are stably complied with."""
+    prompts = _shown_prompts(tables)
+    found = []
+    for one in series_set.found_in(prompts):
+        of_model = one.of(prompts)
+        complied = sum(n for group, n in groups(of_model) if group is STABLE[Decision.COMPLY])
+        found.append((one.label, complied / len(of_model), f"{percent(complied / len(of_model), 1)}"))
+    return lowest_to_highest("The share of prompts that are stable in COMPLY", found)
+
+
 FIGURE = StudyFigure(
     name="stability_vs_compliance",
     section="models",
     tables=("per_prompt_metrics",),
     draw=stability_vs_compliance,
     alt_text=alt_text,
+    finding=finding,
     title="Stability against compliance",
     caption="Where the prompts lie, benign ones left out: refused on the left, answered on the right, stable at the "
     "top, unstable in the shaded part. A circle's area is its number of prompts, on one scale for all panels. "

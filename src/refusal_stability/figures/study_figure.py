@@ -23,7 +23,8 @@ class StudyFigure:
     section : the report's section that shows it, by its slug.
     tables : metric tables that it draws and describes.
     draw : tables and series -> figure.
-    alt_text : tables and series -> what the figure shows, in words and numbers.
+    alt_text : tables and series -> what the figure shows, in words and numbers, for readers who cannot see it.
+    finding : tables and series -> one sentence on what it shows, printed beside it.
     title, caption : printed beside it; the caption says how to read it.
     optional : left out of a study in which its first table has no rows.
     """
@@ -33,6 +34,7 @@ class StudyFigure:
     tables: tuple[str, ...]
     draw: Callable[[Tables, SeriesSet], Figure]
     alt_text: Callable[[Tables, SeriesSet], str]
+    finding: Callable[[Tables, SeriesSet], str]
     title: str
     caption: str
     optional: bool = False

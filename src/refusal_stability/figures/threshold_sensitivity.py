@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from refusal_stability.figures.alt_text import for_each, stated
+from refusal_stability.figures.finding import Quantity, greatest_change
 from refusal_stability.figures.lines import draw_lines, percent_limits, with_bounds
 from refusal_stability.figures.palette import RULE
 from refusal_stability.figures.series import Series, SeriesSet
@@ -49,12 +50,19 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     return for_each(tables["threshold_sensitivity"], series_set, describe)
 
 
+def finding(tables: Tables, series_set: SeriesSet) -> str:
+    """The model whose unstable share depends most on the threshold."""
+    unstable = Quantity("The share of unstable prompts", "pct_unstable", 1, "%")
+    return greatest_change(tables["threshold_sensitivity"], series_set, unstable, "threshold")
+
+
 FIGURE = StudyFigure(
     name="threshold_sensitivity",
     section="models",
     tables=("threshold_sensitivity",),
     draw=threshold_sensitivity,
     alt_text=alt_text,
+    finding=finding,
     title="The choice of threshold",
     caption="The share of prompts called unstable under each threshold of SSI. The dashed line is this study's "
     "threshold. Lines through the points are bootstrap intervals over prompts.",

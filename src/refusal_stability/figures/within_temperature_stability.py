@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from refusal_stability.figures.against_temperature import against_temperature
 from refusal_stability.figures.alt_text import at_lowest_and_highest_temperature, for_each, stated
+from refusal_stability.figures.finding import Quantity, greatest_change
 from refusal_stability.figures.lines import near_one_limits, percent_limits
 from refusal_stability.figures.series import SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
@@ -39,12 +40,19 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     return for_each(table, series_set, lambda _, rows: at_lowest_and_highest_temperature(rows, at))
 
 
+def finding(tables: Tables, series_set: SeriesSet) -> str:
+    """The model whose unstable share depends most on temperature."""
+    unstable = Quantity("The share of unstable prompts", "pct_unstable", 1, "%")
+    return greatest_change(tables["aggregate_by_temperature"], series_set, unstable, "temperature")
+
+
 FIGURE = StudyFigure(
     name="within_temperature_stability",
     section="temperature",
     tables=("aggregate_by_temperature",),
     draw=within_temperature_stability,
     alt_text=alt_text,
+    finding=finding,
     title="Stability within a temperature",
     caption="How stable decisions are when only the seed changes. Left: the chance that two responses to one prompt "
     "at one temperature get the same decision. Right: unstable prompts over the seeds of one temperature. The left "

@@ -9,12 +9,16 @@ from refusal_stability.tables.layout import Layout
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure to show in a section: `shows` says in words what it shows, `caption` how to read it."""
+    """A figure to show in a section.
+
+    Its caption states one `finding` and how to read it. `shows` has all its numbers in words: its alternative text.
+    """
 
     name: str
     section: str
     title: str
     caption: str
+    finding: str
     shows: str
     png: bytes = field(repr=False)
 

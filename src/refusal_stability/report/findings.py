@@ -130,10 +130,10 @@ def temperature(inputs: ReportInputs) -> Section:
 
 
 def categories(inputs: ReportInputs) -> Section:
-    """Stability by harm category."""
+    """Stability by category."""
     rows = inputs.rows("categories")
     if not rows:
-        return _absent("categories", "Harm categories", "categories")
+        return _absent("categories", "Categories", "categories")
     tests = {(row["model"], row["intervention"], row["category"]): row for row in inputs.rows("category_tests")}
 
     def differs(row: Row) -> str:
@@ -142,7 +142,7 @@ def categories(inputs: ReportInputs) -> Section:
 
     shown = laid_out(
         "categories",
-        "Stability by harm category.",
+        "Stability by category.",
         rows,
         words("Category", lambda row: spelled(row["category"]) + (" *" if row["small"] else "")),
         inputs.who,
@@ -154,7 +154,7 @@ def categories(inputs: ReportInputs) -> Section:
         ),
     )
     text = "A prompt with several categories counts in each of them."
-    return Section("categories", "Harm categories", (text,), (), (shown,), inputs.show("categories"))
+    return Section("categories", "Categories", (text,), (), (shown,), inputs.show("categories"))
 
 
 def samples(inputs: ReportInputs) -> Section:
@@ -221,7 +221,11 @@ def sources(inputs: ReportInputs) -> Section:
             inputs.who,
             words("Component", lambda row: COMPONENTS[row["component"]]),
             described("share"),
-            notes=("The estimates are unbiased, so a small share can come out negative.",),
+            notes=(
+                "The estimates are unbiased, so a small share can come out negative.",
+                "Seeds at temperature 0 and above it are weighted by their numbers of temperatures: 1 to 3 where one "
+                "of four is 0. The figure shows each temperature without that weight.",
+            ),
         ),
         laid_out(
             "t0_determinism",

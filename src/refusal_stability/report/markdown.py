@@ -45,7 +45,7 @@ def _section(section: Section) -> str:
     for picture in section.pictures:
         alt = escaped(f"{picture.title}. {picture.shows}")
         parts.append(f"![{alt}]({FIGURES_FOLDER}/{picture.name}.png)")
-        parts.append(f"**{escaped(picture.title)}.** {escaped(picture.shows)} {escaped(picture.caption)}")
+        parts.append(f"**{escaped(picture.title)}.** {escaped(picture.finding)} {escaped(picture.caption)}")
     parts += [_table(table) for table in section.tables]
     if section.code:
         fence = "`" * (3 + max((len(run) for run in re.findall(r"`+", section.code)), default=0))

@@ -51,8 +51,8 @@ def read_inputs(params_path: Path) -> ReportInputs:
         path = FIGURES / f"{figure.name}.png"
         if not path.is_file():
             raise ArtifactError(f"{path}: no such file; run the stage that draws it (`dvc repro figures`)")
-        shows = figure.alt_text(tables, series_set)
-        told = (figure.name, figure.section, figure.title, figure.caption, shows)
+        said = (figure.finding(tables, series_set), figure.alt_text(tables, series_set))
+        told = (figure.name, figure.section, figure.title, figure.caption, *said)
         pictures[figure.name] = Picture(*told, path.read_bytes())
     return ReportInputs(
         params=params,
