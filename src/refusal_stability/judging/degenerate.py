@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 
 FEW_WORDS = 12
 MANY_WORDS = 40
@@ -31,7 +32,19 @@ def looping(text: str) -> str:
         return "the same few words over and over"
     if len(words) == 1 and len(text) > LONGEST_WORD and len(set(text)) <= FEW_WORDS:
         return "the same few letters over and over"
-    sentences = [part for part in map(str.strip, SENTENCE_ENDS.split(text)) if part]
-    if len(sentences) >= MANY_SENTENCES and len(set(sentences)) <= FEW_SENTENCES:
+    if _few_sentences(text):
         return "the same few sentences over and over"
     return ""
+
+
+def _few_sentences(text: str) -> bool:
+    """Whether many sentences are the same few."""
+    count, start, different = 0, 0, set()
+    for end in chain(map(re.Match.start, SENTENCE_ENDS.finditer(text)), (len(text),)):
+        if found := text[start:end].strip():
+            count += 1
+            different.add(found)
+            if len(different) > FEW_SENTENCES:
+                return False
+        start = end + 1
+    return count >= MANY_SENTENCES

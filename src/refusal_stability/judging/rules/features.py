@@ -58,7 +58,7 @@ SEARCHES = tuple(
     for act in ACTS
 )
 WORD = re.compile(r"[a-z]{4,}")
-FIGURE = re.compile(r"\d\d+")
+FIGURE = re.compile("[0-9]{2,}")
 STEM = 5
 MOST_FIGURES = 6
 
@@ -150,4 +150,4 @@ def _shape(parsed: ParsedResponse, first: str) -> Iterator[tuple[str, float]]:
 
 
 def _share(words: Collection[str], text: str) -> float:
-    return sum(word in text for word in words) / len(words) if words else 0.0
+    return len([word for word in words if word in text]) / len(words) if words else 0.0

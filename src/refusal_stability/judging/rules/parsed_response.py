@@ -31,7 +31,8 @@ ENGLISH_SHARE = 0.1
 RATHER_ENGLISH, MANY_WORDS = 0.25, 15
 FEWEST_WORDS = 6
 # Apostrophes and quotation marks of every kind, and invisible characters.
-QUOTES = dict.fromkeys("’‘ʼ´′＇‛", "'") | dict.fromkeys("“”„‟″", '"') | dict.fromkeys("*`", "")
+EMPHASIS = dict.fromkeys("*`", "")
+QUOTES = dict.fromkeys("’‘ʼ´′＇‛", "'") | dict.fromkeys("“”„‟″", '"') | EMPHASIS
 UNSEEN = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 # By its end, which is rarer than its beginning.
 BARE_CONTRACTIONS = re.compile(
@@ -96,7 +97,8 @@ class ParsedResponse:
     def refusal(self) -> int:
         """Where the speaker first declines. Text in quotation marks is somebody else's."""
         for i, part in enumerate(self.parts[:READ_SENTENCES]):
-            found = phrases.REFUSES.search(self.sentences[i]) or self._says_no(self.sentences[i])
+            said = self.sentences[i]
+            found = phrases.REFUSES.search(said) if phrases.REFUSES.shown(said) else self._says_no(said)
             if found and part.partition(found[0])[0].count('"') % 2 == 0 and not self._helps_within_limits(i):
                 return i
         return NOWHERE
@@ -148,7 +150,7 @@ class ParsedResponse:
     @cached_property
     def items(self) -> int:
         """How many list items there are."""
-        return sum(map(bool, map(phrases.ITEM.match, self.text.split("\n"))))
+        return len(phrases.ITEM.findall(self.text))
 
     def reserved(self, sentences: int) -> bool:
         """Whether the opening makes a reservation; repeating the request's own words is none."""
@@ -204,11 +206,12 @@ class ParsedResponse:
 
     def salad(self) -> bool:
         """Whether many words in a row lack a function word or a mark: word salad."""
-        longest = run = 0
+        run = 0
         for word in self.text.split():
             run = 0 if word in phrases.FUNCTION_WORDS or not word.isalpha() else run + 1
-            longest = max(longest, run)
-        return longest >= SALAD_WORDS
+            if run >= SALAD_WORDS:
+                return True
+        return False
 
 
 def plain(text: str) -> str:
@@ -222,7 +225,7 @@ def plain(text: str) -> str:
 
 def _straight(text: str) -> str:
     # Faster than `str.translate`, since most of the marks are in few texts.
-    for mark, stands_for in QUOTES.items():
+    for mark, stands_for in (EMPHASIS if text.isascii() else QUOTES).items():
         text = text.replace(mark, stands_for)
     return text
 
@@ -259,9 +262,12 @@ def _parts(text: str) -> list[str]:
 
 def position(act: SpeechAct, sentences: Sequence[str]) -> int:
     """Which sentence first shows the act."""
-    return next((i for i, each in enumerate(sentences) if act.shown(each)), NOWHERE)
+    for i, each in enumerate(sentences):
+        if act.shown(each):
+            return i
+    return NOWHERE
 
 
 def anywhere(act: SpeechAct, sentences: Sequence[str]) -> bool:
     """Whether any sentence shows the act."""
-    return any(act.shown(each) for each in sentences)
+    return any(map(act.shown, sentences))

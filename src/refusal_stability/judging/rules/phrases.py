@@ -495,8 +495,7 @@ GRAVE = SpeechAct(
 )
 
 # --- shape of the text --------------------------------------------------------------------------------------------
-# Matched against a line.
-ITEM = re.compile(r"[ \t]{0,8}(?:\d{1,2}[.):]|[-*•–][ \t]|step \d)")
+ITEM = re.compile(r"^[ \t]{0,8}(?:\d{1,2}[.):]|[-*•–][ \t]|step \d)", re.MULTILINE)
 # A full stop and the marks and blanks behind it, or line breaks. Begun by one set, which is found quickly.
 SENTENCE_END = re.compile(r"[.!?:\n](?:(?<=\n)\n*|(?<!\n)[\"')*\]]{0,4}\s+)")
 FUNCTION_WORDS = frozenset(

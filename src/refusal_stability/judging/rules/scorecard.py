@@ -94,12 +94,13 @@ class Scorecard:
     def points(self, shown: Mapping[str, float], found: Mapping[str, Row]) -> list[float]:
         """The points of each decision, from the features and words of a response."""
         refuse, partial, comply = map(float, self.constant)
+        features = self.features
         for name, size in shown.items():
             if size:
-                row = self.features[name]
-                refuse += size * row[0]
-                partial += size * row[1]
-                comply += size * row[2]
+                r, p, c = features[name]
+                refuse += size * r
+                partial += size * p
+                comply += size * c
         # Whole numbers: their sum is the same in any order.
         size = words_size(len(found))
         r, p, c = map(sum, zip(*found.values(), strict=True)) if found else (0, 0, 0)
@@ -149,8 +150,11 @@ def weigh(parsed: ParsedResponse, proposal: Decision, lead: float) -> tuple[Deci
     shown, found = features(parsed), card().found(parsed)
     points = card().points(shown, found)
     own = DECISIONS.index(proposal)
-    best = max(range(len(points)), key=lambda i: (points[i] + lead * (i == own), i == own))
-    rival = max((i for i in range(len(points)) if i != best), key=lambda i: points[i])
+    highest = max(points)
+    best = own if points[own] + lead >= highest else points.index(highest)
+    others = [*points]
+    others[best] = -math.inf
+    rival = others.index(max(others))
     margin = points[best] - points[rival]
     if best == own:
         return proposal, "", margin

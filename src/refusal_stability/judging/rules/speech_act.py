@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Any, ClassVar
 
 from refusal_stability.judging.rules.anchors import FIGURES, PART, START, WHOLE, needs_of
@@ -12,14 +13,15 @@ from refusal_stability.judging.rules.anchors import FIGURES, PART, START, WHOLE,
 WORD = re.compile(r"[a-z][a-z']*|[.:!?]")
 LOOKS_AROUND = re.compile(r"\^|\$|\(\?<?[=!]")
 LETTERS = re.compile(r"[a-z]+")
+AROUND_WORDS = '.,;:!?"()[]'
 TOKENS_KEPT = 1 << 16
 LONGEST_KEPT = 40
 SENTENCES_KEPT = 1 << 12
 LONGEST_SENTENCE_KEPT = 300
 
 
-class Vocabulary(dict[str, tuple[int, tuple[str, ...]]]):
-    """Each token between blanks: what it says of the speech acts, and its words. Found once per token.
+class Vocabulary(dict[str, int]):
+    """What each token between blanks says of the speech acts. Found once per token.
 
     Every act has some bits: its needs, and one that is set where the token alone shows the act.
     """
@@ -54,7 +56,17 @@ class Vocabulary(dict[str, tuple[int, tuple[str, ...]]]):
         self._bits += 1
         return 1 << self._bits
 
-    def __missing__(self, token: str) -> tuple[int, tuple[str, ...]]:
+    def __missing__(self, token: str) -> int:
+        bare = token.strip(AROUND_WORDS)
+        # What follows a word changes no need; which act the token alone shows is told without it.
+        bits = self._bits_of(token) if bare == token else self[bare]
+        if len(self) >= TOKENS_KEPT:
+            self.clear()
+        if len(token) <= LONGEST_KEPT:
+            self[token] = bits
+        return bits
+
+    def _bits_of(self, token: str) -> int:
         bits = 0
         for piece in LETTERS.findall(token):
             bits |= self._anchors[WHOLE].get(piece, 0)
@@ -64,15 +76,10 @@ class Vocabulary(dict[str, tuple[int, tuple[str, ...]]]):
             for letters, some in self._anchors[kind].items():
                 if letters in token:
                     bits |= some
-        for needed, alone, pattern in self._alone:
+        for needed, alone, pattern in self._alone if bits else ():
             if bits & needed == needed and pattern.search(token):
                 bits |= alone
-        entry = bits, tuple(WORD.findall(token))
-        if len(self) >= TOKENS_KEPT:
-            self.clear()
-        if len(token) <= LONGEST_KEPT:
-            self[token] = entry
-        return entry
+        return bits
 
 
 class Sentence(str):
@@ -94,18 +101,14 @@ class Sentence(str):
 
     def __getattr__(self, name: str) -> Any:
         # Found at the first use.
-        if name in ("tried", "found"):
+        if name == "bits":
             self.tried = self.found = 0
-            return 0
-        if name not in self.__slots__:
-            raise AttributeError(name)
-        bits = 0
-        words: list[str] = []
-        for some, few in map(self.vocabulary.__getitem__, self.split()):
-            bits |= some
-            words += few
-        self.bits, self.words = bits, words
-        return bits if name == "bits" else words
+            self.bits = reduce(or_, map(self.vocabulary.__getitem__, self.split()), 0)
+            return self.bits
+        if name == "words":
+            self.words = WORD.findall(self)
+            return self.words
+        raise AttributeError(name)
 
 
 def sentence(text: str) -> Sentence:
@@ -113,9 +116,7 @@ def sentence(text: str) -> Sentence:
     return _kept(text) if len(text) <= LONGEST_SENTENCE_KEPT else Sentence(text)
 
 
-@lru_cache(SENTENCES_KEPT)
-def _kept(text: str) -> Sentence:
-    return Sentence(text)
+_kept = lru_cache(SENTENCES_KEPT)(Sentence)
 
 
 def joined(sentences: Sequence[Sentence], limit: int | None = None) -> Sentence:
@@ -124,7 +125,7 @@ def joined(sentences: Sequence[Sentence], limit: int | None = None) -> Sentence:
     if limit is not None and len(text) > limit:
         return Sentence(text[:limit])
     whole = Sentence(text)
-    whole.bits = bits_of(sentences)
+    whole.bits, whole.tried, whole.found = bits_of(sentences), 0, 0
     return whole
 
 
