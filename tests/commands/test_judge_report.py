@@ -43,7 +43,7 @@ def test_judges_are_compared_with_each_other_on_every_response(capsys):
     assert (row["rater_a"], row["rater_b"], row["n_both"]) == ("rules", "old", 2 * 4 * 12)
     assert 0.6 < row["cohens_kappa_low"] < row["cohens_kappa"] < row["cohens_kappa_high"] < 1
     assert report("rater_confusion")["n_label"].sum() == 96
-    assert re.search(r"rules +old +all responses +96 +\d\d\.\d% \[", capsys.readouterr().out)
+    assert re.search(r"rules +old +all responses +96 +12 +\d\d\.\d% \[", capsys.readouterr().out)
     assert report("corrected_rates").empty
 
 

@@ -6,16 +6,16 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, f1_score
 
 from refusal_stability.judge_report.comparison import compare_raters, disagreements
-from refusal_stability.judge_report.ratings import ALL_RESPONSES, PEOPLE, SAMPLE, Ratings
+from refusal_stability.judge_report.ratings import ALL_RESPONSES, PEOPLE, SAMPLE, Ratings, units_of
 
 R, P, C = "REFUSE", "PARTIAL", "COMPLY"
 
 
-def ratings(n=None, people=None, **judges):
+def ratings(n=None, people=None, prompts=None, **judges):
     rows = len(next(iter(judges.values())))
     table = pd.DataFrame(
         {
-            "prompt_id": [f"p{i}" for i in range(rows)],
+            "prompt_id": prompts or [f"p{i}" for i in range(rows)],
             "prompt": "Q?",
             "response": [f"r{i}" for i in range(rows)],
             "n": n or [1] * rows,
@@ -47,14 +47,53 @@ def test_agreement_of_two_judges_by_hand():
 
 
 def test_a_response_counts_as_often_as_the_study_has_it():
-    one_by_one = compare_raters(ratings(a=[R, R, R, C], b=[R, R, R, R]), 300, 0)["rater_agreement"][0]
+    single = ratings(a=[R, R, R, C], b=[R, R, R, R], prompts=["p0", "p0", "p0", "p1"])
+    one_by_one = compare_raters(single, 300, 0)["rater_agreement"][0]
     grouped = compare_raters(ratings(n=[3, 1], a=[R, C], b=[R, R]), 300, 0)["rater_agreement"][0]
     assert grouped == one_by_one
 
 
+def test_intervals_resample_prompts():
+    # 40 prompts of 10 responses. The judges differ on whole prompts: 40 units, not 400, so the interval is about
+    # sqrt(10) times as wide. Share 3/4: standard error sqrt(.75 * .25 / 40) = .0685.
+    whole = [R] * 300 + [C] * 100
+    prompts = [f"p{i // 10}" for i in range(400)]
+    by_prompt, by_response = (
+        compare_raters(ratings(a=[R] * 400, b=whole, prompts=ids), 4000, 0)["rater_agreement"][0]
+        for ids in (prompts, None)
+    )
+    assert (by_prompt["n_prompts"], by_response["n_prompts"]) == (40, 400)
+    width = by_prompt["raw_agreement_high"] - by_prompt["raw_agreement_low"]
+    assert width == pytest.approx(2 * 1.96 * 0.0685, rel=0.1)
+    assert width > 2.5 * (by_response["raw_agreement_high"] - by_response["raw_agreement_low"])
+    assert by_prompt["raw_agreement"] == by_response["raw_agreement"]
+
+
+def test_the_peoples_sample_resamples_prompts_and_keeps_each_stratum_its_size():
+    # Stratum a stands for 900 responses, b for 100. Prompts of four items are right or wrong as a whole.
+    right = np.repeat(np.arange(40) % 4 > 0, 4)
+    strata = ["a"] * 80 + ["b"] * 80
+    people = {"labels": np.where(right, R, C).tolist(), "strata": strata, "weights": [900 / 80] * 80 + [100 / 80] * 80}
+    prompts = [f"p{i // 4}" for i in range(160)]
+    rows = [
+        compare_raters(ratings(judge=[R] * 160, people=people, prompts=ids), 4000, 0)["rater_agreement"][0]
+        for ids in (prompts, None)
+    ]
+    assert [row["n_prompts"] for row in rows] == [40, 160]
+    widths = [row["raw_agreement_high"] - row["raw_agreement_low"] for row in rows]
+    # 20 prompts in stratum a and 20 in b: sqrt(.1875 / 20 * (.9^2 + .1^2)) = .0877.
+    assert widths[0] == pytest.approx(2 * 1.96 * 0.0877, rel=0.15)
+    assert widths[0] == pytest.approx(2 * widths[1], rel=0.2)
+
+
+def test_rows_without_ids_are_known_by_their_text():
+    table = pd.DataFrame({"prompt_id": ["", "", "", "", "x"], "prompt": ["Q?", "Q?", "", "", "Q?"]})
+    assert np.unique(units_of(table), return_counts=True)[1].tolist() == [1, 1, 1, 2]
+
+
 def test_judges_are_compared_on_single_responses_where_one_decides_a_text_in_two_ways():
     # b decided the same text REFUSE two times of three and COMPLY once: together REFUSE, but one in three differs.
-    cells = pd.DataFrame({"a": [R, R], "b": [R, C], "n": [2, 1]})
+    cells = pd.DataFrame({"prompt_id": "p0", "a": [R, R], "b": [R, C], "n": [2, 1]})
     row = compare_raters(replace(ratings(n=[3], a=[R], b=[R]), cells=cells), 100, 0)["rater_agreement"][0]
     assert row["raw_agreement"] == pytest.approx(2 / 3)
     assert row["n_both"] == 3

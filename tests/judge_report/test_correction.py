@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from refusal_stability.judge_report.correction import corrected_draws, corrected_rates, stratified_draws, weighted_draws
+from refusal_stability.judge_report.correction import corrected_draws, corrected_rates, weighted_draws
 
 R, P, C = np.eye(3)
 
@@ -48,14 +48,6 @@ def test_it_is_unbiased_over_samples():
 )
 def test_corrected_rates_sum_to_one(judged, weights, judge, people):
     assert corrected_rates(judged, weights, np.eye(3)[judge], np.eye(3)[people]).sum() == pytest.approx(1)
-
-
-def test_a_stratum_is_resampled_to_its_own_size():
-    strata = np.array(["a", "b", "a", "b", "b"], dtype=object)
-    draws = stratified_draws(strata, 200, np.random.default_rng(0))
-    assert (draws[:, [0, 2]].sum(axis=1) == 2).all()
-    assert (draws[:, [1, 3, 4]].sum(axis=1) == 3).all()
-    assert draws.mean(axis=0) == pytest.approx(np.ones(5), abs=0.2)
 
 
 def test_the_unseen_item_takes_its_share_of_its_stratum():

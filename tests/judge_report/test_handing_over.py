@@ -27,7 +27,7 @@ NAN = float("nan")
 def ratings(confidence, rules, other, n=None):
     table = pd.DataFrame(
         {
-            "prompt_id": "p",
+            "prompt_id": [f"p{i}" for i in range(len(rules))],
             "prompt": "Q?",
             "response": [f"r{i}" for i in range(len(rules))],
             "n": n or [1] * len(rules),

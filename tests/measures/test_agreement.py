@@ -10,6 +10,10 @@ from hypothesis.extra import numpy as hnp
 from sklearn import metrics
 
 from refusal_stability.measures import agreement
+from refusal_stability.measures.decision_arrays import DecisionArrays, Group
+from refusal_stability.measures.estimates import Resampling
+from refusal_stability.measures.tables.judges import agreements
+from refusal_stability.measures.tables.settings import Settings
 
 # 10 responses: 4 both REFUSE, 2 both COMPLY, 1 both PARTIAL, 2 REFUSE against COMPLY, 1 PARTIAL against REFUSE
 MATRIX = np.array([[4, 0, 2], [1, 1, 0], [0, 0, 2]])
@@ -34,7 +38,7 @@ def test_precision_recall_and_f1_by_hand() -> None:
 @given(decisions)
 def test_everything_is_scikit_learns(rows: list[tuple[int, int]]) -> None:
     first, second = (np.array(column, dtype=np.int8) for column in zip(*rows, strict=True))
-    matrix = agreement.confusion(first, second)
+    matrix = agreement.confusion(first, second).sum(axis=0)
     both = (first >= 0) & (second >= 0)
     if not both.any():
         assert np.isnan(agreement.raw_agreement(matrix))
@@ -104,19 +108,47 @@ def test_renaming_decisions_changes_no_agreement(counts: np.ndarray, order: list
     np.testing.assert_allclose(agreement.cohens_kappa(MATRIX[np.ix_(order, order)]), agreement.cohens_kappa(MATRIX))
 
 
-def test_resampling_the_confusion_matrix_is_resampling_the_responses() -> None:
-    rng = np.random.default_rng(0)
-    drawn = agreement.resampled_confusions(MATRIX * 10, 20_000, rng)
-    assert (drawn.sum(axis=(1, 2)) == 100).all()
-    # the share of agreement has standard error sqrt(0.7 * 0.3 / 100)
-    assert agreement.raw_agreement(drawn).mean() == pytest.approx(0.7, abs=2e-3)
-    assert agreement.raw_agreement(drawn).std() == pytest.approx(np.sqrt(0.21 / 100), rel=0.03)
+def test_a_confusion_matrix_of_each_prompt() -> None:
+    first = np.array([[[0, 1], [2, -1]], [[0, 0], [0, 0]], [[-1, -1], [-1, 2]]], dtype=np.int8)
+    second = np.array([[[0, 2], [2, 0]], [[0, 1], [0, 0]], [[1, 1], [1, -1]]], dtype=np.int8)
+    found = agreement.confusion(first, second)
+    assert found.tolist() == [
+        [[1, 0, 0], [0, 0, 1], [0, 0, 1]],
+        [[3, 1, 0], [0, 0, 0], [0, 0, 0]],
+        [[0, 0, 0], [0, 0, 0], [0, 0, 0]],
+    ]
 
 
-def test_resampled_alpha_lies_around_alpha() -> None:
-    counts, weights = np.array([[2, 0, 0], [1, 0, 1], [0, 0, 2]]), np.array([40, 10, 50])
-    own = agreement.krippendorff_alpha(weights @ agreement.alpha_parts(counts))
-    drawn = agreement.resampled_alpha(counts, weights, 5000, np.random.default_rng(1))
-    assert drawn.shape == (5000, 1)
-    assert np.mean(drawn) == pytest.approx(own, abs=0.01)
-    assert np.quantile(drawn, 0.025) < own < np.quantile(drawn, 0.975)
+def judged_twice(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Two judges' decisions (2, n, 1, 8) on planted prompts that they both err on more or less often."""
+    share, error = rng.beta(0.6, 0.4, n), rng.beta(0.6, 2.4, n)
+    first = rng.random((n, 8)) < share[:, None]
+    return 2 * np.stack([first, first ^ (rng.random((n, 8)) < error[:, None])]).astype(np.int8)[:, :, None]
+
+
+def agreement_rows(first: np.ndarray, second: np.ndarray, seed: int = 0) -> dict[str, float]:
+    resampling = Resampling(400, 0.95, lambda *_: np.random.default_rng(seed))
+    group = Group("m", "none", {"a": first[..., None], "b": second[..., None]}, "a", None)
+    ids = np.array([f"p{i}" for i in range(len(first))], dtype=object)
+    study = DecisionArrays(ids, np.full(len(first), "", dtype=object), (0.0,), tuple(range(8)), (group,), {})
+    (row,) = agreements(study, Settings(0.8, (0.8,), resampling))["judge_agreement"]
+    return row
+
+
+def test_kappas_interval_covers_other_prompts_and_one_over_responses_would_not() -> None:
+    rng = np.random.default_rng(5)
+    a, b = judged_twice(rng, 100_000)
+    truth = float(agreement.cohens_kappa(agreement.confusion(a, b).sum(axis=0)))
+    covered, widths, plain = [], [], []
+    for study in range(300):
+        row = agreement_rows(*judged_twice(rng, 60), seed=study)
+        covered.append(row["cohens_kappa_low"] <= truth <= row["cohens_kappa_high"])
+        widths.append(row["cohens_kappa_high"] - row["cohens_kappa_low"])
+        plain.append((row["n_prompts"], row["n_both"]))
+    # 95 % is promised; three standard errors of 300 studies are 3.8 points
+    assert 0.912 <= np.mean(covered) <= 0.988
+    assert set(plain) == {(60, 480)}
+    # Taken for 480 prompts of their own, the same responses give intervals that are far too narrow.
+    a, b = judged_twice(rng, 60)
+    alone = agreement_rows(a.reshape(-1, 1, 1), b.reshape(-1, 1, 1))
+    assert alone["cohens_kappa_high"] - alone["cohens_kappa_low"] < 0.8 * np.mean(widths)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from refusal_stability.judge_report.ratings import PEOPLE, SAMPLE, Floats, Ratings, codes
+from refusal_stability.judge_report.ratings import PEOPLE, SAMPLE, Counted, Ratings, codes
 from refusal_stability.measures.agreement import (
     alpha_parts,
     cohens_kappa,
@@ -17,6 +17,9 @@ from refusal_stability.measures.agreement import (
     precision_recall_f1,
     raw_agreement,
 )
+from refusal_stability.measures.distinct import Floats
+from refusal_stability.measures.effective_units import effective_units_of_totals
+from refusal_stability.measures.estimates import renamed
 from refusal_stability.measures.intervals import percentile_interval
 from refusal_stability.params.judges import MAJORITY
 from refusal_stability.records import DECISION_NAMES
@@ -36,7 +39,7 @@ def compare_raters(ratings: Ratings, n_resamples: int, seed: int) -> dict[str, l
     Parameters
     ----------
     ratings : the responses and the raters.
-    n_resamples : bootstrap resamples behind each interval (over responses; within strata for the people's sample).
+    n_resamples : bootstrap resamples behind each interval (over prompts; within strata for the people's sample).
     seed : of the bootstrap; every pair has its own stream.
 
     Returns
@@ -56,16 +59,16 @@ def compare_raters(ratings: Ratings, n_resamples: int, seed: int) -> dict[str, l
         first, second = codes(rows, a), codes(rows, b)
         both = (first >= 0) & (second >= 0)
         kinds = np.where(both, first.astype(int) * K + second, -1)
-        own, drawn = ratings.totals([a, b], kinds, n_resamples, rng)
-        matrix, matrices = _square(own), _square(drawn)
-        count = ratings.n_rated([a, b], both)
-        tables["rater_agreement"].append(place | {"n_both": count} | _agreement(matrix, matrices))
+        found = ratings.counted([a, b], kinds, n_resamples, rng)
+        matrix = _square(found.own)
+        count = {"n_both": ratings.n_rated([a, b], both), "n_prompts": int(found.weights.sum())}
+        tables["rater_agreement"].append(place | count | _with_bounds(AGREEMENT, _agreement, found))
         tables["rater_confusion"] += [
             place | {"label_a": DECISION_NAMES[i], "label_b": DECISION_NAMES[j], "n_label": float(matrix[i, j])}
             for i in range(K)
             for j in range(K)
         ]
-        tables["rater_by_decision"] += [place | row for row in _by_decision(matrix, matrices)]
+        tables["rater_by_decision"] += [place | row for row in _by_decision(matrix, found)]
     panel = [judge for judge in ratings.judges if judge != MAJORITY]
     reviewers = [person for person in ratings.people if person != PEOPLE]
     for raters in (panel, reviewers):
@@ -80,22 +83,23 @@ def _square(totals: Floats) -> Floats:
     return np.pad(totals, [(0, 0)] * (totals.ndim - 1) + [(0, lacking)]).reshape(*totals.shape[:-1], K, K)
 
 
-def _agreement(matrix: Floats, matrices: Floats) -> Row:
+def _agreement(totals: Floats) -> Floats:
+    matrices = _square(totals)
     units = np.array([np.eye(K, dtype=np.int64)[i] + np.eye(K, dtype=np.int64)[j] for i in range(K) for j in range(K)])
-    parts = alpha_parts(units)
-    own, drawn = (
-        [raw_agreement(m), cohens_kappa(m), krippendorff_alpha(m.reshape(*m.shape[:-2], K * K) @ parts)]
-        for m in (matrix, matrices)
-    )
-    return _with_bounds(AGREEMENT, own, drawn)
+    alpha = krippendorff_alpha(matrices.reshape(-1, K * K) @ alpha_parts(units))
+    return np.column_stack([raw_agreement(matrices), cohens_kappa(matrices), alpha])
 
 
-def _by_decision(matrix: Floats, matrices: Floats) -> Iterator[Row]:
-    own, drawn = precision_recall_f1(matrix), precision_recall_f1(matrices)
+def _by_decision(matrix: Floats, found: Counted) -> Iterator[Row]:
+    decisions = [*DECISION_NAMES, EVERYBODY]
+    names = [f"{figure} {decision}" for figure in BY_DECISION for decision in decisions]
+    row = _with_bounds(names, lambda totals: np.column_stack(precision_recall_f1(_square(totals))), found)
     support = [*matrix.sum(axis=0), matrix.sum()]
-    for i, decision in enumerate([*DECISION_NAMES, EVERYBODY]):
-        row = {"decision": decision, "support": float(support[i])}
-        yield row | _with_bounds(BY_DECISION, [o[i] for o in own], [d[:, i] for d in drawn])
+    for decision, number in zip(decisions, support, strict=True):
+        own = {"decision": decision, "support": float(number)}
+        for figure in BY_DECISION:
+            own |= renamed(row, f"{figure} {decision}", figure)
+        yield own
 
 
 def _whole(ratings: Ratings, raters: Sequence[str], n_resamples: int, seed: int) -> Row:
@@ -107,21 +111,26 @@ def _whole(ratings: Ratings, raters: Sequence[str], n_resamples: int, seed: int)
     alike = several & (distinct.max(axis=1) == distinct.sum(axis=1))
     parts = np.column_stack([alike, several, alpha_parts(distinct)]).astype(np.float64)
     rng = np.random.default_rng([seed, len(raters), 1])
-    own, drawn = ratings.totals(raters, kinds.ravel(), n_resamples, rng)
-    totals, draws = own @ parts, drawn @ parts
-    with np.errstate(invalid="ignore"):
-        figures = [[t[..., 0] / t[..., 1], np.nan * t[..., 0], krippendorff_alpha(t[..., 2:])] for t in (totals, draws)]
+    found = ratings.counted(raters, kinds.ravel(), n_resamples, rng)
+
+    def figures(totals: Floats) -> Floats:
+        t = totals @ parts
+        with np.errstate(invalid="ignore"):
+            return np.column_stack([t[:, 0] / t[:, 1], np.full(len(t), np.nan), krippendorff_alpha(t[:, 2:])])
+
     basis = ratings.basis(raters)
     n = ratings.n_rated(raters, several[kinds.ravel()])
     place = {"rater_a": "people" if basis == SAMPLE else "judges", "rater_b": EVERYBODY, "basis": basis, "n_both": n}
-    return place | _with_bounds(AGREEMENT, figures[0], figures[1])
+    return place | {"n_prompts": int(found.weights.sum())} | _with_bounds(AGREEMENT, figures, found)
 
 
-def _with_bounds(names: Sequence[str], own: Sequence[Any], drawn: Sequence[Any]) -> Row:
+def _with_bounds(names: Sequence[str], figures: Callable[[Floats], Floats], found: Counted) -> Row:
+    units = effective_units_of_totals(figures, found.own, found.parts, found.weights)
+    own, draws = figures(found.own[None, :])[0], figures(found.drawn)
+    lows, highs = percentile_interval(draws, CONFIDENCE, units)
     row: Row = {}
-    for name, value, draws in zip(names, own, drawn, strict=True):
-        low, high = percentile_interval(np.asarray(draws, dtype=np.float64)[:, None], CONFIDENCE)
-        row |= {name: float(value), f"{name}_low": float(low[0]), f"{name}_high": float(high[0])}
+    for name, value, low, high in zip(names, own, lows, highs, strict=True):
+        row |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
     return row
 
 

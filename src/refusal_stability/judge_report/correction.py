@@ -43,27 +43,6 @@ def corrected_rates(judged: Floats, weights: Floats, judge: Floats, people: Floa
         return np.asarray(judged / n + weights @ (people - judge) / n)
 
 
-def stratified_draws(strata: NDArray[Any], n_resamples: int, rng: np.random.Generator) -> Floats:
-    """How often each item is drawn when every stratum is resampled to its own size, with replacement.
-
-    Parameters
-    ----------
-    strata : (n,) the stratum of each item.
-    n_resamples : B.
-    rng : the source of randomness.
-
-    Returns
-    -------
-    (B, n) whole numbers; over a stratum they sum to its number of items.
-    """
-    draws = np.zeros((n_resamples, len(strata)))
-    for stratum in np.unique(strata):
-        inside = strata == stratum
-        size = int(inside.sum())
-        draws[:, inside] = rng.multinomial(size, np.full(size, 1 / size), size=n_resamples)
-    return draws
-
-
 def weighted_draws(
     strata: NDArray[Any], prior: float, n_resamples: int, rng: np.random.Generator
 ) -> tuple[Floats, list[str]]:

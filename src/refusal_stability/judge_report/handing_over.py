@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refusal_stability.judge_report.ratings import PEOPLE, Ratings, codes
+from refusal_stability.judge_report.ratings import PEOPLE, Ratings, codes, units_of
 from refusal_stability.measures.selective import at_threshold, lowest_threshold, risk_and_coverage
 from refusal_stability.params.judges import MAJORITY
 
@@ -45,7 +45,7 @@ def _against(ratings: Ratings, judge: str, other: str) -> list[dict[str, Any]]:
     sure = np.where(own >= 0, ratings.confidence[judge], np.nan)[labelled]
     distinct = sampled[labelled]
     responses = distinct * table["n"].to_numpy(np.float64)[labelled]
-    curve = risk_and_coverage(sure, (own == reference)[labelled], responses)
+    curve = risk_and_coverage(sure, (own == reference)[labelled], responses, units_of(table)[labelled])
 
     def row(target: float, threshold: float, entry: int | None) -> dict[str, Any]:
         kept = np.nan_to_num(sure, nan=-1.0) >= threshold

@@ -31,7 +31,7 @@ def judges_page(
     reliability: Picture | None = None,
 ) -> Report:
     """The page of a report's tables, with the figure of their reliability and the first disagreements in full."""
-    about = [intro, "Brackets are 95 % bootstrap intervals."]
+    about = [intro, "Brackets are 95 % bootstrap intervals over prompts."]
     about += [f"The primary judge is {primary}."] if primary else []
     sections = [
         Section("agreement", "Agreement", tuple(about), tables=(agreement(tables),)),
@@ -73,6 +73,7 @@ def agreement(tables: Tables) -> Layout:
 
     columns = (
         described("n_both", "Labelled by both"),
+        described("n_prompts", "Prompts"),
         *each("raw_agreement cohens_kappa krippendorff_alpha"),
         numbers("Macro-F1", macro),
     )

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from refusal_stability.judge_report.correction import stratified_draws
 from refusal_stability.judging.joined_labels import confidence_of
 from refusal_stability.judging.panel import majority_of
 from refusal_stability.judging.protocol import JudgingError
-from refusal_stability.measures.intervals import bootstrap
+from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
+from refusal_stability.measures.intervals import BLOCK_CELLS, bootstrap_totals
 from refusal_stability.records import DECISION_NAMES, Decision, Judgement
 from refusal_stability.review.labels import People
 from refusal_stability.review.sample import distinct_responses
@@ -22,8 +22,20 @@ from refusal_stability.review.sample import distinct_responses
 PEOPLE = "people"
 ALL_RESPONSES, SAMPLE = "all responses", "people's sample"
 
-Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Responses of each kind: (kinds,) in all, (B, kinds) on resamples of prompts, and what one more prompt would add.
+
+    `parts` has a row for each distinct prompt and `weights` how many prompts have it: an interval's effective units.
+    """
+
+    own: Floats
+    drawn: Floats
+    parts: Floats
+    weights: Ints
 
 
 @dataclass(frozen=True)
@@ -38,8 +50,8 @@ class Ratings:
     strata : (rows,) the stratum in the people's sample, "" where not sampled; None without people's labels.
     weights : (rows,) how many distinct responses a sampled row stands for, 0 where not sampled; None without people.
     confidence : (rows,) of each judge that gives one, its confidence; NaN where it gives none.
-    cells : n for every combination of the judges' decisions on single responses. Judges are compared on these, since
-        recorded labels may differ between equal texts. None means `table`.
+    cells : n for every prompt and combination of the judges' decisions on single responses. Judges are compared on
+        these, since recorded labels may differ between equal texts. None means `table`.
     """
 
     table: pd.DataFrame
@@ -58,32 +70,67 @@ class Ratings:
         """What a comparison of these raters rests on: all responses, or the people's sample."""
         return SAMPLE if set(raters) & set(self.people) else ALL_RESPONSES
 
-    def totals(
+    def counted(
         self, raters: Sequence[str], kinds: NDArray[Any], n_resamples: int, rng: np.random.Generator
-    ) -> tuple[Floats, Floats]:
-        """Count the responses of each kind: (kinds,), and (B, kinds) on bootstrap resamples of the responses.
+    ) -> Counted:
+        """Count the responses of each kind, and resample their prompts.
 
-        `kinds` (rows,) holds each row's kind, numbered from 0; -1 leaves a row out.
+        `kinds` (rows,) holds each row's kind, numbered from 0; -1 leaves a row out. The responses of a prompt are
+        alike, so a resample takes or leaves them together. In the people's sample every prompt gets a random weight
+        (Bayesian bootstrap), and each stratum keeps its size.
         """
-        n = self.rows(raters)["n"].to_numpy(np.float64)
-        size = int(kinds.max(initial=-1)) + 1
+        rows = self.rows(raters)
+        mass = rows["n"].to_numpy(np.float64)
+        one_hot = np.eye(int(kinds.max(initial=-1)) + 2)[kinds][:, :-1]
+        prompt = units_of(rows)
         if self.basis(raters) == ALL_RESPONSES:
-            counted = kinds >= 0
-            own = np.bincount(kinds[counted], weights=n[counted], minlength=size).astype(np.float64)
-            return own, bootstrap(lambda block: block, own.astype(np.int64), n_resamples, rng)
+            by_prompt = np.zeros((int(prompt.max(initial=-1)) + 1, one_hot.shape[1]))
+            np.add.at(by_prompt, prompt, mass[:, None] * one_hot)
+            prompts = distinct_rows(by_prompt[by_prompt.sum(axis=1) > 0])
+            drawn = bootstrap_totals(prompts.rows, prompts.weights, n_resamples, rng)
+            return Counted(prompts.weights @ prompts.rows, drawn, prompts.rows, prompts.weights)
         assert self.strata is not None
         assert self.weights is not None
         sampled = self.strata != ""
-        mass, inside = (n * self.weights)[sampled], kinds[sampled]
-        one_hot = np.eye(size + 1)[inside][:, :size]
-        drawn = stratified_draws(self.strata[sampled], n_resamples, rng) * mass
-        return mass @ one_hot, drawn @ one_hot
+        return _of_sample(
+            mass[sampled, None] * one_hot[sampled],
+            self.weights[sampled],
+            np.unique(self.strata[sampled].astype(str), return_inverse=True)[1],
+            np.unique(prompt[sampled], return_inverse=True)[1],
+            n_resamples,
+            rng,
+        )
 
     def n_rated(self, raters: Sequence[str], rated: NDArray[Any]) -> int:
         """How many responses, or items of the people's sample, are rated."""
         if self.weights is not None and self.basis(raters) == SAMPLE:
             return int((rated & (self.weights > 0)).sum())
         return int(self.rows(raters)["n"].to_numpy()[rated].sum())
+
+
+def _of_sample(
+    counts: Floats, weights: Floats, strata: Ints, prompts: Ints, n_resamples: int, rng: np.random.Generator
+) -> Counted:
+    """Weighted totals of a stratified sample's items (n, kinds), on resamples that keep every stratum's size."""
+    n_prompts, n_strata = int(prompts.max(initial=-1)) + 1, int(strata.max(initial=-1)) + 1
+    inside = strata[:, None] == np.arange(n_strata)
+    items = inside.sum(axis=0)
+    parts = np.zeros((n_prompts, counts.shape[1]))
+    np.add.at(parts, prompts, weights[:, None] * (counts - (inside.T @ counts / items[:, None])[strata]))
+    drawn = []
+    block = max(1, BLOCK_CELLS // max(1, len(strata)))
+    for start in range(0, n_resamples, block):
+        each = rng.standard_exponential((min(block, n_resamples - start), n_prompts))[:, prompts]
+        drawn.append(each * (items / (each @ inside))[:, strata] @ (weights[:, None] * counts))
+    return Counted(weights @ counts, np.concatenate(drawn), parts, np.ones(n_prompts, dtype=np.int64))
+
+
+def units_of(rows: pd.DataFrame) -> Ints:
+    """(rows,) the number of each row's prompt. A row without the prompt's id is known by its text, else is alone."""
+    ids = rows["prompt_id"].astype(str)
+    texts = rows["prompt"].astype(str) if "prompt" in rows else pd.Series("", index=rows.index)
+    names = np.where(ids != "", "i" + ids, np.where(texts != "", "t" + texts, [f"r{i}" for i in range(len(rows))]))
+    return np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64)
 
 
 def codes(rows: pd.DataFrame, rater: str) -> Codes:
@@ -152,7 +199,7 @@ def ratings_of_study(judged: pd.DataFrame, names: Sequence[str], people: People 
     judges = [name for name in names if name in judged and (judged[name] != "").any()]
     if clash := clashing_names(people, judges):
         raise JudgingError(f"reviewer {clash[0]!r} has the name of a judge; rename one of the two")
-    cells = judged.groupby(judges, sort=True).size().reset_index(name="n")
+    cells = judged.groupby(["prompt_id", *judges], sort=True).size().reset_index(name="n")
     distinct = distinct_responses(judged, judges)
     return replace(rate(distinct, judges, people), cells=cells, confidence=_confidence(judged, distinct, judges))
 

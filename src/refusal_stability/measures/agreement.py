@@ -1,8 +1,8 @@
 """Agreement between judges, and with people.
 
-Everything is computed from confusion matrices or counts, so resampling responses is cheap. Every function takes one
-confusion matrix or many along leading axes (one per bootstrap resample). Rows are the first judge's decisions,
-columns the second's.
+Everything is computed from confusion matrices or counts summed over prompts, so resampling prompts is cheap. Every
+function takes one confusion matrix or many along leading axes (one per bootstrap resample). Rows are the first judge's
+decisions, columns the second's.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusal_stability.measures.distinct import Floats, Ints
-from refusal_stability.measures.intervals import bootstrap, bootstrap_totals
 from refusal_stability.measures.stability import K
 
 
 def confusion(first: NDArray[np.int8], second: NDArray[np.int8], k: int = K) -> Ints:
-    """Confusion matrix over the responses that both judges decided.
+    """Confusion matrix of each prompt, over its responses that both judges decided.
 
     Parameters
     ----------
-    first, second : decision codes of one common shape, negative where there is none.
+    first, second : (P, ...) decision codes of one common shape, negative where there is none.
     k : number of decisions.
 
     Returns
     -------
-    (k, k) counts; rows are the first judge's decisions, columns the second's.
+    (P, k, k) counts; rows are the first judge's decisions, columns the second's.
     """
     both = (first >= 0) & (second >= 0)
-    keys = first[both].astype(np.int64) * k + second[both]
-    return np.bincount(keys, minlength=k * k).reshape(k, k)
+    prompt = np.broadcast_to(np.arange(len(first)).reshape(-1, *[1] * (first.ndim - 1)), first.shape)
+    keys = (prompt[both] * k + first[both]) * k + second[both]
+    return np.bincount(keys, minlength=len(first) * k * k).reshape(-1, k, k)
 
 
 def raw_agreement(matrix: Floats | Ints) -> Floats:
@@ -141,37 +141,3 @@ def krippendorff_alpha(totals: Floats) -> Floats:
     chance = n**2 - (decisions**2).sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(chance > 0, 1 - (n - 1) * observed / chance, np.nan)
-
-
-def resampled_confusions(matrix: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
-    """Confusion matrices of bootstrap resamples of the responses.
-
-    Parameters
-    ----------
-    matrix : (k, k) the observed confusion matrix.
-    n_resamples : B.
-    rng : the source of randomness.
-
-    Returns
-    -------
-    (B, k, k) counts; each sums to the observed number of responses.
-    """
-    k = len(matrix)
-    return bootstrap(lambda block: block, matrix.ravel(), n_resamples, rng).reshape(n_resamples, k, k)
-
-
-def resampled_alpha(counts: Ints, weights: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:
-    """Krippendorff's alpha on bootstrap resamples of the units.
-
-    Parameters
-    ----------
-    counts : (D, k) distinct rows: how many judges gave each decision to a unit.
-    weights : (D,) how many units show each row.
-    n_resamples : B.
-    rng : the source of randomness.
-
-    Returns
-    -------
-    (B, 1) at most 1; NaN as in `krippendorff_alpha`.
-    """
-    return krippendorff_alpha(bootstrap_totals(alpha_parts(counts), weights, n_resamples, rng))[:, None]

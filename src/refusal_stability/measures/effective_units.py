@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from refusal_stability.measures.distinct import Floats, Ints
@@ -114,3 +116,20 @@ def effective_units_of(statistic: Statistic, weights: Ints) -> Floats:
         for start in range(0, n_rows, block)
     ]
     return effective_units((np.concatenate([own[:0], *moved]) - own) / STEP, weights)
+
+
+def effective_units_of_totals(figure: Callable[[Floats], Floats], own: Floats, parts: Floats, weights: Ints) -> Floats:
+    """`effective_units` of any smooth figure of totals: of each unit's influence on it.
+
+    Parameters
+    ----------
+    figure : maps totals (b, k) to values (b, m), each row by itself.
+    own : (k,) the observed totals.
+    parts : (D, k) what one more of each distinct unit would add to the totals.
+    weights : (D,) how many units show each row.
+
+    Returns
+    -------
+    (m,)
+    """
+    return effective_units((figure(own + STEP * parts) - figure(own[None, :])) / STEP, weights)

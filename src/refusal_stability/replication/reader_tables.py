@@ -93,14 +93,14 @@ READER_TABLES = (
         "sample_size",
         "Chance that the majority of n responses is the majority of all, exact.",
         "sample_size",
-        each("n_draws majority_agreement"),
+        each("n_draws n_prompts majority_agreement"),
         _some_draws,
     ),
     ReaderTable(
         "judge_validation",
         "Agreement of the judges on the same responses.",
         "judge_agreement",
-        each("judge_a judge_b n_both raw_agreement cohens_kappa krippendorff_alpha"),
+        each("judge_a judge_b n_both n_prompts raw_agreement cohens_kappa krippendorff_alpha"),
         _has("n_both"),
     ),
     ReaderTable(
@@ -115,7 +115,7 @@ READER_TABLES = (
         "consensus",
         "Stability on the responses that the judges label alike.",
         "consensus_stability",
-        (*each("judges n_agreed"), *STABILITY),
+        (*each("judges n_agreed n_prompts"), *STABILITY, PAIRWISE),
         _has("n_agreed"),
     ),
     ReaderTable(
@@ -153,7 +153,7 @@ READER_TABLES = (
         "draws",
         "What fewer responses per prompt would have shown of the same model: the exact mean over all subsets.",
         "stability_by_draws",
-        (*each("n_draws mean_ssi"), PAIRWISE, *each("pct_unstable pct_flipped")),
+        (*each("n_draws n_prompts mean_ssi"), PAIRWISE, *each("pct_unstable pct_flipped")),
         _some_draws,
     ),
 )

@@ -288,11 +288,11 @@ def judges(inputs: ReportInputs) -> Section:
     tables = filled(
         laid_out(
             "judge_agreement",
-            "Agreement between judges. Intervals are over responses.",
+            "Agreement between judges. Intervals are over prompts.",
             agreement,
             inputs.who,
             *pair,
-            *each("n_both raw_agreement cohens_kappa krippendorff_alpha"),
+            *each("n_both n_prompts raw_agreement cohens_kappa krippendorff_alpha"),
         ),
         laid_out(
             "judge_by_decision",
@@ -308,7 +308,7 @@ def judges(inputs: ReportInputs) -> Section:
             inputs.rows("consensus_stability"),
             inputs.who,
             words("Judges", lambda row: row["judges"].replace("+", ", ")),
-            *each("pct_agreed n_prompts"),
+            described("pct_agreed"),
             *STABILITY,
         ),
     )

@@ -29,7 +29,7 @@ JUDGE_REPORT_TABLES: dict[str, tuple[Path, Contract]] = {
     "rater_agreement": _report_table(
         "rater_agreement",
         "rater_a rater_b",
-        {**_RATERS, "n_both": "whole", **_INTERVALS},
+        {**_RATERS, "n_both": "whole", "n_prompts": "whole", **_INTERVALS},
         {"rater_a": "a judge or person", "rater_b": "another; `all` for the panel as a whole", "basis": _BASIS},
     ),
     "rater_confusion": _report_table(

@@ -149,7 +149,7 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
         (
             "judge_agreement",
             "model intervention judge_a judge_b",
-            "n_both raw_agreement cohens_kappa krippendorff_alpha",
+            "n_both n_prompts raw_agreement cohens_kappa krippendorff_alpha",
         ),
         ("judge_confusion", "model intervention judge_a judge_b label_a label_b", "n_label"),
         ("judge_by_decision", "model intervention judge_a judge_b decision", "support precision recall f1"),

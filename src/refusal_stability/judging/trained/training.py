@@ -179,7 +179,7 @@ def _quality(
     cells = np.zeros((len(names), k * k))
     np.add.at(cells, (prompt, named * k + due), 1)
     weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
-    own = confusion(named.astype(np.int8), due.astype(np.int8))
+    own = confusion(named.astype(np.int8), due.astype(np.int8)).sum(axis=0)
     drawn = (weights @ cells).reshape(RESAMPLES, k, k)
     figures: dict[str, Any] = {"folds": FOLDS, "seed": seed}
     for name, measure in (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,11 @@ from refusal_stability.measures.agreement import (
     krippendorff_alpha,
     precision_recall_f1,
     raw_agreement,
-    resampled_alpha,
 )
 from refusal_stability.measures.decision_arrays import Codes, DecisionArrays
-from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
-from refusal_stability.measures.estimates import Drawn, OfWeights, Row, Scope, estimates, renamed
-from refusal_stability.measures.intervals import bootstrap_totals
+from refusal_stability.measures.distinct import Distinct, Floats, Ints, distinct_rows
+from refusal_stability.measures.effective_units import effective_units_of_totals
+from refusal_stability.measures.estimates import OfTotals, Row, Scope, estimates, renamed
 from refusal_stability.measures.stability import K, tally
 from refusal_stability.measures.tables.settings import DECISION_NAMES, PANEL, Settings
 from refusal_stability.measures.tables.stability import names
@@ -37,12 +37,14 @@ def agreements(study: DecisionArrays, settings: Settings) -> dict[str, list[Row]
     for place, decisions in _scopes(study):
         for a, b in combinations(decisions, 2):
             judges = place | {"judge_a": a, "judge_b": b}
-            matrix = sum(
-                (confusion(x, y) for x, y in zip(decisions[a], decisions[b], strict=True)), np.zeros((K, K), int)
-            )
-            tables["judge_agreement"].append(judges | _pair_agreement(matrix, settings, judges))
+            # A prompt stays whole when it is resampled: its responses by all models come and go together.
+            by_prompt = sum(confusion(x, y) for x, y in zip(decisions[a], decisions[b], strict=True))
+            cells = np.asarray(by_prompt).reshape(-1, K * K)
+            prompts = distinct_rows(cells[cells.sum(axis=1) > 0])
+            matrix = cells.sum(axis=0).reshape(K, K)
+            tables["judge_agreement"].append(judges | _pair_agreement(prompts, settings, judges))
             tables["judge_confusion"] += _confusion_rows(matrix, judges)
-            tables["judge_by_decision"] += _decision_rows(matrix, settings, judges)
+            tables["judge_by_decision"] += _decision_rows(prompts, matrix, settings, judges)
         panel = {judge: codes for judge, codes in decisions.items() if judge != PANEL}
         if len(panel) > 2:
             judges = place | {"judge_a": POOLED, "judge_b": POOLED}
@@ -65,8 +67,8 @@ def _scopes(study: DecisionArrays) -> Iterator[tuple[Row, dict[str, list[Codes]]
         yield {"model": POOLED, "intervention": POOLED}, everywhere
 
 
-def _pair_agreement(matrix: Ints, settings: Settings, judges: Row) -> Row:
-    # With two judges a unit's counts are its cell of the confusion matrix, so alpha rests on the same resamples.
+def _pair_agreement(prompts: Distinct, settings: Settings, judges: Row) -> Row:
+    # With two judges a response's counts are its cell of the confusion matrix, so alpha rests on the same resamples.
     units = np.array([np.eye(K, dtype=np.int64)[i] + np.eye(K, dtype=np.int64)[j] for i in range(K) for j in range(K)])
     parts = alpha_parts(units)
 
@@ -74,30 +76,44 @@ def _pair_agreement(matrix: Ints, settings: Settings, judges: Row) -> Row:
         matrices = cells.reshape(-1, K, K)
         return np.column_stack([raw_agreement(matrices), cohens_kappa(matrices), krippendorff_alpha(cells @ parts)])
 
-    n = int(matrix.sum())
-    scope = Scope(settings.resampling, matrix.ravel(), ("agreement", *judges.values()))
-    return {"n_both": n} | estimates(AGREEMENT, OfWeights(figures, n), scope)
+    counted = {"n_both": int(prompts.weights @ prompts.rows.sum(axis=1)), "n_prompts": int(prompts.weights.sum())}
+    return counted | _over_prompts(AGREEMENT, prompts, figures, settings, "agreement", judges)
+
+
+def _over_prompts(
+    columns: list[str],
+    prompts: Distinct,
+    figures: Callable[[Floats], Floats],
+    settings: Settings,
+    name: str,
+    judges: Row,
+) -> Row:
+    """Figures of totals over prompts, with intervals that resample prompts."""
+    parts = prompts.rows.astype(np.float64)
+    units = effective_units_of_totals(figures, prompts.weights @ parts, parts, prompts.weights)
+    scope = Scope(settings.resampling, prompts.weights, (name, *judges.values()))
+    return estimates(columns, OfTotals(parts, figures, units), scope)
 
 
 def _panel_agreement(decisions: dict[str, list[Codes]], settings: Settings, judges: Row) -> Row:
-    stacked = np.stack([np.concatenate([block.ravel() for block in blocks]) for blocks in decisions.values()], axis=-1)
-    counts = tally(stacked)
-    distinct = distinct_rows(counts[counts.sum(axis=1) >= 2])
-    alike = (distinct.rows.max(axis=1) == distinct.rows.sum(axis=1)).astype(np.float64)
-    scope = Scope(settings.resampling, distinct.weights, ("agreement", *judges.values()))
-    rng, n_resamples = scope.generator(), settings.resampling.n_resamples
-    alpha = resampled_alpha(distinct.rows, distinct.weights, n_resamples, rng)
-    totals = bootstrap_totals(np.column_stack([alike, np.ones_like(alike)]), distinct.weights, n_resamples, rng)
-    nothing = np.full_like(alpha, np.nan)
-    n = int(distinct.weights.sum())
-    own = [
-        float(distinct.weights @ alike) / n if n else float("nan"),
-        float("nan"),
-        float(krippendorff_alpha(distinct.weights @ alpha_parts(distinct.rows))),
-    ]
-    with np.errstate(invalid="ignore"):
-        draws = np.column_stack([totals[:, :1] / totals[:, 1:], nothing, alpha])
-    return {"n_both": n} | estimates(AGREEMENT, Drawn(np.array(own), draws, n), scope)
+    sums: Any = 0
+    for blocks in zip(*decisions.values(), strict=True):
+        counts = tally(np.stack(blocks, axis=-1))
+        several = counts.sum(axis=-1) >= 2
+        alike = several & ((counts > 0).sum(axis=-1) == 1)
+        parts = alpha_parts(counts.reshape(-1, K)).reshape(*several.shape, K + 1)
+        sums = sums + np.concatenate([alike[..., None], several[..., None], parts], axis=-1).reshape(
+            len(several), -1, K + 3
+        ).sum(axis=1)
+    prompts = distinct_rows(sums[sums[:, 1] > 0])
+
+    def figures(totals: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            alike = totals[:, 0] / totals[:, 1]
+        return np.column_stack([alike, np.full_like(alike, np.nan), krippendorff_alpha(totals[:, 2:])])
+
+    counted = {"n_both": int(prompts.weights @ prompts.rows[:, 1]), "n_prompts": int(prompts.weights.sum())}
+    return counted | _over_prompts(AGREEMENT, prompts, figures, settings, "agreement", judges)
 
 
 def _confusion_rows(matrix: Ints, judges: Row) -> list[Row]:
@@ -108,7 +124,7 @@ def _confusion_rows(matrix: Ints, judges: Row) -> list[Row]:
     ]
 
 
-def _decision_rows(matrix: Ints, settings: Settings, judges: Row) -> list[Row]:
+def _decision_rows(prompts: Distinct, matrix: Ints, settings: Settings, judges: Row) -> list[Row]:
     decisions = [*DECISION_NAMES[:K], POOLED]
     support = [*matrix.sum(axis=0).tolist(), int(matrix.sum())]
 
@@ -116,8 +132,7 @@ def _decision_rows(matrix: Ints, settings: Settings, judges: Row) -> list[Row]:
         return np.column_stack(precision_recall_f1(cells.reshape(-1, K, K)))
 
     columns = [f"{figure} {decision}" for figure in BY_DECISION for decision in decisions]
-    scope = Scope(settings.resampling, matrix.ravel(), ("by decision", *judges.values()))
-    found = estimates(columns, OfWeights(figures, support[-1]), scope)
+    found = _over_prompts(columns, prompts, figures, settings, "by decision", judges)
     rows = []
     for decision, n in zip(decisions, support, strict=True):
         row = judges | {"decision": decision, "support": n}
