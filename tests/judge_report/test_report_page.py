@@ -54,6 +54,6 @@ def test_a_pair_with_nothing_in_common_or_one_decision_only_is_told_without_a_na
     tables = compare_raters(Ratings(table, ["one", "two", "three"]), 100, 0)
     lines = [re.split(r"  +", line) for line in as_text(agreement(tables)).splitlines()]
     assert lines[1][:5] == ["First", "Second", "Basis", "Labelled by both", "Prompts"]
-    assert lines[2][:6] == ["one", "two", "all responses", "2", "100.0% [100.0, 100.0]", "–"]
-    assert lines[3] == ["one", "three", "all responses", "0", "–", "–", "–", "–"]
+    assert lines[2][:7] == ["one", "two", "all responses", "2", "2", "100.0% [22.4, 100.0]", "–"]
+    assert lines[3] == ["one", "three", "all responses", "0", "0", "–", "–", "–", "–"]
     assert "nan" not in as_text(agreement(tables))

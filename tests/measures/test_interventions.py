@@ -153,7 +153,9 @@ def test_swapping_control_and_treatment_negates_and_equal_sides_change_nothing(
         assert there[name] == pytest.approx(-back[name], nan_ok=True)
         assert there[f"{name}_p"] == pytest.approx(back[f"{name}_p"], nan_ok=True)
         if not np.isnan(same[name]):
-            assert [same[f"{name}{end}"] for end in ("", "_low", "_high", "_p")] == [0, 0, 0, 1]
+            assert (same[name], same[f"{name}_p"]) == (0, 1)
+            assert same[f"{name}_low"] == pytest.approx(-same[f"{name}_high"])  # an unseen prompt may change either way
+            assert same[f"{name}_high"] > 0
     for state, other in (("stable", "unstable"), ("unstable", "stable")):
         assert there[f"n_became_{state}"] == back[f"n_became_{other}"]
         assert there[f"n_became_{state}_refuse"] == back[f"n_became_{other}_comply"]

@@ -80,7 +80,7 @@ def test_responses_of_a_prompt_that_err_together_count_as_one():
     together, evenly = np.repeat(np.arange(10) >= 3, 5), np.tile([True, True, True, True, False], 10)
     prompts = np.repeat(np.arange(10), 5)
     counted = [effective_responses(np.ones(50), right.astype(float), prompts)[-1] for right in (together, evenly)]
-    # Together: squares 7 (5 - 3.5)^2 + 3 (0 - 3.5)^2 = 52.5, times 10/9 for ten prompts, over 50^2; .7 * .3 / .0233 = 9,
+    # Together: squares 7 (5 - 3.5)^2 + 3 (0 - 3.5)^2 = 52.5, times 10/9, over 50^2; .7 * .3 / .0233 = 9,
     # and never fewer than the ten prompts. Evenly: each prompt has just the mean, so nothing varies between prompts.
     assert counted == [pytest.approx(10), pytest.approx(50)]
     # Totals 1 and 2 of 2, 0 of 2: deviations 0, 1 and -1 over 6^2, times 3/2; .5 * .5 / (3 / 36) = 3.

@@ -111,11 +111,26 @@ def test_a_prompt_without_a_decision_has_no_chance_of_being_unstable() -> None:
     assert table.index[table["p_unstable"].isna()].tolist() == [3]
 
 
-def test_all_the_same_is_perfectly_stable_with_an_interval_of_no_width() -> None:
-    row = tables_of(study_of(LIMITS["all the same"]))["aggregate_by_model"].iloc[0]
-    assert (row["mean_ssi"], row["mean_ssi_low"], row["mean_ssi_high"]) == (1, 1, 1)
-    assert (row["pct_flipped"], row["std_ssi"]) == (0, 0)
+def test_all_the_same_is_perfectly_stable_with_the_exact_bound_of_what_was_not_seen() -> None:
+    cube = LIMITS["all the same"]
+    tables = tables_of(study_of(cube))
+    row = tables["aggregate_by_model"].iloc[0]
+    unseen = 1 - 0.05 ** (1 / len(cube))  # a prompt that was not seen may be decided in three ways evenly
+    assert (row["mean_ssi"], row["mean_ssi_high"]) == (1, 1)
+    assert row["mean_ssi_low"] == pytest.approx(1 - 2 / 3 * unseen)
+    assert (row["pct_flipped"], row["pct_flipped_low"], row["std_ssi"]) == (0, 0, 0)
+    assert row["pct_flipped_high"] == pytest.approx(100 * unseen)
     assert np.isnan(row["spearman_ssi_comply_rate"])
+    draws = tables["stability_by_draws"]
+    one = draws[draws["n_draws"] == 1]
+    assert (one["pct_flipped_high"] == 0).all()  # a single response cannot flip
+    assert (draws.loc[draws["n_draws"] == 2, "pct_flipped_high"] > 0).all()
+
+
+def test_one_response_to_each_prompt_leaves_stability_no_choice() -> None:
+    row = tables_of(study_of(np.zeros((5, 1, 1))))["aggregate_by_model"].iloc[0]
+    assert [row[f"mean_ssi{end}"] for end in ("", "_low", "_high")] == [1, 1, 1]
+    assert row["mean_refuse_rate_low"] < 1
 
 
 def test_all_missing_counts_the_missing_and_leaves_figures_empty() -> None:

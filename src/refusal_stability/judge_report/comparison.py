@@ -21,6 +21,7 @@ from refusal_stability.measures.distinct import Floats
 from refusal_stability.measures.effective_units import effective_units_of_totals
 from refusal_stability.measures.estimates import renamed
 from refusal_stability.measures.intervals import percentile_interval
+from refusal_stability.measures.unseen import with_the_unseen
 from refusal_stability.params.judges import MAJORITY
 from refusal_stability.records import DECISION_NAMES
 
@@ -127,7 +128,7 @@ def _whole(ratings: Ratings, raters: Sequence[str], n_resamples: int, seed: int)
 def _with_bounds(names: Sequence[str], figures: Callable[[Floats], Floats], found: Counted) -> Row:
     units = effective_units_of_totals(figures, found.own, found.parts, found.weights)
     own, draws = figures(found.own[None, :])[0], figures(found.drawn)
-    lows, highs = percentile_interval(draws, CONFIDENCE, units)
+    lows, highs = with_the_unseen(names, own, *percentile_interval(draws, CONFIDENCE, units), units, CONFIDENCE)
     row: Row = {}
     for name, value, low, high in zip(names, own, lows, highs, strict=True):
         row |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}

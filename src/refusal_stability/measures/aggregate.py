@@ -28,6 +28,8 @@ MEANS: dict[str, tuple[str, float]] = {
     **{f"mean_{decision.word}_rate": (f"{decision.word}_rate", 1.0) for decision in DECISIONS},
 }
 SPEARMAN = "spearman_ssi_comply_rate"
+# Figures that a single response to each prompt leaves no choice.
+ONE_RESPONSE = ("mean_ssi", "mean_ssi_entropy", "mean_ssi_entropy_observed", "pct_unstable", "pct_flipped")
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,9 @@ def _stability(
 
     n_prompts = int(weights.sum())
     units = np.append(effective_units(values, weights), [n_prompts] if correlate else [])
-    found = estimates(names, OfWeights(statistic, units), Scope(resampling, weights, scope, shared=True))
+    fixed = ONE_RESPONSE if len(weights) and figures["n"].max() < 2 else ()
+    where = Scope(resampling, weights, scope, shared=True)
+    found = estimates(names, OfWeights(statistic, units), where, fixed=fixed)
     n_decided = int(weights @ figures["n"])
     spread = weights @ (figures["ssi"] - found["mean_ssi"]) ** 2 if n_prompts > 1 else float("nan")
     row = {"n_prompts": n_prompts, "n_responses": n_decided, "n_missing": n_asked - n_decided}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from refusal_stability.measures.intervals import (
     resampled_weights,
     weighted_means,
 )
+from refusal_stability.measures.unseen import with_the_unseen
 
 Row = dict[str, Any]
 MOST_KEPT = 1 << 28  # bytes of resamples kept for the next table; older ones are drawn again, and come out the same
@@ -158,6 +159,7 @@ def estimates(
     values: Floats | OfWeights | OfTotals | Drawn,
     scope: Scope,
     own: NDArray[Any] | None = None,
+    fixed: Collection[str] = (),
 ) -> Row:
     """Estimates with the bounds of their bootstrap intervals.
 
@@ -167,15 +169,20 @@ def estimates(
     values : what to estimate. An array (D, m) is averaged over the rows where it is not NaN.
     scope : what is resampled, and by which random numbers.
     own : (m,) observed figures, where they are known more exactly than from `values`.
+    fixed : columns whose value follows from the number of responses; their interval may have no width.
 
     Returns
     -------
     `<name>`, `<name>_low` and `<name>_high` of each name; NaN where they are not defined.
     """
     found = values if isinstance(values, Drawn) else _drawn(values, scope)
-    low, high = percentile_interval(found.draws, scope.resampling.confidence, found.units)
+    values_seen = np.ravel(found.own if own is None else own)
+    confidence = scope.resampling.confidence
+    low, high = percentile_interval(found.draws, confidence, found.units)
+    units = np.broadcast_to(np.asarray(found.units, dtype=np.float64), low.shape)
+    low, high = with_the_unseen(columns, values_seen, low, high, units, confidence, fixed)
     row: Row = {}
-    for i, (name, value) in enumerate(zip(columns, np.ravel(found.own if own is None else own), strict=True)):
+    for i, (name, value) in enumerate(zip(columns, values_seen, strict=True)):
         row |= {name: float(value), f"{name}_low": float(low[i]), f"{name}_high": float(high[i])}
     return row
 

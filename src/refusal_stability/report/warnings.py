@@ -147,12 +147,12 @@ def _cut(inputs: ReportInputs) -> list[str]:
 
 
 def _never_seen(inputs: ReportInputs) -> list[str]:
-    """Events that happened to no prompt, with the bound that the interval of 0 to 0 does not give."""
+    """Events that happened to no prompt, with their bound."""
     level = f"{inputs.params.metrics.confidence:.0%}"
     return [
         f"{inputs.label(row)}: 0 of {count(row['n_prompts'])} prompts (at most {row['pct_at_most']:.1f}%): none "
-        f"{HAPPENED[row['event']]}. The bound is the exact one-sided {level} one; an interval of 0 to 0 is no proof "
-        "that it never happens."
+        f"{HAPPENED[row['event']]}. The bound is the exact one-sided {level} one: what was never seen may still "
+        "happen."
         for row in inputs.rows("zero_events")
     ]
 

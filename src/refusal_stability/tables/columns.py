@@ -763,7 +763,7 @@ JUDGES = (
     _count("n_labelled_decided", "Labelled", "labelled responses that the judge decides itself"),
     _share("share_decided", "Decided", "share of the responses that the judge decides itself"),
     _share("accuracy", "Accuracy", "share of its own decisions that are those of the reference"),
-    _share("accuracy_low", "At least", "one-sided 95 % lower bound of the accuracy; responses of a prompt count together"),
+    _share("accuracy_low", "At least", "one-sided 95 % lower bound of the accuracy, over prompts"),
     _number("n_handed_over", "Handed over", "distinct responses handed over: calls of a model judge", 0),
     _count("n_labelled", "Labelled items", "labelled items of the people's sample that occur here"),
     _share("raw_rate", "Judge's rate", "the primary judge's rate"),

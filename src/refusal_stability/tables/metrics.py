@@ -175,10 +175,11 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
 INTERVALS_EXPLAINED = (
     "`<name>_low` and `<name>_high` are the ends of the interval of `<name>`, in its unit: percentiles of "
     "`metrics.n_resamples` bootstrap resamples at the confidence `metrics.confidence` of params.yaml (0.95: a 95 % "
-    "interval), expanded for few prompts. Whole prompts are resampled, or responses where the column says so. The "
+    "interval), expanded for few prompts. Whole prompts are resampled, or what else the column says. The "
     "interval says how far the figure could be off for other prompts of the same kind. It is empty where `<name>` is "
-    "not defined. It has no width where every prompt shows the same value or only one prompt counts: the spread is "
-    "then unknown. A figure that rests on a handful of prompts (flips of a steady model, prompts that ever comply) is "
+    "not defined. Where every prompt shows the same value, a share or mean has the exact bound of what prompts that "
+    "were not seen may change, and other figures have an interval without width. A figure that rests on a handful of "
+    "prompts (flips of a steady model, prompts that ever comply) is "
     "covered less often than promised: docs/coverage.md measures by how much."
 )
 NOT_BENIGN = "Benign prompts are left out. A prompt that does not say counts as harmful."

@@ -36,7 +36,7 @@ def stability_by_draws(study: DecisionArrays, settings: Settings) -> list[Row]:
                 continue
             values = np.column_stack([expected_in_draws(distinct.rows, n, f) for n in draws for f in figures])
             scope = Scope(settings.resampling, distinct.weights, scope_name(group, temperature), shared=True)
-            found = estimates(columns, values, scope)
+            found = estimates(columns, values, scope, fixed=columns[: len(NAMES)])  # one response is stable
             for n in draws:
                 row = names(group) | {"temperature": temperature, "n_draws": n}
                 row["n_prompts"] = int(distinct.weights[total >= n].sum())

@@ -1,4 +1,4 @@
-"""What was never seen: a bootstrap interval of 0 to 0 says nothing about it, the exact bound does."""
+"""What was never seen, and how common it may be all the same."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from refusal_stability.measures.estimates import Row
 from refusal_stability.measures.stability import COMPLY, REFUSE, describe
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names
+from refusal_stability.measures.unseen import largest_unseen_share
 
 
 def zero_events(study: DecisionArrays, settings: Settings) -> list[Row]:
@@ -30,24 +31,3 @@ def zero_events(study: DecisionArrays, settings: Settings) -> list[Row]:
                 bound = largest_unseen_share(n_prompts, settings.resampling.confidence)
                 rows.append(names(group) | {"event": event, "n_prompts": n_prompts, "pct_at_most": 100 * bound})
     return rows
-
-
-def largest_unseen_share(n_prompts: int, confidence: float) -> float:
-    """The largest share of prompts with which none of a sample would have the event by chance.
-
-    Parameters
-    ----------
-    n_prompts : the sample, in which none had it.
-    confidence : of the one-sided bound.
-
-    Returns
-    -------
-    float
-        `1 - (1 - confidence) ** (1 / n_prompts)`; about `3 / n_prompts` at 95 %, the rule of three.
-
-    References
-    ----------
-    Clopper and Pearson (1934), doi:10.1093/biomet/26.4.404
-    Hanley and Lippman-Hand (1983), doi:10.1001/jama.1983.03330370053031
-    """
-    return float(1 - (1 - confidence) ** (1 / n_prompts))
