@@ -71,6 +71,20 @@ def test_requests_tokens_and_cost_are_shown_and_nothing_is_sent(study: Path) -> 
     assert not (study / "data/store").exists()
 
 
+def test_batches_cost_half_and_the_plan_says_so(study: Path) -> None:
+    dear = PAID | {"price_in": 1000.0, "price_out": 2000.0}
+    models = {
+        name: {"engine": "openai", "path": "small", "settings": dear | {"batch": name == "batched"}}
+        for name in ("batched", "alone")
+    }
+    (study / "params.yaml").write_text(yaml.safe_dump(STUDY | {"models": models}))
+    lines = plan(study)
+    # (144 x 1000 + 800 x 2000) / 10^6 = 1.744, and half of it.
+    assert "alone 8 0 8 144 800 1.74" in lines
+    assert "batched 8 0 8 144 800 0.87" in lines
+    assert "batched: sent in batches: half of price_in and price_out, and answers within a day" in lines
+
+
 def test_the_prompts_are_those_of_the_source_and_not_of_the_study_before(study: Path) -> None:
     stale = pd.DataFrame({"prompt_id": ["z"], "prompt": ["z" * 40], "category": "", "source": "test"})
     write_table(stale, study / PROMPTS, PROMPT_TABLE)

@@ -16,11 +16,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import batches
 import pytest
 import yaml
 
 import refusal_stability
 from refusal_stability.commands import status
+from refusal_stability.records import StudyError
 
 GRID = {"temperatures": [0.0, 1.0], "seeds": [1, 2], "max_tokens": 16}
 Start = Callable[..., str]
@@ -135,6 +137,24 @@ def test_beside_a_run_after_its_kill_and_after_its_end(tmp_path: Path, server: S
     assert "24/24" in said
     assert "configurations are finished" not in said
     assert "small: 4 of 4 configurations are finished" in study.status(every=True)
+
+
+def test_batches_at_a_vendor_are_followed_until_their_answers_are_stored(tmp_path: Path) -> None:
+    with batches.served() as server:
+        study = Study(tmp_path, server.url, batch=True, batch_poll_s=0.02)
+        study.stages("prompts")
+        # As if the run had ended while the vendor works: it looks once, and then it does not.
+        server.fail("look", None, 403)
+        with pytest.raises(StudyError, match="403"):
+            study.stages("generate")
+        (batch,) = study.state()["batches"]
+        assert (batch["batch_id"], batch["state"], batch["requests"]) == ("batch_0", "in_progress", 23)
+        assert "small: batch batch_0: in_progress, 0 of 23 answered, 0 failed, sent 20" in study.status()
+        study.stages("generate")
+        state = study.state()
+        assert (state["done"], state["batches"], len(server.batches)) == (24, [], 1)
+        # Half of the prices: 24 answers of 10 tokens in and 5 out.
+        assert state["cost"] == pytest.approx(24 * (10 * 1 + 5 * 2) / 1e6 / 2)
 
 
 def test_what_is_missing_is_said_with_its_reason_by_configuration(tmp_path: Path, server: Start) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import batches
 import disks
 import echoed_secrets
 import kills
@@ -30,6 +31,7 @@ FAMILIES: dict[str, tuple[str, Family, set[str]]] = {
     "secrets": ("echoed keys", lambda _, __: echoed_secrets.run(), {"shown"}),
     "kills": ("160 kills of runs, 40 of MLflow's start", lambda seed, folder: kills.run(seed, 200, folder), kills.BAD),
     "disks": ("full, read-only and small disks", lambda _, folder: disks.run(folder), disks.BAD),
+    "batches": ("27 cases of batches", lambda _, folder: batches.run(folder), batches.BAD),
     "soak": ("20,000 requests with faults", lambda seed, folder: soak.run(seed, 20_000, folder), soak.BAD),
 }
 

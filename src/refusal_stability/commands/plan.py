@@ -63,6 +63,7 @@ def run(params_path: Path) -> None:
             found[work.words] = one
             costs.append(one.cost(settings))
             table.add_row(work.words, *_cells(one, costs[-1]))
+            notes += [f"{work.words}: {settings.price_note}"] if settings.price_note else []
             capped = CAPPED if work.certain else CAPPED_IF_ALL
             notes += [f"{work.words}: {capped.format(cap)}" for cap in one.beyond(settings)]
             notes += [] if work.certain else [f"{work.words}: {ON_CALL}"]

@@ -13,11 +13,13 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from refusal_stability.engines.http.batch.journal import Batch
 from refusal_stability.engines.running import Running, runs_beside
 from refusal_stability.engines.store_view import StoreView
 from refusal_stability.files import STORE
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
+from refusal_stability.plain_text import visible_line
 from refusal_stability.progress import duration, pace, reasons
 from refusal_stability.prompts.load import load_prompts
 from refusal_stability.records import NO_INTERVENTION, Prompt
@@ -82,6 +84,8 @@ def _show(params: StudyParams, states: list[WorkState], runs: list[Running], eve
     for state in states:
         if state.problem:
             console.print(f"{state.words}: not known: {state.problem}", markup=False)
+        for batch in state.batches:
+            console.print(f"{state.words}: {_batch(batch)}", markup=False)
         if state.missing:
             console.print(f"{state.words}: missing: {reasons(state.missing)}", markup=False)
         for line in _cells(state, every_cell):
@@ -106,6 +110,15 @@ def _row(state: WorkState) -> list[str]:
         short_count(state.prompt_tokens + state.answer_tokens),
         "no price" if state.cost is None else f"{state.cost:,.2f}",
     ]
+
+
+def _batch(batch: Batch) -> str:
+    """A batch as the run that follows it saw it last."""
+    named = batch.batch_id or batch.name
+    return visible_line(
+        f"batch {named}: {batch.state}, {batch.completed:,} of {batch.requests:,} answered, {batch.failed:,} failed, "
+        f"sent {time.strftime('%Y-%m-%d %H:%M', time.localtime(batch.created))}"
+    )
 
 
 def _cells(state: WorkState, every: bool) -> Iterator[str]:

@@ -57,6 +57,7 @@ def complete_stored(
     identity = canonical_json(dict(engine.identity))
     keys = [completion_key(identity, request) for request in requests]
     by_key = dict(zip(keys, requests, strict=True))
+    getattr(engine, "kept_in", lambda _: None)(store)
     done = store.find(by_key)
     if again := {key for key, found in done.items() if found.missing_reason and found.outcome in ask_again}:
         store.forget(again)

@@ -19,6 +19,10 @@ def open_engine(model: ModelParams, where: str) -> Engine:
 
         return VLLMEngine(model, settings, where)
     if model.engine == "openai":
+        if settings.batch:
+            from refusal_stability.engines.http.batch.engine import BatchEngine
+
+            return BatchEngine(model, settings, where)
         from refusal_stability.engines.http.engine import HTTPEngine
 
         return HTTPEngine(model, settings, where)

@@ -34,6 +34,7 @@ class Engine(Protocol):
       stored text when that is read.
     - `fold_system`. Where it is true, a system text is put at the start of the first user turn, before the store's key
       is made.
+    - `kept_in(store)`, called with the store that `complete` works for, before anything is looked up or dropped there.
     - `rendered(messages) -> str`, the text that a chat template makes of a conversation.
     """
 

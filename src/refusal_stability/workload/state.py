@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from refusal_stability.engines.http.batch.journal import Batch, Journal
 from refusal_stability.engines.running import Running, latest_of, work_name
 from refusal_stability.engines.store import Session, completion_key
 from refusal_stability.engines.store_view import StoredTokens, StoreView
 from refusal_stability.files import generation_file, label_file
 from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.judges import JudgingParams
-from refusal_stability.records import Condition, OtherEnvironment, Outcome, Prompt, StudyError, canonical_json
+from refusal_stability.records import (
+    Condition,
+    OtherEnvironment,
+    Outcome,
+    Prompt,
+    StudyError,
+    canonical_json,
+    text_hash,
+)
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
 from refusal_stability.workload.asked import Engines, Work
@@ -41,7 +50,7 @@ class WorkState:
     """How far a model, or a judge model on a model's responses, is.
 
     `total` is None for a judge before the responses are there. `rate` is that of the run that is going on, else that
-    of the earlier ones, a second. `problem` says why nothing is known.
+    of the earlier ones, a second. `batches` are those at a vendor. `problem` says why nothing is known.
     """
 
     words: str
@@ -58,6 +67,7 @@ class WorkState:
     cost: float | None = None
     problem: str = ""
     configurations: tuple[CellState, ...] = ()
+    batches: tuple[Batch, ...] = ()
 
 
 def how_far(
@@ -107,7 +117,15 @@ def how_far(
         answer,
         engine_settings(work.model).cost(prompt, answer),
         configurations=cells,
+        batches=tuple(_batches(identity, store)),
     )
+
+
+def _batches(identity: str, store: StoreView) -> Iterator[Batch]:
+    """The batches at a vendor whose answers are not stored yet."""
+    for batch, keys in Journal(store.path).pending(text_hash(identity)):
+        if len(store.tokens(keys)) < len(keys):
+            yield batch
 
 
 def _rate_of(sessions: list[Session]) -> float | None:

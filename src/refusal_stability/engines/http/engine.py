@@ -179,7 +179,7 @@ class HTTPEngine:
             except AskedOnceMore as first:
                 answer = await self._ask(request, first.structured)
         except AskedOnceMore as last:
-            answer = _without_text(Outcome.UNANSWERED, str(last))
+            answer = without_text(Outcome.UNANSWERED, str(last))
         except (StillBusy, TooLarge) as error:
             return self._given_up(str(error))
         except Fault as fault:
@@ -195,26 +195,36 @@ class HTTPEngine:
 
         def body() -> Mapping[str, Any]:
             nonlocal sent, used
-            used = structured or self._fields.structured
-            sent = self._fields.written(self._protocol.body(self._model.path, request.messages, request, used), request)
+            used, sent = self._written(request, structured)
             return sent
 
-        def read(reply: Reply) -> Completion:
-            error = read_error(reply.status, reply.headers, reply.answer, reply.raw)
-            if error is None:
-                details = {"structured": used if request.schema else None, "unseeded": not self._fields.seeded(sent)}
-                return self._read(reply, details)
-            # A status of 4xx may come with a completion that a filter or a refusal ended.
-            if error.meaning is None and (found := self._explained(reply)):
-                return found
-            return self._refused(error.cleaned(self._transport.clean), sent, request)
+        return await self._transport.ask(
+            request, body, lambda reply: self._completion_of(reply, request, used, sent, self._fields.seeded(sent))
+        )
 
-        return await self._transport.ask(request, body, read)
+    def _written(self, request: Request, structured: str | None = None) -> tuple[str, dict[str, Any]]:
+        """How JSON is asked for, and the body of a request."""
+        used = structured or self._fields.structured
+        return used, self._fields.written(
+            self._protocol.body(self._model.path, request.messages, request, used), request
+        )
+
+    def _completion_of(
+        self, reply: Reply, request: Request, used: str, sent: Mapping[str, Any], seeded: bool
+    ) -> Completion:
+        """What a reply means: a completion, or an exception that says whether to ask again."""
+        error = read_error(reply.status, reply.headers, reply.answer, reply.raw)
+        if error is None:
+            return self._read(reply, {"structured": used if request.schema else None, "unseeded": not seeded})
+        # A status of 4xx may come with a completion that a filter or a refusal ended.
+        if error.meaning is None and (found := self._explained(reply)):
+            return found
+        return self._refused(error.cleaned(self._transport.clean), sent, request)
 
     def _read(self, reply: Reply, details: Mapping[str, Any]) -> Completion:
         if self._protocol.blocked(reply.answer):
             self._transport.reached = True
-            return _without_text(Outcome.BLOCKED, "the server's content filter blocked the prompt", SETTLED)
+            return without_text(Outcome.BLOCKED, "the server's content filter blocked the prompt", SETTLED)
         try:
             said = self._protocol.read(reply.answer)
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
@@ -246,13 +256,13 @@ class HTTPEngine:
         """What an error means: a completion without text, or an exception."""
         meaning = error.meaning
         if meaning is Meaning.BLOCKED:
-            return _without_text(Outcome.BLOCKED, str(error), SETTLED)
+            return without_text(Outcome.BLOCKED, str(error), SETTLED)
         has_system = any(message.role == "system" for message in request.messages)
         if meaning in (Meaning.INVALID, None) and has_system and SYSTEM_ROLE.search(error.text):
             advice = "set fold_system: true in the model's settings, or drop the system prompt"
-            return _without_text(Outcome.UNANSWERED, f"{error}; {advice}", REJECTED)
+            return without_text(Outcome.UNANSWERED, f"{error}; {advice}", REJECTED)
         if meaning is Meaning.INVALID:
-            return _without_text(Outcome.UNANSWERED, str(error), REJECTED)
+            return without_text(Outcome.UNANSWERED, str(error), REJECTED)
         if meaning is Meaning.NOT_JSON:
             raise AskedOnceMore(str(error), "prompt")
         if meaning in (Meaning.BUSY, Meaning.PASSING):
@@ -282,7 +292,7 @@ class HTTPEngine:
                 f"{self._where}.settings.base_url: {self._settings.base_url} keeps failing: {reason}; what was "
                 "answered is stored: check the server, then run the same command again"
             )
-        return _without_text(Outcome.UNANSWERED, reason, {"passing": True})
+        return without_text(Outcome.UNANSWERED, reason, {"passing": True})
 
     def _remedy(self, error: ServerError) -> str:
         """The rest of an error that ends the run: parameter, what is wrong, what to do."""
@@ -316,5 +326,13 @@ class HTTPEngine:
         )
 
 
-def _without_text(outcome: Outcome, reason: str, details: Mapping[str, Any] | None = None) -> Completion:
+def without_text(outcome: Outcome, reason: str, details: Mapping[str, Any] | None = None) -> Completion:
+    """A completion that has no text.
+
+    Parameters
+    ----------
+    outcome : what became of the request.
+    reason : why there is no text.
+    details : whether asking again may help; see `Completion`.
+    """
     return Completion("", "", missing_reason=reason, details=details or {}, outcome=outcome)

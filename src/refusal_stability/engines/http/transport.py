@@ -94,6 +94,7 @@ class Transport:
         self._where = where
         self._auth = auth
         # Azure's portal shows whole addresses.
+        self.path = path
         self.address = settings.base_url.partition("?")[0].rstrip("/").removesuffix(path) + path
         self._proxy = _proxy(self.address)
         self._secrets, self._in_answers = Secrets(), Secrets(SHORTEST_IN_ANSWERS)
@@ -163,7 +164,7 @@ class Transport:
         """The reply to a GET of an address at this server."""
         url = f"{address}?{self._query}" if self._query else address
         async with self._session.get(url, allow_redirects=False, proxy=self._proxy) as response:
-            return self._reply(response, await _body_of(response))
+            return self.reply(response.status, response.headers, await _body_of(response))
 
     def clean(self, text: str) -> str:
         """A text without secrets."""
@@ -215,7 +216,7 @@ class Transport:
             async with self._session.post(url, data=payload, allow_redirects=False, proxy=self._proxy) as response:
                 found = await _body_of(response)
             try:
-                completion = read(self._reply(response, found))
+                completion = read(self.reply(response.status, response.headers, found))
             except UNREADABLE as error:
                 # Of any shape: it concerns this request only.
                 raise Fault(f"the answer cannot be read ({type(error).__name__})") from error
@@ -260,13 +261,14 @@ class Transport:
             )
         return f"{server} speaks no TLS ({reason}); begin the address with http://, or correct its port"
 
-    def _reply(self, response: aiohttp.ClientResponse, found: bytes) -> Reply:
+    def reply(self, status: int, headers: Mapping[str, str], found: bytes) -> Reply:
+        """A response without long secrets."""
         raw = self._in_answers.cut_from(found.decode("utf-8", "replace"))
         try:
             answer = FINITE_JSON.decode(raw.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             answer = None
-        return Reply(response.status, response.headers, raw, answer)
+        return Reply(status, headers, raw, answer)
 
     def value(self, name: str, value: Any) -> str:
         """The text of a setting; {env: NAME} stands for what the environment variable holds, which no message shows."""

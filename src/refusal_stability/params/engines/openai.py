@@ -26,6 +26,10 @@ from refusal_stability.params.checks import (
 from refusal_stability.params.engines.settings import EngineSettings
 
 MILLION = 1_000_000
+# What vendors ask for a request in a batch, of its price alone.
+BATCH_PRICE = 0.5
+# OpenAI's limit on one file.
+MOST_IN_A_BATCH = 50_000
 ADDRESS = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?(\?[^\s@#]*)?")
 # Query parameters that hold a secret belong into `query`, by the name of an environment variable.
 _SECRET = r"(?:key|token|secret|password|passwd|pwd|sig|signature|code|auth|jwt|bearer|credential|session)s?\d*"
@@ -156,7 +160,11 @@ class OpenAISettings(HTTPSettings, engine="openai"):
 
     `thinking_opened` says that the server's chat template opens thinking, and that the server does not set it apart.
     JSON is asked for as `structured` says, and as `structured_fallback` where the server does not know that.
+    `batch` sends requests through the vendor's batch endpoints, at half the price and within a day. `price_in` and
+    `price_out` stay those of single requests.
     """
+
+    no_effect: ClassVar = HTTPSettings.no_effect | {"batch", "batch_poll_s", "batch_size"}
 
     preset: Text | None = None
     thinking_opened: Flag = False
@@ -164,3 +172,16 @@ class OpenAISettings(HTTPSettings, engine="openai"):
     reasoning_effort: Text | None = None
     structured: Annotated[Text, among("json_schema", "json_object", "prompt")] = "json_schema"
     structured_fallback: Annotated[Text, among("json_object", "prompt", "none")] = "prompt"
+    batch: Flag = False
+    batch_size: Annotated[AtLeast1, Field(le=MOST_IN_A_BATCH)] = MOST_IN_A_BATCH
+    batch_poll_s: Seconds = 60.0
+
+    @property
+    def price_note(self) -> str:
+        """What `plan` says of batches."""
+        return "sent in batches: half of price_in and price_out, and answers within a day" if self.batch else ""
+
+    def cost(self, prompt_tokens: float, answer_tokens: float) -> float | None:
+        """Tokens times prices, half of it in batches; None where a price is not given."""
+        price = super().cost(prompt_tokens, answer_tokens)
+        return price * BATCH_PRICE if price is not None and self.batch else price

@@ -86,6 +86,11 @@ class EngineSettings:
         """What so many tokens cost, in the currency of the study's prices; None where no price is known."""
         return 0.0
 
+    @property
+    def price_note(self) -> str:
+        """What `plan` says of the price, where it is not the one that is given."""
+        return ""
+
     def caps(self) -> Mapping[str, int | None]:
         """The most that a run may send: `max_requests` and `max_total_tokens`, None where there is no limit."""
         return {}

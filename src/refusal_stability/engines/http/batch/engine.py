@@ -1,0 +1,349 @@
+"""The HTTP engine through OpenAI's batch endpoints: half the price, an answer within a day.
+
+A request's custom id is its key in the store. So an answer finds its request whatever the order of lines, in whichever
+batch it comes, and after any kill.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from refusal_stability.engines.http.batch.endpoints import Endpoints, NotThere
+from refusal_stability.engines.http.batch.journal import ENDED, Batch, Journal
+from refusal_stability.engines.http.budget import most_tokens
+from refusal_stability.engines.http.engine import HTTPEngine, Rejected, without_text
+from refusal_stability.engines.http.said import AskedOnceMore, Fault
+from refusal_stability.engines.http.transport import Adapted, Busy, Reply
+from refusal_stability.engines.protocol import EngineError
+from refusal_stability.engines.store import Store, completion_key
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.openai import OpenAISettings
+from refusal_stability.records import Completion, Outcome, Request, canonical_json, text_hash
+
+log = logging.getLogger(__name__)
+
+# OpenAI's limit on a file.
+MOST_BYTES = 200_000_000
+# A request that failed so often, each time in another batch, is given up.
+MOST_TRIES = 3
+READ_AT_ONCE = 256
+FULL_QUEUE = "token_limit_exceeded"
+EXPIRED, CANCELLED = "batch_expired", "batch_cancelled"
+
+
+class BatchEngine(HTTPEngine):
+    """Complete requests through batches.
+
+    Parameters
+    ----------
+    model, settings, where : as for `HTTPEngine`.
+
+    Raises
+    ------
+    EngineError
+        As `HTTPEngine` does. Also: the protocol has no batches here; a batch was refused or cancelled; the server keeps
+        failing. Batches that were sent go on at the server, and the next run takes their answers.
+
+    Notes
+    -----
+    The first request goes alone and at once, at the full price. It teaches which fields the server takes, before a day
+    is spent on a file of wrong ones. Answers are yielded batch by batch, as batches end. The identity is that of
+    `HTTPEngine`: an answer is the same whichever way it was paid for.
+    """
+
+    def __init__(self, model: ModelParams, settings: OpenAISettings, where: str = "model") -> None:
+        super().__init__(model, settings, where)
+        if self._settings.protocol != "chat_completions":
+            raise EngineError(
+                f"{where}.settings.batch: true is not allowed where protocol is {self._settings.protocol}; only "
+                "OpenAI's batches are spoken here: set it to false"
+            )
+        self._endpoints = Endpoints(self._settings, self._protocol.PATH, self._protocol.auth_headers, where)
+        self._identity_text = canonical_json(dict(self.identity))
+        self._hashed = text_hash(self._identity_text)
+        self._journal: Journal | None = None
+        self._yielded_next = 0
+
+    def kept_in(self, store: Store) -> None:
+        """Keep what is sent beside this store. Batches are done with whose answers it has already."""
+        self._journal = Journal(store.path)
+        for batch, keys in self._journal.pending(self._hashed):
+            if batch.ended and (stored := store.find(keys)):
+                self._journal.keep(batch, [key for key in keys if key not in stored])
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """Yield each request's completion as its batch ends; see `Engine.complete`."""
+        if not requests:
+            return
+        if self._journal is None:
+            raise EngineError(f"{self._where}: batches need a store, beside which they are written down")
+        self._endpoints.read_secrets()
+        self._transport.read_secrets()
+        self._fields.fill_in(self._transport.value)
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, request in enumerate(requests):
+            places[completion_key(self._identity_text, request)].append(place)
+        run = _Run(self._journal, {key: requests[at[0]] for key, at in places.items()})
+        self._find_sent(run)
+        self._check_caps([run.waiting[key] for key in run.to_send()])
+        while run.waiting:
+            for key, completion in self._round(run):
+                del run.waiting[key]
+                self._budget.tokens += completion.prompt_tokens + completion.completion_tokens
+                for place in places[key]:
+                    yield place, completion
+
+    def ready(self) -> int:
+        """How many answers `complete` yields next without waiting for the server."""
+        return self._yielded_next
+
+    def _round(self, run: _Run) -> Iterator[tuple[str, Completion]]:
+        """Send what is to be sent, and yield the answers of the batches that have ended."""
+        if not self._transport.reached and (key := next(iter(run.to_send()), None)) is not None:
+            for _, completion in super().complete([run.waiting[key]]):
+                yield key, completion
+            return
+        self._send(run)
+        ended = []
+        for batch in run.batches:
+            problems = self._look(run, batch)
+            if batch.state in ENDED:
+                ended.append(batch)
+            if batch.state == "failed":
+                self._failed(run, batch, problems)
+        for batch in ended:
+            if batch.state != "failed":
+                yield from self._answers_of(run, batch)
+            run.batches.remove(batch)
+        if run.waiting and not ended:
+            time.sleep(self._settings.batch_poll_s)
+
+    def _find_sent(self, run: _Run) -> None:
+        """Take over what an earlier run sent of these requests."""
+        for batch, keys in run.journal.pending(self._hashed):
+            if run.waiting.keys().isdisjoint(keys):
+                continue
+            if not batch.batch_id:
+                # A server may still be creating it.
+                time.sleep(max(0.0, min(batch.created + self._settings.batch_poll_s - time.time(), 60.0)))
+                batch.batch_id = self._endpoints.find(batch.name) or ""
+                if not batch.batch_id:
+                    run.journal.forget(batch)
+                    continue
+                run.journal.write(batch)
+            run.batches.append(batch)
+            run.keys[batch.name] = keys
+        if run.batches:
+            log.warning("%s: following %d batches that were sent before", self._where, len(run.batches))
+
+    def _check_caps(self, requests: Sequence[Request]) -> None:
+        """Refuse what could exceed a cap, before any of it is sent: a batch cannot be stopped half way."""
+        self._budget.check(len(requests))
+        cap = self._settings.max_total_tokens
+        if cap is not None and (needed := self._budget.tokens + sum(map(most_tokens, requests))) > cap:
+            raise EngineError(
+                f"{self._where}.settings.max_total_tokens: these batches may take {needed:,} tokens, over the cap of "
+                f"{cap:,}; nothing was sent: raise the cap or ask less (see `refusal-stability plan`)"
+            )
+
+    def _send(self, run: _Run) -> None:
+        """Send everything that no batch holds, in files within the limits."""
+        groups: dict[str | None, list[str]] = defaultdict(list)
+        for key in run.to_send():
+            groups[run.structured.get(key)].append(key)
+        for structured, keys in groups.items():
+            rest: Sequence[str] = keys
+            while rest and not run.full:
+                rest = self._send_first(run, rest, structured)
+
+    def _send_first(self, run: _Run, keys: Sequence[str], structured: str | None) -> Sequence[str]:
+        """Send one batch of the first of these; returns the others."""
+        name = uuid.uuid4().hex
+        run.journal.folder.mkdir(parents=True, exist_ok=True)
+        path = run.journal.folder / f"{name}.jsonl"
+        digest, size, count, used, seeded = hashlib.sha256(), 0, 0, "", True
+        try:
+            with path.open("wb") as file:
+                for key in keys[: min(self._settings.batch_size, run.most)]:
+                    used, body = self._written(run.waiting[key], structured)
+                    seeded = self._fields.seeded(body)
+                    asked = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
+                    line = json.dumps(asked).encode() + b"\n"
+                    if count and size + len(line) > MOST_BYTES:
+                        break
+                    file.write(line)
+                    digest.update(line)
+                    size, count = size + len(line), count + 1
+            batch = Batch(name, self._hashed, digest.hexdigest(), size, count, used, seeded, time.time())
+            run.journal.begin(batch, keys[:count])
+            batch.batch_id = self._endpoints.send(batch, path)
+            batch.state = "validating"
+            run.journal.write(batch)
+        finally:
+            path.unlink(missing_ok=True)
+        self._budget.sent += count
+        run.batches.append(batch)
+        run.keys[name] = list(keys[:count])
+        log.info("%s: sent %d requests as %s", self._where, count, batch.batch_id)
+        return keys[count:]
+
+    def _look(self, run: _Run, batch: Batch) -> list[str]:
+        before = (batch.state, batch.completed, batch.failed)
+        try:
+            problems = self._endpoints.update(batch)
+        except NotThere as error:
+            raise EngineError(
+                f"{run.journal.folder / batch.name}.json: the server does not know {batch.batch_id} ({error}); use the "
+                "key that it was sent with, or delete this file to send its requests again"
+            ) from error
+        if before != (batch.state, batch.completed, batch.failed) or batch.state in ENDED:
+            run.journal.write(batch)
+        return problems
+
+    def _failed(self, run: _Run, batch: Batch, problems: Sequence[str]) -> None:
+        """A batch that the server refused whole. Nothing of it is paid for."""
+        keys = run.keys.pop(batch.name)
+        run.journal.keep(batch, [])
+        if any(FULL_QUEUE in problem for problem in problems):
+            others = [other for other in run.batches if other is not batch and not other.ended]
+            # What waits at the server leaves room when it ends. Where nothing waits, this batch alone is too much.
+            run.full = bool(others)
+            run.most = run.most if others else max(1, len(keys) // 2)
+            if others or len(keys) > 1:
+                return
+        raise EngineError(
+            f"{self._where}: the server refuses batch {batch.batch_id} ({'; '.join(problems[:3]) or 'no reason'}); "
+            "nothing of it was paid for: correct the model's `path` or `settings`, or set batch: false"
+        )
+
+    def _answers_of(self, run: _Run, batch: Batch) -> Iterator[tuple[str, Completion]]:
+        """Yield what an ended batch answered. What it left out is to be sent again."""
+        keys = run.keys[batch.name]
+        run.full, answered, stopped = False, 0, None
+        left = {key for key in keys if key in run.waiting}
+        seen: Counter[str] = Counter()
+        for part in _parts(self._replies(run, batch)):
+            answers: list[tuple[str, Completion]] = []
+            for key, reply, error in part:
+                seen[key] += 1
+                if key not in left or seen[key] > 1:
+                    continue
+                if error in (EXPIRED, CANCELLED):
+                    continue
+                try:
+                    completion = self._meaning(run, batch, key, reply)
+                except EngineError as found:
+                    stopped = stopped or found
+                    continue
+                if completion is not None:
+                    answers.append((key, completion))
+            answered += len(answers)
+            left.difference_update(key for key, _ in answers)
+            for position, answer in enumerate(answers):
+                self._yielded_next = len(answers) - position - 1
+                yield answer
+        if (double := sum(seen.values()) - len(seen)) > 0:
+            log.warning("%s: %s has %d answers twice; the first is kept", self._where, batch.batch_id, double)
+        if not (answered and batch.state == "expired"):
+            for key in left:
+                run.tries[key] += 1
+        # By now the store has what was yielded. What this study does not ask, another may.
+        run.journal.keep(batch, [key for key in keys if key not in run.asked])
+        del run.keys[batch.name]
+        if stopped is not None:
+            raise stopped
+        if batch.state == "cancelled" and left:
+            raise EngineError(
+                f"{self._where}: batch {batch.batch_id} was cancelled at the server; what it answered is stored: run "
+                f"the same command again to send its other {len(left):,} requests"
+            )
+        for key in [key for key in left if run.tries[key] >= MOST_TRIES]:
+            yield key, _unanswered(f"no answer in {MOST_TRIES} batches ({run.reasons.get(key, batch.state)})")
+
+    def _replies(self, run: _Run, batch: Batch) -> Iterator[tuple[str, Reply, str]]:
+        """The lines of the file with answers, then of the file with errors."""
+        for file_id, lines in ((batch.output, batch.completed), (batch.errors, batch.failed)):
+            if not file_id:
+                continue
+            path = run.journal.folder / f"{batch.name}.answers"
+            try:
+                # Of a batch that did not complete, the counts say little about the files.
+                self._endpoints.fetch(file_id, path, lines if batch.state == "completed" else 0)
+                yield from self._endpoints.replies(path)
+            except NotThere as error:
+                raise EngineError(
+                    f"{run.journal.folder / batch.name}.json: the file {file_id} with the answers of {batch.batch_id} "
+                    "is gone from the server; delete this file to send its requests again"
+                ) from error
+            finally:
+                path.unlink(missing_ok=True)
+
+    def _meaning(self, run: _Run, batch: Batch, key: str, reply: Reply) -> Completion | None:
+        """What a line means; None where the request is to be sent again."""
+        request = run.waiting[key]
+        used = batch.structured or self._fields.structured
+        try:
+            _, sent = self._written(request, used)
+            return self._completion_of(reply, request, used, sent, batch.seeded)
+        except AskedOnceMore as again:
+            if run.tries[key]:
+                return without_text(Outcome.UNANSWERED, str(again))
+            reason = str(again)
+            if again.structured:
+                run.structured[key] = again.structured
+        except (Adapted, Busy, Fault, Rejected) as fault:
+            if isinstance(fault, Rejected):
+                return _unanswered(str(fault))
+            reason = str(fault)
+        run.reasons[key] = reason
+        return None
+
+
+class _Run:
+    """What one call of `complete` knows.
+
+    Attributes
+    ----------
+    waiting : the request of each key that has no answer yet, of all those `asked`.
+    batches : those that have not ended, and `keys` of each by its name.
+    tries : batches without an answer by key, and `reasons`.
+    structured : how JSON is asked for where it is not as for all.
+    full : whether the server takes no more for now, and `most`, how many requests it may take at once.
+    """
+
+    def __init__(self, journal: Journal, waiting: Mapping[str, Request]) -> None:
+        self.journal = journal
+        self.waiting = dict(waiting)
+        self.asked = frozenset(waiting)
+        self.batches: list[Batch] = []
+        self.keys: dict[str, list[str]] = {}
+        self.tries: Counter[str] = Counter()
+        self.reasons: dict[str, str] = {}
+        self.structured: dict[str, str] = {}
+        self.full = False
+        self.most = 1 << 30
+
+    def to_send(self) -> Iterable[str]:
+        """The keys that no batch holds."""
+        held = {key for keys in self.keys.values() for key in keys}
+        return (key for key in self.waiting if key not in held)
+
+
+def _unanswered(reason: str) -> Completion:
+    return without_text(Outcome.UNANSWERED, reason, {"passing": True})
+
+
+def _parts(lines: Iterator[tuple[str, Reply, str]]) -> Iterator[list[tuple[str, Reply, str]]]:
+    part: list[tuple[str, Reply, str]] = []
+    for line in lines:
+        part.append(line)
+        if len(part) == READ_AT_ONCE:
+            yield part
+            part = []
+    yield part

@@ -1,0 +1,129 @@
+"""What was sent in batches: a small file for each, beside the store, written before the batch is created.
+
+A batch that the server knows and this folder does not would be paid for twice. So each batch has its name here first.
+The name goes into the batch's metadata, by which a later run finds a batch whose creation nobody saw.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from refusal_stability.engines.protocol import EngineError
+from refusal_stability.files import atomic_write
+
+# Before the server has said that it knows the batch.
+UNSEEN = "unseen"
+ENDED = ("completed", "failed", "expired", "cancelled")
+
+
+@dataclass
+class Batch:
+    """One batch.
+
+    Attributes
+    ----------
+    name : ours; its metadata at the server holds it.
+    work : what the requests are asked of; a hash of the engine's identity.
+    sha256, size : of the file that was sent.
+    requests : how many it holds.
+    structured : how JSON is asked for in it; empty where no request wants JSON.
+    seeded : whether its requests have a seed.
+    created : when it was about to be sent, in seconds since 1970.
+    state : the server's word, or `UNSEEN`.
+    batch_id : the server's name of it; empty while unseen.
+    completed, failed : requests so far, as the server counts.
+    output, errors : the server's names of the files with the answers; empty while there are none.
+    """
+
+    name: str
+    work: str
+    sha256: str
+    size: int
+    requests: int
+    structured: str
+    seeded: bool
+    created: float
+    state: str = UNSEEN
+    batch_id: str = ""
+    completed: int = 0
+    failed: int = 0
+    output: str = ""
+    errors: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the server does no more for it."""
+        return self.state in ENDED
+
+
+class Journal:
+    """The batches of one store.
+
+    Parameters
+    ----------
+    store : the store's file.
+    """
+
+    def __init__(self, store: Path) -> None:
+        store = store.resolve()
+        self.folder = store.with_name(f"{store.stem}.batches")
+
+    def begin(self, batch: Batch, keys: Collection[str]) -> None:
+        """Write down a batch that is about to be created, and the keys of its requests."""
+        self.keep(batch, keys)
+        self.write(batch)
+
+    def write(self, batch: Batch) -> None:
+        """Write down how a batch is."""
+        with atomic_write(self.folder / f"{batch.name}.json") as file:
+            json.dump(asdict(batch), file, indent=1)
+
+    def keep(self, batch: Batch, keys: Collection[str]) -> None:
+        """Write down whose answers have not been taken; a batch without any is done with."""
+        path = self._keys(batch.name)
+        if not keys:
+            path.unlink(missing_ok=True)
+            return
+        with atomic_write(path) as file:
+            file.writelines(f"{key}\n" for key in keys)
+
+    def forget(self, batch: Batch) -> None:
+        """Strike a batch that was never created."""
+        (self.folder / f"{batch.name}.json").unlink(missing_ok=True)
+        self._keys(batch.name).unlink(missing_ok=True)
+
+    def pending(self, work: str | None = None) -> Iterator[tuple[Batch, list[str]]]:
+        """Each batch, of one work or of all, with the keys whose answers have not been taken; the oldest first.
+
+        Raises
+        ------
+        EngineError
+            A file cannot be read. To leave it out would be to pay twice.
+        """
+        found = []
+        for path in self.folder.glob("*.keys"):
+            file = path.with_suffix(".json")
+            # Without it the batch was not sent yet. The run that follows it may take the last answers meanwhile.
+            with suppress(FileNotFoundError):
+                if file.exists():
+                    found.append((_read(file), path.read_text(encoding="ascii").split()))
+        yield from sorted((pair for pair in found if work in (None, pair[0].work)), key=lambda pair: pair[0].created)
+
+    def _keys(self, name: str) -> Path:
+        return self.folder / f"{name}.keys"
+
+
+def _read(file: Path) -> Batch:
+    try:
+        return TypeAdapter(Batch).validate_python(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise EngineError(
+            f"{file}: damaged: it names a batch that may be paid for; look for the batch at the vendor (its metadata "
+            "holds the file's name), then delete the file: the requests are sent again"
+        ) from error

@@ -1,0 +1,239 @@
+"""A study through a batch server that fails at every step, or whose client is killed there: what is sent, stored, paid.
+
+Each case asks 24 requests in files of 10. A case ends with a run that ends by itself. Then everything must be stored
+once, and nothing may have been answered twice.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batch_server import BatchServer, answer_of
+
+from refusal_stability.engines.complete import complete_stored
+from refusal_stability.engines.http.batch.engine import BatchEngine
+from refusal_stability.engines.http.batch.journal import Journal
+from refusal_stability.engines.store import Store
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines.openai import OpenAISettings
+from refusal_stability.records import Completion, Message, Request, Sampling, StudyError
+
+BAD = {"lost", "doubled", "paid twice", "wrong text"}
+COUNT = 24
+POLL_S = 0.02
+SETTINGS: dict[str, Any] = {"batch": True, "batch_size": 10, "batch_poll_s": POLL_S, "timeout_s": 60.0}
+CLIENT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+import batches
+batches.ask(sys.argv[1], Path(sys.argv[2]))
+"""
+
+
+def requests_of(count: int = COUNT) -> list[Request]:
+    """The requests of every case."""
+    return [Request((Message("user", f"prompt {i}"),), Sampling(1.0, i, i, max_tokens=8)) for i in range(count)]
+
+
+def engine_at(url: str, **settings: Any) -> BatchEngine:
+    """The engine of every case."""
+    return BatchEngine(ModelParams("openai", "m"), OpenAISettings(base_url=url, **SETTINGS | settings), "models.m")
+
+
+def ask(url: str, store: Path, count: int = COUNT, **settings: Any) -> list[Completion]:
+    """Ask everything through the store."""
+    with Store(store) as opened:
+        return complete_stored(engine_at(url, **settings), requests_of(count), opened, "m")
+
+
+class Killed:
+    """A client process that the server kills at a step, before or after the step is done."""
+
+    def __init__(self, server: BatchServer, store: Path) -> None:
+        here = str(Path(__file__).parent)
+        self._command = [sys.executable, "-c", CLIENT, server.url, str(store), here]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def run(self) -> None:
+        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+        assert self._process.wait(120) == -signal.SIGKILL
+
+
+@dataclass(frozen=True)
+class Case:
+    """What goes wrong at the server; `kill` is a step and whether the kill comes before or after it is done.
+
+    `stops` is how many runs end in an error that says what to do; the same command then goes on.
+    """
+
+    set_up: Callable[[BatchServer], object] = lambda _: None
+    kill: tuple[str, str, int] | None = None
+    stops: int = 0
+
+
+def _fates(*fates: str) -> Callable[[BatchServer], object]:
+    return lambda server: server.fates.extend(fates)
+
+
+def _fail(step: str, *faults: Any) -> Callable[[BatchServer], object]:
+    return lambda server: server.fail(step, *faults)
+
+
+def _another_order(server: BatchServer) -> None:
+    server.lines_of = lambda lines: lines[::-1]
+
+
+def _twice(server: BatchServer) -> None:
+    server.lines_of = lambda lines: [*lines, *lines[:3]]
+
+
+def _lines_left_out(server: BatchServer) -> None:
+    """Answers that were never given are not paid for."""
+    left: Counter[str] = Counter()
+
+    def lines(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        gone = [line for number, line in enumerate(found) if number % 5 == 0 and not left[line["custom_id"]]]
+        for line in gone:
+            left[line["custom_id"]] += 1
+            server.paid[line["custom_id"]] -= 1
+        return [line for line in found if line not in gone]
+
+    server.lines_of = lines
+
+
+def _lines_of_errors(server: BatchServer) -> None:
+    seen: Counter[str] = Counter()
+
+    def broken(line: dict[str, Any]) -> dict[str, Any] | None:
+        seen[line["custom_id"]] += 1
+        number = int(line["body"]["messages"][-1]["content"].split()[-1])
+        if number % 7 == 3 and seen[line["custom_id"]] == 1:
+            body = {"error": {"message": "The server had an error", "type": "server_error"}}
+            return {"status_code": 500, "request_id": "r", "body": body}
+        return None
+
+    server.broken = broken
+
+
+CASES: dict[str, Case] = {
+    "no fault": Case(),
+    "lines in another order": Case(_another_order),
+    "custom ids twice in the output": Case(_twice),
+    "answers left out": Case(_lines_left_out),
+    "lines in the error file": Case(_lines_of_errors),
+    "expired half way": Case(_fates("expired", "completed", "expired")),
+    "expired with nothing done": Case(_fates("expired whole", "expired whole")),
+    "cancelled by somebody": Case(_fates("cancelled"), stops=1),
+    "file refused": Case(_fates("completed", "invalid_json_line"), stops=1),
+    "queue of tokens full": Case(_fates("completed", "token_limit_exceeded", "token_limit_exceeded")),
+    "queue full, nothing waits": Case(_fates(*["token_limit_exceeded"] * 4)),
+    "429 at each step": Case(lambda s: [s.fail(step, 429, 429) for step in ("upload", "create", "look", "download")]),
+    "500 at each step": Case(lambda s: [s.fail(step, 500) for step in ("upload", "create", "look", "download")]),
+    "connection drops after upload": Case(_fail("upload", "drop")),
+    "connection drops after create": Case(_fail("create", "drop", "drop")),
+    "torn download": Case(_fail("download", "torn", "torn")),
+    "download that ends early, unseen": Case(_fail("download", "short")),
+    "killed before the upload": Case(kill=("upload", "before", 1)),
+    "killed between upload and create": Case(kill=("upload", "after", 1)),
+    "killed before the create": Case(kill=("create", "before", 1)),
+    "killed after the create": Case(kill=("create", "after", 0)),
+    "killed after the last create": Case(kill=("create", "after", 2)),
+    "killed while it looks": Case(kill=("look", "before", 4)),
+    "killed at the last look": Case(kill=("look", "after", 8)),
+    "killed before a download": Case(kill=("download", "before", 0)),
+    "killed in a download": Case(kill=("download", "after", 1)),
+    "killed with answers stored": Case(_lines_of_errors, kill=("download", "before", 1)),
+}
+
+
+@contextmanager
+def served() -> Any:
+    """A server for one case."""
+    server = BatchServer()
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def run_case(case: Case, folder: Path) -> Counter[str]:
+    """Run one case to its end, and count."""
+    counts: Counter[str] = Counter()
+    store = folder / "store.sqlite"
+    with served() as server:
+        case.set_up(server)
+        if case.kill is not None:
+            step, when, earlier = case.kill
+            client = Killed(server, store)
+            server.fail(step, *[None] * earlier, (when, client.kill))  # type: ignore[list-item]
+            client.run()
+            counts["killed"] += 1
+        for _ in range(case.stops):
+            try:
+                ask(server.url, store)
+            except StudyError:
+                counts["stopped with an error"] += 1
+        answers = ask(server.url, store)
+        paid = server.paid + server.alone
+        counts["batches"] = len(server.batches)
+        counts["sent"] = sum(server.files[b["input_file_id"]].count(b"\n") for b in server.batches.values())
+        counts["sent"] += server.alone.total()
+        counts["paid"] = paid.total()
+        counts["paid twice"] = paid.total() - COUNT
+        again = len(server.batches), server.alone.total()
+        assert [a.text for a in ask(server.url, store)] == [a.text for a in answers]
+        counts["paid twice"] += (len(server.batches), server.alone.total()) != again
+    expected = [answer_of(_body(request)) for request in requests_of()]
+    counts["wrong text"] = sum(a.text != b for a, b in zip(answers, expected, strict=True))
+    with sqlite3.connect(store) as database:
+        kept = [row[0] for row in database.execute("SELECT key FROM completions")]
+    counts["stored"], counts["lost"], counts["doubled"] = len(kept), COUNT - len(kept), len(kept) - len(set(kept))
+    counts["left in the journal"] = len(list(Journal(store).pending()))
+    return counts
+
+
+def _body(request: Request) -> dict[str, Any]:
+    last = {"content": request.messages[-1].content}
+    return {"messages": [last], "temperature": request.sampling.temperature, "seed": request.sampling.stream}
+
+
+def run(folder: Path) -> Counter[str]:
+    """Every case; prints a row for each, and counts what must not be."""
+    total: Counter[str] = Counter()
+    shown = ("sent", "batches", "paid", "stored", "lost", "doubled", "paid twice", "wrong text", "left in the journal")
+    print("| case | " + " | ".join(shown) + " |")
+    for number, (name, case) in enumerate(CASES.items()):
+        place = folder / str(number)
+        place.mkdir()
+        counts = run_case(case, place)
+        total += Counter({bad: counts[bad] for bad in BAD})
+        total["case"] += 1
+        print(f"| {name} | " + " | ".join(str(counts[key]) for key in shown) + " |", flush=True)
+    return total
+
+
+if __name__ == "__main__":
+    from tempfile import TemporaryDirectory
+
+    start = time.monotonic()
+    with TemporaryDirectory() as temporary:
+        print(json.dumps(run(Path(temporary))), f"{time.monotonic() - start:.0f} s")
