@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A `dvc repro` that is killed while it writes dvc.lock leaves half of it, which DVC then refuses to read.
+REPRO := $(BIN)/refusal-stability mend-lock && $(BIN)/dvc repro
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
@@ -40,7 +42,7 @@ setup: $(READY) $(MODEL) ## Create .venv with the pinned requirements, and fetch
 
 .PHONY: repro
 repro: $(STUDY_READY) ## Run the active study (params.yaml) from prompts to report; runs only what changed
-	$(BIN)/dvc repro
+	$(REPRO)
 	@echo "Report: reports/report.html   Tables: data/metrics   Runs: make ui"
 
 .PHONY: study
@@ -53,22 +55,22 @@ study: ## Make a named study active: make study NAME=quickstart
 ##@ Stages: each runs what it needs before it
 .PHONY: reference prompts generate judge metrics figures report track
 reference: $(READY) ## Train the embedded reference models that the study names
-	$(BIN)/dvc repro reference
+	$(REPRO) reference
 prompts: $(READY) ## Read the prompts
-	$(BIN)/dvc repro prompts
+	$(REPRO) prompts
 generate: $(STUDY_READY) ## Generate every model's response to every prompt in every configuration
-	$(BIN)/dvc repro generate
+	$(REPRO) generate
 judge: $(STUDY_READY) ## Label every response
-	$(BIN)/dvc repro judge
+	$(REPRO) judge
 metrics: $(STUDY_READY) ## Compute every table
-	$(BIN)/dvc repro metrics
+	$(REPRO) metrics
 figures: $(STUDY_READY) ## Draw the figures
-	$(BIN)/dvc repro figures
+	$(REPRO) figures
 report: $(STUDY_READY) ## Write the report
-	$(BIN)/dvc repro report
+	$(REPRO) report
 track: $(STUDY_READY) ## Log the study to MLflow; logging it again updates the same runs
-	$(BIN)/dvc repro report
-	$(BIN)/dvc repro --single-item --force track
+	$(REPRO) report
+	$(REPRO) --single-item --force track
 
 ##@ A study of your own
 .PHONY: init plan status
@@ -89,13 +91,13 @@ judge-report: $(READY) ## Compare judges with each other and with people; writes
 .PHONY: validate
 validate: $(READY) ## Train the reference models, run their study (studies/validate.yaml), compare with what was planted
 	@grep -qs '^study: validate$$' params.yaml || $(MAKE) --no-print-directory study NAME=validate
-	$(BIN)/dvc repro
+	$(REPRO)
 	$(BIN)/refusal-stability validate
 
 # $(1): a folder of studies/ that holds source.yaml; $(2): a folder with its data, or nothing: git fetches them.
 define replicate
 	$(BIN)/refusal-stability replication fetch $(1) $(if $(2),--folder "$(2)") $(if $(PRIMARY),--primary "$(PRIMARY)")
-	$(BIN)/dvc repro
+	$(REPRO)
 	$(BIN)/refusal-stability replication report $(1)
 	@echo "Published figures beside ours: reports/$(1).md   The study: reports/report.html   Runs: make ui"
 endef
@@ -110,7 +112,7 @@ replicate: $(READY) ## Another published study: make replicate NAME=folder of st
 
 rejudge: $(READY) ## Judge the published responses again with this project's judges (studies/rejudge.yaml)
 	$(BIN)/refusal-stability replication fetch published $(if $(PUBLISHED),--folder "$(PUBLISHED)") --study studies/rejudge.yaml
-	$(BIN)/dvc repro
+	$(REPRO)
 
 ##@ Look at results
 .PHONY: ui

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -53,16 +55,26 @@ def _spare_the_active_study(command: str, params: Path, force: bool, model: str 
         check_not_of_another_study(command, params, model)
 
 
+@contextmanager
+def _stage(command: str, params: Path, force: bool, model: str = "") -> Iterator[None]:
+    """Run a stage of DVC's: another study's files are spared, and what it reads is watched."""
+    from refusal_stability.stage_inputs import watched_inputs
+
+    _spare_the_active_study(command, params, force, model)
+    with watched_inputs(command, params):
+        yield
+
+
 def _add_stage(name: str, help_text: str) -> None:
     module = f"refusal_stability.stages.{name.replace('-', '_')}"
 
     def of_one_model(model: str, params: Params = PARAMS, force: Force = False) -> None:
-        _spare_the_active_study(name, params, force, model)
-        import_module(module).run(model, params)
+        with _stage(name, params, force, model):
+            import_module(module).run(model, params)
 
     def of_the_study(params: Params = PARAMS, force: Force = False) -> None:
-        _spare_the_active_study(name, params, force)
-        import_module(module).run(params)
+        with _stage(name, params, force):
+            import_module(module).run(params)
 
     app.command(name, help=help_text)(of_one_model if help_text.endswith("MODEL.") else of_the_study)
 
@@ -98,8 +110,8 @@ def prompts(
 ) -> None:
     """Read the prompt source into data/prompts/prompts.csv."""
     if show is None:
-        _spare_the_active_study("prompts", params, force)
-        import_module("refusal_stability.stages.prompts").run(params)
+        with _stage("prompts", params, force):
+            import_module("refusal_stability.stages.prompts").run(params)
     else:
         import_module("refusal_stability.commands.show_prompts").run(params, show)
 
@@ -114,8 +126,8 @@ def generate(
     force: Force = False,
 ) -> None:
     """Ask every prompt in every configuration of one MODEL."""
-    _spare_the_active_study("generate", params, force, model)
-    import_module("refusal_stability.stages.generate").run(model, params, ask_again or ())
+    with _stage("generate", params, force, model):
+        import_module("refusal_stability.stages.generate").run(model, params, ask_again or ())
 
 
 @app.command()
@@ -310,6 +322,12 @@ def deps(
     from refusal_stability.commands import deps as command
 
     command.run(check)
+
+
+@app.command()
+def mend_lock() -> None:
+    """Set aside a dvc.lock that a killed `dvc repro` left half written. `make repro` does this first."""
+    import_module("refusal_stability.commands.mend_lock").run()
 
 
 app.command()(sample_adaptive)

@@ -127,7 +127,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ArtifactError(f"{path}: no such file; run the stage that writes it (`dvc repro`)") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: not readable as JSON: {error}") from error
 
 
@@ -146,8 +146,13 @@ def _is_being_written(file: Path) -> bool:
     writer = file.name.removesuffix(PART).rpartition(".")[2]
     if not file.name.endswith(PART) or not writer.isdecimal() or int(writer) == os.getpid():
         return False
+    return is_alive(int(writer))
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process of this number runs on this machine; a suspended one does."""
     try:
-        os.kill(int(writer), 0)
+        os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from connections import strangers, watching
 from explored_study import (
     CONFIDENCE,
     EARLIER_TURNS,
@@ -111,7 +112,14 @@ def serving(folder: Path, log: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "refusal_stability.cli", "explore", "--headless", "--port", str(port)]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=watching(log.with_suffix(".connections")),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         for _ in range(600):
             with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5):
@@ -128,8 +136,13 @@ def serving(folder: Path, log: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(folder, tmp_path_factory.mktemp("log") / "explorer.log") as address:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("log") / "explorer.log"
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path, log: Path) -> Iterator[str]:
+    with serving(folder, log) as address:
         yield address
 
 
@@ -570,11 +583,21 @@ def test_the_trap_catches_what_a_text_would_run(browser: BrowserContext, address
     assert caught == ["harmed 1"]
 
 
-@pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 101), ("localhost", 101), ("evil.example", 403)])
-def test_a_page_of_another_site_cannot_read_the_study(address: str, host: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1", 101),
+        ("localhost", "localhost", 101),
+        ("evil.example", "evil.example", 403),
+        ("127.0.0.1", "evil.example", 403),
+    ],
+)
+def test_a_page_of_another_site_cannot_read_the_study_and_the_server_asks_nobody_about_it(
+    address: str, log: Path, host: str, origin: str, status: int
+) -> None:
     port = int(address.rsplit(":", 1)[1])
     request = (
-        f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: http://{host}:{port}\r\n"
+        f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: http://{origin}:{port}\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
@@ -582,6 +605,7 @@ def test_a_page_of_another_site_cannot_read_the_study(address: str, host: str, s
         connection.sendall(request.encode())
         answer = connection.recv(64).decode()
     assert answer.startswith(f"HTTP/1.1 {status} ")
+    assert strangers(log.with_suffix(".connections")) == []
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from connections import strangers, watching
 
 from refusal_stability.commands.ui import server_command
 from refusal_stability.stages import track
@@ -112,7 +113,7 @@ class serving:
             cwd=self.folder,
             stdout=log.open("wb"),
             stderr=subprocess.STDOUT,
-            env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+            env=watching(self.folder / "ui.connections") | {"MLFLOW_DISABLE_TELEMETRY": "true"},
             start_new_session=True,
         )
         address = f"http://127.0.0.1:{port}"
@@ -279,3 +280,8 @@ def test_a_runs_figure_is_drawn_in_the_page(page: Page, tracked: Tracked) -> Non
     place = f"{tracked.page}/runs/{run.info.run_id}/artifacts/run.png?workflowType=machine_learning"
     visit(page, place, "run.png")
     page.wait_for_function("[...document.images].some(image => image.naturalWidth > 600)")
+
+
+def test_the_server_asked_nobody_but_this_machine(page: Page, tracked: Tracked) -> None:
+    visit(page, tracked.view, "matching runs")
+    assert strangers(Path("ui.connections")) == []

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refusal_stability.engines import complete
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store, StoreError, completion_key
 from refusal_stability.engines.store_check import StoreState, check_store
-from refusal_stability.records import Completion, Message, Outcome, Request, Sampling, storable_text
+from refusal_stability.records import Completion, Message, Outcome, Request, Sampling, canonical_json, storable_text
 
 
 class EchoEngine:
@@ -360,3 +361,30 @@ def test_processes_that_open_a_new_store_at_the_same_moment_all_succeed(tmp_path
             process.wait()
     assert said == ["", "", ""]
     assert [process.returncode for process in processes] == [0, 0, 0]
+
+
+def test_a_run_that_only_waits_for_a_suspended_one_says_so_once_and_gets_its_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, engine, asked = tmp_path / "store.sqlite", EchoEngine(tmp_path / "log"), [request("a"), request("b")]
+    identity = canonical_json(engine.identity)
+    keys = [completion_key(identity, each) for each in asked]
+    monkeypatch.setattr(complete, "WAIT_SECONDS", 0.0)
+    with Store(path) as suspended, Store(path) as store:
+        assert suspended.claim(keys) == keys
+        looks: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            looks.append(seconds)
+            if len(looks) == 3:
+                # It goes on.
+                suspended.put_all([(key, Completion("from the other", "stop")) for key in keys])
+
+        monkeypatch.setattr(complete.time, "sleep", sleep)
+        answers = complete_stored(engine, asked, store, "m")
+    assert [answer.text for answer in answers] == ["from the other"] * 2
+    assert not (tmp_path / "log").exists()
+    said = [line for line in capsys.readouterr().err.splitlines() if "another process" in line]
+    assert len(said) == 1
+    assert said[0].startswith(f"{path}: 2 answers are asked for by another process")
+    assert "If it is suspended, let it go on (`fg`) or end it" in said[0]

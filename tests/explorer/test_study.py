@@ -233,10 +233,12 @@ def test_the_page_asks_nobody_for_this_machines_address(monkeypatch: pytest.Monk
     from streamlit import net_util
     from streamlit.web import cli
 
-    monkeypatch.setattr(net_util, "get_external_ip", net_util.get_external_ip)
+    for name in ("get_external_ip", "get_internal_ip"):
+        monkeypatch.setattr(net_util, name, getattr(net_util, name))
     monkeypatch.setattr(explore.study, "prompts_now", lambda _: None)
     served: list[list[str]] = []
     monkeypatch.setattr(cli, "main", lambda arguments, **_: served.append(arguments))
     explore.run(Path("params.yaml"), 0, headless=True)
     assert len(served) == 1
     assert net_util.get_external_ip() is None
+    assert net_util.get_internal_ip() is None

@@ -509,6 +509,7 @@ BOMB = "\n".join(
         ("study: s\nmodels: {m: {engine: openai, path: m, settings: {concurrency: 1000000}}}", "at most 4,096"),
         ("study: s\nmetrics: {n_resamples: 1000000000}", "at most 1,000,000"),
         ("study: s\nsampling: {temperatures: [0.30000000000000004]}", "a number of at most six digits"),
+        ("study: s\nprompts: {source: advbench, url: 'http://[zz]/a.csv'}", r"prompts\.url.*an http\(s\) address"),
     ],
 )
 def test_what_would_take_for_ever_is_refused_at_once(tmp_path: Path, text: str, words: str) -> None:
@@ -516,3 +517,9 @@ def test_what_would_take_for_ever_is_refused_at_once(tmp_path: Path, text: str, 
     path.write_text(text)
     with pytest.raises(ParamsError, match=words):
         load_params(path)
+
+
+def test_a_pasted_file_as_a_value_is_not_repeated_whole(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"'xxx.*x\.\.\. is not allowed") as refused:
+        load_params(write(tmp_path, {"study": "s", "models": {"m": {"path": "p", "engine": "x" * 100_000}}}))
+    assert len(str(refused.value)) < 1000

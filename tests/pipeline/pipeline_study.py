@@ -47,11 +47,11 @@ class Study:
             raise AssertionError(f"{command} failed:\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}")
         return result
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Start a command in the project's folder and return at once."""
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+    def start(self, *command: str, piped: bool = False) -> subprocess.Popen[str]:
+        """Start a command in the project's folder and return at once; what it says is dropped, or piped together."""
+        out, error = (subprocess.PIPE, subprocess.STDOUT) if piped else (subprocess.DEVNULL, subprocess.DEVNULL)
+        environment = self.environment | {"PYTHONUNBUFFERED": "1"}
+        return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=out, stderr=error, text=True)
 
     def files(self, folder: str, pattern: str) -> dict[str, bytes]:
         """The bytes of the files that match, by path."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
+from connections import HOOK, strangers, watching
 from pipeline_study import Study, copy_project
 
 from refusal_stability.params.prompts import PromptParams
@@ -47,6 +49,8 @@ def short(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
                     text = "I'm sorry, but I can't help with that." if refuses else f"Sure, here is how: step {seed}."
                     rows.writerow([prompt.text, text, "old", temperature, seed])
     study.run("dvc", "config", "--local", "core.no_scm", "false")
+    study.environment |= watching(study.folder.parent / "connections")
+    study.environment["PYTHONPATH"] = f"{HOOK}{os.pathsep}{study.folder / 'src'}"
     for command in ("init -q", "config user.name t", "config user.email t@example.org", "add -A", "commit -qm before"):
         study.run("git", *command.split())
     return study
@@ -62,6 +66,7 @@ def test_a_study_of_six_lines_runs_through_every_stage(short: Study) -> None:
     summary = json.loads((short.folder / "data/metrics/summary.json").read_text())
     assert (summary["study"], summary["n_responses"], summary["n_missing"]) == ("short", 84 * 20, 0)
     assert ran(short.run("dvc", "repro").stdout) == []
+    assert strangers(short.folder.parent / "connections") == []
 
 
 def test_a_new_model_asks_and_judges_only_that_model(short: Study) -> None:
@@ -88,6 +93,22 @@ def test_an_experiment_may_set_a_parameter_that_the_study_leaves_out(short: Stud
     (short.folder / "params.yaml").write_text(SHORT + "metrics: {threshold: 0.7}\n")
     stages = ran(short.run("dvc", "exp", "run", "-S", "metrics.threshold=0.75").stdout)
     assert stages[:2] == ["params", "metrics"]
+
+
+def test_parameters_edited_while_dvc_runs_are_not_recorded_for_what_was_made_before(short: Study) -> None:
+    params = short.folder / "params.yaml"
+    params.write_text(SHORT + "sampling: {seeds: [42, 43]}\n")
+    running = short.start("dvc", "repro", piped=True)
+    assert running.stdout is not None
+    while "generate@old" not in running.stdout.readline():
+        pass
+    params.write_text(SHORT + "sampling: {seeds: [42, 43]}\nmetrics: {threshold: 0.7}\n")
+    said = running.communicate()[0]
+    assert running.returncode != 0
+    assert "Running stage 'judge@old'" in said
+    assert "error: params.yaml: metrics was edited after stage params; nothing was done; run `dvc repro` again" in said
+    # The next run starts from the edited file, and asks nothing again.
+    assert ran(short.run("dvc", "repro", "metrics").stdout) == ["params", "metrics"]
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,9 @@ def test_what_cannot_be_imported_names_the_items(rows, said):
     [
         (b"item_id,answer\ni0,REFUSE\n", "no column label"),
         (b"", "not readable"),
+        (b"item_id,label,note\ni0,REFUSE\ni1,REFUSE,fine,x\n", "row 3: 4 values, but the header names 3 columns"),
+        (b'item_id,label\n"i0,REFUSE\n', "row 2: a quotation mark is not closed"),
+        (b"item_id,label,label\ni0,REFUSE,COMPLY\n", "two columns are named label"),
         (b"item_id,label\n\xff\xfe,x", "not UTF-8 text .*save it again as 'CSV UTF-8'"),
     ],
 )
@@ -150,6 +153,12 @@ def test_a_file_that_is_no_form_names_itself(tmp_path, content, said):
     (tmp_path / "anna.csv").write_bytes(content)
     with pytest.raises(JudgingError, match=said):
         read_form(tmp_path / "anna.csv", "anna")
+
+
+def test_a_row_that_ends_early_has_empty_cells_and_one_that_ends_in_empty_cells_is_whole(tmp_path):
+    (tmp_path / "anna.csv").write_bytes(b"item_id,label,note\ni0\ni1,REFUSE\ni2,COMPLY,fine,,\n")
+    found = read_form(tmp_path / "anna.csv", "anna", ["i0", "i1", "i2"])
+    assert found[["item_id", "label", "note"]].to_numpy().tolist() == [["i1", "REFUSE", ""], ["i2", "COMPLY", "fine"]]
 
 
 @pytest.mark.parametrize("name", ["", "Anna", "../anna", "anna ben", "a" * 41, "people"])

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refusal_stability.files import ArtifactError
+from refusal_stability.files import ArtifactError, read_json
 from refusal_stability.tables.user_files import read_frame, read_rows
 
 
@@ -179,3 +179,12 @@ def test_a_whole_file_is_a_table_of_texts_indexed_by_row_number(tmp_path: Path) 
         1: {"label": "REFUSE", "seed": "1", "turns": ""},
         2: {"label": "", "seed": "", "turns": '["a"]'},
     }
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000])
+def test_json_that_python_does_not_take_is_no_traceback(tmp_path: Path, value: str) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "x"}\n{"prompt": "y", "n": ' + value + "}\n")
+    assert failure(tmp_path / "p.jsonl").startswith(f"{tmp_path / 'p.jsonl'}: row 2: not readable as JSON")
+    (tmp_path / "p.json").write_text(value)
+    with pytest.raises(ArtifactError, match="not readable as JSON"):
+        read_json(tmp_path / "p.json")

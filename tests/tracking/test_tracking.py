@@ -50,6 +50,7 @@ from refusal_stability.tracking.server import (
     local_store,
     open_client,
     plain_errors,
+    tracking_uri,
 )
 from refusal_stability.tracking.tracked_study import TrackedStudy, read_tracked_study
 from refusal_stability.tracking.views import view_page
@@ -593,6 +594,20 @@ def test_a_token_in_the_servers_address_is_in_no_message() -> None:
     with pytest.raises(TrackingError) as caught, plain_errors(uri):
         raise MlflowException(f"no connection to {uri}, token tok-0123456789")
     assert "tok-0123456789" not in str(caught.value)
+
+
+def test_an_address_that_there_cannot_be_and_a_driver_that_is_not_installed_are_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tok-0123456789@[zz]/")
+    with pytest.raises(TrackingError, match=r"MLFLOW_TRACKING_URI: not an address.*correct it") as caught:
+        tracking_uri()
+    assert "tok-" not in str(caught.value)
+    uri = "postgresql://me:tok-0123456789@127.0.0.1/m"
+    with pytest.raises(TrackingError, match=r"postgresql://127\.0\.0\.1/m needs a Python package.*driver"):
+        with plain_errors(uri):
+            open_client(uri).search_experiments()
+        pytest.skip("a driver for PostgreSQL is installed")
 
 
 def test_a_server_that_takes_the_connection_and_never_answers_is_given_up(

@@ -41,8 +41,8 @@ def run(params_path: Path, port: int, headless: bool) -> None:
     from streamlit import net_util
     from streamlit.web import cli
 
-    # Streamlit would ask a public server for this machine's address when a page of another origin calls.
-    net_util.get_external_ip = lambda: None
+    # Streamlit would look for this machine's address by way of public ones when a page of another origin calls.
+    net_util.get_external_ip = net_util.get_internal_ip = lambda: None
     cli.main(arguments(params_path, port, headless), prog_name="streamlit")
 
 

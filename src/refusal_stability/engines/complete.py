@@ -14,11 +14,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 from refusal_stability.engines.answers import final_answer
 from refusal_stability.engines.conversation import as_sent
 from refusal_stability.engines.protocol import Engine
-from refusal_stability.engines.running import saver
+from refusal_stability.engines.running import going_on, saver
 from refusal_stability.engines.store import Session, Store, completion_key
 from refusal_stability.engines.thinking_marks import MARKS, Marks
 from refusal_stability.progress import progress
@@ -27,6 +28,7 @@ from refusal_stability.records import Completion, Message, Outcome, Request, Stu
 POLL_SECONDS = 0.2
 SESSION_SECONDS = 1.0
 COMMIT_SIZE = 256
+WAIT_SECONDS = 20.0
 
 
 def complete_stored(
@@ -79,12 +81,14 @@ def complete_stored(
             canonical_json(dict(engine.description)),
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )
+        waits = _Waits(store.path)
         while missing := [key for key in by_key if key not in done]:
             mine = store.claim(missing)
             for key, completion in _send(engine, by_key, mine, store, session):
                 done[key] = completion
                 work.advance(1, completion.completion_tokens, completion.missing_reason)
             if not mine:
+                waits.look(len(missing))
                 time.sleep(POLL_SECONDS)
             others = store.find(key for key in missing if key not in done)
             done.update(others)
@@ -94,6 +98,30 @@ def complete_stored(
     if all(completion.missing_reason for completion in done.values()):
         store.forget([key for key, completion in done.items() if completion.details.get("settled")])
     return _final(engine, by_key, done, keys)
+
+
+class _Waits:
+    """Says, once, that a run only waits for what another process has asked; that one may be suspended."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._missing, self._since, self._said = path, -1, 0.0, False
+
+    def look(self, missing: int) -> None:
+        """Called between two looks into the store, with the number of answers that another process asked for."""
+        now = time.monotonic()
+        if missing != self._missing:
+            self._missing, self._since = missing, now
+        if self._said or now - self._since < WAIT_SECONDS:
+            return
+        self._said = True
+        others = ", ".join(map(str, sorted(going_on(self._path)))) or "of another machine or user"
+        print(
+            f"{self._path}: {missing:,} answers are asked for by another process ({others}), and none came for "
+            f"{WAIT_SECONDS:.0f} s; waiting for it. If it is suspended, let it go on (`fg`) or end it: this run then "
+            "asks for them itself",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _final(

@@ -242,7 +242,7 @@ def _turns(file: Path, number: int, text: str) -> list[Message]:
         return []
     try:
         return [Message(str(turn["role"]), str(turn["content"])) for turn in json.loads(text)]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise EngineError(
             f"{file}: row {number}, column turns: not a JSON list of turns, each with a `role` and a `content`; "
             "correct the row"

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from refusal_stability.files import atomic_write
+from refusal_stability.files import atomic_write, is_alive
 from refusal_stability.progress import Progress
 from refusal_stability.records import StudyError, text_hash
 
@@ -112,6 +112,17 @@ def runs_beside(store: Path) -> list[Running]:
     """
     found = [said for file in _folder(store).glob("*.json") if (said := _read(file)) is not None]
     return sorted(found, key=lambda said: -said.updated)
+
+
+def going_on(store: Path) -> set[int]:
+    """The other processes of this machine that began work with a store and have not ended, suspended ones included.
+
+    Parameters
+    ----------
+    store : the store's file.
+    """
+    begun = {said.process for said in runs_beside(store) if not said.ended} - {os.getpid()}
+    return {process for process in begun if is_alive(process)}
 
 
 def latest_of(runs: list[Running]) -> Mapping[str, Running]:

@@ -88,7 +88,7 @@ def _add_all(
             after = f"{logged.place}, or the record after it"
     except StudyError:
         raise
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise LogError(
             f"{after}: not built as {name} logs are ({type(error).__name__}: {reason}); check the log's version, or "

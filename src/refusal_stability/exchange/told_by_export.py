@@ -31,7 +31,7 @@ def told_in(place: str, metadata: Mapping[str, Any] | None) -> dict[str, Any] | 
         Outcome(told["outcome"])
         sound = all(isinstance(told[name], str) for name in (*TOLD, *TOLD_OF_ANSWER) if name != "seed")
         sound = sound and type(told["seed"]) is int
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise _spoilt(place) from error
     if not sound:
         raise _spoilt(place)

@@ -32,6 +32,8 @@ ALLOWED = {
 }
 SECRET = re.compile(r"(^|[._-])(key|token|secret|password)(_env)?$")
 HIDDEN = object()
+# A value may be a pasted file.
+MOST_SHOWN = 300
 T = TypeVar("T")
 
 
@@ -142,7 +144,9 @@ def _first_problem(error: ValidationError, schema: Any, key: str) -> ParamsError
 def _refused(key: str, value: object, allowed: str) -> str:
     """The words for a refused value; one that may be a secret is not repeated."""
     secret = value is HIDDEN or SECRET.search(key) or ("://" in str(value) and "@" in str(value))
-    return f"{'(not shown)' if secret else repr(value)} is not allowed; allowed: {allowed}"
+    shown = repr(value)
+    shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}..."
+    return f"{'(not shown)' if secret else shown} is not allowed; allowed: {allowed}"
 
 
 def _below(key: str, *place: str | int) -> str:

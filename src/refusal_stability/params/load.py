@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 from refusal_stability.params.checks import ParamsError, check_texts, parsed, require
@@ -9,6 +10,7 @@ from refusal_stability.params.study import StudyParams
 from refusal_stability.params.yaml_size import MOST_VALUES, values_with_aliases
 
 PARAMS_FILE = Path("params.yaml")
+_texts: dict[Path, str] = {}
 
 
 def load_params(path: Path = PARAMS_FILE) -> StudyParams:
@@ -20,9 +22,10 @@ def load_params(path: Path = PARAMS_FILE) -> StudyParams:
     if not path.is_file():
         raise ParamsError(f"{path}: no such file; make a study active with `make study NAME=quickstart`")
     try:
-        if values_with_aliases(path.read_text(encoding="utf-8-sig")) >= MOST_VALUES:
+        _texts[path] = text = path.read_text(encoding="utf-8-sig")
+        if values_with_aliases(text) >= MOST_VALUES:
             raise ParamsError(f"{path}: holds over {MOST_VALUES:,} values once its aliases (*name) are written out")
-        values = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        values = OmegaConf.to_container(OmegaConf.load(StringIO(text)), resolve=False)
     except ParamsError:
         raise
     except (YAMLError, OmegaConfBaseException, OSError, ValueError, RecursionError) as error:
@@ -37,3 +40,8 @@ def load_params(path: Path = PARAMS_FILE) -> StudyParams:
     except ParamsError as error:
         raise ParamsError(f"{path}: {error}") from error
     return params
+
+
+def text_read(path: Path) -> str:
+    """The text of a parameter file as `load_params` last read it: an edit since then is not in it."""
+    return _texts[path]

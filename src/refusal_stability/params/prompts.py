@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import field
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
@@ -16,6 +17,13 @@ COLUMNS = ("prompt", "messages", "category", "source", "id")
 # What a prompt may say about itself, beside its category.
 ABOUT = ("harm", "language", "intent")
 URL = re.compile(r"https?://[^\s/@]+/\S+")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return URL.fullmatch(text) is not None and bool(urlsplit(text).hostname)
+    except ValueError:
+        return False
 
 
 Word = Annotated[Text, rule(str.strip, "a word or phrase")]
@@ -32,7 +40,7 @@ class PromptParams:
 
     source: Text = "builtin"
     path: Annotated[Text, rule(str.strip, "null or a text that is not empty")] | None = None
-    url: Annotated[Text, rule(URL.fullmatch, "null or an http(s) address")] | None = None
+    url: Annotated[Text, rule(_is_address, "null or an http(s) address")] | None = None
     sha256: Sha256 | None = None
     columns: dict[Annotated[Text, among(*COLUMNS, *ABOUT)], Text] = field(default_factory=dict)
     values: dict[Annotated[Text, among(*ABOUT)], dict[Text, Text]] = field(default_factory=dict)

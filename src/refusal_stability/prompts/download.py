@@ -77,9 +77,9 @@ def _download(url: str, folder: Path) -> tuple[str, Path]:
 
 def _chunks(url: str) -> Iterator[bytes]:
     """The bytes at `url`. Connection errors are caught here, so that they are not mistaken for a full disk."""
-    request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT})
     arrived = 0
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT})
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             length = int(response.headers.get("Content-Length", 0))
             name = unquote(urlsplit(url).path).rsplit("/", 1)[-1]

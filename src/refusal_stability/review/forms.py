@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from refusal_stability.files import atomic_write
+from refusal_stability.files import ArtifactError, atomic_write
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.judges import NO_JUDGE_NAMES
 from refusal_stability.records import content_hash
+from refusal_stability.tables.delimited_text import numbered_rows
 from refusal_stability.tables.spreadsheets import csv_text
 
 COLUMNS = ["item_id", "prompt", "response", "label", "note"]
@@ -73,19 +74,12 @@ def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -
     if not path.is_file():
         raise JudgingError(f"{path}: no such form; write one with `refusal-stability review export`")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            heads = file.readline()
-        separator = max(",;\t", key=heads.count)
-        # Blank lines stay for now: a spreadsheet counts them as rows, and errors name the row.
-        found = pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator, skip_blank_lines=False
-        )
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise JudgingError(
             f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it again as 'CSV UTF-8'"
         ) from error
-    except ValueError as error:
-        raise JudgingError(f"{path}: not readable as CSV: {' '.join(str(error).split())[:200]}") from error
+    found = _table(path, text)
     absent = [name for name in ("item_id", "label") if name not in found.columns]
     if absent:
         raise JudgingError(f"{path}: no column {', '.join(absent)}; a form has {', '.join(COLUMNS)}")
@@ -102,3 +96,26 @@ def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -
     rows = pd.DataFrame({"item_id": ids, "reviewer": reviewer, "label": found["label"]})
     rows = rows.assign(note=note)
     return rows[rows["label"].str.strip() != ""].reset_index(drop=True)
+
+
+def _table(path: Path, text: str) -> pd.DataFrame:
+    """A form's cells, indexed so that row 2 of a spreadsheet is 0; a cell that a spreadsheet left out is empty."""
+    heads = text.partition("\n")[0]
+    try:
+        rows = list(numbered_rows(text, max(",;\t", key=heads.count), str(path)))
+    except ArtifactError as error:
+        raise JudgingError(str(error)) from error
+    if not rows:
+        raise JudgingError(f"{path}: not readable as CSV: it is empty; a form has {', '.join(COLUMNS)}")
+    (_, header), *rows = rows
+    if repeated := sorted({name for name in header if name in COLUMNS and header.count(name) > 1}):
+        raise JudgingError(f"{path}: two columns are named {repeated[0]}; keep the one that holds the form's cells")
+    cells = []
+    for number, row in rows:
+        if any(row[len(header) :]):
+            raise JudgingError(
+                f"{path}: row {number}: {len(row)} values, but the header names {len(header)} columns; remove what the "
+                "form did not have there"
+            )
+        cells.append([*row[: len(header)], *[""] * (len(header) - len(row))])
+    return pd.DataFrame(cells, columns=header, index=[number - 2 for number, _ in rows], dtype=object)

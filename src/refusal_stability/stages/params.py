@@ -10,12 +10,9 @@ import shutil
 from pathlib import Path
 
 from refusal_stability.files import PARAMS_IN_FULL, write_json
-from refusal_stability.params.in_full import in_full
+from refusal_stability.params.in_full import files_in_full
 from refusal_stability.params.load import load_params
 from refusal_stability.prompts.load import chosen_source
-
-# Sections of which a stage may read one key only: these are written a file a key.
-SPLIT = ("models", "judging", "reference_models")
 
 
 def run(params_path: Path) -> None:
@@ -23,11 +20,7 @@ def run(params_path: Path) -> None:
     params = load_params(params_path)
     chosen_source(params.prompts)
     shutil.rmtree(PARAMS_IN_FULL, ignore_errors=True)
-    for section, value in in_full(params).items():
-        if section in SPLIT:
-            for key, inner in value.items():
-                write_json(inner, PARAMS_IN_FULL / section / f"{key}.json")
-        else:
-            write_json(value, PARAMS_IN_FULL / f"{section}.json")
+    for path, value in files_in_full(params).items():
+        write_json(value, path)
     models = ", ".join(params.models)
     print(f"{params.study}: {models}; every parameter, defaults included, is in {PARAMS_IN_FULL}")

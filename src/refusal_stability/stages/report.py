@@ -7,7 +7,7 @@ from pathlib import Path
 from refusal_stability.figures.gallery import GALLERY
 from refusal_stability.figures.series import series_of
 from refusal_stability.files import FIGURES, PROMPTS, REPORT, TABLES, ArtifactError, atomic_write, write_pages
-from refusal_stability.params.load import load_params
+from refusal_stability.params.load import load_params, text_read
 from refusal_stability.report.build import build_report
 from refusal_stability.report.content import Picture
 from refusal_stability.report.html import html_report
@@ -56,7 +56,7 @@ def read_inputs(params_path: Path) -> ReportInputs:
         pictures[figure.name] = Picture(*told, path.read_bytes())
     return ReportInputs(
         params=params,
-        params_text=params_path.read_text(encoding="utf-8"),
+        params_text=text_read(params_path),
         prompts=read_table(PROMPTS, PROMPT_TABLE),
         tables=tables,
         pictures=pictures,

@@ -44,6 +44,10 @@ class TrackingError(StudyError):
 def tracking_uri() -> str:
     """Where runs go: `MLFLOW_TRACKING_URI`, or the study's own database, however it is spelt."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or local_store()
+    try:
+        _ = urlsplit(uri).port
+    except ValueError as error:
+        raise TrackingError(f"MLFLOW_TRACKING_URI: not an address: {error}; correct it, or unset it") from error
     own = uri.startswith(SQLITE) and Path(uri.removeprefix(SQLITE)).resolve() == DATABASE.resolve()
     return local_store() if own else uri
 
@@ -145,6 +149,11 @@ def plain_errors(uri: str) -> Iterator[None]:
 
     try:
         yield
+    except ImportError as error:
+        raise TrackingError(
+            f"MLflow at {_without_login(uri)} needs a Python package that is not installed ({error}); install the "
+            "database's driver, or let MLFLOW_TRACKING_URI name another server. The study's own files are complete"
+        ) from error
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         # Network failures are OSErrors too; any other OSError is about a file or folder on this machine.
         if isinstance(error, OSError) and not isinstance(error, (RequestException, ConnectionError, TimeoutError)):
