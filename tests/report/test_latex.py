@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hostile_report import HOSTILE, report_of
+from hostile_report import HOSTILE, layout_of, report_of
 
 from refusal_stability.report.latex import escaped, latex_table
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
     shutil.which("pdflatex") is None, reason="no pdflatex: apt-get install texlive-latex-base"
 )
 
-PACKAGES = r"\usepackage[T1]{fontenc}\usepackage{booktabs}\usepackage{graphicx}"
+PACKAGES = r"\usepackage[T1]{fontenc}\usepackage{booktabs}\usepackage{graphicx}\usepackage{longtable,array,lscape}"
 ALPHABETS = (
     "日本語のモデル",
     "модель",
@@ -68,13 +68,40 @@ def test_a_table_of_hostile_texts_compiles_and_reads_no_file(tmp_path: Path) -> 
     assert "root:" not in text_of(tmp_path)
 
 
-def test_a_table_longer_than_a_page_is_several(tmp_path: Path) -> None:
-    table = report_of(*(f"row {i}" for i in range(150))).tables[0]
+def test_a_table_longer_than_a_page_goes_on_with_its_head_on_each(tmp_path: Path) -> None:
+    long = (
+        "a_quantity_with_a_name_as_long_as_this",
+        "a sentence of a remark " * 8,
+        "claude-3.5-haiku or llama-judge",
+        "B" * 60,
+    )
+    table = report_of(*(f"row {i}" for i in range(150)), *long).tables[0]
     written = latex_table(table)
-    assert written.count("\\begin{table}") == 4
+    assert written.count("\\begin{longtable}") == 1
+    assert "\\begin{table}" not in written
     assert written.count("\\label{") == 1
     assert all(f"row {i} & row {i} & row {i} \\\\" in written for i in range(150))
-    assert "Float too large" not in compiled(tmp_path, written)
+    log = compiled(tmp_path, written)
+    assert "Overfull \\hbox" not in log
+    pages = int(re.findall(r"\((\d+) pages?", log)[0])
+    assert pages > 2
+    assert text_of(tmp_path).count("(continued)") in (0, pages - 1)
+
+
+def test_a_long_table_of_many_columns_is_turned_and_no_word_leaves_its_column(tmp_path: Path) -> None:
+    kinds = {f"Column {i}": "number" if i > 7 else "text" for i in range(10)} | {"Remark": "text"}
+    row = (*("mean_ssi_of_a_long_name",) * 8, "[0.9098, 0.9384]", "0.924281", "a remark of many words " * 12)
+    table = layout_of("t", "T", kinds, *[row] * 60)
+    written = latex_table(table)
+    assert written.count("\\begin{landscape}") == written.count("\\end{landscape}") == 1
+    assert written.count("many words") == 60 * 12
+    assert "Overfull \\hbox" not in compiled(tmp_path, written)
+
+
+def test_a_long_remark_in_a_short_table_wraps(tmp_path: Path) -> None:
+    table = layout_of("t", "T", {"figure": "text", "remark": "text"}, ("ssi", "a remark of many words " * 5))
+    assert "\\begin{tabular}{lp{9cm}}" in latex_table(table)
+    compiled(tmp_path, latex_table(table))
 
 
 @pytest.mark.parametrize("text", ALPHABETS)
