@@ -16,6 +16,10 @@ import pytest
 from synthetic_study import HOSTILE_PROMPTS, report_study
 
 from refusal_stability.figures.gallery import GALLERY
+from refusal_stability.replication.page import FIGURE
+from refusal_stability.report.content import Report, Section
+from refusal_stability.report.html import html_report
+from refusal_stability.tables.layout import laid_out
 
 pytestmark = pytest.mark.browser
 
@@ -101,6 +105,32 @@ def test_the_report_renders_alone_and_sets_nothing_off(browser: Any, report_page
             page.evaluate("section => document.querySelector(section).scrollIntoView()", section)
             page.wait_for_timeout(1500)
             page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+    page.close()
+
+
+def test_a_table_of_published_figures_is_shown_whole_on_a_laptop(browser: Any, tmp_path: Path) -> None:
+    row: dict[str, Any] = {
+        "quantity": "over_models_judge_agreement_of_all",
+        "model": "llama-3.1-8b",
+        "judge": "claude-3.5-haiku and llama-judge",
+        "temperature": 0.3,
+        "category": "copyright",
+        "source": "first report",
+        "value": "[0.9098, 0.9384]",
+        "tolerance": "inside",
+        "ours": 0.924281,
+        "difference": -0.00025,
+        "outcome": "differs",
+        "why": "see over_models_judge_agreement_of_all: a remark of many words, " * 4,
+    }
+    table = laid_out("figures", "Figures.", [row] * 3, *FIGURE)
+    (tmp_path / "page.html").write_text(html_report(Report("r", "q", (Section("s", "S", tables=(table,)),))))
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto((tmp_path / "page.html").as_uri())
+    assert page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('.scroll'))")
+    remark = page.locator("tbody td:last-child").first.bounding_box()
+    assert remark["width"] > 200
+    assert remark["x"] + remark["width"] <= 1280
     page.close()
 
 

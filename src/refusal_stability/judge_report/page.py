@@ -141,7 +141,7 @@ def _thresholds(rows: Sequence[Mapping[str, Any]]) -> Section:
         "thresholds",
         "Accuracy and cost as the threshold moves",
         (
-            "With `escalate_below`, a judge hands over what it is less confident of. Accuracy is that of its own "
+            "With escalate_below, a judge hands over what it is less confident of. Accuracy is that of its own "
             "decisions. A model judge costs one call for each distinct response handed over.",
             *suggestions(rows),
         ),

@@ -77,7 +77,7 @@ def harm(inputs: ReportInputs) -> Section:
         "Stability is over all prompts."
     )
     if not shown:
-        text = "No prompt says whether it is harmful or benign. Give the prompt table a column `harm` to see both."
+        text = "No prompt says whether it is harmful or benign. Give the prompt table a column harm to see both."
     return Section("harm", "Harmful and benign prompts", (text,), (), shown)
 
 
@@ -269,7 +269,7 @@ def sources(inputs: ReportInputs) -> Section:
     ]
     if inputs.rows("judge_noise") and not noise:
         text.append(
-            "Each text was judged once, so judge noise is mixed with seed noise. Set `repeats: 2` to separate them."
+            "Each text was judged once, so judge noise is mixed with seed noise. Set its repeats to 2 to separate them."
         )
     return Section("sources", "Where instability comes from", tuple(text), (), tables, inputs.show("sources"))
 
@@ -279,7 +279,7 @@ def judges(inputs: ReportInputs) -> Section:
     agreement = inputs.rows("judge_agreement")
     if not agreement:
         text = "The study has one judge, so there is no agreement between judges to report."
-        absent = "The table `judge_agreement` is absent." if "judge_agreement" not in inputs.tables else text
+        absent = "The table judge_agreement is absent." if "judge_agreement" not in inputs.tables else text
         return Section("judges", "Judge quality", (absent,))
     pair = (
         words("First judge", lambda row: "whole panel" if row["judge_a"] == POOLED else row["judge_a"]),

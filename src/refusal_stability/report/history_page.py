@@ -34,7 +34,7 @@ def history_page(study: str, rows: Sequence[Row]) -> Report:
     about = (
         "Moved names the figures whose interval does not overlap that of the version before.",
         "The number of prompts, the judge and the version say whether the study itself was changed.",
-        "Runs that `mlflow gc` has removed are not here.",
+        "Runs that mlflow gc has removed are not here.",
     )
     return Report(
         f"History of {study}", "Did the study's figures drift?", (Section("about", "About", about), *sections)
