@@ -20,9 +20,7 @@ from refusal_stability.commands.store import app as store_commands
 
 app = typer.Typer(
     name="refusal-stability",
-    help="How often does a model's safety decision change across seeds and temperatures?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -33,6 +31,21 @@ LabelNames = Annotated[
 Params = Annotated[Path, typer.Option("--params", help="The study's parameter file.")]
 PARAMS = Path("params.yaml")
 Force = Annotated[bool, typer.Option("--force", help="With --params: overwrite files of the active study.")]
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"refusal-stability {version('refusal-stability')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say it.")] = False,
+) -> None:
+    """How often does a model's safety decision change across seeds and temperatures?"""
 
 
 # Command -> its help. A command runs `stages/<command>.py`; one whose help ends in MODEL takes a model's name.
@@ -303,9 +316,13 @@ def explore(
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="Of 127.0.0.1.")] = 5000, params: Params = PARAMS) -> None:
-    """Show the study's runs in MLflow: print the address, and serve it."""
-    import_module("refusal_stability.commands.ui").run(params, port)
+def ui(
+    port: Annotated[int, typer.Option(help="Of 127.0.0.1.")] = 5000,
+    headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
+    params: Params = PARAMS,
+) -> None:
+    """Show the study's runs in MLflow: print the address of the view that compares them, serve it, and open it."""
+    import_module("refusal_stability.commands.ui").run(params, port, headless)
 
 
 @app.command()

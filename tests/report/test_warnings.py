@@ -66,13 +66,18 @@ FINE = [""] * N
 
 
 def test_zero_events_are_reported_with_their_bound_in_place_of_an_empty_interval() -> None:
-    first, second = build_report(inputs_of(["REFUSE"] * N, FINE)).sections[:2]
+    report = build_report(inputs_of(["REFUSE"] * N, FINE))
+    first, second = report.sections[:2]
     assert (first.slug, second.slug) == ("headline", "warnings")
     headline, said = " ".join(first.paragraphs), " ".join(second.paragraphs)
     # 1 - 0.05^(1/20) = 13.9 %.
-    assert "Of 20 prompts, none (at most 13.9%) got more than one decision and none (at most 13.9%) are" in headline
+    assert "Prompts with more than one decision: 0 of 20 (at most 13.9%)." in headline
+    assert "Unstable prompts (SSI below 0.8): 0 of 20 (at most 13.9%)." in headline
     assert "0 of 20 prompts (at most 13.9%): none got a COMPLY" in said
     assert "[0.0, 0.0]" not in headline
+    assert report.summary.figures[0].values == (("M", "0 of 20 (at most 13.9%)"),)
+    models = next(table for table in report.tables if table.name == "models")
+    assert models.cells[0][-2:] == ("0 of 20 (at most 13.9%)",) * 2
 
 
 def test_a_judge_that_decided_little_is_named_with_its_commonest_reason() -> None:

@@ -14,11 +14,15 @@ import sqlite3
 import subprocess
 import sys
 import time
+import webbrowser
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import fields, replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -674,18 +678,46 @@ def test_the_command_ui_prints_the_address_of_the_studys_view_and_serves_its_dat
     started: list[list[str]] = []
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(os, "execve", lambda program, command, environment: started.append(command))
-    ui.run(PARAMS, 5001)
+    # The port itself is not what is tested here, and may be taken on the machine that runs this.
+    monkeypatch.setattr(ui, "require_free", lambda port, remedy: None)
+    ui.run(PARAMS, 5001, headless=True)
     experiment = open_client(local_store()).get_experiment_by_name("small").experiment_id
     assert f"http://127.0.0.1:5001/{view_page(experiment)}" in capsys.readouterr().out
     assert started == [ui.server_command(5001)]
     assert {"--host", "127.0.0.1", "5001", local_store()} <= set(started[0])
 
 
+def test_the_command_ui_on_a_port_that_is_taken_says_so_and_starts_nothing(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("a server was started"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(StudyError, match=r"^port \d+ of 127.0.0.1 is taken .*`make ui PORT=5001`"):
+            ui.run(PARAMS, taken.getsockname()[1], headless=True)
+
+
+def test_a_page_is_opened_once_the_server_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "health").write_text("OK")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        ui.open_when_served(address, "#/experiments/1")
+        server.shutdown()
+    assert opened == [f"{address}#/experiments/1"]
+
+
 def test_the_command_ui_says_that_nothing_was_tracked_yet(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(os, "execve", lambda *_: None)
-    ui.run(PARAMS, 5000)
+    monkeypatch.setattr(ui, "require_free", lambda port, remedy: None)
+    ui.run(PARAMS, 5000, headless=True)
     assert "make track" in capsys.readouterr().out
 
 

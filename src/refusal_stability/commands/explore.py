@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
+
+from refusal_stability.commands.local_port import HOST, require_free
 
 # `views` is for the page, which would import it while a person waits.
 from refusal_stability.explorer import study
 from refusal_stability.figures.palette import DECISION_COLOURS, INK
-from refusal_stability.records import Decision, StudyError
+from refusal_stability.records import Decision
 
-HOST = "127.0.0.1"
 # A page of another site that has its name lead here must not read the study.
 HOST_NAMES = (HOST, "localhost")
 PAGE = Path(study.__file__).with_name("app.py")
@@ -37,7 +37,7 @@ def run(params_path: Path, port: int, headless: bool) -> None:
     The server is this same process: what the check has imported and read, the first page need not wait for.
     """
     study.prompts_now(params_path)
-    require_free(port)
+    require_free(port, "make explore PORT=8502")
     from streamlit import net_util
     from streamlit.web import cli
 
@@ -52,15 +52,3 @@ def arguments(params_path: Path, port: int, headless: bool) -> list[str]:
     flags = [f"--{name}={value}" for name, value in settings.items()]
     flags += [f"--server.allowedHosts={name}" for name in HOST_NAMES]
     return ["run", str(PAGE), *flags, "--", str(params_path)]
-
-
-def require_free(port: int) -> None:
-    """Raise unless the port can be listened on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except (OSError, OverflowError) as error:
-            raise StudyError(
-                f"port {port} of {HOST} is taken or not allowed; take another: `make explore PORT=8502`"
-            ) from error

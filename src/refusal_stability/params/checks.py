@@ -144,9 +144,11 @@ def _first_problem(error: ValidationError, schema: Any, key: str) -> ParamsError
 def _refused(key: str, value: object, allowed: str) -> str:
     """The words for a refused value; one that may be a secret is not repeated."""
     secret = value is HIDDEN or SECRET.search(key) or ("://" in str(value) and "@" in str(value))
+    known = allowed.removeprefix("one of ").split(", ") if allowed.startswith("one of ") and not secret else []
     shown = repr(value)
     shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}..."
-    return f"{'(not shown)' if secret else shown} is not allowed; allowed: {allowed}"
+    near = nearest(str(value)[:MOST_SHOWN], known)
+    return f"{'(not shown)' if secret else shown} is not allowed; allowed: {allowed}{near}"
 
 
 def _below(key: str, *place: str | int) -> str:
@@ -156,8 +158,12 @@ def _below(key: str, *place: str | int) -> str:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = "".join(f"; did you mean {word}?" for word in get_close_matches(name, known, 1))
-    return f"unknown key; allowed here: {', '.join(known) or 'none'}{near}"
+    return f"unknown key; allowed here: {', '.join(known) or 'none'}{nearest(name, known)}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The question whether the known name that is nearest was meant; nothing where none is near."""
+    return "".join(f"; did you mean {word}?" for word in get_close_matches(name, known, 1))
 
 
 def _keys(schema: Any, place: Iterable[str | int]) -> list[str]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import count
+from typing import TypeVar
+
 from refusal_stability.report import findings, interventions, overview, warnings
-from refusal_stability.report.content import Report
+from refusal_stability.report.content import Report, Section, Summary
 from refusal_stability.report.report_inputs import ReportInputs
+from refusal_stability.report.summary import summary
+
+Part = TypeVar("Part", Section, Summary)
 
 SECTIONS = (
     overview.headline,
@@ -28,9 +35,15 @@ SECTIONS = (
 
 
 def build_report(inputs: ReportInputs) -> Report:
-    """Every section, in reading order."""
+    """The summary, then every section, in reading order; figures are numbered in that order."""
+    numbers = count(1)
+
+    def numbered(part: Part) -> Part:
+        return replace(part, pictures=tuple(replace(one, number=next(numbers)) for one in part.pictures))
+
     return Report(
         title=f"{inputs.params.study}: stability of safety decisions",
         question="Would these models decide the same if they were sampled again?",
-        sections=tuple(written for section in SECTIONS if (written := section(inputs)) is not None),
+        summary=numbered(summary(inputs)),
+        sections=tuple(numbered(written) for section in SECTIONS if (written := section(inputs)) is not None),
     )

@@ -12,6 +12,7 @@ class Picture:
     """A figure to show in a section.
 
     Its caption states one `finding` and how to read it. `shows` has all its numbers in words: its alternative text.
+    `number` is its place in reading order, from 1; 0 until the report is put together.
     """
 
     name: str
@@ -21,6 +22,12 @@ class Picture:
     finding: str
     shows: str
     png: bytes = field(repr=False)
+    number: int = 0
+
+    @property
+    def heading(self) -> str:
+        """Its number and title."""
+        return f"Figure {self.number}. {self.title}" if self.number else self.title
 
 
 @dataclass(frozen=True)
@@ -37,12 +44,43 @@ class Section:
 
 
 @dataclass(frozen=True)
+class KeyFigure:
+    """One of the numbers that matter: its name, and its value for each model."""
+
+    name: str
+    values: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Page one: what a reader who reads nothing else should know.
+
+    Attributes
+    ----------
+    banner : what must be known before any number is believed.
+    asked : what was asked, in a sentence or two.
+    figures : the numbers that matter, each with its interval.
+    consequence : what follows for a test that asks each prompt once.
+    pictures : one figure, or none.
+    caveats : what the numbers rest on.
+    """
+
+    banner: tuple[str, ...]
+    asked: str
+    figures: tuple[KeyFigure, ...]
+    consequence: str
+    pictures: tuple[Picture, ...]
+    caveats: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Report:
-    """The whole report."""
+    """The whole report; a page without a summary starts with its first section."""
 
     title: str
     question: str
     sections: tuple[Section, ...]
+    summary: Summary | None = None
 
     @property
     def tables(self) -> tuple[Layout, ...]:

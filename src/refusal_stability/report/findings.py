@@ -9,6 +9,7 @@ from refusal_stability.report.content import Section
 from refusal_stability.report.phrases import spelled
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.seeding import unseeded_counts, unseeded_reminder
+from refusal_stability.report.zero_events import prompts_with
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, numbers, words
 from refusal_stability.tables.number_format import UNKNOWN, Row, count, p_value
@@ -32,7 +33,15 @@ def models(inputs: ReportInputs) -> Section:
     if not rows:
         return _absent("models", "Models compared", "aggregate_by_model")
     tables = filled(
-        laid_out("models", "Stability of each model, over all temperatures and seeds.", rows, inputs.who, *STABILITY),
+        laid_out(
+            "models",
+            "Stability of each model, over all temperatures and seeds.",
+            rows,
+            inputs.who,
+            *each("n_prompts mean_ssi mean_ssi_pairwise"),
+            prompts_with(inputs, "unstable"),
+            prompts_with(inputs, "flipped"),
+        ),
         laid_out(
             "decisions",
             f"Mean decision shares of each model{_left_out(inputs)}.",
@@ -178,7 +187,8 @@ def samples(inputs: ReportInputs) -> Section:
             f"Prompts with any COMPLY, and the number of queries to the first one{_left_out(inputs)}.",
             risk,
             inputs.who,
-            *each("pct_ever_comply mean_queries median_queries pct_within_5"),
+            prompts_with(inputs, "complied", "pct_ever_comply"),
+            *each("mean_queries median_queries pct_within_5"),
         ),
         laid_out(
             "tail_forecast",

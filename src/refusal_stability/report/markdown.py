@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from refusal_stability.report.content import Report, Section
+from refusal_stability.report.content import Picture, Report, Section, Summary
 from refusal_stability.tables.layout import Kind, Layout, plain_line
 
 FIGURES_FOLDER = "figures"
@@ -15,7 +15,9 @@ PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&:$-])")
 
 def markdown_report(report: Report) -> str:
     """The whole report as GitHub-flavoured Markdown."""
-    parts = [f"# {escaped(report.title)}", escaped(report.question), *(_section(s) for s in report.sections)]
+    summary = [_summary(report.summary)] if report.summary else []
+    sections = (_section(section) for section in report.sections)
+    parts = [f"# {escaped(report.title)}", escaped(report.question), *summary, *sections]
     return "\n\n".join(parts) + "\n"
 
 
@@ -38,14 +40,30 @@ def _cell(text: str, kind: Kind) -> str:
     return verbatim(text, in_table=True) if kind == "verbatim" else escaped(text, in_table=True)
 
 
+def _summary(summary: Summary) -> str:
+    parts = ["## Summary", *(f"> **{escaped(warning)}**" for warning in summary.banner), escaped(summary.asked)]
+    for figure in summary.figures:
+        values = (f"- {escaped(model)}: **{escaped(value)}**" for model, value in figure.values)
+        parts.append("\n".join([f"{escaped(figure.name)}:", "", *values]))
+    parts.append(f"**{escaped(summary.consequence)}**")
+    parts += [line for picture in summary.pictures for line in _picture(picture)]
+    parts.append("\n".join(f"- {escaped(caveat)}" for caveat in summary.caveats))
+    return "\n\n".join(parts)
+
+
+def _picture(picture: Picture) -> tuple[str, str]:
+    alt = escaped(f"{picture.title}. {picture.shows}")
+    return (
+        f"![{alt}]({FIGURES_FOLDER}/{picture.name}.png)",
+        f"**{escaped(picture.heading)}.** {escaped(picture.finding)} {escaped(picture.caption)}",
+    )
+
+
 def _section(section: Section) -> str:
     parts = [f"## {escaped(section.title)}", *(escaped(p) for p in section.paragraphs)]
     if section.terms:
         parts.append("\n".join(f"- **{escaped(term)}**: {escaped(meaning)}" for term, meaning in section.terms))
-    for picture in section.pictures:
-        alt = escaped(f"{picture.title}. {picture.shows}")
-        parts.append(f"![{alt}]({FIGURES_FOLDER}/{picture.name}.png)")
-        parts.append(f"**{escaped(picture.title)}.** {escaped(picture.finding)} {escaped(picture.caption)}")
+    parts += [line for picture in section.pictures for line in _picture(picture)]
     parts += [_table(table) for table in section.tables]
     if section.code:
         fence = "`" * (3 + max((len(run) for run in re.findall(r"`+", section.code)), default=0))

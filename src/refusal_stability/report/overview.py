@@ -11,8 +11,8 @@ from refusal_stability.report.content import Section
 from refusal_stability.report.phrases import several, spelled
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.seeding import unseeded_rows
-from refusal_stability.report.versions import LOCK, PROJECT, environment_notes, lock_files
-from refusal_stability.report.warnings import zero_bound
+from refusal_stability.report.versions import environment_notes, lock_files
+from refusal_stability.report.zero_events import counted_prompts
 from refusal_stability.tables.columns import COLUMNS, POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, words
 from refusal_stability.tables.number_format import Row, count, estimate
@@ -20,7 +20,6 @@ from refusal_stability.tables.number_format import Row, count, estimate
 MOST_UNSTABLE = 10
 SHORT_ID = 10
 SSI_IN_PERCENT = replace(COLUMNS["mean_ssi"], digits=1, unit="%", factor=100.0)
-ENVIRONMENTS = {str(PROJECT): "the project", LOCK: "the study's own"}
 
 
 def headline(inputs: ReportInputs) -> Section:
@@ -29,21 +28,15 @@ def headline(inputs: ReportInputs) -> Section:
     threshold = inputs.params.metrics.threshold
     said = [
         f"{inputs.label(row)}: a single response agrees with its prompt's commonest decision in "
-        f"{estimate(row, SSI_IN_PERCENT)} of the cases. Of {count(row['n_prompts'])} prompts, "
-        f"{_share(inputs, row, 'flipped')} got more than one decision and {_share(inputs, row, 'unstable')} are "
-        f"unstable (SSI below {threshold:g}).{_safety(row)}"
+        f"{estimate(row, SSI_IN_PERCENT)} of the cases. Prompts with more than one decision: "
+        f"{counted_prompts(inputs, row, 'flipped')}. Unstable prompts (SSI below {threshold:g}): "
+        f"{counted_prompts(inputs, row, 'unstable')}.{_safety(row)}"
         for row in rows
     ]
     level = f"{inputs.params.metrics.confidence:.0%}"
     remark = f"Brackets are {level} bootstrap intervals over prompts."
     said = [*said, remark] if said else ["No response has a decision, so there is nothing to report yet."]
-    return Section("headline", "In short", tuple(said))
-
-
-def _share(inputs: ReportInputs, row: Row, event: str) -> str:
-    """A share of the prompts with its interval; where it is zero, with the bound that tells more."""
-    bound = zero_bound(inputs, row, event)
-    return estimate(row, f"pct_{event}") if bound is None else f"none (at most {bound:.1f}%)"
+    return Section("headline", "Each model in short", tuple(said))
 
 
 def _safety(row: Row) -> str:
@@ -258,28 +251,24 @@ def _reason(row: Row) -> str:
     return "all reasons" if row["missing_reason"] == POOLED else str(row["missing_reason"])
 
 
-def _environment(row: Row) -> str:
-    """Whose versions a file pins."""
-    return f"{ENVIRONMENTS.get(row['environment'], 'an engine of its own')} ({row['environment']})"
-
-
 def parameters(inputs: ReportInputs) -> Section:
-    """The parameter file word for word, and the pinned versions."""
+    """The parameter file word for word, and the versions that the study ran with."""
     versions = filled(
         laid_out(
             "versions",
-            "Package versions used.",
-            [pin._asdict() for pin in inputs.pinned],
-            words("Package", "package"),
+            "Versions that the study ran with.",
+            [ran._asdict() for ran in inputs.ran],
+            words("Package", "name"),
             words("Version", "version"),
-            words("Environment", _environment),
+            words("Used for", "used_for"),
         )
     )
     text = ["This file determines every number above."]
-    pinned = {pin.environment for pin in inputs.pinned}
-    absent = [lock for lock in lock_files(inputs.params) if lock not in pinned]
-    text += [f"There is no {name} beside the study, so those package versions are unknown." for name in absent]
+    known = {ran.used_for.partition(" on ")[0] for ran in inputs.ran}
+    unknown = [name for name in inputs.params.models if name not in known]
+    if unknown:
+        text.append(f"What generated these models' responses is not recorded here: {several(unknown, most=20)}.")
+    text.append(f"To install the same versions, use {' and '.join(lock_files(inputs.params))}.")
     text += environment_notes(inputs.params)
-    text.append("The engine, device and versions that produced each response are recorded with its run in MLflow.")
     code = inputs.params_text
     return Section("parameters", "Exact parameters and versions", tuple(text), (), versions, (), code)

