@@ -25,7 +25,7 @@ from refusal_stability.tables.metrics import METRIC_TABLES
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = modules()
 # What each room may import beside itself and the rooms that are open to all.
-OPEN = {"records", "files", "params", "tables", "progress", "plain_text"}
+OPEN = {"records", "files", "params", "tables", "progress", "plain_text", "local_port"}
 MAY_IMPORT: dict[str, set[str]] = {
     "records": set(),
     "files": {"records"},
@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tables": {"records", "files", "params"},
     "progress": set(),
     "plain_text": set(),
+    "local_port": {"records"},
     "command_errors": set(),
     "stage_inputs": set(),
     "measures": {"records", "tables"},

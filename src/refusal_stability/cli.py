@@ -13,6 +13,7 @@ import typer
 
 from refusal_stability.command_errors import run_command
 from refusal_stability.commands.comparing import app as comparing_commands
+from refusal_stability.commands.looking import app as looking_commands
 from refusal_stability.commands.planning import app as planning_commands
 from refusal_stability.commands.sample_adaptive import sample_adaptive
 from refusal_stability.commands.simulate_adaptive import simulate_adaptive
@@ -273,6 +274,7 @@ def export(
 app.add_typer(planning_commands)
 app.add_typer(store_commands, name="store")
 app.add_typer(comparing_commands)
+app.add_typer(looking_commands)
 review = typer.Typer(help="People as judges: hand out a blind sample, import their labels.", no_args_is_help=True)
 app.add_typer(review, name="review")
 
@@ -301,28 +303,6 @@ def review_import(
     from refusal_stability.commands import review as stage
 
     stage.import_labels(forms or [], mlflow, params)
-
-
-@app.command()
-def explore(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8501,
-    headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
-    params: Params = PARAMS,
-) -> None:
-    """Browse the study prompt by prompt on a local page."""
-    from refusal_stability.commands import explore as stage
-
-    stage.run(params, port, headless)
-
-
-@app.command()
-def ui(
-    port: Annotated[int, typer.Option(help="Of 127.0.0.1.")] = 5000,
-    headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
-    params: Params = PARAMS,
-) -> None:
-    """Show the study's runs in MLflow: print the address of the view that compares them, serve it, and open it."""
-    import_module("refusal_stability.commands.ui").run(params, port, headless)
 
 
 @app.command()

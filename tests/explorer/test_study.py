@@ -27,9 +27,9 @@ from explored_study import (
 )
 
 from refusal_stability.commands import explore
-from refusal_stability.commands.local_port import require_free
 from refusal_stability.explorer import study, views
 from refusal_stability.files import GENERATIONS, LABELS, METRICS, PROMPTS, generation_file, label_file
+from refusal_stability.local_port import require_free
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Condition, StudyError

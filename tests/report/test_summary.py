@@ -12,7 +12,7 @@ from refusal_stability.params.reference_models import ReferenceModelParams
 from refusal_stability.report.build import build_report
 from refusal_stability.report.content import Picture
 from refusal_stability.report.report_inputs import ReportInputs
-from refusal_stability.report.summary import MOST_MODELS, summary
+from refusal_stability.report.summary import MOST_MODELS, page_one
 
 
 def inputs_of(study: SyntheticStudy, **tables: pd.DataFrame) -> ReportInputs:
@@ -35,7 +35,7 @@ def study() -> SyntheticStudy:
 
 def test_three_numbers_that_matter_each_with_its_interval(study: SyntheticStudy) -> None:
     row = study.tables["aggregate_by_model"].iloc[0]
-    flips, unstable, comply = summary(inputs_of(study)).figures
+    flips, unstable, comply = page_one(inputs_of(study)).figures
     n = round(row["pct_flipped"] * 60 / 100)
     interval = f"[{row['pct_flipped_low']:.1f}, {row['pct_flipped_high']:.1f}]"
     assert flips.name == "Prompts that got more than one decision"
@@ -50,25 +50,25 @@ def test_the_consequence_is_that_of_the_least_stable_model(study: SyntheticStudy
     models = study.tables["aggregate_by_model"]
     least = models.sort_values("mean_ssi").iloc[0]
     label = {"steady": "steady", "wavering": "Wavering 2.0"}[least["model"]]
-    said = summary(inputs_of(study)).consequence
+    said = page_one(inputs_of(study)).consequence
     assert said.startswith(f"For {label}, the least stable of 2, a test that asks each prompt once")
     assert f"in {100 * least['mean_ssi']:.1f}% [" in said
 
 
 def test_nothing_changed_is_said_so(study: SyntheticStudy) -> None:
     firm = study.tables["aggregate_by_model"].assign(pct_flipped=0.0)
-    assert "No prompt changed its decision" in summary(inputs_of(study, aggregate_by_model=firm)).consequence
+    assert "No prompt changed its decision" in page_one(inputs_of(study, aggregate_by_model=firm)).consequence
 
 
 def test_a_banner_stands_only_where_there_is_a_reason(study: SyntheticStudy) -> None:
     sound = study.tables["aggregate_by_model"].assign(n_missing=0)
     place = {"model": "steady", "intervention": "none", "temperature": float("nan")}
     outcomes = pd.DataFrame([{**place, "n_asked": 100, "n_cut": 4, "n_unseeded": 0}])
-    assert summary(inputs_of(study, aggregate_by_model=sound, outcomes=outcomes)).banner == ()
+    assert page_one(inputs_of(study, aggregate_by_model=sound, outcomes=outcomes)).banner == ()
     missing = sound.assign(n_missing=sound["n_responses"])
-    first, _ = summary(inputs_of(study, aggregate_by_model=missing, outcomes=outcomes)).banner
+    first, _ = page_one(inputs_of(study, aggregate_by_model=missing, outcomes=outcomes)).banner
     assert first == "Data missing: 50% of the responses of steady have no decision."
-    (cut,) = summary(inputs_of(study, aggregate_by_model=sound, outcomes=outcomes.assign(n_cut=30))).banner
+    (cut,) = page_one(inputs_of(study, aggregate_by_model=sound, outcomes=outcomes.assign(n_cut=30))).banner
     assert cut == "Answers cut: 30% of those of steady reached the token limit."
 
 
@@ -76,7 +76,7 @@ def test_few_prompts_and_synthetic_models_are_in_the_banner() -> None:
     few = synthetic_study()
     few.params.reference_models["steady"] = ReferenceModelParams()
     few.params.models["steady"].path = str(Path("models/reference/steady"))
-    said = summary(inputs_of(few)).banner
+    said = page_one(inputs_of(few)).banner
     assert said[0].startswith("Synthetic models: steady.")
     assert said[1].startswith("Few prompts: 40.")
 
@@ -91,7 +91,7 @@ def test_the_summary_s_figure_is_figure_1_and_stands_nowhere_else(study: Synthet
 
 def test_only_the_least_stable_of_many_models_are_on_page_one() -> None:
     many = synthetic_study({f"m{i}": None for i in range(MOST_MODELS + 2)})
-    page = summary(inputs_of(many))
+    page = page_one(inputs_of(many))
     shown = {label for label, _ in page.figures[0].values}
     ordered = many.tables["aggregate_by_model"].sort_values("mean_ssi")["model"].tolist()
     assert shown == set(ordered[:MOST_MODELS])

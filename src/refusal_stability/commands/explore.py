@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refusal_stability.commands.local_port import HOST, require_free
-
 # `views` is for the page, which would import it while a person waits.
 from refusal_stability.explorer import study
 from refusal_stability.figures.palette import DECISION_COLOURS, INK
+from refusal_stability.local_port import HOST, require_free
 from refusal_stability.records import Decision
 
 # A page of another site that has its name lead here must not read the study.

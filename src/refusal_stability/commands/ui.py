@@ -11,7 +11,7 @@ import webbrowser
 from contextlib import suppress
 from pathlib import Path
 
-from refusal_stability.commands.local_port import require_free
+from refusal_stability.local_port import require_free
 from refusal_stability.params.load import load_params
 from refusal_stability.tracking.server import (
     ENVIRONMENT,

@@ -9,7 +9,7 @@ from typing import TypeVar
 from refusal_stability.report import findings, interventions, overview, warnings
 from refusal_stability.report.content import Report, Section, Summary
 from refusal_stability.report.report_inputs import ReportInputs
-from refusal_stability.report.summary import summary
+from refusal_stability.report.summary import page_one
 
 Part = TypeVar("Part", Section, Summary)
 
@@ -44,6 +44,6 @@ def build_report(inputs: ReportInputs) -> Report:
     return Report(
         title=f"{inputs.params.study}: stability of safety decisions",
         question="Would these models decide the same if they were sampled again?",
-        summary=numbered(summary(inputs)),
+        summary=numbered(page_one(inputs)),
         sections=tuple(numbered(written) for section in SECTIONS if (written := section(inputs)) is not None),
     )

