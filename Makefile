@@ -161,7 +161,7 @@ $(LOGS_READY): requirements-logs.lock | $(READY)
 	@touch $@
 
 .PHONY: test-logs
-test-logs: $(LOGS_READY) ## Test import and export with the packages of Inspect and Every Eval Ever
+test-logs: $(LOGS_READY) ## Test import and export with the packages of Inspect, Every Eval Ever and Frictionless
 	PYTHONPATH=$(CURDIR)/$(LOGS) $(BIN)/python -m pytest -m logs tests/exchange $(ARGS)
 
 DOCS := .venv-docs

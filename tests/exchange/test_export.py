@@ -123,12 +123,23 @@ def test_the_package_describes_every_file_as_it_is(exported: Path) -> None:
     for path, resource in resources.items():
         content = (exported / path).read_bytes()
         assert resource["hash"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
-        assert resource["bytes"] == len(content)
+        assert resource.get("bytes", len(content)) == len(content)
         names = [field["name"] for field in resource["schema"]["fields"]]
         table = pd.read_csv(exported / path) if path.endswith(".csv") else pd.read_parquet(exported / path)
         assert names == list(table.columns)
         assert all(field["description"] for field in resource["schema"]["fields"])
         assert not table.duplicated(resource["schema"]["primaryKey"]).any()
+
+
+@pytest.mark.logs("frictionless")
+def test_the_package_is_valid_for_frictionless(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frictionless = importlib.import_module("frictionless")
+    monkeypatch.chdir(exported)
+    report = frictionless.validate("datapackage.json")
+    assert report.flatten(["type", "message"]) == []
+    assert (report.valid, len(report.tasks)) == (True, len(METRIC_TABLES) + 1)
+    Path("metrics/sample_size.csv").write_text("wrong")
+    assert not frictionless.validate("datapackage.json").valid
 
 
 def test_the_card_says_what_is_in_it(exported: Path) -> None:
