@@ -78,12 +78,13 @@ def _add_all(
     """
     after = f"{files[0]}: the first record"
     contents, names = FileContents(), [str(file) for file in files]
+    compared = len(files) > 1 and not one.names_runs
     file = names[0]
     try:
         for logged in one.read(files, options):
             if not logged.place.startswith(f"{file}: "):
                 file = next((name for name in names if logged.place.startswith(f"{name}: ")), file)
-            identity = contents.add(file, logged)
+            identity = contents.add(file, logged) if compared else 0
             collection.add(replace(logged, model=f"{logged.model} ({suffix})") if suffix else logged, file, identity)
             after = f"{logged.place}, or the record after it"
     except StudyError:
@@ -94,7 +95,7 @@ def _add_all(
             f"{after}: not built as {name} logs are ({type(error).__name__}: {reason}); check the log's version, or "
             "name its format with --format"
         ) from error
-    if len(files) > 1 and not one.names_runs:
+    if compared:
         _take_once(contents.copies(), names, options, collection)
 
 
