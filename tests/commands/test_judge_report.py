@@ -8,14 +8,19 @@ from typer.testing import CliRunner
 
 from refusal_stability.cli import app
 from refusal_stability.commands import judge_report, review, train_judge
-from refusal_stability.files import JUDGE_REPORT, PEOPLE_LABELS, ArtifactError, label_file
+from refusal_stability.files import JUDGE_REPORT, PEOPLE_LABELS, PROMPTS, ArtifactError, generation_file, label_file
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.measures.latent_decisions import FIGURES
 from refusal_stability.params.load import load_params
-from refusal_stability.stages import judge
-from refusal_stability.tables.csv_files import read_table
+from refusal_stability.report.content import Report
+from refusal_stability.report.html import html_report
+from refusal_stability.report.people import people
+from refusal_stability.report.report_inputs import ReportInputs
+from refusal_stability.stages import judge, metrics
+from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.judge_report import JUDGE_REPORT_TABLES
-from refusal_stability.tables.study import LABEL_TABLE
+from refusal_stability.tables.people import PEOPLE_TABLES
+from refusal_stability.tables.study import LABEL_TABLE, PROMPT_TABLE
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +102,44 @@ def test_people_stand_beside_the_judges_and_correct_the_rates():
     assert (rates["corrected_rate_low"] <= rates["corrected_rate"]).all()
     assert rates.groupby("model")["corrected_rate"].sum().tolist() == pytest.approx([1, 1])
     assert "Rates corrected by people&#39;s labels" in (JUDGE_REPORT / "index.html").read_text()
+
+
+def against_people():
+    """What the metrics stage makes of people's labels, and the section of the report that shows it."""
+    metrics.run(Path("params.yaml"))
+    tables = {name: read_table(*place) for name, place in PEOPLE_TABLES.items() if place[0].is_file()}
+    params = load_params(Path("params.yaml"))
+    inputs = ReportInputs(params, "", read_table(PROMPTS, PROMPT_TABLE), tables, {}, {("m", "none"): "M 1"}, ())
+    return tables, people(inputs)
+
+
+def test_the_studys_own_report_shows_agreement_with_people_and_corrected_rates():
+    prompts = pd.read_csv(generation_file(next(load_params(Path("params.yaml")).conditions("m"))))[
+        ["prompt_id", "prompt"]
+    ]
+    write_table(prompts.assign(category="", source="here", harm="harmful"), PROMPTS, PROMPT_TABLE)
+    assert against_people() == ({}, None)
+    review.export(["eve"], None, None, False, Path("params.yaml"))
+    form = pd.read_csv("data/people/forms/eve.csv", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    form["label"] = [truth(r) for r in form["response"]]
+    form.to_csv("eve.csv", index=False)
+    review.import_labels([Path("eve.csv")], False, Path("params.yaml"))
+    judge_report.of_study(Path("params.yaml"))
+    tables, section = against_people()
+    agreement = report("rater_agreement")
+    assert tables["people_agreement"].equals(agreement[agreement["rater_b"] == "people"].reset_index(drop=True))
+    assert tables["people_rates"].equals(report("corrected_rates"))
+    page = html_report(Report("", "", (section,)))
+    assert f"People labelled {len(form)} distinct responses. These stand for " in page
+    assert "Rates as rules labels, and as people would." in page
+    assert "M 1" in page
+    # One label cannot correct a rate: the report says why.
+    PEOPLE_LABELS.write_text("\n".join(PEOPLE_LABELS.read_text().splitlines()[:2]) + "\n")
+    tables, section = against_people()
+    assert tables["people_rates"].empty
+    assert "Rates are not corrected by people&#39;s labels: " in html_report(Report("", "", (section,)))
+    PEOPLE_LABELS.unlink()
+    assert against_people() == ({}, None)
 
 
 def test_a_reviewer_called_like_a_judge_is_an_error_before_any_label_is_given():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from refusal_stability.files import METRICS_README, SUMMARY, atomic_write, write_json
+from refusal_stability.judge_report.against_people import people_tables
 from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.summary import summary
 from refusal_stability.params.load import load_params
@@ -12,6 +15,7 @@ from refusal_stability.progress import progress
 from refusal_stability.study.label_files import read_decisions, read_prompts, settings_of
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, column_dictionary
+from refusal_stability.tables.people import PEOPLE_TABLES
 
 
 def run(params_path: Path) -> None:
@@ -25,5 +29,11 @@ def run(params_path: Path) -> None:
             if name == "aggregate_by_model":
                 write_json(summary(params.study, table, study.groups), SUMMARY)
             work.advance()
+    against_people = people_tables(params)
+    for name, (path, contract) in PEOPLE_TABLES.items():
+        if name in against_people:
+            write_table(pd.DataFrame(against_people[name], columns=list(contract.columns)), path, contract)
+        else:
+            path.unlink(missing_ok=True)
     with atomic_write(METRICS_README) as file:
         file.write(column_dictionary())

@@ -20,7 +20,8 @@ from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.versions import ran_with
 from refusal_stability.report.warnings import print_warnings
 from refusal_stability.tables.csv_files import read_table
-from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
+from refusal_stability.tables.metrics import metric_table
+from refusal_stability.tables.people import tables_so_far
 from refusal_stability.tables.study import PROMPT_TABLE
 
 NUMBERS = "numbers.tex"
@@ -42,9 +43,8 @@ def run(params_path: Path) -> None:
 
 def read_inputs(params_path: Path) -> ReportInputs:
     """All that the report is written from; a metric table that no figure shows is left to the report to miss."""
-    params = load_params(params_path)
-    series_set = series_of(params)
-    tables = {name: metric_table(name) for name, (path, _) in METRIC_TABLES.items() if path.is_file()}
+    series_set = series_of(params := load_params(params_path))
+    tables = tables_so_far()
     tables |= {name: metric_table(name) for figure in GALLERY for name in figure.tables if name not in tables}
     pictures = {}
     for figure in (figure for figure in GALLERY if figure.belongs_to(tables)):
@@ -52,8 +52,8 @@ def read_inputs(params_path: Path) -> ReportInputs:
         if not path.is_file():
             raise ArtifactError(f"{path}: no such file; run the stage that draws it (`dvc repro figures`)")
         said = (figure.finding(tables, series_set), figure.alt_text(tables, series_set))
-        told = (figure.name, figure.section, figure.title, figure.caption, *said)
-        pictures[figure.name] = Picture(*told, path.read_bytes())
+        about = (figure.name, figure.section, figure.title, figure.caption)
+        pictures[figure.name] = Picture(*about, *said, path.read_bytes())
     return ReportInputs(
         params=params,
         params_text=text_read(params_path),
