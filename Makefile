@@ -180,7 +180,7 @@ docs: $(READY) $(DOCS_READY) ## Build the documentation as a site: build/site/in
 
 .PHONY: faults
 faults: $(READY) ## Break everything on purpose and count what is lost, doubled or silent (some: ARGS="store soak --seed 7")
-	$(BIN)/python tests/faults/run_faults.py $(ARGS)
+	PYTHONPATH=tests/pipeline:tests/figures $(BIN)/python tests/faults/run_faults.py $(ARGS)
 
 .PHONY: coverage-study
 coverage-study: $(READY) ## Simulate how often the intervals cover the true value; rewrites docs/coverage.md (about 10 minutes on 2 cores)

@@ -29,7 +29,7 @@ app = typer.Typer(
 LabelNames = Annotated[
     list[str] | None, typer.Option(help="The table's label=ours, e.g. 2_full_refusal=REFUSE; may be repeated.")
 ]
-Params = Annotated[Path, typer.Option("--params", help="The study's parameter file.")]
+Params = Annotated[Path, typer.Option("--params", readable=False, help="The study's parameter file.")]
 PARAMS = Path("params.yaml")
 Force = Annotated[bool, typer.Option("--force", help="With --params: overwrite files of the active study.")]
 

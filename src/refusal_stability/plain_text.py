@@ -19,3 +19,13 @@ def _seen(mark: str) -> str:
     if mark.isprintable() or unicodedata.category(mark) not in UNSEEN:
         return mark
     return f"\\x{ord(mark):02x}" if ord(mark) < 256 else f"\\u{ord(mark):04x}"
+
+
+def visible(text: str) -> str:
+    """Text word for word, with control and direction characters spelt out so that none takes effect on a page."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else f"\\u{{{ord(c):x}}}"
+        for c in text
+    )

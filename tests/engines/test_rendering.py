@@ -210,3 +210,24 @@ def test_a_template_that_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(rendering, "TEMPLATE_SECONDS", 1)
     with pytest.raises(EngineError, match="m: the chat template took over 1 s"):
         ChatTemplate(Looping(), TransformersSettings(), "m").render(ASK)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for i in range(10**9) %}x{% endfor %}",
+        "{{ 1 / 0 }}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% for %}",
+        "",
+    ],
+)
+def test_a_template_that_fails_in_python_s_own_ways_costs_its_answers_alone(model_with: Any, template: str) -> None:
+    ((_, answer),) = engine(model_with(template)).complete([request(ASK)])
+    assert answer.missing_reason is not None
+    assert "template" in answer.missing_reason
+
+
+def test_a_template_that_writes_without_measure_is_named(model_with: Any) -> None:
+    with pytest.raises(EngineError, match="the chat template wrote 10,000,000 characters for one conversation"):
+        list(engine(model_with("{{ 'x' * 10**7 }}")).complete([request(ASK)]))

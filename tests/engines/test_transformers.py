@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +276,62 @@ def test_a_model_path_that_does_not_exist_is_named_with_the_remedy(path: str) ->
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="cannot be loaded"):
         TransformersEngine(ModelParams(path=str(tmp_path)), TransformersSettings())
+
+
+def cut(name: str, share: float = 0.5) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[: int(len(data) * share)])
+
+    return change
+
+
+def written(name: str, data: bytes) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / name).write_bytes(data)
+
+    return change
+
+
+def configured(**values: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | values))
+
+    return change
+
+
+BROKEN: dict[str, Callable[[Path], None]] = {
+    **{f"half of {name}": cut(name) for name in ("config.json", "tokenizer.json", "model.safetensors")},
+    **{f"nothing of {name}": cut(name, 0) for name in ("config.json", "tokenizer.json", "model.safetensors")},
+    "weights that are none": written("model.safetensors", b"\xff" * 10),
+    "no weights": lambda folder: (folder / "model.safetensors").unlink(),
+    "config of 5,000 levels": written("config.json", b'{"a":' * 5000 + b"1" + b"}" * 5000),
+    "other width": configured(hidden_size=65),
+    "other vocabulary": configured(vocab_size=10),
+    "no heads": configured(num_attention_heads=0),
+    "more layers than weights": configured(num_hidden_layers=9),
+    "unknown activation": configured(hidden_act="nope"),
+    "unknown kind": configured(model_type="no\x1b[2Jsuch"),
+    "unknown scaling": configured(rope_scaling={"type": "nope"}),
+}
+
+
+@pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
+def test_a_broken_model_folder_is_an_error_in_words_and_never_random_weights(
+    tiny_model: Path, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    change(folder)
+    with pytest.raises(EngineError, match=r"fetch (or save )?the model again") as refused:
+        complete(folder, [request("x", 1.0, 1, max_tokens=2)], batch_size=2)
+    assert str(folder) in str(refused.value)
+
+
+def test_a_dtype_that_there_is_not_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    configured(dtype="nonsense")(folder)
+    with pytest.raises(EngineError, match=r"(cannot be loaded|settings\.dtype)"):
+        list(TransformersEngine(ModelParams(path=str(folder)), TransformersSettings()).complete([request("x", 1.0, 1)]))

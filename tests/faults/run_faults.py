@@ -18,10 +18,13 @@ from tempfile import TemporaryDirectory
 import batches
 import disks
 import echoed_secrets
+import hostile_pages
 import kills
 import server_behaviours
 import soak
 import store_damage
+import study_disks
+import study_kills
 
 # Name -> the words for it, what runs it, and the outcomes that must not be.
 Family = Callable[[int, Path], "Counter[str]"]
@@ -30,8 +33,19 @@ FAMILIES: dict[str, tuple[str, Family, set[str]]] = {
     "servers": ("wrong answers", lambda _, folder: server_behaviours.run(folder), server_behaviours.BAD),
     "secrets": ("echoed keys", lambda _, __: echoed_secrets.run(), {"shown"}),
     "kills": ("160 kills of runs, 40 of MLflow's start", lambda seed, folder: kills.run(seed, 200, folder), kills.BAD),
+    "stage-kills": (
+        "kills of every stage and of dvc repro",
+        lambda seed, folder: study_kills.run(seed, of_each_stage=6, of_repro=30, folder=folder),
+        study_kills.BAD,
+    ),
+    "stage-disks": (
+        "stages without space, inodes or permission",
+        lambda seed, folder: study_disks.run(seed, tries=2, folder=folder),
+        study_disks.BAD,
+    ),
     "disks": ("full, read-only and small disks", lambda _, folder: disks.run(folder), disks.BAD),
     "batches": ("27 cases of batches", lambda _, folder: batches.run(folder), batches.BAD),
+    "browser": ("hostile texts in a browser", lambda _, folder: hostile_pages.run(folder), hostile_pages.BAD),
     "soak": ("20,000 requests with faults", lambda seed, folder: soak.run(seed, 20_000, folder), soak.BAD),
 }
 

@@ -103,9 +103,9 @@ class Broken:
             print(f"disks: {stage}, after {what}: lost {lost}, left {left}: {done.stderr[-800:]}", flush=True)
 
 
-def _forbid(broken: Broken, before: tuple[str, ...]) -> None:
+def _forbid(broken: Broken, before: tuple[str, ...], stages: Sequence[str]) -> None:
     """Take a file or folder away from each stage: what it reads, then what it writes."""
-    for stage in STAGES:
+    for stage in stages:
         written = [place if "." in place else f"{place}/." for place in STAGES[stage]]
         for place, mode in [(p, 0) for p in READ.get(stage, ())] + [(p, 0o555) for p in written]:
             path = broken.small.folder / place
@@ -119,10 +119,10 @@ def _forbid(broken: Broken, before: tuple[str, ...]) -> None:
         broken.mend(stage, "forbidden")
 
 
-def _fill(broken: Broken, disk: Path, random: Random, tries: int) -> None:
+def _fill(broken: Broken, disk: Path, random: Random, tries: int, stages: Sequence[str]) -> None:
     """Leave each stage a little of the disk: bytes, then inodes."""
     fill = disk / "fill"
-    for stage in STAGES:
+    for stage in stages:
         for what in ("full", "no inodes") * tries:
             fill.mkdir()
             if stage.startswith("generate"):
@@ -145,19 +145,19 @@ def _fill(broken: Broken, disk: Path, random: Random, tries: int) -> None:
             broken.mend(stage, f"{what}: {left} left")
 
 
-def run(seed: int, tries: int, folder: Path) -> Counter[str]:
+def run(seed: int, tries: int, folder: Path, stages: Sequence[str] = tuple(STAGES)) -> Counter[str]:
     """Counts of what stages said, and of what was lost."""
     counts: Counter[str] = Counter()
     before = forbidding()
     with small_disk(folder / "disk") as mounted, small_study(folder / "disk" if mounted else folder) as small:
         broken = Broken(small)
         if mounted:
-            _fill(broken, folder / "disk", Random(seed), tries)
+            _fill(broken, folder / "disk", Random(seed), tries, stages)
         else:
             print("disks: full disks and inodes skipped: this machine mounts no disk for us", file=sys.stderr)
         if before is None:
             print("disks: permissions skipped: root cannot let go of its rights here", file=sys.stderr)
         else:
-            _forbid(broken, before)
+            _forbid(broken, before, stages)
         counts += broken.counts
     return counts

@@ -6,12 +6,14 @@ import re
 import string
 from html.parser import HTMLParser
 
+import hostile_pages
 import pytest
 from hostile_report import HOSTILE, PNG, layout_of, report_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from refusal_stability.plain_text import visible
 from refusal_stability.report.content import Picture, Report, Section
 from refusal_stability.report.html import html_report
 from refusal_stability.report.latex import escaped, latex_macros, latex_table, macro_name
@@ -54,7 +56,14 @@ def test_a_page_s_elements_do_not_depend_on_what_the_texts_say(texts) -> None:
 def test_a_page_shows_hostile_text_word_for_word() -> None:
     text = parsed(html_report(report_of(*HOSTILE))).text
     for hostile in HOSTILE:
-        assert hostile.replace("\r\n", "\n") in text.replace("\r\n", "\n")
+        assert visible(hostile.replace("\r\n", "\n")) in text.replace("\r\n", "\n")
+
+
+def test_no_character_of_a_page_steers_a_terminal_or_is_unseen() -> None:
+    page = html_report(report_of(*hostile_pages.texts()))
+    assert hostile_pages.RAW.findall(page) == []
+    assert "a\\u{1b}b" in page
+    assert "a\\u{200b}b" in page
 
 
 def test_a_page_asks_for_nothing_and_allows_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -57,3 +58,14 @@ def test_a_whole_database_and_a_file_that_is_none_of_mlflows_are_left(tmp_path: 
         before = file.read_bytes()
         make_whole(file, lambda path: pytest.fail(f"{path} is made"))
         assert file.read_bytes() == before
+
+
+def test_a_database_that_may_not_be_written_is_an_error_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "mlflow.db"
+    tables_of_mlflow(database, finished=True)
+    # Root may write everything: as somebody else would find it.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PermissionError, match=r"mlflow\.db"):
+        make_whole(database, lambda path: pytest.fail(f"{path} is made"))

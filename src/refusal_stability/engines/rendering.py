@@ -24,6 +24,8 @@ from refusal_stability.records import Completion, Message
 DATE_FUNCTION = "strftime_now"
 TWO_DAYS = ("2001-02-03", "2014-11-15")
 TEMPLATE_SECONDS = 20
+# Beside ten times the conversation.
+MOST_WRITTEN = 1_000_000
 PROBES = ((Message("user", "a"),), (Message("system", "a"), Message("user", "a")))
 
 
@@ -108,8 +110,22 @@ class ChatTemplate:
                 f"{self._where}: the chat template took over {TEMPLATE_SECONDS} s for one conversation; "
                 "correct the model's `chat_template`, or use another model"
             ) from error
-        except (TemplateError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            raise TemplateRejection(_rejected(asked, error)) from error
+        except (
+            TemplateError,
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as e:
+            raise TemplateRejection(_rejected(asked, e)) from e
+        most = MOST_WRITTEN + 10 * sum(len(message.content) for message in asked)
+        if len(text) > most:
+            raise EngineError(
+                f"{self._where}: the chat template wrote {len(text):,} characters for one conversation; correct the "
+                "model's `chat_template`, or use another model"
+            )
         return text
 
 
@@ -140,8 +156,10 @@ def load_tokenizer(model: ModelParams, elsewhere: str | None, where: str) -> Any
     tokenizers: Any = AutoTokenizer
     try:
         return tokenizers.from_pretrained(path, revision=revision, trust_remote_code=model.trust_remote_code)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise EngineError(f"{where}: the tokenizer of {path!r} cannot be loaded: {reason}; check the path") from error
 
 

@@ -18,7 +18,7 @@ from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection,
 from refusal_stability.engines.row_sampler import RowSampler
 from refusal_stability.engines.thinking_marks import with_marks
 from refusal_stability.engines.thinking_tokens import decoded, marking_tokens, opened_thinking
-from refusal_stability.engines.weights import folder_digest
+from refusal_stability.engines.weights import check_all_found, folder_digest, why_not_loaded
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.transformers import TransformersSettings
 from refusal_stability.records import Completion, Message, Request, Sampling, canonical_json
@@ -198,6 +198,8 @@ class TransformersEngine:
             tokens = self._tokenize_chat(request)
         except TemplateRejection as error:
             return unasked(str(error))
+        if not tokens:
+            return unasked("the chat template writes nothing for it; correct the template, or use another model")
         if len(tokens) >= self._context():
             reason = f"prompt of {len(tokens)} tokens fills the model's context of {self._context()}"
             return unasked(reason, len(tokens))
@@ -236,8 +238,11 @@ class TransformersEngine:
             return
         import torch
 
-        dtype = getattr(torch, self._dtype_name())
-        self._model = self._from_pretrained("AutoModelForCausalLM", dtype=dtype).to(self._device).eval()
+        if not isinstance(dtype := getattr(torch, self._dtype_name(), None), torch.dtype):
+            raise EngineError(f"{self._params.path}: its config.json names no dtype of PyTorch; set settings.dtype")
+        model, found = self._from_pretrained("AutoModelForCausalLM", dtype=dtype, output_loading_info=True)
+        check_all_found(self._params.path, found["missing_keys"])
+        self._model = model.to(self._device).eval()
         if self._is_exact():
             pack_linear_layers(self._model, self._settings.batch_size)
         # Published generation configs carry temperatures and penalties of their own; a study's sampling is its own.
@@ -268,12 +273,11 @@ class TransformersEngine:
             return getattr(transformers, kind).from_pretrained(
                 path, revision=self._params.revision, trust_remote_code=self._params.trust_remote_code, **options
             )
-        except (OSError, ValueError) as error:
-            first_line = str(error).strip().splitlines()[0]
-            raise EngineError(
-                f"models path {path!r}: cannot be loaded: {first_line} - check the path or id, its revision, access "
-                "rights (HF_TOKEN) and the network"
-            ) from error
+        except MemoryError:
+            raise
+        except Exception as error:
+            # Broken files raise whatever they meet first, in transformers and in what it calls.
+            raise EngineError(f"models path {path!r}: cannot be loaded: {why_not_loaded(path, error)}") from error
 
     def _choose_device(self) -> str:
         import torch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 
 from refusal_stability.engines.protocol import EngineError
@@ -33,13 +34,49 @@ def weights_identity(model: ModelParams, where: str) -> dict[str, str]:
         config = AutoConfig.from_pretrained(
             model.path, revision=model.revision, trust_remote_code=model.trust_remote_code
         )
-    except (OSError, ValueError) as error:
-        first_line = str(error).strip().splitlines()[0]
+    except MemoryError:
+        raise
+    except Exception as error:
         raise EngineError(
-            f"{where}.path: {model.path!r}: cannot be loaded: {first_line} - check the id, its revision, access rights "
-            "(HF_TOKEN) and the network"
+            f"{where}.path: {model.path!r}: cannot be loaded: {why_not_loaded(model.path, error)}"
         ) from error
     return {"id": model.path, "revision": getattr(config, "_commit_hash", None) or model.revision or "main"}
+
+
+def why_not_loaded(path: str, error: Exception) -> str:
+    """The first line of what a library said of a model that it could not load, with what to do.
+
+    Parameters
+    ----------
+    path : the model's folder, or its Hugging Face id.
+    error : whatever was raised.
+    """
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if not isinstance(error, OSError | ValueError):
+        said = f"{type(error).__name__}: {said}"
+    if Path(path).is_dir():
+        return f"{said} - a file of the model is damaged, missing or of another model: fetch or save the model again"
+    return f"{said} - check the path or id, its revision, access rights (HF_TOKEN) and the network"
+
+
+def check_all_found(path: str, missing: Collection[str]) -> None:
+    """Refuse a model some of whose weights are in no file: transformers would draw them at random.
+
+    Parameters
+    ----------
+    path : the model's folder, or its Hugging Face id.
+    missing : the names of those weights.
+
+    Raises
+    ------
+    EngineError
+        There is one.
+    """
+    if missing:
+        raise EngineError(
+            f"{path}: {len(missing)} of the model's weights are in none of its files (first: {min(missing)}); its "
+            "config.json is another model's, or a file is missing: fetch the model again"
+        )
 
 
 def folder_digest(folder: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pandas as pd
 from refusal_stability.explorer.links import ANY, FLIPPED, LOWEST, View, cell_key, series_key
 from refusal_stability.explorer.list_columns import LIST_COLUMNS
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK
+from refusal_stability.plain_text import visible
 from refusal_stability.records import DECISIONS, Basis, Condition
 
 if TYPE_CHECKING:
@@ -221,16 +221,6 @@ def beside(ids: Sequence[str], current: str, step: int) -> str | None:
         return order[0] if order and step > 0 else None
     position = order.index(current) + step
     return order[position] if 0 <= position < len(order) else None
-
-
-def visible(text: str) -> str:
-    """Text word for word, with control and direction characters spelt out so that none takes effect."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else f"\\u{{{ord(c):x}}}"
-        for c in text
-    )
 
 
 def on_one_line(text: str) -> str:

@@ -28,7 +28,9 @@ def load_params(path: Path = PARAMS_FILE) -> StudyParams:
         values = OmegaConf.to_container(OmegaConf.load(StringIO(text)), resolve=False)
     except ParamsError:
         raise
-    except (YAMLError, OmegaConfBaseException, OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ParamsError(f"{path}: could not be read ({error.strerror or error}); check its permissions") from error
+    except (YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ParamsError(f"{path}: not readable as YAML: {reason}; compare it with studies/quickstart.yaml") from error
     if not isinstance(values, dict):

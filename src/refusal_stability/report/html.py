@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from refusal_stability.plain_text import visible
 from refusal_stability.report.content import Report
 
 if TYPE_CHECKING:
@@ -34,10 +35,19 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_visible,
     )
     environment.filters["data_uri"] = _data_uri
     environment.filters["png_size"] = _png_size
     return environment
+
+
+def _visible(value: Any) -> Any:
+    """What a page shows of a value: a text of others without characters that steer a browser or a terminal."""
+    from markupsafe import Markup
+
+    # A line end of Windows is one.
+    return visible(value.replace("\r\n", "\n")) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _hash(style: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +20,9 @@ def make_whole(database: Path, make: Callable[[Path], None]) -> None:
 
     `make` makes a database at the path that it gets. MLflow takes seconds for it, and never finishes one that was left.
     """
+    if database.exists() and not os.access(database, os.R_OK | os.W_OK):
+        # MLflow would try for minutes.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(database))
     if database.exists() and not is_half_made(database):
         return
     with alone(database.with_name(f".{database.name}.lock"), "makes MLflow's database"):

@@ -69,7 +69,9 @@ def read_tracked_study(
     params: StudyParams, params_path: Path, draw: Callable[[pd.DataFrame, str], bytes]
 ) -> TrackedStudy:
     """Read a study's files, except responses: they are read later, for the runs that are logged."""
-    attachments = {f"figures/{path.name}": path for path in sorted(FIGURES.glob("*.png"))}
+    # `glob` would pass over a folder that may not be read.
+    drawn = sorted(FIGURES.iterdir()) if FIGURES.is_dir() else []
+    attachments = {f"figures/{path.name}": path for path in drawn if path.suffix == ".png"}
     attachments |= {"report.html": REPORT} if REPORT.is_file() else {}
     attachments["params.yaml"] = params_path
     conditions = [condition for model in params.models for condition in params.conditions(model)]
