@@ -20,6 +20,7 @@ class Contract:
     key : the columns whose values name a row; no two rows share them.
     meaning : column -> one sentence for the column dictionary.
     older : a column that tables of earlier versions lack -> its values there, made from the whole table.
+    opened_by_people : whether texts are written so that no spreadsheet runs one as a formula; readers undo it.
     """
 
     name: str
@@ -27,3 +28,4 @@ class Contract:
     key: tuple[str, ...]
     meaning: Mapping[str, str]
     older: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    opened_by_people: bool = False

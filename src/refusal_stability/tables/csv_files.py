@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from refusal_stability.files import ArtifactError, atomic_write
 from refusal_stability.tables.contract import KINDS, Contract
+from refusal_stability.tables.spreadsheets import guarded, unguarded
 
 LARGEST_BLOCK = 2**31 - 1
 
@@ -20,6 +22,8 @@ def write_table(table: pd.DataFrame, path: Path, contract: Contract) -> None:
     import pyarrow.csv
 
     checked = _checked(table, str(path), contract)
+    if contract.opened_by_people:
+        checked = _each_text(checked, contract, guarded)
     try:
         arrow = pa.Table.from_pandas(checked, preserve_index=False)
     except (UnicodeEncodeError, pa.ArrowInvalid) as error:
@@ -49,7 +53,13 @@ def read_table(path: Path, contract: Contract) -> pd.DataFrame:
         raw = read_arrow(path, options)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: not a readable {contract.name} table: {error}") from error
-    return _checked(raw.to_pandas(), str(path), contract)
+    table = raw.to_pandas()
+    return _checked(_each_text(table, contract, unguarded) if contract.opened_by_people else table, str(path), contract)
+
+
+def _each_text(table: pd.DataFrame, contract: Contract, change: Callable[[str], str]) -> pd.DataFrame:
+    texts = [name for name, kind in contract.columns.items() if kind == "text" and name in table.columns]
+    return table.assign(**{name: [change(v) if isinstance(v, str) else v for v in table[name]] for name in texts})
 
 
 def read_arrow(path: Path, options: Any) -> Any:

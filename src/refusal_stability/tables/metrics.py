@@ -66,7 +66,7 @@ def _metric_table(name: str, key: str, columns: str) -> tuple[Path, Contract]:
                 )
     lacking = [name for name in (PRIMARY, "harm") if name in kinds and name not in key.split()]
     older = dict.fromkeys(lacking, _unknown)
-    return METRICS / f"{name}.csv", Contract(name, kinds, tuple(key.split()), meaning, older)
+    return METRICS / f"{name}.csv", Contract(name, kinds, tuple(key.split()), meaning, older, opened_by_people=True)
 
 
 # name -> (path, contract), in the order in which a reader would want them

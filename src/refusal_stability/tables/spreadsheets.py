@@ -16,6 +16,16 @@ def safe_text(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
+def guarded(text: str) -> str:
+    """`safe_text` that `unguarded` undoes for every text."""
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
+
+
+def unguarded(text: str) -> str:
+    """The text that `guarded` was given."""
+    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(FORMULA_STARTS) else text
+
+
 def formula_safe(table: pd.DataFrame) -> pd.DataFrame:
     """A table for people's spreadsheets: `safe_text` in every column that can hold text, whatever its type."""
     shown = table.copy()
