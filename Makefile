@@ -48,8 +48,10 @@ repro: $(STUDY_READY) ## Run the active study (params.yaml) from prompts to repo
 .PHONY: study
 study: ## Make a named study active: make study NAME=quickstart
 	@test -n "$(NAME)" -a -f "studies/$(NAME).yaml" || { echo "error: NAME='$(NAME)': no such study; there are:" $$(cd studies && ls *.yaml | sed 's/\.yaml//'); exit 1; }
-	@cmp -s params.yaml "studies/$(NAME).yaml" || cp params.yaml params.previous.yaml 2>/dev/null || true
-	@cp "studies/$(NAME).yaml" params.yaml
+	@# Each is written aside and renamed: a full disk leaves the file that was there.
+	@test ! -e params.yaml || cmp -s params.yaml "studies/$(NAME).yaml" || \
+		{ cp params.yaml params.part && mv params.part params.previous.yaml; } || { rm -f params.part; exit 1; }
+	@{ cp "studies/$(NAME).yaml" params.part && mv params.part params.yaml; } || { rm -f params.part; exit 1; }
 	@echo "params.yaml is now studies/$(NAME).yaml (the previous one: params.previous.yaml); run it with: make repro"
 
 ##@ Stages: each runs what it needs before it

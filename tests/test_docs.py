@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,3 +59,23 @@ def test_every_command_and_target_that_a_page_names_is_there(root: Path) -> None
             assert re.search(rf"\b{command}\b", help_text), f"{page}: refusal-stability {command}"
         for target in TARGET.findall(text):
             assert target in targets, f"{page}: make {target}"
+
+
+def test_a_study_that_cannot_be_copied_leaves_the_active_one_as_it_is(root: Path, tmp_path: Path) -> None:
+    shutil.copy(root / "Makefile", tmp_path)
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/long.yaml").write_text("study: long\n" + "# words\n" * 10_000)
+    (tmp_path / "studies/short.yaml").write_text("study: short\n")
+    (tmp_path / "params.yaml").write_text("study: mine\n")
+
+    def make(study: str, limit: str) -> int:
+        # A limit on a file's size stands for a disk that is full.
+        words = ["bash", "-c", f"ulimit -f {limit} && make -s study NAME={study}"]
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, check=False).returncode
+
+    assert make("long", "8") != 0
+    assert (tmp_path / "params.yaml").read_text() == "study: mine\n"
+    assert not (tmp_path / "params.part").exists()
+    assert make("short", "8") == 0
+    assert (tmp_path / "params.yaml").read_text() == "study: short\n"
+    assert (tmp_path / "params.previous.yaml").read_text() == "study: mine\n"
