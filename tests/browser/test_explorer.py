@@ -47,8 +47,9 @@ from explored_study import (
 from refusal_stability.explorer.links import cell_key
 from refusal_stability.explorer.list_columns import LIST_COLUMNS
 from refusal_stability.explorer.study import PER_PROMPT
-from refusal_stability.explorer.views import LETTERS, visible
+from refusal_stability.explorer.views import LETTERS
 from refusal_stability.files import generation_file, label_file
+from refusal_stability.plain_text import visible
 from refusal_stability.records import Condition
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE

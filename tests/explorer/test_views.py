@@ -17,6 +17,7 @@ from refusal_stability.explorer.list_columns import LIST_COLUMNS
 from refusal_stability.explorer.study import Verdict
 from refusal_stability.explorer.views import Decided
 from refusal_stability.figures.series import Series
+from refusal_stability.plain_text import visible
 from refusal_stability.records import Condition
 
 ROWS = [
@@ -184,9 +185,9 @@ def test_the_next_prompt_is_the_next_in_the_list() -> None:
 
 @given(st.text())
 def test_no_character_of_a_shown_text_can_act(text: str) -> None:
-    shown = views.visible(text)
+    shown = visible(text)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", shown)
-    assert views.visible(shown) == shown
+    assert visible(shown) == shown
     if text.isascii() and text.isprintable():
         assert shown == text
 

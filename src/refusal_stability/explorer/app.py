@@ -17,6 +17,7 @@ from refusal_stability.figures.series import Series, series_of
 from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.load import PARAMS_FILE
 from refusal_stability.params.study import StudyParams
+from refusal_stability.plain_text import visible
 from refusal_stability.records import NO_INTERVENTION, Condition, Prompt, StudyError
 from refusal_stability.tables.spreadsheets import csv_text
 
@@ -162,8 +163,8 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
     st.subheader("Prompt")
     for role, text in study.earlier_turns(mine["turns"].iloc[0]):
         st.text(f"Earlier turn, {role}:")
-        st.code(views.visible(text), language=None, wrap_lines=True)
-    st.code(views.visible(mine["prompt"].iloc[0]), language=None, wrap_lines=True)
+        st.code(visible(text), language=None, wrap_lines=True)
+    st.code(visible(mine["prompt"].iloc[0]), language=None, wrap_lines=True)
     st.text(f"category: {views.on_one_line(mine['category'].iloc[0])}; id: {view.prompt}")
     chosen = compared(params)
     by_series = {links.series_key(row["model"], row["intervention"]): row for row in mine.to_dict("records")}
@@ -253,11 +254,11 @@ def response_panel(params: StudyParams, labels: study.Labels, view: View, side: 
             answer = study.read_answer(condition, view.prompt)
             text = answer.text
             if text is None:
-                st.text(f"No response ({answer.outcome or 'unknown'}): {views.visible(answer.missing_reason)}")
+                st.text(f"No response ({answer.outcome or 'unknown'}): {visible(answer.missing_reason)}")
             else:
-                st.code(views.visible(text), language=None, wrap_lines=True)
+                st.code(visible(text), language=None, wrap_lines=True)
                 seeding = "; unseeded" if answer.unseeded else ""
-                ending = views.visible(answer.finish_reason)
+                ending = visible(answer.finish_reason)
                 st.text(f"{len(text):,} characters; {answer.outcome}, ended by: {ending}{seeding}")
     fold = st.expander(THINKING_NOTE, key=f"thinking-{side}-{view.prompt}", on_change="rerun")
     if fold.open:
@@ -273,7 +274,7 @@ def response_panel(params: StudyParams, labels: study.Labels, view: View, side: 
 def show_thinking(thinking: str) -> None:
     """What the model wrote before its final answer."""
     if thinking:
-        st.code(views.visible(thinking), language=None, wrap_lines=True)
+        st.code(visible(thinking), language=None, wrap_lines=True)
     else:
         st.text("No thinking was recorded for this response.")
 

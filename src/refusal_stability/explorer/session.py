@@ -6,9 +6,10 @@ import time
 
 import streamlit as st
 
-from refusal_stability.explorer import links, views
+from refusal_stability.explorer import links
 from refusal_stability.explorer.links import Known, View
 from refusal_stability.params.study import StudyParams
+from refusal_stability.plain_text import visible
 
 WIDGETS = ("text", "models", "interventions", "categories", "majorities", "flip", "order", "judge", "compared")
 ECHO_SECONDS = 1.5
@@ -29,7 +30,7 @@ def follow_link(params: StudyParams, known: Known) -> None:
         state.update(ssi=(view.lowest, view.highest), prompt=view.prompt, left=view.left, right=view.right)
         state.update(judge=view.judge or params.judging.primary, written=query, notes=notes)
     for note in state["notes"]:
-        st.text(views.visible(note))
+        st.text(visible(note))
 
 
 def current_view(params: StudyParams) -> View:
