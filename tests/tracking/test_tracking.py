@@ -29,6 +29,7 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow_server import running_server, start_server, stop_server
+from study_disks import forbidding
 
 from refusal_stability.commands import history, ui
 from refusal_stability.engines.store import Session, Store
@@ -900,3 +901,18 @@ def test_runs_show_what_became_of_their_responses(study: Path) -> None:
     assert {name for name in child.metrics if name.startswith("outcomes/")} == {
         f"outcomes/{outcome}" for outcome in ("asked", "answered", "cut", "blocked", "refused", "unanswered")
     }
+
+
+def test_figures_that_may_not_be_read_are_an_error_and_not_left_out(tmp_path: Path) -> None:
+    before = forbidding()
+    if before is None:
+        pytest.skip("root cannot let go of its rights here")
+    (tmp_path / "reports/figures").mkdir(parents=True)
+    (tmp_path / "reports/figures/a.png").touch()
+    code = "from refusal_stability.tracking.tracked_study import drawn_figures; print(drawn_figures())"
+    for mode, said in ((0o755, "a.png"), (0o000, "PermissionError")):
+        (tmp_path / "reports/figures").chmod(mode)
+        done = subprocess.run(
+            [*before, sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert said in done.stdout + done.stderr

@@ -69,9 +69,7 @@ def read_tracked_study(
     params: StudyParams, params_path: Path, draw: Callable[[pd.DataFrame, str], bytes]
 ) -> TrackedStudy:
     """Read a study's files, except responses: they are read later, for the runs that are logged."""
-    # `glob` would pass over a folder that may not be read.
-    drawn = sorted(FIGURES.iterdir()) if FIGURES.is_dir() else []
-    attachments = {f"figures/{path.name}": path for path in drawn if path.suffix == ".png"}
+    attachments = {f"figures/{path.name}": path for path in drawn_figures()}
     attachments |= {"report.html": REPORT} if REPORT.is_file() else {}
     attachments["params.yaml"] = params_path
     conditions = [condition for model in params.models for condition in params.conditions(model)]
@@ -88,6 +86,12 @@ def read_tracked_study(
         speed=_speed(params),
         provenance={model: provenance(model) for model in params.models},
     )
+
+
+def drawn_figures() -> list[Path]:
+    """The study's figures; a folder that may not be read is an error, and not a study without figures."""
+    # `glob` would pass over such a folder.
+    return sorted(path for path in FIGURES.iterdir() if path.suffix == ".png") if FIGURES.is_dir() else []
 
 
 def _rows(condition: Condition, judge: str) -> pd.DataFrame:
