@@ -12,10 +12,11 @@ import logging
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from refusal_stability.engines.http.batch.endpoints import Endpoints, NotThere
 from refusal_stability.engines.http.batch.journal import ENDED, Batch, Journal
+from refusal_stability.engines.http.batch.run import Run, parts_of
 from refusal_stability.engines.http.budget import most_tokens
 from refusal_stability.engines.http.engine import HTTPEngine, Rejected, without_text
 from refusal_stability.engines.http.said import AskedOnceMore, Fault
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 200_000_000
 # A request that failed so often, each time in another batch, is given up.
 MOST_TRIES = 3
-READ_AT_ONCE = 256
 FULL_QUEUE = "token_limit_exceeded"
 EXPIRED, CANCELLED = "batch_expired", "batch_cancelled"
 
@@ -89,7 +89,7 @@ class BatchEngine(HTTPEngine):
         places: dict[str, list[int]] = defaultdict(list)
         for place, request in enumerate(requests):
             places[completion_key(self._identity_text, request)].append(place)
-        run = _Run(self._journal, {key: requests[at[0]] for key, at in places.items()})
+        run = Run(self._journal, {key: requests[at[0]] for key, at in places.items()})
         self._find_sent(run)
         self._check_caps([run.waiting[key] for key in run.to_send()])
         while run.waiting:
@@ -103,7 +103,7 @@ class BatchEngine(HTTPEngine):
         """How many answers `complete` yields next without waiting for the server."""
         return self._yielded_next
 
-    def _round(self, run: _Run) -> Iterator[tuple[str, Completion]]:
+    def _round(self, run: Run) -> Iterator[tuple[str, Completion]]:
         """Send what is to be sent, and yield the answers of the batches that have ended."""
         if not self._transport.reached and (key := next(iter(run.to_send()), None)) is not None:
             for _, completion in super().complete([run.waiting[key]]):
@@ -124,7 +124,7 @@ class BatchEngine(HTTPEngine):
         if run.waiting and not ended:
             time.sleep(self._settings.batch_poll_s)
 
-    def _find_sent(self, run: _Run) -> None:
+    def _find_sent(self, run: Run) -> None:
         """Take over what an earlier run sent of these requests."""
         for batch, keys in run.journal.pending(self._hashed):
             if run.waiting.keys().isdisjoint(keys):
@@ -152,7 +152,7 @@ class BatchEngine(HTTPEngine):
                 f"{cap:,}; nothing was sent: raise the cap or ask less (see `refusal-stability plan`)"
             )
 
-    def _send(self, run: _Run) -> None:
+    def _send(self, run: Run) -> None:
         """Send everything that no batch holds, in files within the limits."""
         groups: dict[str | None, list[str]] = defaultdict(list)
         for key in run.to_send():
@@ -161,8 +161,10 @@ class BatchEngine(HTTPEngine):
             rest: Sequence[str] = keys
             while rest and not run.full:
                 rest = self._send_first(run, rest, structured)
+                # Where the server took less than a whole batch, one at a time.
+                run.full = run.most < self._settings.batch_size
 
-    def _send_first(self, run: _Run, keys: Sequence[str], structured: str | None) -> Sequence[str]:
+    def _send_first(self, run: Run, keys: Sequence[str], structured: str | None) -> Sequence[str]:
         """Send one batch of the first of these; returns the others."""
         name = uuid.uuid4().hex
         run.journal.folder.mkdir(parents=True, exist_ok=True)
@@ -193,7 +195,7 @@ class BatchEngine(HTTPEngine):
         log.info("%s: sent %d requests as %s", self._where, count, batch.batch_id)
         return keys[count:]
 
-    def _look(self, run: _Run, batch: Batch) -> list[str]:
+    def _look(self, run: Run, batch: Batch) -> list[str]:
         before = (batch.state, batch.completed, batch.failed)
         try:
             problems = self._endpoints.update(batch)
@@ -206,7 +208,7 @@ class BatchEngine(HTTPEngine):
             run.journal.write(batch)
         return problems
 
-    def _failed(self, run: _Run, batch: Batch, problems: Sequence[str]) -> None:
+    def _failed(self, run: Run, batch: Batch, problems: Sequence[str]) -> None:
         """A batch that the server refused whole. Nothing of it is paid for."""
         keys = run.keys.pop(batch.name)
         run.journal.keep(batch, [])
@@ -214,7 +216,8 @@ class BatchEngine(HTTPEngine):
             others = [other for other in run.batches if other is not batch and not other.ended]
             # What waits at the server leaves room when it ends. Where nothing waits, this batch alone is too much.
             run.full = bool(others)
-            run.most = run.most if others else max(1, len(keys) // 2)
+            whole = min(run.most, self._settings.batch_size, len(run.waiting))
+            run.most = run.most if others else max(1, whole // 2)
             if others or len(keys) > 1:
                 return
         raise EngineError(
@@ -222,13 +225,14 @@ class BatchEngine(HTTPEngine):
             "nothing of it was paid for: correct the model's `path` or `settings`, or set batch: false"
         )
 
-    def _answers_of(self, run: _Run, batch: Batch) -> Iterator[tuple[str, Completion]]:
+    def _answers_of(self, run: Run, batch: Batch) -> Iterator[tuple[str, Completion]]:
         """Yield what an ended batch answered. What it left out is to be sent again."""
         keys = run.keys[batch.name]
         run.full, answered, stopped = False, 0, None
+        run.most *= 2
         left = {key for key in keys if key in run.waiting}
         seen: Counter[str] = Counter()
-        for part in _parts(self._replies(run, batch)):
+        for part in parts_of(self._replies(run, batch)):
             answers: list[tuple[str, Completion]] = []
             for key, reply, error in part:
                 seen[key] += 1
@@ -266,7 +270,7 @@ class BatchEngine(HTTPEngine):
         for key in [key for key in left if run.tries[key] >= MOST_TRIES]:
             yield key, _unanswered(f"no answer in {MOST_TRIES} batches ({run.reasons.get(key, batch.state)})")
 
-    def _replies(self, run: _Run, batch: Batch) -> Iterator[tuple[str, Reply, str]]:
+    def _replies(self, run: Run, batch: Batch) -> Iterator[tuple[str, Reply, str]]:
         """The lines of the file with answers, then of the file with errors."""
         for file_id, lines in ((batch.output, batch.completed), (batch.errors, batch.failed)):
             if not file_id:
@@ -284,7 +288,7 @@ class BatchEngine(HTTPEngine):
             finally:
                 path.unlink(missing_ok=True)
 
-    def _meaning(self, run: _Run, batch: Batch, key: str, reply: Reply) -> Completion | None:
+    def _meaning(self, run: Run, batch: Batch, key: str, reply: Reply) -> Completion | None:
         """What a line means; None where the request is to be sent again."""
         request = run.waiting[key]
         used = batch.structured or self._fields.structured
@@ -305,45 +309,5 @@ class BatchEngine(HTTPEngine):
         return None
 
 
-class _Run:
-    """What one call of `complete` knows.
-
-    Attributes
-    ----------
-    waiting : the request of each key that has no answer yet, of all those `asked`.
-    batches : those that have not ended, and `keys` of each by its name.
-    tries : batches without an answer by key, and `reasons`.
-    structured : how JSON is asked for where it is not as for all.
-    full : whether the server takes no more for now, and `most`, how many requests it may take at once.
-    """
-
-    def __init__(self, journal: Journal, waiting: Mapping[str, Request]) -> None:
-        self.journal = journal
-        self.waiting = dict(waiting)
-        self.asked = frozenset(waiting)
-        self.batches: list[Batch] = []
-        self.keys: dict[str, list[str]] = {}
-        self.tries: Counter[str] = Counter()
-        self.reasons: dict[str, str] = {}
-        self.structured: dict[str, str] = {}
-        self.full = False
-        self.most = 1 << 30
-
-    def to_send(self) -> Iterable[str]:
-        """The keys that no batch holds."""
-        held = {key for keys in self.keys.values() for key in keys}
-        return (key for key in self.waiting if key not in held)
-
-
 def _unanswered(reason: str) -> Completion:
     return without_text(Outcome.UNANSWERED, reason, {"passing": True})
-
-
-def _parts(lines: Iterator[tuple[str, Reply, str]]) -> Iterator[list[tuple[str, Reply, str]]]:
-    part: list[tuple[str, Reply, str]] = []
-    for line in lines:
-        part.append(line)
-        if len(part) == READ_AT_ONCE:
-            yield part
-            part = []
-    yield part
