@@ -163,8 +163,23 @@ $(LOGS_READY): requirements-logs.lock | $(READY)
 	@touch $@
 
 .PHONY: test-logs
-test-logs: $(LOGS_READY) ## Test import and export with the packages of Inspect, Every Eval Ever and Frictionless
-	PYTHONPATH=$(CURDIR)/$(LOGS) $(BIN)/python -m pytest -m logs tests/exchange $(ARGS)
+test-logs: $(LOGS_READY) ## Test import, export and launch files with the packages of Inspect, Every Eval Ever, Frictionless, SkyPilot
+	PYTHONPATH=$(CURDIR)/$(LOGS) $(BIN)/python -m pytest -m logs tests/exchange tests/launch $(ARGS)
+
+# Ray, beside .venv or .venv-vllm: the engine finds it by itself.
+RAY := .venv-ray
+RAY_READY := $(RAY)/.ready
+
+$(RAY_READY): requirements-ray.lock | $(READY)
+	rm -rf $(RAY)
+	$(BIN)/python -m pip install --quiet --no-deps --no-compile --target $(RAY) --requirement $<
+	@touch $@
+
+.PHONY: ray test-ray
+ray: $(RAY_READY) ## Create .venv-ray for the ray engine: replicas of a model on one machine or a cluster
+
+test-ray: $(RAY_READY) ## Test the ray engine on several raylets of this machine: kills, a slow replica, one out of memory
+	PYTHONPATH=$(CURDIR)/$(RAY) $(BIN)/python -m pytest -m ray tests/engines/test_ray.py $(ARGS)
 
 DOCS := .venv-docs
 DOCS_READY := $(DOCS)/.ready

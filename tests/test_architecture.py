@@ -60,7 +60,8 @@ ONLY_IN = {
     "streamlit": {"explorer.app", "explorer.session", "commands.explore"},
     "ray": {"engines.ray"},
 }
-HEAVY = {"torch", "transformers", "mlflow", "vllm", "aiohttp", "matplotlib", "seaborn", "sklearn", "statsmodels", "dvc"}
+HEAVY = {"torch", "transformers", "mlflow", "vllm", "ray", "aiohttp", "matplotlib", "seaborn", "sklearn", "statsmodels"}
+HEAVY |= {"dvc"}
 # Tables of data: lists of phrases may be long.
 LONG_FILES = {"judging/rules/phrases.py", "tables/columns.py"}
 MOST_LINES = 350

@@ -34,6 +34,7 @@ class BatchServer:
         self.paid: Counter[str] = Counter()
         self.alone: Counter[str] = Counter()
         self.refused: list[str] = []
+        self.delay_s = 0.0
         self.faults: dict[str, deque[Fault]] = {}
         # What becomes of batches, in the order of their creation: a state to end in, or an error code for the file.
         self.fates: deque[str] = deque()
@@ -191,6 +192,7 @@ class BatchServer:
         if "top_k" in body:
             self.refused.append("top_k")
             return _error(400, "Unrecognized request argument supplied: top_k")
+        await asyncio.sleep(self.delay_s)
         self.alone[answer_of(body)] += 1
         return web.json_response(_completion(body))
 

@@ -213,7 +213,7 @@ def test_a_value_of_the_wrong_type_is_named_with_the_type_that_is_expected(
             "models/one/engine",
             "magic",
             "models.one.engine",
-            "'magic' is not allowed; allowed: one of openai, recorded, transformers",
+            "'magic' is not allowed; allowed: one of openai, ray, recorded, transformers, vllm",
         ),
         ("models/one/path", "", "models.one.path", "''"),
         ("models/one/settings", {"batch_size": 0}, "models.one.settings.batch_size", "0"),
@@ -421,7 +421,7 @@ def test_every_engine_says_what_only_it_knows() -> None:
     settings = {name: schema(**needed.get(name, {})) for name, schema in ENGINES.items()}
     assert {name for name, of in settings.items() if not of.samples} == {"recorded"}
     assert {name for name, of in settings.items() if of.cost(1, 1) is None} == {"openai"}
-    assert {name for name, of in settings.items() if of.lock_file != "requirements.lock"} == {"vllm"}
+    assert {name for name, of in settings.items() if of.lock_file != "requirements.lock"} == {"ray", "vllm"}
     for name, of in settings.items():
         known = {field.name for field in fields(of)}
         assert of.engine == name

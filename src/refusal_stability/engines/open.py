@@ -26,6 +26,10 @@ def open_engine(model: ModelParams, where: str) -> Engine:
         from refusal_stability.engines.http.engine import HTTPEngine
 
         return HTTPEngine(model, settings, where)
+    if model.engine == "ray":
+        from refusal_stability.engines.ray import RayEngine
+
+        return RayEngine(model, settings, where, open_engine)
     if model.engine == "recorded":
         from refusal_stability.engines.recorded import RecordedEngine
 

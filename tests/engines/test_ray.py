@@ -1,0 +1,280 @@
+"""The ray engine on several raylets of this machine, with kills of what may die. `make test-ray` runs it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_server import BatchServer, answer_of
+from batches import served
+
+from refusal_stability.engines.complete import complete_stored
+from refusal_stability.engines.open import open_engine
+from refusal_stability.engines.protocol import EngineError
+from refusal_stability.engines.ray import RayEngine
+from refusal_stability.engines.store import Store
+from refusal_stability.params.engines import ModelParams
+from refusal_stability.records import Completion, Message, Request, Sampling
+
+pytestmark = pytest.mark.ray
+ray = pytest.importorskip("ray")
+
+SEEDS = 5
+COUNT = 120
+IN_FLIGHT = 2
+REPLICAS = 2
+DRIVER = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+import test_ray
+test_ray.ask(sys.argv[1], sys.argv[2], Path("store.sqlite"))
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head without room for replicas, and two nodes with room for two each."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    made = Cluster()
+    patiently(lambda: made.add_node(num_cpus=0))
+    made.nodes_with_room = [patiently(lambda: made.add_node(num_cpus=2)) for _ in range(2)]
+    made.wait_for_nodes(300)
+    yield made
+    made.shutdown()
+
+
+def patiently(start: Callable[[], Any]) -> Any:
+    """A node, tried again where a busy machine takes over the half minute that Ray gives it."""
+    for tries_left in reversed(range(4)):
+        try:
+            return start()
+        except Exception:
+            if not tries_left:
+                raise
+    raise AssertionError
+
+
+@pytest.fixture
+def server() -> Iterator[BatchServer]:
+    with served() as found:
+        found.delay_s = 0.02
+        yield found
+
+
+def requests_of(count: int = COUNT) -> list[Request]:
+    """Prompts of five requests each."""
+    return [
+        Request((Message("user", f"prompt {i // SEEDS}"),), Sampling(1.0, i % SEEDS, i, max_tokens=8))
+        for i in range(count)
+    ]
+
+
+def engine_at(address: str | None, url: str, **settings: Any) -> RayEngine:
+    """Replicas that ask the server."""
+    wrapped = {"base_url": url, "concurrency": IN_FLIGHT, "omit": ["top_k"], "timeout_s": 60.0}
+    chosen = {"wraps": "openai", "settings": wrapped, "replicas": REPLICAS, "address": address, "chunk_size": 10}
+    engine = open_engine(ModelParams("ray", "m", settings=chosen | settings), "params.yaml: models.m")
+    assert isinstance(engine, RayEngine)
+    return engine
+
+
+def ask(address: str, url: str, store: Path) -> list[Completion]:
+    """Ask everything through the store."""
+    engine = engine_at(address, url)
+    try:
+        with Store(store) as opened:
+            return complete_stored(engine, requests_of(), opened, "m")
+    finally:
+        engine.close()
+
+
+def check(server: BatchServer, got: list[Completion], again_at_most: int) -> None:
+    """Every request has its own text; nothing was sent again but what was in flight."""
+    bodies = [{"messages": [{"content": r.messages[0].content}], "temperature": 1.0, "seed": r.sampling.stream}
+              for r in requests_of()]  # fmt: skip
+    assert [c.text for c in got] == [answer_of(body) for body in bodies]
+    assert len(server.alone) == COUNT
+    assert server.alone.total() - COUNT <= again_at_most
+
+
+def test_replicas_write_what_one_process_writes_and_keep_prompts_together(
+    cluster: Any, server: BatchServer, tmp_path: Path
+) -> None:
+    got = ask(cluster.address, server.url, tmp_path / "store.sqlite")
+    check(server, got, 0)
+    chunks = list(engine_at(cluster.address, server.url)._chunks(requests_of()))
+    prompts = [{request.messages for request in chunk.requests.values()} for chunk in chunks]
+    assert sum(map(len, prompts)) == COUNT // SEEDS
+    assert {len(chunk.requests) for chunk in chunks} == {10}
+    # The plain engine finds everything in the store, and asks for nothing.
+    plain = {"base_url": server.url, "omit": ["top_k"]}
+    with Store(tmp_path / "store.sqlite") as store:
+        engine = open_engine(ModelParams("openai", "m", settings=plain), "m")
+        assert complete_stored(engine, requests_of(), store, "m") == got
+    assert server.alone.total() == COUNT
+
+
+def test_a_local_model_writes_the_same_bytes_in_replicas(cluster: Any, tiny_model: Path) -> None:
+    plain = open_engine(ModelParams("transformers", str(tiny_model)), "m")
+    settings = {"wraps": "transformers", "replicas": 2, "address": cluster.address, "chunk_size": 10}
+    engine = open_engine(ModelParams("ray", str(tiny_model), settings=settings), "m")
+    requests = requests_of(40)
+    try:
+        texts = {place: completion.text for place, completion in engine.complete(requests)}
+    finally:
+        engine.close()
+    assert engine.identity == plain.identity
+    assert texts == {place: completion.text for place, completion in plain.complete(requests)}
+    assert len(set(texts.values())) > 20
+
+
+def test_a_node_that_dies_costs_only_what_was_in_flight(cluster: Any, server: BatchServer, tmp_path: Path) -> None:
+    lost = cluster.nodes_with_room.pop()
+    engine = engine_at(cluster.address, server.url, replicas=4)
+    try:
+        with Store(tmp_path / "store.sqlite") as store:
+            killer = threading.Thread(
+                target=_when_answered, args=(server, 20, lambda: cluster.remove_node(lost, False))
+            )
+            killer.start()
+            got = complete_stored(engine, requests_of(), store, "m")
+            killer.join()
+    finally:
+        engine.close()
+        cluster.nodes_with_room.append(patiently(lambda: cluster.add_node(num_cpus=2)))
+        cluster.wait_for_nodes(300)
+    # Two replicas died, each with a chunk of ten, of which some answers had not reached the driver.
+    check(server, got, 2 * 10)
+
+
+def test_a_driver_that_is_killed_goes_on_where_it_was(cluster: Any, server: BatchServer, tmp_path: Path) -> None:
+    here = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "faults")]
+    command = [sys.executable, "-c", DRIVER, cluster.address, server.url, *here]
+    driver = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    _when_answered(server, 30, lambda: driver.send_signal(signal.SIGKILL))
+    assert driver.wait() == -signal.SIGKILL
+    with Store(tmp_path / "store.sqlite") as store:
+        stored = len(store._database.execute("SELECT key FROM completions").fetchall())
+    assert stored > 0
+    before = server.alone.total()
+    got = ask(cluster.address, server.url, tmp_path / "store.sqlite")
+    check(server, got, COUNT)
+    # Nothing that was stored is asked again: only what the first driver had not stored is.
+    assert server.alone.total() - before <= COUNT - stored + REPLICAS * 10
+
+
+def test_a_replica_that_stands_still_is_waited_for_while_the_others_go_on(
+    cluster: Any, server: BatchServer, tmp_path: Path
+) -> None:
+    engine = engine_at(cluster.address, server.url)
+    stopped: list[int] = []
+
+    def stop_one() -> None:
+        stopped.append(engine.processes()[0])
+        os.kill(stopped[0], signal.SIGSTOP)
+
+    def let_it_go() -> None:
+        # By then the other has answered all but the chunk of the one that stands still.
+        _when_answered(server, COUNT - 10, lambda: os.kill(stopped[0], signal.SIGCONT))
+
+    try:
+        with Store(tmp_path / "store.sqlite") as store:
+            waker = threading.Thread(target=lambda: (_when_answered(server, 10, stop_one), let_it_go()))
+            waker.start()
+            got = complete_stored(engine, requests_of(), store, "m")
+            waker.join()
+    finally:
+        engine.close()
+    check(server, got, 0)
+
+
+def test_a_replica_out_of_memory_is_replaced(cluster: Any, server: BatchServer, tmp_path: Path) -> None:
+    engine = engine_at(cluster.address, server.url)
+    starved: list[int] = []
+
+    def starve() -> None:
+        starved.append(engine.processes()[0])
+        resource.prlimit(starved[0], resource.RLIMIT_AS, (1 << 20, 1 << 20))
+
+    try:
+        with Store(tmp_path / "store.sqlite") as store:
+            taker = threading.Thread(target=_when_answered, args=(server, 10, starve))
+            taker.start()
+            got = complete_stored(engine, requests_of(), store, "m")
+            taker.join()
+            assert starved
+    finally:
+        engine.close()
+    check(server, got, 10)
+
+
+def test_replicas_that_keep_dying_end_the_run_with_what_to_do(cluster: Any, server: BatchServer) -> None:
+    engine = engine_at(cluster.address, server.url, replicas=1)
+
+    def kill() -> None:
+        for process in engine.processes():
+            os.kill(process, signal.SIGKILL)
+
+    server.fail("alone", *[("before", kill)] * 20)
+    try:
+        with pytest.raises(EngineError, match="3 replicas in a row died without an answer"):
+            list(engine.complete(requests_of(10)))
+    finally:
+        engine.close()
+
+
+def test_what_the_wrapped_engine_says_ends_the_run(cluster: Any, server: BatchServer) -> None:
+    server.fail("alone", *[401] * 20)
+    engine = engine_at(cluster.address, server.url)
+    try:
+        with pytest.raises(EngineError, match=r"models\.m\.settings\.api_key_env: .* rejects a request without a key"):
+            list(engine.complete(requests_of(10)))
+    finally:
+        engine.close()
+
+
+def test_no_room_for_a_replica_is_said_with_what_there_is(cluster: Any, server: BatchServer) -> None:
+    engine = engine_at(cluster.address, server.url, cpus_per_replica=64.0, start_s=1.0)
+    try:
+        with pytest.raises(EngineError, match=r"no replica started within 1 s; each needs 64 CPUs .*'CPU': 4"):
+            list(engine.complete(requests_of(10)))
+    finally:
+        engine.close()
+
+
+def test_alone_it_listens_on_this_machine_only_and_reports_nothing(server: BatchServer, tmp_path: Path) -> None:
+    code = f"""
+import sys, psutil
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parent.parent / "faults")]!r}
+import test_ray
+engine = test_ray.engine_at(None, {server.url!r}, replicas=1)
+print(len(list(engine.complete(test_ray.requests_of(10)))))
+children = psutil.Process().children(recursive=True)
+ports = [c for p in [psutil.Process(), *children] for c in p.net_connections("inet") if c.status == "LISTEN"]
+print(len(ports) > 3, sorted({{c.laddr.ip.removeprefix("::ffff:") for c in ports}}))
+import ray._common.usage.usage_lib
+print(ray._common.usage.usage_lib.usage_stats_enabled())
+print(any(":8265" in str(c.laddr) for c in ports))
+engine.close()
+"""
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == ["10", "True ['127.0.0.1']", "False", "False"]
+
+
+def _when_answered(server: BatchServer, count: int, act: Any) -> None:
+    while server.alone.total() < count:
+        time.sleep(0.005)
+    act()

@@ -1,0 +1,91 @@
+"""`launch/keep.py`: what a study paid for outlives its machine."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from refusal_stability.engines.store import Store
+from refusal_stability.records import Completion
+
+SCRIPT = Path(__file__).resolve().parents[2] / "launch" / "keep.py"
+LABELS = Path("data/labels/m/m_temp0.0_seed1_labels.csv")
+
+
+def keep(place: Path, *arguments: object) -> str:
+    """Run the script in a folder."""
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, cwd=place, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    place = tmp_path / "study"
+    (place / LABELS.parent).mkdir(parents=True)
+    (place / LABELS).write_text("label\nREFUSE\n")
+    with Store(place / "data/store/completions.sqlite") as store:
+        store.put_all([(f"{i:064}", Completion(f"text {i}", "stop")) for i in range(100)])
+    return place
+
+
+def test_what_is_saved_is_restored_in_another_checkout_and_a_store_that_is_there_stays(
+    study: Path, tmp_path: Path
+) -> None:
+    (study / "secret.env").write_text("KEY=1")
+    keep(study, "save", tmp_path / "kept")
+    other = tmp_path / "other"
+    other.mkdir()
+    assert "restored 2 files" in keep(other, "restore", tmp_path / "kept")
+    assert (other / LABELS).read_text() == "label\nREFUSE\n"
+    with Store(other / "data/store/completions.sqlite") as store:
+        assert len(store.find(f"{i:064}" for i in range(100))) == 100
+        store.put(f"{100:064}", Completion("newer", "stop"))
+    assert "nothing is restored" in keep(other, "restore", tmp_path / "kept")
+    with Store(other / "data/store/completions.sqlite") as store:
+        assert store.find([f"{100:064}"])
+    assert not list((tmp_path / "kept").rglob("*.env"))
+    assert not list((tmp_path / "kept").rglob("*.part"))
+
+
+def test_a_store_that_is_written_to_is_saved_whole(study: Path, tmp_path: Path) -> None:
+    written = threading.Event()
+    stop = threading.Event()
+
+    def write() -> None:
+        with Store(study / "data/store/completions.sqlite") as store:
+            number = 100
+            while not stop.is_set():
+                store.put_all([(f"{number + i:064}", Completion("x" * 500, "stop")) for i in range(20)])
+                number += 20
+                written.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert written.wait(60)
+        for round_ in range(3):
+            keep(study, "save", tmp_path / f"kept{round_}")
+    finally:
+        stop.set()
+        writer.join()
+    for round_ in range(3):
+        with Store(tmp_path / f"kept{round_}/data/store/completions.sqlite") as store:
+            assert store.drop_damaged() == 0
+            assert len(store.find(f"{i:064}" for i in range(100))) == 100
+
+
+def test_a_watch_saves_once_more_when_it_is_ended(study: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "watch", str(tmp_path / "kept"), "--every", "0.2"]
+    watch = subprocess.Popen(command, cwd=study, stdout=subprocess.PIPE, text=True)
+    assert watch.stdout is not None
+    assert watch.stdout.readline().startswith("saved to")
+    (study / LABELS).write_text("label\nCOMPLY\nthe last\n")
+    watch.send_signal(signal.SIGTERM)
+    assert watch.wait(60) == 0
+    watch.stdout.close()
+    assert (tmp_path / "kept" / LABELS).read_text() == "label\nCOMPLY\nthe last\n"
