@@ -138,6 +138,14 @@ def test_a_temperature_on_the_command_line_fills_the_empty_cells() -> None:
     assert sampling["temperatures"] == [0.2, 0.7]
 
 
+def test_a_temperature_that_is_a_sum_of_floats_is_rounded() -> None:
+    sums = [0.1 + 0.2, 0.3, 0.7000000000000001]
+    import_files(write("runs.jsonl", [ROW | {"seed": k, "temperature": t} for k, t in enumerate(sums)]))
+    assert yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]["temperatures"] == [0.3, 0.7]
+    with pytest.raises(LogError, match=r"runs\.jsonl: row 1: temperature 0\.12345678; round it to 6 digits"):
+        import_files(write("runs.jsonl", [ROW | {"temperature": 0.12345678}]))
+
+
 def test_a_column_that_begins_in_a_later_line_is_read() -> None:
     labelled = [ROW | {"seed": seed, "label": "REFUSE"} for seed in (2, 3)]
     import_files(write("runs.jsonl", [ROW, *labelled]))

@@ -32,6 +32,8 @@ CREATE TABLE labels (
 # More repeats than this many times the most responses to any prompt are no shared repeats: each response has its own.
 SHARED = 2
 MOST_ASKED = 1000
+# Of a temperature, as params.yaml takes it; beyond them is what a sum of floats leaves, as in 0.30000000000000004.
+DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,12 @@ class Collection:
             raise LogError(
                 f"{logged.place}: the temperature {logged.temperature:g} is not allowed; allowed: a number from 0"
             )
+        temperature = float(f"{logged.temperature:.{DIGITS}g}")
+        if not math.isclose(temperature, logged.temperature, rel_tol=1e-9):
+            raise LogError(f"{logged.place}: temperature {logged.temperature!r}; round it to {DIGITS} digits")
         self._counted |= logged.counted
         prompt = self._prompt(logged)
-        cell = (logged.model, prompt, float(logged.temperature), logged.repeat)
+        cell = (logged.model, prompt, temperature, logged.repeat)
         found = None
         if logged.repeat is not None:
             found = self._db.execute(

@@ -65,7 +65,7 @@ def _identity(logged: LoggedResponse) -> int:
         logged.model,
         logged.prompt.prompt_id,
         [message.identity() for message in logged.prompt.conversation],
-        logged.temperature,
+        None if logged.temperature is None else f"{logged.temperature:g}",
         None if logged.counted else logged.repeat,
         logged.text,
         logged.missing_reason,
