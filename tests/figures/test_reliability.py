@@ -20,6 +20,8 @@ def test_each_judge_and_reference_has_a_line_and_the_words_give_its_points():
     assert axes.get_legend_handles_labels()[1] == ["rules against people", "rules against haiku"]
     small, large = axes.collections[0].get_sizes()
     assert large == 100 * small
+    people, haiku = axes.collections
+    assert haiku.get_zorder() > people.get_zorder()
     assert axes.collections[0].get_offsets().tolist() == [[0.4, 0.3], [0.98, 0.99]]
     assert reliability_in_words(ROWS) == (
         "rules against people: 40% sure, 30% agree (10); 98% sure, 99% agree (1,000). "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refusal_stability.figures.palette import MODEL_COLOURS, MODEL_MARKERS, MUTED, RULE
 from refusal_stability.figures.series import NothingToDraw
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-LARGEST = 150.0  # square points
+LARGEST, LEGEND = 150.0, 30.0  # square points
 
 
 @in_house_style
@@ -29,12 +29,17 @@ def reliability_diagram(table: pd.DataFrame) -> Figure:
         x, y = rows["mean_confidence"], rows["agreement"]
         axes.plot(x, y, color=colour, linewidth=1)
         areas = LARGEST * rows["n_compared"] / most
-        axes.scatter(x, y, s=areas, color=colour, marker=marker, label=f"{judge} against {other}", clip_on=False)
+        look: dict[str, Any] = {"color": colour, "marker": marker, "label": f"{judge} against {other}"}
+        # The smaller groups lie above the larger ones, which would hide them.
+        axes.scatter(
+            x, y, s=areas, edgecolor="white", linewidth=0.4, zorder=4 - max(areas) / LARGEST, clip_on=False, **look
+        )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean confidence", ylabel="agrees with the reference")
     percent_axis(axes.xaxis)
     percent_axis(axes.yaxis)
     axes.text(0.04, 0.09, "ideal", color=MUTED, fontsize=7, rotation=45, ha="left", va="bottom")
-    axes.legend(loc="upper left")
+    for handle in axes.legend(loc="upper left").legend_handles:
+        handle.set_sizes([LEGEND])  # type: ignore[union-attr]
     return figure
 
 
