@@ -5,6 +5,7 @@ Four of five kills hit a run that sends requests to a server, the others a proce
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
 import sys
@@ -41,15 +42,19 @@ TRACK = "from refusal_stability.tracking.server import *; open_client(local_stor
 REQUESTS_A_KILL = 40
 # So that a run lasts until its kill.
 ANSWER_S = 0.02
-MOST_START_S = 8.0
+MOST_START_S = 20.0
 
 
 class Slow(Misbehaving):
-    """Answers well, each time after a while."""
+    """Answers well, each time after a while; from `goal` requests on it waits, so that no run ends before its kill."""
+
+    goal = math.inf
 
     def respond(self, prompt: str) -> tuple[bytes, bool]:
         """What is written for a prompt, and whether the connection stays open."""
         time.sleep(ANSWER_S)
+        while self.sent.total() > self.goal + 2 * CONCURRENCY and not self.ended:
+            time.sleep(ANSWER_S)
         return super().respond(prompt)
 
 
@@ -70,7 +75,7 @@ def _kill_runs(random: Random, count: int, folder: Path) -> Counter[str]:
     for _ in range(count):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         before = server.sent.total()
-        goal = before + random.randrange(2 * REQUESTS_A_KILL)
+        server.goal = goal = before + random.randrange(2 * REQUESTS_A_KILL)
         deadline = time.monotonic() + MOST_START_S
         while process.poll() is None and server.sent.total() <= goal and time.monotonic() < deadline:
             time.sleep(0.002)
@@ -79,6 +84,7 @@ def _kill_runs(random: Random, count: int, folder: Path) -> Counter[str]:
         process.wait()
         # A run that ended tests nothing.
         counts["ended before its kill" if ended else "run killed"] += 1
+    server.goal = math.inf
     last = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     counts["traceback"] += "Traceback" in last.stderr
     with Store(store) as opened:
