@@ -14,7 +14,8 @@ from refusal_stability.figures.series import series_of
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.load import load_params
-from refusal_stability.replication.runnable import runnable_study
+from refusal_stability.replication.page import model_column
+from refusal_stability.replication.runnable import Held, RunnableStudy, runnable_study
 from refusal_stability.report.build import build_report
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.stages import generate, judge, metrics, prompts
@@ -123,6 +124,15 @@ def test_report_and_figures_name_the_judge_beside_the_model_and_warn_of_the_uneq
     said = str(build_report(ReportInputs(params, "", read_prompts(), tables, {}, labels, ())))
     assert "first (paid) 40 of 40 (0.0% missing), second (local) 24 of 40 (40.0% missing)" in said
     assert "paid (primary for first); local (primary for second)" in said.replace(", local", "; local")
+
+
+def test_the_replication_page_names_the_judge_beside_the_model_where_models_differ_in_it() -> None:
+    held = [Held(name, name.title(), 4, 4) for name in ("first", "second")]
+    alike = STUDY | {"judging": STUDY["judging"] | {"by_model": {}}}
+    rows = [{"model": "first", "primary_judge": "paid"}, {"model": "*", "primary_judge": "paid+local"}]
+    named = [[model_column(RunnableStudy(study, held, [])).read(row) for row in rows] for study in (STUDY, alike)]
+    assert named == [["First (paid)", "all models (paid+local)"], ["First", "all models"]]
+    assert model_column(RunnableStudy(STUDY, held, [])).read({"model": "second", "judge": "paid"}) == "Second"
 
 
 def test_more_missing_than_the_model_may_have_fails_and_names_its_own_limit(folder: Path) -> None:

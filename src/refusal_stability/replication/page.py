@@ -49,9 +49,7 @@ def page(
     n_responses : responses a prompt in all.
     threshold : under which a prompt counts as unstable.
     """
-    labels = {held.model: held.label for held in runnable.held}
-
-    who = words("Model", lambda row: labels.get(row["model"], row["model"].replace(POOLED, "all models")))
+    who = model_column(runnable)
     readers = {one.name: one.layout(tables(one.source, ""), who) for one in READER_TABLES}
     first_report = compared[compared["source"] == FIRST_REPORT]
     sections = (
@@ -70,6 +68,19 @@ def page(
         _everything(entry, compared),
     )
     return Report(f"{entry.source.title} ({runnable.params['study']})", entry.source.question, sections)
+
+
+def model_column(runnable: RunnableStudy) -> Shown:
+    """A row's model, and where models differ in their primary judge, the judge whose decisions the row is made from."""
+    labels = {held.model: held.label for held in runnable.held}
+    several = bool(runnable.params["judging"].get("by_model"))
+
+    def named(row: Row) -> str:
+        name = labels.get(row["model"], row["model"].replace(POOLED, "all models"))
+        judge = row.get("primary_judge") if several else None
+        return f"{name} ({judge})" if judge else name
+
+    return words("Model", named)
 
 
 def _outcome(compared: pd.DataFrame) -> Section:
