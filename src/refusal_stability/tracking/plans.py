@@ -19,6 +19,7 @@ from refusal_stability.params.study import StudyParams
 from refusal_stability.records import NO_INTERVENTION, Condition, StudyError, content_hash
 from refusal_stability.tables.columns import COLUMNS
 from refusal_stability.tables.metrics import METRIC_TABLES
+from refusal_stability.tracking.forecasts import forecast_metrics
 from refusal_stability.tracking.identity import cell_of, rubric_tags
 from refusal_stability.tracking.previews import excerpt, write_preview
 from refusal_stability.tracking.tracked_study import TrackedStudy
@@ -122,7 +123,8 @@ def _plan_model(study: TrackedStudy, model: str, intervention: str) -> RunPlan:
         metrics=_measured("aggregate_by_model", row)
         | _outcomes(tables, "outcomes")
         | _changes(change)
-        | _phrasing(tables),
+        | _phrasing(tables)
+        | forecast_metrics(tables),
         tags=_tags(study, "model", model, note) | _unseeded(tables, "outcomes"),
         inputs={place: study.hashes[file] for place, file in study.attachments.items()}
         | {table_name: _table_hash(table) for table_name, table in tables.items()},
