@@ -16,6 +16,7 @@ from refusal_stability.measures.judge_error import (
 )
 from refusal_stability.measures.judge_error_coverage import (
     POPULATIONS,
+    behind,
     confused_by,
     judged_counts,
     plain_figures,
@@ -134,14 +135,39 @@ def test_the_points_are_shares():
     assert (POINTS[:3] == np.eye(3)).all()
 
 
-def test_more_labels_give_narrower_intervals():
-    few, many = widths_by_labels(np.array([0.5, 0.15, 0.1]), 150, 10, 0.1, [50, 3_200], 0)
-    assert (many < few).all()
-
-
-def test_intervals_cover_planted_truth():
+@pytest.fixture(scope="module")
+def short_simulation():
     """A short simulation; benchmarks/judge_error.py is the long one."""
-    found = simulated_coverage(POPULATIONS["half of them always decided alike"], 150, 10, 200, 0.1, 25, 1)
+    return simulated_coverage(POPULATIONS["half of them always decided alike"], 150, 10, 200, 0.1, 25, 1)
+
+
+def test_the_planned_widths_are_those_that_studies_get(short_simulation):
+    population = POPULATIONS["half of them always decided alike"]
+    pilot = judged_counts(population(300, np.random.default_rng(8)), TENTH, 10, np.random.default_rng(9))
+    (planned, usable), (more, _) = widths_by_labels(behind(pilot, 0.1), 150, 10, 0.1, [200, 20_000], 0)
+    assert (more < planned).all()
+    assert usable == 1
+    assert planned == pytest.approx(short_simulation["width"] / 2, rel=0.25)
+
+
+def test_the_pilots_judge_errors_are_not_planned_for_twice():
+    rng = np.random.default_rng(8)
+    steady = np.eye(3)[rng.choice(3, p=[0.8, 0.05, 0.15], size=300)]
+    shares = behind(judged_counts(steady, TENTH, 10, rng), 0.1)(2_000, rng)
+    assert (shares.max(axis=1) > 0.95).mean() > 0.9  # as judged, 65 % of these prompts flip
+
+
+def test_labels_of_a_rare_decision_may_be_too_few_to_correct_by():
+    (widths, usable), (_, more) = widths_by_labels(POPULATIONS["Dirichlet (1, 0.02, 0.01)"], 60, 5, 0.1, [40, 2_000], 0)
+    assert usable == 0
+    assert np.isnan(widths).all()
+    assert more == 1
+    with pytest.raises(ValueError, match="hardly ever hold 5 of each decision"):
+        simulated_coverage(POPULATIONS["Dirichlet (1, 0.02, 0.01)"], 60, 5, 40, 0.1, 1, 0)
+
+
+def test_intervals_cover_planted_truth(short_simulation):
+    found = short_simulation
     assert (found["coverage"] >= 0.8).all()
     assert found["uncorrected"][2] > found["true"][2] + 0.3
     assert abs(found["corrected"] - found["true"]).max() < 0.06

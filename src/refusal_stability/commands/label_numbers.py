@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from refusal_stability.measures.judge_error_coverage import widths_by_labels
+from refusal_stability.measures.judge_error import LEAST_LABELS
+from refusal_stability.measures.judge_error_coverage import PLANNED_STUDIES, behind, widths_by_labels
 from refusal_stability.measures.latent_decisions import FIGURES
 from refusal_stability.measures.power import check_pilot
 from refusal_stability.params.load import load_params
@@ -19,6 +20,7 @@ from refusal_stability.tables.metrics import metric_table
 from refusal_stability.tables.number_format import Row
 
 LABELS = [50, 100, 200, 400, 800, 1_600, 3_200]
+USUALLY = 0.8  # of the draws of labels must be usable: few of a rare decision correct nothing
 
 
 def run(model: str, intervention: str, figure: str, judge_error: float, half_width: float, params_path: Path) -> None:
@@ -33,12 +35,22 @@ def run(model: str, intervention: str, figure: str, judge_error: float, half_wid
     n_prompts = int(row["n_prompts"])
     each = row["n_responses"] / max(n_prompts, 1)
     check_pilot(n_prompts, each, round(row["pct_flipped"] / 100 * n_prompts), f"{model}/{intervention}")
-    prior = np.array([row[f"prior_{decision.word}"] for decision in DECISIONS], dtype=np.float64)
-    widths = widths_by_labels(prior, n_prompts, round(each), judge_error, LABELS, params.metrics.seed)
-    reached = [n for n, width in zip(LABELS, widths, strict=True) if width[FIGURES.index(figure)] <= half_width]
-    rows = [{"labels": n} | dict(zip(FIGURES, width, strict=True)) for n, width in zip(LABELS, widths, strict=True)]
+    table = metric_table("per_prompt_metrics")
+    pilot = table[(table["model"] == model) & (table["intervention"] == intervention) & (table["n"] > 0)]
+    counts = pilot[[f"n_{decision.word}" for decision in DECISIONS]].to_numpy(np.int64)
+    true_shares = behind(counts, judge_error)
+    widths = widths_by_labels(true_shares, n_prompts, round(each), judge_error, LABELS, params.metrics.seed)
+    place = FIGURES.index(figure)
+    reached = [
+        n for n, (width, usable) in zip(LABELS, widths, strict=True) if usable >= USUALLY and width[place] <= half_width
+    ]
+    rows = [
+        {"labels": n, "usable": usable} | dict(zip(FIGURES, width, strict=True))
+        for n, (width, usable) in zip(LABELS, widths, strict=True)
+    ]
     columns = [numbers("labels", lambda row: f"{row['labels']:,}")]
     columns += [numbers(f"{name} +-", partial(_shown, name)) for name in FIGURES]
+    columns += [numbers("usable", lambda row: f"{row['usable']:.0%}")]
     title = (
         f"Half width of the corrected 95 % intervals: {n_prompts} prompts, {round(each)} responses each, a judge that "
         f"errs on {judge_error:.0%}:"
@@ -50,8 +62,12 @@ def run(model: str, intervention: str, figure: str, judge_error: float, half_wid
         else f"not even {LABELS[-1]:,} labels are enough: take more prompts"
     )
     print(f"For {FIGURE_NAMES[figure]} within {half_width:g}: {answer}.")
-    print("The pilot's decisions are taken as true. Errors are independent given the true decision: docs/method.md.")
+    print(
+        f"Means of {PLANNED_STUDIES} simulated studies. usable: share of the draws of labels with {LEAST_LABELS} of "
+        "each decision; others are not corrected.\nTrue shares are those behind the pilot's decisions with this error. "
+        "Errors are independent given the true decision: docs/method.md."
+    )
 
 
 def _shown(name: str, row: Row) -> str:
-    return f"{row[name]:.3f}"
+    return f"{row[name]:.3f}" if np.isfinite(row[name]) else "-"

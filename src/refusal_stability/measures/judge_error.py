@@ -14,6 +14,8 @@ from refusal_stability.measures.stability import K
 
 PERMUTATIONS = 2_000
 
+LEAST_LABELS = 5  # of each decision, by weight: fewer say next to nothing of the judge's errors on it
+
 
 def effective_labels(truth: NDArray[Any], judged: NDArray[Any], weights: Floats) -> Floats:
     """Weighted labels as a confusion matrix, each row with the number of labels that its weights are worth.

@@ -7,12 +7,16 @@ from collections.abc import Callable
 import numpy as np
 
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
-from refusal_stability.measures.latent_decisions import fit_latent
+from refusal_stability.measures.judge_error import LEAST_LABELS
+from refusal_stability.measures.latent_decisions import FIGURES, POINTS, fit_latent
 from refusal_stability.measures.stability import K, flips, ssi, ssi_pairwise
 
 TRUTH_PROMPTS = 200_000
 CONFIDENCE = 0.95
 MIXED_STEADY = 0.5
+PLANNED_STUDIES = 6
+MOST_REFUSED = 50  # draws of labels for each study
+SURELY_KNOWN = 1e6  # labels of each decision: errors that are assumed are as good as certain
 
 Population = Callable[[int, np.random.Generator], Floats]
 
@@ -95,49 +99,106 @@ def simulated_coverage(
     -------
     true, uncorrected, corrected, coverage, width
         (3,) each, in the order of `FIGURES`: means over the studies, and the share of intervals that cover the truth.
+        Labels with fewer than `LEAST_LABELS` of a decision, which the tool does not correct by, are drawn again.
+    refused
+        Share of the draws of labels that were drawn again.
     """
     rng = np.random.default_rng(seed)
     confusion = confused_by(error)
     shares = population(TRUTH_PROMPTS, rng)
     truth = plain_figures(np.asarray(rng.multinomial(n_samples, shares)))
     kinds = shares.mean(axis=0)
-    found = []
+    found, refused = [], 0
     for _ in range(studies):
         counts = judged_counts(population(n_prompts, rng), confusion, n_samples, rng)
-        true_labels = rng.multinomial(n_labels, kinds)
-        labelled = np.stack([rng.multinomial(n, row) for n, row in zip(true_labels, confusion, strict=True)])
+        labelled = drawn_labels(kinds, confusion, n_labels, rng)
+        while (labelled.sum(axis=1) < LEAST_LABELS).any():
+            refused += 1
+            if refused > MOST_REFUSED * studies:
+                raise ValueError(f"{n_labels} labels hardly ever hold {LEAST_LABELS} of each decision: take more")
+            labelled = drawn_labels(kinds, confusion, n_labels, rng)
         distinct = distinct_rows(counts)
-        fit = fit_latent(distinct.rows, distinct.weights, labelled.astype(np.float64))
+        fit = fit_latent(distinct.rows, distinct.weights, labelled)
         estimate, (low, high) = fit.figures(), fit.intervals(CONFIDENCE)
         found.append([plain_figures(counts), estimate, (low <= truth) & (truth <= high), high - low])
     uncorrected, corrected, coverage, width = np.mean(np.array(found, dtype=np.float64), axis=0)
-    return {"true": truth, "uncorrected": uncorrected, "corrected": corrected, "coverage": coverage, "width": width}
+    means = {"uncorrected": uncorrected, "corrected": corrected, "coverage": coverage, "width": width}
+    return {"true": truth, **means, "refused": np.array(refused / (refused + studies))}
 
 
-def widths_by_labels(
-    prior: Floats, n_prompts: int, n_samples: int, error: float, labels: list[int], seed: int
-) -> list[Floats]:
-    """Half the width of the corrected intervals, by the number of labelled responses.
+def behind(counts: Ints, error: float) -> Population:
+    """The population of true shares behind a pilot's decisions, by a judge whose errors are taken as known.
 
     Parameters
     ----------
-    prior : (K,) Dirichlet weights of prompts' true decision shares.
-    n_prompts, n_samples : of the study.
-    error : of the judge.
-    labels : numbers of labelled responses, drawn at random.
-    seed : of the simulation; every number of labels gets the same study.
+    counts : (P, K) the pilot's decisions.
+    error : of the judge, as `confused_by` has it.
 
     Returns
     -------
-    (3,) for each number of labels, in the order of `FIGURES`, at 95 %: the latent model's intervals.
+    Population
+        Draws from the latent model's fit. The pilot's decisions vary more than the true ones, so planning from them as
+        they stand would count the judge's errors twice.
+    """
+    prompts = distinct_rows(counts)
+    shares = fit_latent(prompts.rows, prompts.weights, SURELY_KNOWN * confused_by(error)).population
+
+    def drawn(n: int, rng: np.random.Generator) -> Floats:
+        return np.asarray(POINTS[rng.choice(len(POINTS), size=n, p=shares)])
+
+    return drawn
+
+
+def widths_by_labels(
+    population: Population, n_prompts: int, n_samples: int, error: float, labels: list[int], seed: int
+) -> list[tuple[Floats, float]]:
+    """Half the width of the corrected intervals, by the number of labelled responses, in simulated studies.
+
+    Parameters
+    ----------
+    population : draws true decision shares.
+    n_prompts, n_samples : of the study.
+    error : of the judge.
+    labels : numbers of labelled responses, drawn at random, in rising order.
+    seed : of the simulation; every number of labels gets the same studies, and more labels hold the fewer ones.
+
+    Returns
+    -------
+    widths, usable : for each number of labels, (3,) the mean in the order of `FIGURES`, at 95 %, and the share of the
+        studies that have `LEAST_LABELS` of each decision. Others are not corrected; widths are NaN where none is.
     """
     rng = np.random.default_rng(seed)
-    shares, confusion = rng.dirichlet(prior, size=n_prompts), confused_by(error)
-    distinct = distinct_rows(judged_counts(shares, confusion, n_samples, rng))
-    widths = []
-    for number in labels:
-        # the labels as they are expected: a draw would hide the effect of their number
-        labelled = number * shares.mean(axis=0)[:, None] * confusion
-        low, high = fit_latent(distinct.rows, distinct.weights, labelled).intervals(CONFIDENCE)
-        widths.append((high - low) / 2)
-    return widths
+    confusion = confused_by(error)
+    found = np.full((len(labels), PLANNED_STUDIES, len(FIGURES)), np.nan)
+    kinds = population(TRUTH_PROMPTS, rng).mean(axis=0)
+    for study in range(PLANNED_STUDIES):
+        prompts = distinct_rows(judged_counts(population(n_prompts, rng), confusion, n_samples, rng))
+        labelled, so_far = np.zeros((K, K)), 0
+        for i, number in enumerate(labels):
+            labelled += drawn_labels(kinds, confusion, number - so_far, rng)
+            so_far = number
+            if (labelled.sum(axis=1) >= LEAST_LABELS).all():
+                low, high = fit_latent(prompts.rows, prompts.weights, labelled).intervals(CONFIDENCE)
+                found[i, study] = (high - low) / 2
+    usable = np.isfinite(found[:, :, 0])
+    means = np.nansum(found, axis=1) / np.where(usable.any(axis=1), usable.sum(axis=1), np.nan)[:, None]
+    return list(zip(means, usable.mean(axis=1).tolist(), strict=True))
+
+
+def drawn_labels(kinds: Floats, confusion: Floats, n: int, rng: np.random.Generator) -> Floats:
+    """Labels of randomly drawn responses.
+
+    Parameters
+    ----------
+    kinds : (K,) shares of the true decisions.
+    confusion : (K, K) chance of the judge's decision (column) by the true one (row).
+    n : how many.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    (K, K) labels by true decision (row) and the judge's (column).
+    """
+    return np.stack(
+        [rng.multinomial(m, row) for m, row in zip(rng.multinomial(n, kinds), confusion, strict=True)]
+    ).astype(np.float64)
