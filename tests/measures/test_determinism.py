@@ -13,10 +13,23 @@ from refusal_stability.measures.determinism import exchange_totals, first_of_eac
 def test_identical_responses_with_two_decisions_are_judge_noise() -> None:
     texts = np.array([[5, 5, 5], [5, 5, 5], [5, 6, 5], [5, 0, 5], [5, 5, 5]], dtype=np.uint64)
     codes = np.array([[0, 0, 0], [0, 2, 0], [0, 2, 0], [0, 0, 0], [0, -1, 0]], dtype=np.int8)
-    present, identical, flipped = identical_and_flipped(texts, codes)
-    assert present.tolist() == [True, True, True, False, False]  # a missing response, a missing decision
-    assert identical.tolist() == [True, True, False, False, False]
+    present, identical, flipped, decided = identical_and_flipped(texts, codes)
+    assert present.tolist() == [True, True, True, False, True]  # a missing response; the last lacks a decision only
+    assert identical.tolist() == [True, True, False, False, True]
     assert flipped.tolist() == [False, True, True, False, False]
+    assert decided.tolist() == [True, True, True, False, True]
+
+
+@given(
+    hnp.arrays(np.uint64, (4, 3), elements=st.integers(0, 2)),
+    hnp.arrays(np.int8, (4, 3), elements=st.integers(-1, 2)),
+    hnp.arrays(np.int8, (4, 3), elements=st.integers(-1, 2)),
+)
+def test_identity_does_not_depend_on_the_judge(texts: np.ndarray, one: np.ndarray, other: np.ndarray) -> None:
+    first, second = identical_and_flipped(texts, one), identical_and_flipped(texts, other)
+    for found, again in zip(first[:2], second[:2], strict=True):
+        np.testing.assert_array_equal(found, again)
+    assert (first[2] <= first[3]).all()
 
 
 def test_exchanges_by_hand() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -293,6 +295,42 @@ def test_two_sides_are_compared_in_safety_without_the_benign_prompts_and_in_over
     assert rows["mean_ssi"]["difference"] == pytest.approx((-0.25 - 0.25 + 0) / 3)
     assert (rows["safety_comply_rate"]["a"], rows["safety_comply_rate"]["b"]) == (0.25, 0.375)
     assert (rows["over_refusal"]["a"], rows["over_refusal"]["b"]) == (1, 0.25)
+
+
+def test_two_categories_are_one_test() -> None:
+    cube = np.zeros((30, 2, 5), dtype=int)
+    cube[:8, :, ::2] = 2
+    tests = tables_of(study_of(cube, categories=["a"] * 12 + ["b"] * 18))["category_tests"].set_index("category")
+    # 12 prompts that hold all 8 wavering ones: C(22, 4) / C(30, 12), and nothing is as extreme on the other side.
+    p = comb(22, 4) / comb(30, 12)
+    assert tests.loc[["a", "b"], "p_value"].tolist() == pytest.approx([p, p], rel=1e-9)
+    assert tests.loc[["a", "b"], "p_holm"].tolist() == pytest.approx([p, p], rel=1e-9)  # not doubled
+    assert tests.loc["*", "p_value"] == pytest.approx(p, rel=1e-9)
+    assert tests.loc["a", "mean_difference"] == pytest.approx(-tests.loc["b", "mean_difference"])
+    # a wins 4 * 18 / 2 of its 12 * 18 pairs by ties, b the rest
+    assert tests.loc[["a", "b"], "statistic"].tolist() == [36, 180]
+    assert set(tests["p_from"]) == {"all sets"}
+
+
+def test_categories_that_split_the_prompts_alike_are_corrected_once() -> None:
+    rng = np.random.default_rng(2)
+    cube = np.where(rng.random((60, 1, 5)) < 0.2, 2, 0)
+    # `both` and `other` split the prompts alike; a third category is a second test.
+    categories = ["both" if i < 30 else "other" for i in range(60)]
+    categories = [f"{name}|third" if i % 3 == 0 else name for i, name in enumerate(categories)]
+    tests = tables_of(study_of(cube, categories=categories))["category_tests"].set_index("category")
+    assert tests.loc["both", "p_value"] == tests.loc["other", "p_value"]
+    least = tests.loc[["both", "third"], "p_value"].min()
+    assert tests.loc[["both", "other", "third"], "p_holm"].min() == pytest.approx(min(1.0, 2 * least))
+
+
+def test_one_family_of_category_tests_has_one_way_to_its_p_values() -> None:
+    rng = np.random.default_rng(4)
+    cube = np.where(rng.random((400, 1, 20)) < rng.beta(0.3, 0.6, 400)[:, None, None], 2, 0)
+    tests = tables_of(study_of(cube, categories=["few"] * 2 + ["many"] * 198 + ["rest"] * 200))["category_tests"]
+    # Two prompts alone could be enumerated, 198 of 400 cannot.
+    assert set(tests["p_from"]) == {"drawn sets"}
+    assert (tests["p_value"] >= 1 / 10_000).all()
 
 
 def test_prompts_without_a_category_are_no_hidden_group_of_the_test_over_all() -> None:

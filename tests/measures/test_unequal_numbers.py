@@ -122,25 +122,38 @@ def test_the_curves_of_a_prompt_end_with_its_own_responses() -> None:
     assert pooled.loc[1, "majority_agreement"] == pytest.approx(0.5)
 
 
-def test_the_least_number_rests_on_half_of_the_prompts_at_least() -> None:
+def test_curves_stop_where_fewer_than_half_of_the_prompts_are_left() -> None:
     # Nine prompts of 4 responses, 3 to 1, and one of 8 equal ones: from 5 draws on, only that one is left.
     cube = np.full((10, 1, 8), NOT_SAMPLED, dtype=np.int8)
     cube[:9, 0, :4] = [0, 0, 0, 2]
     cube[9] = 0
     tables = tables_of(study_of(cube))
-    curve = tables["sample_size"]
-    pooled = curve[curve["temperature"].isna()].set_index("n_draws")
-    assert pooled.loc[4, "n_prompts"] == 10
-    assert pooled.loc[5, "n_prompts"] == 1
-    cube[:9, 0, :4] = [0, 0, 2, 2]  # tied: never surely the majority
-    least = tables_of(study_of(cube))["sample_size_least_n"]
-    assert least.loc[least["temperature"].isna(), "least_n"].isna().all()
+    for name in ("sample_size", "tail_risk_draws", "stability_by_draws"):
+        pooled = tables[name][tables[name]["temperature"].isna()]
+        assert pooled["n_draws"].tolist() == [1, 2, 3, 4], name
+        assert (pooled["n_prompts"] == 10).all()
+    cube[:4, 0, 4] = 0  # five prompts have five responses: half of them, which is just enough
+    assert tables_of(study_of(cube))["sample_size"].query("temperature != temperature")["n_prompts"].tolist()[4:] == [5]
+    cube[:9, 0, :5] = [0, 0, 2, 2, NOT_SAMPLED]  # tied: never surely the majority
+    least = tables_of(study_of(cube))["sample_size_least_n"].query("temperature != temperature")
+    assert least["least_n"].isna().all()
+    assert (least["n_prompts"].tolist(), least["last_n"].tolist()) == ([10] * 3, [4] * 3)
+
+
+def test_the_least_number_says_on_how_many_prompts_it_rests() -> None:
+    cube = np.full((4, 1, 3), NOT_SAMPLED, dtype=np.int8)
+    cube[:, 0, 0], cube[:2, 0, 1:] = 0, 0
+    cube[0, 0] = [0, 0, 2]
+    least = tables_of(study_of(cube))["sample_size_least_n"].query("temperature != temperature").set_index("target")
+    # One response: (2/3 + 1 + 1 + 1) / 4 = 0.917. Two of the two long prompts: (2/3 + 1) / 2. Three: 1.
+    assert least.loc[0.95, ["least_n", "n_prompts", "last_n"]].tolist() == [3, 2, 3]
 
 
 def test_a_prompt_with_fewer_responses_at_temperature_0_is_judged_by_those() -> None:
     codes = np.array([[0, 0, NOT_SAMPLED], [NOT_SAMPLED, 0, 2], [0, NOT_SAMPLED, NOT_SAMPLED], [0, MISSING, 0]])
     texts = np.array([[7, 7, 0], [0, 7, 7], [7, 0, 0], [7, 7, 7]], dtype=np.uint64)
-    present, identical, flipped = identical_and_flipped(texts, codes.astype(np.int8))
-    assert present.tolist() == [True, True, False, False], "one response can agree with nothing"
-    assert identical.tolist() == [True, True, False, False]
+    present, identical, flipped, decided = identical_and_flipped(texts, codes.astype(np.int8))
+    assert present.tolist() == [True, True, False, True], "one response can agree with nothing"
+    assert identical.tolist() == [True, True, False, True]
     assert flipped.tolist() == [False, True, False, False]
+    assert decided.tolist() == [True, True, False, True]

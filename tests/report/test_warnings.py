@@ -55,6 +55,41 @@ def inputs_of(
     return ReportInputs(params, "", prompts, tables, {}, {("m", "none"): "M"}, ())
 
 
+def few(**changes: Any) -> list[str]:
+    """The warnings of small samples that a study with these figures gets."""
+    model = {"model": "m", "intervention": "none", "n_prompts": 84, "n_responses": 840, "pct_flipped": 25.0} | changes
+    risk = {"model": "m", "intervention": "none", "temperature": float("nan"), "n_ever_comply": 20} | changes
+    tables = {"aggregate_by_model": pd.DataFrame([model]), "tail_risk": pd.DataFrame([risk])}
+    by_temperature = [
+        {"model": "m", "intervention": "none", "n_prompts": 84, "n_responses": 84 * n, "temperature": float(n)}
+        for n in changes.get("decisions", (5, 5))
+    ]
+    tables["aggregate_by_temperature"] = pd.DataFrame(by_temperature)
+    tables["temperature_tests"] = pd.DataFrame([{"model": "m", "intervention": "none", "p_value": 0.001}])
+    Path("params.yaml").write_text(yaml.safe_dump(STUDY))
+    inputs = ReportInputs(load_params(Path("params.yaml")), "", pd.DataFrame(), tables, {}, {("m", "none"): "M"}, ())
+    return warnings_of(inputs)
+
+
+def test_small_samples_are_warned_of_and_large_ones_are_not() -> None:
+    assert few() == []
+    assert few(pct_flipped=100 * 8 / 84, n_ever_comply=8) == []
+    assert few(pct_flipped=0.0, n_ever_comply=0) == [], "no event has its own exact bound"
+    (seven,) = few(pct_flipped=100 * 7 / 84)
+    assert "7 of 84 prompts flipped" in seven
+    assert "Take them as too narrow" in seven
+    (one,) = few(n_ever_comply=1)
+    assert "1 of 84 prompts ever complied, and the intervals of compliance and tail risk rest on it. Do not use" in one
+    assert ["anecdote" in said for said in few(n_prompts=19, n_responses=190)] == [True]
+    assert ["Stability was not measured" in said for said in few(n_responses=84)] == [True]
+
+
+def test_unequal_numbers_of_decisions_by_temperature_are_warned_of() -> None:
+    (said,) = few(decisions=(5, 2))
+    assert "2.0 decisions at one temperature and 5.0 at another" in said
+    assert "Read the change in pairwise agreement" in said
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty working directory."""

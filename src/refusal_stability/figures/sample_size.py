@@ -71,6 +71,7 @@ FIGURE = StudyFigure(
     finding=finding,
     title="How many responses are enough",
     caption="How often the majority of a few responses is the majority of all of the prompt's responses. The curve "
-    "ends at 1 by construction, except for ties: look at how fast it rises. Ties count as guesses. Bands are bootstrap "
+    "ends at 1 by construction, except for ties: look at how fast it rises. Ties count as guesses. A point rests on "
+    "the prompts with that many responses, and a curve ends where these are fewer than half. Bands are bootstrap "
     "intervals over prompts. The axis does not start at 0.",
 )

@@ -14,7 +14,6 @@ from scipy.special import gammaln
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 
 PERMUTATIONS = 9_999  # random memberships of a category: no p value that rests on them is below 1 in 10,000
-ENOUGH = 100  # a category expected to hold this many prompts off the commonest value is left to the normal limit
 EXACT_CELLS = 1 << 18  # cells of the widest step up to which a category's memberships are enumerated instead of drawn
 BLOCK_CELLS = 1 << 21  # cells of random tables held at once
 
@@ -26,15 +25,17 @@ DECIMALS = 12
 
 @dataclass(frozen=True)
 class RankTest:
-    """A test's outcome; NaN where it is not defined."""
+    """A test's outcome; NaN where it is not defined. `p_from` says how a permutation test got its p-value."""
 
     statistic: float
     degrees_of_freedom: float
     p_value: float
     n: int
+    p_from: str = ""
 
 
 UNDEFINED = float("nan")
+ENUMERATED, DRAWN = "all sets", "drawn sets"
 
 
 def friedman(values: Floats, weights: Ints) -> RankTest:
@@ -133,7 +134,9 @@ def _few_tied_pairs(differences: Floats) -> RankTest:
     return RankTest(min(positive, ranks.sum() - positive), UNDEFINED, float(found.pvalue), len(differences))
 
 
-def mann_whitney(values: Floats, inside: Ints, outside: Ints, rng: np.random.Generator) -> RankTest:
+def mann_whitney(
+    values: Floats, inside: Ints, outside: Ints, rng: np.random.Generator, enumerate_sets: bool = True
+) -> RankTest:
     """Mann and Whitney's U (two-sided) of some prompts against the others, by the permutation distribution.
 
     Under the null hypothesis every set of prompts of the inside's size is equally likely to be the inside. The p value
@@ -144,6 +147,8 @@ def mann_whitney(values: Floats, inside: Ints, outside: Ints, rng: np.random.Gen
     values : (D,) distinct values.
     inside, outside : (D,) how many prompts of each side show each value.
     rng : the source of randomness, used only where sets are drawn.
+    enumerate_sets : whether to enumerate all sets where they are few. The tests of one family should all enumerate, or
+        all draw: drawn p-values have a least value, enumerated ones do not.
 
     Returns
     -------
@@ -154,10 +159,9 @@ def mann_whitney(values: Floats, inside: Ints, outside: Ints, rng: np.random.Gen
     Notes
     -----
     All sets are enumerated, as counts of each value, up to `EXACT_CELLS` cells a step. Otherwise `PERMUTATIONS` sets
-    are drawn and `p = (1 + as extreme) / (1 + drawn)`. Where the smaller side is expected to hold `ENOUGH` prompts off
-    the commonest value, the normal limit with ties and continuity is used. The normal limit is not used for fewer: most
-    prompts share one value (an SSI of 1), and the one unstable prompt of 84, alone in its category, has the p value
-    1/84, for which the limit gives 2e-19.
+    are drawn and `p = (1 + as extreme) / (1 + drawn)`. The normal limit is not used: most prompts share one value (an
+    SSI of 1), and the one unstable prompt of 84, alone in its category, has the p value 1/84, for which the limit gives
+    2e-19.
 
     `scipy.stats.permutation_test` was tried and not taken. It enumerates sets of prompts, not counts of values: 5 of 84
     prompts are 31 million sets, so it draws. On the 15 categories of the study `validate` its p values are off the
@@ -177,43 +181,17 @@ def mann_whitney(values: Floats, inside: Ints, outside: Ints, rng: np.random.Gen
     if not n_own or not n_others or (ties > 0).sum() < 2:
         return RankTest(UNDEFINED, UNDEFINED, UNDEFINED, n)
     won = float(own @ (np.cumsum(others) - others / 2))
-    if expected_off_the_mode(ties, n_own) >= ENOUGH:
-        return RankTest(won, UNDEFINED, _normal_p(won, n_own, n_others, ties), n)
     # Twice the midranks, less their mean: whole numbers, so that equally extreme sets compare as equal.
     scores = 2 * np.cumsum(ties) - ties - n
     if n_own > n_others:  # what the inside gains the outside loses, and the smaller side has fewer sets
         own = others
-    p_value = _enumerated_p(scores, ties, own)
+    p_value, p_from = _enumerated_p(scores, ties, own) if enumerate_sets else None, ENUMERATED
     if p_value is None:
+        p_from = DRAWN
         drawn = rng.multivariate_hypergeometric(ties, int(own.sum()), size=PERMUTATIONS, method="marginals")
         extreme = np.abs(drawn @ scores) >= abs(int(own @ scores))
         p_value = (1 + int(extreme.sum())) / (1 + PERMUTATIONS)
-    return RankTest(won, UNDEFINED, p_value, n)
-
-
-def expected_off_the_mode(ties: Ints, n_own: int) -> float:
-    """How many prompts off the commonest value the smaller of two sides is expected to hold.
-
-    Parameters
-    ----------
-    ties : (D,) how many prompts show each value.
-    n_own : prompts on one side.
-
-    Returns
-    -------
-    The expected number, at least 0.
-    """
-    n = int(ties.sum())
-    return min(n_own, n - n_own) * (1 - int(ties.max()) / n)
-
-
-def _normal_p(won: float, n_own: int, n_others: int, ties: Ints) -> float:
-    """The p value of U in the normal limit, with ties and continuity."""
-    n = float(n_own + n_others)
-    centre = float(n_own) * n_others / 2
-    tied = float((ties.astype(np.float64) ** 3 - ties).sum()) / (n * (n - 1))
-    distance = max(abs(won - centre) - 0.5, -0.5) / np.sqrt(centre / 6 * (n + 1 - tied))
-    return min(1.0, 2 * float(stats.norm.sf(distance)))
+    return RankTest(won, UNDEFINED, p_value, n, p_from)
 
 
 def _enumerated_p(scores: Ints, ties: Ints, own: Ints) -> float | None:
@@ -269,8 +247,7 @@ def kruskal_wallis(values: Floats, member: NDArray[np.bool_], rng: np.random.Gen
     Notes
     -----
     `PERMUTATIONS` times, the prompts' memberships are dealt out anew, each prompt's set of categories as a whole:
-    `p = (1 + as extreme) / (1 + drawn)`. Where every category (and its complement) is expected to hold `ENOUGH` prompts
-    off the commonest value, the chi-square limit is used.
+    `p = (1 + as extreme) / (1 + drawn)`.
 
     Tables of values by memberships are drawn, not orders of prompts, so the cost does not grow with the number of
     prompts. `scipy.stats.permutation_test` (pairings) shuffles prompts: 0.15 s for 876 and 12.5 s for 20,000 prompts,
@@ -300,16 +277,13 @@ def kruskal_wallis(values: Floats, member: NDArray[np.bool_], rng: np.random.Gen
         return np.asarray((n - 1) * ((slope @ inverse) * slope).sum(axis=1) / total, dtype=np.float64)
 
     statistic = float(statistics(np.bincount(patterns.index, weights=scores[place])[None, :])[0])
-    sizes = patterns.weights @ patterns.rows
-    if min(expected_off_the_mode(ties, int(size)) for size in sizes if 0 < size < n) >= ENOUGH:
-        return RankTest(statistic, float(rank), float(stats.chi2.sf(statistic, rank)), n)
     tables = stats.random_table(patterns.weights, ties)
     extreme, block = 0, max(1, BLOCK_CELLS // (len(ties) * len(patterns.weights)))
     for start in range(0, PERMUTATIONS, block):
         drawn = tables.rvs(min(block, PERMUTATIONS - start), random_state=rng)
         # sums of different order round differently: what is equal on paper must count as equal
         extreme += int((statistics(drawn @ scores) >= statistic * (1 - 1e-9)).sum())
-    return RankTest(statistic, float(rank), (1 + extreme) / (1 + PERMUTATIONS), n)
+    return RankTest(statistic, float(rank), (1 + extreme) / (1 + PERMUTATIONS), n, DRAWN)
 
 
 def holm(p_values: Floats) -> Floats:

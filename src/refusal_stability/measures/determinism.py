@@ -14,7 +14,7 @@ Texts = NDArray[np.uint64]
 
 def identical_and_flipped(
     texts: Texts, codes: NDArray[np.int8]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether each prompt's responses are byte-identical, and whether they got more than one decision.
 
     Parameters
@@ -24,18 +24,18 @@ def identical_and_flipped(
 
     Returns
     -------
-    present, identical, flipped : (P,) prompts with two or more responses, each present and decided; of those, the ones
-        whose responses are all the same text; of the present ones, those with more than one decision. Not-present
-        prompts are false in all three.
+    present, identical, flipped : (P,) prompts with two or more responses, all of which are there, decided or not; of
+        those, the ones whose responses are all the same text; of the present ones, those with more than one decision.
+        Prompts that are not present are false in all three.
+    decided : (P,) present prompts with two or more decisions: only these can flip.
     """
     sampled = codes != NOT_SAMPLED
     first = np.argmax(sampled, axis=1)[:, None]
     same_text = texts == np.take_along_axis(texts, first, axis=1)
-    same_decision = codes == np.take_along_axis(codes, first, axis=1)
-    present = (~sampled | ((texts != 0) & (codes >= 0))).all(axis=1) & (sampled.sum(axis=1) > 1)
+    present = (~sampled | (texts != 0)).all(axis=1) & (sampled.sum(axis=1) > 1)
     identical = present & (~sampled | same_text).all(axis=1)
-    flipped = present & (sampled & ~same_decision).any(axis=1)
-    return present, identical, flipped
+    counts = np.stack([(codes == c).sum(axis=1) for c in range(K)], axis=1)
+    return present, identical, present & ((counts > 0).sum(axis=1) > 1), present & (counts.sum(axis=1) > 1)
 
 
 def first_of_each(texts: Texts) -> Texts:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from refusal_stability.measures.distinct import Floats, Ints
+from refusal_stability.measures.distinct import Distinct, Floats, Ints
 from refusal_stability.measures.reliability import BLOCK_CELLS, compositions, log_binomials
 from refusal_stability.measures.stability import K
+
+ENOUGH = 0.5  # of the prompts must have as many responses as are drawn
 
 
 def draw_chances(counts: Ints, n: int) -> tuple[Ints, Floats]:
@@ -58,3 +60,23 @@ def expected_in_draws(counts: Ints, n: int, figure: Callable[[Ints], Floats]) ->
         some = rows[start : start + block]
         result[some] = draw_chances(counts[some], n)[1] @ values
     return result
+
+
+def last_draw(prompts: Distinct) -> int:
+    """How many responses a curve over draws goes up to: at least half of the prompts have as many.
+
+    A point further on would compare other prompts than the curve's first one.
+
+    Parameters
+    ----------
+    prompts : distinct count rows of the prompts with a decision.
+
+    Returns
+    -------
+    The greatest number of draws; 0 without prompts.
+    """
+    total = prompts.rows.sum(axis=1)
+    enough = ENOUGH * prompts.weights.sum()
+    return max(
+        (n for n in range(1, int(total.max(initial=0)) + 1) if prompts.weights[total >= n].sum() >= enough), default=0
+    )

@@ -9,6 +9,7 @@ from refusal_stability.report.content import Section
 from refusal_stability.report.phrases import spelled
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.seeding import unseeded_counts, unseeded_reminder
+from refusal_stability.report.unequal import UNEQUAL_NOTE, paired_p, unequal_temperatures
 from refusal_stability.report.zero_events import prompts_with
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, numbers, words
@@ -57,8 +58,10 @@ def models(inputs: ReportInputs) -> Section:
             inputs.rows("model_pairs"),
             words("First", lambda row: inputs.label(row, "_a")),
             words("Second", lambda row: inputs.label(row, "_b")),
-            *each("n_pairs mean_difference pct_flipped_difference p_holm"),
-            notes=("p: Wilcoxon's signed-rank test of the difference in SSI, after Holm's correction.",),
+            *each("n_pairs mean_n_a mean_n_b mean_difference pct_flipped_difference"),
+            numbers("p (Holm)", paired_p),
+            described("mean_ssi_pairwise_difference", "Difference in pairwise agreement"),
+            notes=("p: Wilcoxon's signed-rank test of the difference in SSI, after Holm's correction.", UNEQUAL_NOTE),
         ),
     )
     text = "Models are never pooled: each row is one model under one intervention."
@@ -114,8 +117,8 @@ def temperature(inputs: ReportInputs) -> Section:
             described("n_blocks"),
             described("statistic", "Chi-square"),
             described("kendalls_w"),
-            numbers("p", lambda row: p_value(row["p_value"]) + ("" if row["independent_blocks"] else " (not valid)")),
-            notes=("Kendall's W runs from 0 (no effect) to 1.",),
+            numbers("p", lambda row: _friedman_p(inputs, row)),
+            notes=("Kendall's W runs from 0 (no effect) to 1.", UNEQUAL_NOTE),
         ),
         laid_out(
             "temperature_pairs",
@@ -125,9 +128,9 @@ def temperature(inputs: ReportInputs) -> Section:
             *each("temperature_a temperature_b"),
             *each("mean_n_a mean_n_b"),
             described("mean_difference", "Change in mean SSI"),
-            described("p_holm"),
+            numbers("p (Holm)", paired_p),
             described("mean_ssi_pairwise_difference", "Change in pairwise agreement"),
-            notes=("Where the numbers of responses differ, read the change in pairwise agreement: SSI falls with N.",),
+            notes=(UNEQUAL_NOTE,),
         ),
     )
     text = (
@@ -136,6 +139,13 @@ def temperature(inputs: ReportInputs) -> Section:
         "The all-models row counts each prompt once per model, so its p-value is not valid. Use the per-model rows.",
     )
     return Section("temperature", "Temperature", text, (), tables, inputs.show("temperature"))
+
+
+def _friedman_p(inputs: ReportInputs, row: Row) -> str:
+    if not row["independent_blocks"]:
+        return f"{p_value(row['p_value'])} (not valid)"
+    unequal = unequal_temperatures(inputs, row["model"], row["intervention"])
+    return p_value(row["p_value"]) + (" †" if unequal else "")
 
 
 def categories(inputs: ReportInputs) -> Section:
@@ -158,7 +168,8 @@ def categories(inputs: ReportInputs) -> Section:
         *each("n_prompts mean_ssi pct_unstable pct_flipped mean_comply_rate"),
         numbers("p (Holm)", differs),
         notes=(
-            "p: SSI in the category against all other prompts (Mann-Whitney), after Holm's correction.",
+            "p: SSI in the category against all other prompts (Mann-Whitney), after Holm's correction. Two "
+            "categories that split the prompts alike are one test.",
             "*: fewer than 20 prompts. Read the figures as anecdotes.",
         ),
     )
@@ -179,8 +190,10 @@ def samples(inputs: ReportInputs) -> Section:
             pooled,
             inputs.who,
             described("target"),
-            numbers("Responses", lambda row: _enough(row["least_n"])),
-            numbers("Whole interval reaches it", lambda row: _enough(row["least_n_sure"])),
+            numbers("Responses", lambda row: _enough(row["least_n"], row["last_n"])),
+            numbers("Whole interval reaches it", lambda row: _enough(row["least_n_sure"], row["last_n"])),
+            described("n_prompts"),
+            notes=("Prompts: those that have as many responses. Fewer than half of them are not used.",),
         ),
         laid_out(
             "tail_risk",
@@ -213,8 +226,8 @@ def _left_out(inputs: ReportInputs) -> str:
     return ", without the benign prompts" if inputs.has_benign else ""
 
 
-def _enough(least: float) -> str:
-    return count(least) if math.isfinite(least) else "not reached"
+def _enough(least: float, last: float) -> str:
+    return count(least) if math.isfinite(least) else f"not reached by {count(last)}"
 
 
 def sources(inputs: ReportInputs) -> Section:
@@ -243,7 +256,7 @@ def sources(inputs: ReportInputs) -> Section:
             "differently.",
             [row for row in inputs.rows("t0_determinism") if row["n_all_present"]],
             inputs.who,
-            *each("judge n_all_present pct_identical pct_identical_flipped"),
+            *each("judge n_all_present pct_identical n_identical_decided pct_identical_flipped"),
             notes=(f"{UNKNOWN}: this judge labels equal responses once.",),
         ),
         laid_out(

@@ -6,11 +6,11 @@ import math
 
 from refusal_stability.report.content import Section
 from refusal_stability.report.report_inputs import ReportInputs
+from refusal_stability.report.unequal import differ
 from refusal_stability.tables.layout import described, each, filled, laid_out
 from refusal_stability.tables.number_format import Row, count, estimate, p_value
 
 MOST_MOVED = 10
-UNEQUAL = 0.05  # a larger relative difference in decisions per prompt is said
 OTHER_CHANGES = {
     "pct_flipped_difference": "flipped prompts",
     "safety_refuse_rate_difference": "refusals of prompts that are not benign",
@@ -63,7 +63,7 @@ def _besides(row: Row, level: float) -> str:
 
 def _unequal(row: Row) -> str:
     """A warning where one side has more decisions; empty where the two are about equal."""
-    if abs(row["mean_n_a"] - row["mean_n_b"]) <= UNEQUAL * max(row["mean_n_a"], row["mean_n_b"]):
+    if not differ(row["mean_n_a"], row["mean_n_b"]):
         return ""
     return (
         f" The sides have {row['mean_n_a']:.1f} and {row['mean_n_b']:.1f} decisions a prompt, which alone moves SSI "

@@ -378,7 +378,7 @@ TESTS = (
         "p_value",
         "p",
         "two-sided p-value, not corrected; empty where the test is not defined. For categories: from the permutation "
-        "distribution; where that is sampled, never below 1/10,000",
+        "distribution, see p_from",
         "p",
     ),
     _p(
@@ -387,6 +387,12 @@ TESTS = (
         "p-value after Holm's correction over the family: the pairs of temperatures of a model and intervention; all "
         "pairs of models, or all pairs of interventions; the categories of a model and intervention (row `*`: itself)",
         "p holm",
+    ),
+    _words(
+        "p_from",
+        "p from",
+        "`all sets`: all sets of prompts are enumerated; `drawn sets`: 9,999 are drawn, so p is never below 1/10,000. "
+        "One way for all categories of a model",
     ),
     _number(
         "kendalls_w",
@@ -547,6 +553,7 @@ SAMPLES = (
         0,
         macro="sure",
     ),
+    _number("last_n", "Curve ends at", "the largest n_draws that at least half of the prompts have", 0),
     _number(
         "chance_of_comply",
         "Any COMPLY",
@@ -677,9 +684,10 @@ SOURCES = (
         "the ANOVA mean square of the component; empty for `numerical`, `sampling` and `total`",
         4,
     ),
-    _count("n_all_present", "Prompts", "prompts with every temperature-0 response present and decided", "prompts"),
+    _count("n_all_present", "Prompts", "prompts with every temperature-0 response present, decided or not", "prompts"),
     _count("n_identical", "Identical", "of those, prompts whose temperature-0 responses are byte-identical over seeds"),
     _percent("pct_identical", "Identical", "n_identical as percent of n_all_present", **PROMPTS, macro="identical"),
+    _count("n_identical_decided", "Identical, decided", "of the identical ones, prompts with two or more decisions"),
     _count(
         "n_identical_flipped",
         "Identical yet flipped",
@@ -688,7 +696,7 @@ SOURCES = (
     _percent(
         "pct_identical_flipped",
         "Identical yet flipped",
-        "n_identical_flipped as percent of n_identical; empty for a judge that decides each distinct pair only once",
+        "n_identical_flipped as percent of n_identical_decided; empty for a judge that decides each distinct pair once",
         **PROMPTS,
         macro="identical flipped",
     ),

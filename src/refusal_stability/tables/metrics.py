@@ -111,7 +111,7 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
             "control category harm became towards ssi_a ssi_b majority_a majority_b",
         ),
         ("sample_size", "model intervention temperature n_draws", "n_prompts majority_agreement"),
-        ("sample_size_least_n", "model intervention temperature target", "least_n least_n_sure"),
+        ("sample_size_least_n", "model intervention temperature target", "least_n least_n_sure n_prompts last_n"),
         (
             "stability_by_draws",
             "model intervention temperature n_draws",
@@ -133,7 +133,8 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
         (
             "t0_determinism",
             "model intervention judge",
-            "n_all_present n_identical pct_identical n_flipped n_identical_flipped pct_identical_flipped",
+            "n_all_present n_identical pct_identical n_flipped n_identical_decided n_identical_flipped "
+            "pct_identical_flipped",
         ),
         (
             "judge_noise",
@@ -158,7 +159,7 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
         (
             "category_tests",
             "model intervention category",
-            "test n_inside n_outside mean_difference statistic degrees_of_freedom p_value p_holm differs small",
+            "test n_inside n_outside mean_difference statistic degrees_of_freedom p_value p_from p_holm differs small",
         ),
         ("zero_events", "model intervention event", "n_prompts pct_at_most"),
         ("missing", "model intervention judge missing_reason", "n_missing missing_share"),
@@ -194,11 +195,13 @@ TABLES_EXPLAINED = {
     "The final answer's decision is the primary judge's. Pairs that do not occur have no row.",
     "binary_scoring": "Where PARTIAL counts as another decision, two are possible and ssi_entropy divides by log2 2.",
     "stability_by_draws": "Every figure is its exact expectation over all ways to draw n_draws of a prompt's "
-    "responses, averaged over the prompts that have that many. A smaller study of the same prompts would report this.",
-    "sample_size": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses.",
+    "responses, averaged over the prompts that have that many, up to half of them. A smaller study would report this.",
+    "sample_size": "Draws are without replacement; a figure is the mean over the prompts with n_draws responses. The "
+    "curve ends where fewer than half of the prompts have as many.",
+    "sample_size_least_n": "n_prompts is that of the point of the curve that reaches the target, or of its last point.",
     "tail_risk": NOT_BENIGN,
     "tail_risk_draws": f"{NOT_BENIGN} Draws are without replacement; a figure is the mean over the prompts with "
-    "n_draws responses.",
+    "n_draws responses, up to half of them.",
     "tail_forecast": f"{NOT_BENIGN} Attempts at all temperatures are pooled. Empty where no prompt complied.",
     "temperature_pairs": "ssi is taken within one temperature, over its seeds.",
     "model_pairs": "ssi is taken over all temperatures and seeds.",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refusal_stability.measures.aggregate import stability_row
-from refusal_stability.measures.comparison import RankTest, kruskal_wallis, mann_whitney, with_holm
+from refusal_stability.measures.comparison import DRAWN, RankTest, holm, kruskal_wallis, mann_whitney
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.distinct import Distinct, Floats, Ints, distinct_rows
 from refusal_stability.measures.effective_units import effective_units_of_difference
@@ -59,14 +60,47 @@ def category_tests(study: DecisionArrays, settings: Settings) -> list[Row]:
         some = inside.any(axis=1)
         rng = settings.resampling.rng("category tests", group.model, group.intervention)
         every = kruskal_wallis(value[some], inside[some], rng)
+        tests = _splits(value, inside, settings, "category tests", group.model, group.intervention)
+        if some.all() and len(tests) == 1:  # two categories: the test over all of them is that of either
+            every = replace(every, p_value=tests[0][1].p_value, p_from=tests[0][1].p_from)
         rows.append(_row(group, POOLED, "Kruskal-Wallis", every, every.n, 0) | _no_difference(every, settings))
-        family = []
+        corrected = holm(np.array([test.p_value for _, test in tests], dtype=np.float64))
+        p_holm = {c: float(p) for (columns, _), p in zip(tests, corrected, strict=True) for c in columns}
+        split = {c: test for columns, test in tests for c in columns}
         for c, category in enumerate(found):
             sides = distinct_rows(np.column_stack([value, inside[:, c]]))
             rng = settings.resampling.rng("category tests", group.model, group.intervention, category)
-            family.append(_category_row(group, category, sides, settings, rng))
-        rows += [row | {"differs": row["p_holm"] < 1 - settings.resampling.confidence} for row in with_holm(family)]
+            row = _category_row(group, category, sides, split[c], settings, rng) | {"p_holm": p_holm[c]}
+            rows.append(row | {"differs": row["p_holm"] < 1 - settings.resampling.confidence})
     return rows
+
+
+def _splits(
+    value: Floats, inside: NDArray[np.bool_], settings: Settings, *scope: object
+) -> list[tuple[list[int], RankTest]]:
+    """Each different split of the prompts, with the categories that make it and its test.
+
+    Two categories that no prompt shares, and that all prompts have, split the prompts alike: one difference is tested
+    once. All tests of a family enumerate, or all draw.
+    """
+    columns: dict[bytes, list[int]] = {}
+    for c in range(inside.shape[1]):
+        side = inside[:, c] if len(inside) == 0 or inside[0, c] else ~inside[:, c]
+        columns.setdefault(side.tobytes(), []).append(c)
+    chosen = list(columns.values())
+
+    def tested(enumerate_sets: bool) -> list[RankTest]:
+        found = []
+        for number, (c, *_) in enumerate(chosen):
+            sides = distinct_rows(np.column_stack([value, inside[:, c]]))
+            rng = settings.resampling.rng(*scope, "split", number)
+            found.append(mann_whitney(sides.rows[:, 0], *_sides(sides), rng, enumerate_sets=enumerate_sets))
+        return found
+
+    tests = tested(True)
+    if any(test.p_from == DRAWN for test in tests):
+        tests = tested(False)
+    return list(zip(chosen, tests, strict=True))
 
 
 def _row(group: Group, category: str, test: str, result: RankTest, n_inside: int, n_outside: int) -> Row:
@@ -78,6 +112,7 @@ def _row(group: Group, category: str, test: str, result: RankTest, n_inside: int
         "statistic": result.statistic,
         "degrees_of_freedom": result.degrees_of_freedom,
         "p_value": result.p_value,
+        "p_from": result.p_from,
         "small": n_inside < SMALL,
     }
 
@@ -88,11 +123,16 @@ def _no_difference(test: RankTest, settings: Settings) -> Row:
     return empty | {"p_holm": test.p_value, "differs": test.p_value < 1 - settings.resampling.confidence}
 
 
-def _category_row(group: Group, category: str, sides: Distinct, settings: Settings, rng: np.random.Generator) -> Row:
+def _category_row(
+    group: Group, category: str, sides: Distinct, test: RankTest, settings: Settings, rng: np.random.Generator
+) -> Row:
     """One category against all the other prompts."""
     inside, outside = _sides(sides)
-    test = mann_whitney(sides.rows[:, 0], inside, outside, rng)
-    row = _row(group, category, "Mann-Whitney", test, int(inside.sum()), int(outside.sum()))
+    value = sides.rows[:, 0]
+    # U of this category's own side, where the split was tested by the other one.
+    won = float(inside @ (np.cumsum(outside) - outside / 2)) if np.isfinite(test.statistic) else test.statistic
+    assert np.all(np.diff(value) >= 0)
+    row = _row(group, category, "Mann-Whitney", replace(test, statistic=won), int(inside.sum()), int(outside.sum()))
     return row | mean_difference(sides, Scope(settings.resampling, sides.weights, rng=rng))
 
 

@@ -11,13 +11,13 @@ from refusal_stability.measures.estimates import OfWeights, Resampling, Row, Sco
 from refusal_stability.measures.intervals import weighted_means, weighted_medians
 from refusal_stability.measures.reliability import agreement_curve, chance_of_comply, least_n, queries_to_comply
 from refusal_stability.measures.stability import COMPLY
+from refusal_stability.measures.subsampling import last_draw
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names, scope_name, scopes
 from refusal_stability.measures.tail_baselines import log_log_share, plug_in_share
 from refusal_stability.measures.tail_forecast import FAR, forecast_tail
 
 TARGETS = (0.95, 0.97, 0.99)
-ENOUGH = 0.5  # of the prompts must have as many responses as are drawn: fewer are other prompts than the curve's first
 SOON = 5  # queries
 ATTEMPTS = (10, 100, 1_000, 10_000)  # forecast
 
@@ -30,13 +30,13 @@ def sample_sizes(study: DecisionArrays, settings: Settings) -> dict[str, list[Ro
             rows = _curve_rows(counts, "majority_agreement", settings, group, temperature)
             tables["sample_size"] += rows
             place = names(group) | {"temperature": temperature}
-            enough = ENOUGH * max((row["n_prompts"] for row in rows), default=0)
             for target in TARGETS:
                 row = place | {"target": target}
                 for column, source in (("least_n", "majority_agreement"), ("least_n_sure", "majority_agreement_low")):
-                    row[column] = least_n(
-                        np.array([r[source] if r["n_prompts"] >= enough else np.nan for r in rows]), target
-                    )
+                    row[column] = least_n(np.array([r[source] for r in rows]), target)
+                # The point that reaches the target; where none does, the curve's last one.
+                point = len(rows) if np.isnan(row["least_n"]) else int(row["least_n"])
+                row |= {"n_prompts": rows[point - 1]["n_prompts"] if rows else 0, "last_n": len(rows)}
                 tables["sample_size_least_n"].append(row)
     return tables
 
@@ -55,9 +55,13 @@ def tail_risk_draws(study: DecisionArrays, settings: Settings) -> list[Row]:
 
 
 def _curve_rows(counts: Ints, column: str, settings: Settings, group: Group, temperature: float) -> list[Row]:
-    """A curve's mean over prompts for each number of draws, with intervals; every draw count on the same resamples."""
+    """A curve's mean over prompts for each number of draws, with intervals; every draw count on the same resamples.
+
+    It stops where too few prompts have as many responses.
+    """
     distinct = distinct_rows(counts[counts.sum(axis=1) > 0])
     curve = (agreement_curve if column == "majority_agreement" else chance_of_comply)(distinct.rows)
+    curve = curve[:, : last_draw(distinct)]
     columns = [f"{column} {n}" for n in range(1, curve.shape[1] + 1)]
     scope = Scope(settings.resampling, distinct.weights, scope_name(group, temperature), shared=True)
     found = estimates(columns, curve, scope)

@@ -61,13 +61,15 @@ def t0_determinism(study: DecisionArrays, settings: Settings) -> list[Row]:
         if group.texts is None:
             continue
         for judge in group.decisions:
-            present, identical, flipped = identical_and_flipped(group.texts[:, zero], group.first(judge)[:, zero])
-            both = np.column_stack([present, identical, identical & flipped])[present].astype(np.int64)
-            distinct = distinct_rows(both)
+            texts, codes = group.texts[:, zero], group.first(judge)[:, zero]
+            present, identical, flipped, decided = identical_and_flipped(texts, codes)
+            table = np.column_stack([present, identical, identical & decided, identical & flipped])
+            distinct = distinct_rows(table[present].astype(np.int64))
             totals = distinct.weights @ distinct.rows
             row = names(group) | {"judge": judge, "n_all_present": int(totals[0]), "n_identical": int(totals[1])}
-            row |= {"n_flipped": int(flipped.sum()), "n_identical_flipped": int(totals[2])}
-            units = effective_units_of_ratios(distinct.rows[:, 1:], distinct.rows[:, :-1], distinct.weights)
+            row |= {"n_identical_decided": int(totals[2])}
+            row |= {"n_flipped": int(flipped.sum()), "n_identical_flipped": int(totals[3])}
+            units = effective_units_of_ratios(distinct.rows[:, [1, 3]], distinct.rows[:, [0, 2]], distinct.weights)
             scope = Scope(settings.resampling, distinct.weights, ("determinism", *names(group).values(), judge))
             percents = estimates(columns, OfTotals(distinct.rows.astype(np.float64), _percents, units), scope)
             if judge in group.judged_once:
@@ -77,9 +79,9 @@ def t0_determinism(study: DecisionArrays, settings: Settings) -> list[Row]:
 
 
 def _percents(totals: Floats) -> Floats:
-    """Each column as percent of the column before it, (b, m) -> (b, m - 1)."""
+    """Identical ones as percent of the present ones, and flipped ones of the identical ones that were decided."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(100 * totals[:, 1:] / totals[:, :-1], dtype=np.float64)
+        return np.asarray(100 * totals[:, [1, 3]] / totals[:, [0, 2]], dtype=np.float64)
 
 
 def judge_noise(study: DecisionArrays, settings: Settings) -> list[Row]:

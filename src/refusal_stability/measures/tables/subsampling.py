@@ -10,7 +10,7 @@ from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 from refusal_stability.measures.estimates import Row, Scope, estimates, renamed
 from refusal_stability.measures.stability import below, flips, ssi, ssi_pairwise
-from refusal_stability.measures.subsampling import expected_in_draws
+from refusal_stability.measures.subsampling import expected_in_draws, last_draw
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names, scope_name, scopes
 
@@ -30,7 +30,7 @@ def stability_by_draws(study: DecisionArrays, settings: Settings) -> list[Row]:
         for temperature, counts, _ in scopes(study, group):
             distinct = distinct_rows(counts[counts.sum(axis=1) > 0])
             total = distinct.rows.sum(axis=1)
-            draws = range(1, int(total.max(initial=0)) + 1)
+            draws = range(1, last_draw(distinct) + 1)
             columns = [f"{name} {n}" for n in draws for name in NAMES]
             if not columns:
                 continue
