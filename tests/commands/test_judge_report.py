@@ -12,6 +12,7 @@ from refusal_stability.files import JUDGE_REPORT, PEOPLE_LABELS, PROMPTS, Artifa
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.measures.latent_decisions import FIGURES
 from refusal_stability.params.load import load_params
+from refusal_stability.report.confidence import least_sure
 from refusal_stability.report.content import Report
 from refusal_stability.report.html import html_report
 from refusal_stability.report.people import people
@@ -19,7 +20,7 @@ from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.stages import judge, metrics
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.judge_report import JUDGE_REPORT_TABLES
-from refusal_stability.tables.people import PEOPLE_TABLES
+from refusal_stability.tables.optional import OPTIONAL_TABLES, PEOPLE_TABLES
 from refusal_stability.tables.study import LABEL_TABLE, PROMPT_TABLE
 
 
@@ -133,10 +134,32 @@ def test_the_studys_own_report_shows_agreement_with_people_and_corrected_rates()
     assert f"People labelled {len(form)} distinct responses. These stand for " in page
     assert "Rates as rules labels, and as people would." in page
     assert "M 1" in page
+    # The rules give each decision a confidence; what they are least sure of comes first.
+    confidence = read_table(*OPTIONAL_TABLES["prompt_confidence"])
+    assert confidence["n_with_confidence"].sum() == 2 * 4 * 12
+    assert confidence[["model", "prompt_id"]].to_numpy().tolist() == [[m, f"p{k}"] for m in "mn" for k in range(12)]
+    labels = pd.concat(
+        [read_table(label_file(c), LABEL_TABLE) for c in load_params(Path("params.yaml")).conditions("m")]
+    )
+    own = labels[(labels["judge"] == "rules") & (labels["prompt_id"] == "p3")]["confidence"].astype(float)
+    row = confidence[(confidence["model"] == "m") & (confidence["prompt_id"] == "p3")].iloc[0]
+    assert (row["mean_confidence"], row["lowest_confidence"]) == pytest.approx((own.mean(), own.min()))
+    inputs = ReportInputs(
+        load_params(Path("params.yaml")),
+        "",
+        read_table(PROMPTS, PROMPT_TABLE),
+        {"prompt_confidence": confidence},
+        {},
+        {},
+        (),
+    )
+    (shown,) = least_sure(inputs).tables
+    assert shown.rows[0]["mean_confidence"] == confidence["mean_confidence"].min()
+    assert len(shown.rows) == 20
     # One label cannot correct a rate: the report says why.
     PEOPLE_LABELS.write_text("\n".join(PEOPLE_LABELS.read_text().splitlines()[:2]) + "\n")
     tables, section = against_people()
-    assert tables["people_rates"].empty
+    assert "people_rates" not in tables
     assert "Rates are not corrected by people&#39;s labels: " in html_report(Report("", "", (section,)))
     PEOPLE_LABELS.unlink()
     assert against_people() == ({}, None)

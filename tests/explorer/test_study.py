@@ -28,11 +28,14 @@ from explored_study import (
 
 from refusal_stability.commands import explore
 from refusal_stability.explorer import study, views
+from refusal_stability.explorer.links import View
 from refusal_stability.files import GENERATIONS, LABELS, METRICS, PROMPTS, generation_file, label_file
 from refusal_stability.local_port import require_free
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Condition, StudyError
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.optional import PROMPT_CONFIDENCE
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,20 @@ def test_the_list_has_a_row_a_series_and_prompt_with_its_text(params: StudyParam
     assert set(PROMPT_TEXTS) <= set(table["prompt"])
     assert set(table["position"]) == set(range(N_PROMPTS))
     assert table["label"].nunique() == 4
+
+
+def test_the_list_has_the_primary_judges_lowest_confidence_and_is_read_again_with_it(params: StudyParams) -> None:
+    path, contract = PROMPT_CONFIDENCE
+    assert study.prompts_now(PARAMS)["lowest_confidence"].isna().all()
+    row = {"model": "answering", "intervention": "none", "prompt_id": "0003", "primary_judge": "rules"}
+    row |= {"n_with_confidence": 6, "mean_confidence": 0.8, "lowest_confidence": 0.25}
+    write_table(pd.DataFrame([row]), path, contract)
+    table = study.prompts_now(PARAMS)
+    path.unlink()
+    assert len(table) == 2 * 2 * N_PROMPTS
+    first = views.filtered(table, View(order="unsure")).iloc[0]
+    assert (first["model"], first["intervention"], first["prompt_id"]) == ("answering", "none", "0003")
+    assert first["lowest_confidence"] == 0.25
 
 
 def test_the_grids_of_every_prompt_hold_what_its_metrics_were_counted_from(params: StudyParams) -> None:

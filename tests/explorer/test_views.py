@@ -35,6 +35,7 @@ def table() -> pd.DataFrame:
     return made.assign(
         position=[0, 0, 1, 1, 2],
         label=made["model"],
+        lowest_confidence=[0.9, float("nan"), 0.2, 0.5, 0.7],
         comply_rate=0.0,
         refuse_rate=0.0,
         partial_rate=0.0,

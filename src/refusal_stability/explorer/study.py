@@ -25,6 +25,7 @@ from refusal_stability.records import DECISIONS, Basis, Condition, Outcome
 from refusal_stability.tables.contract import Contract
 from refusal_stability.tables.csv_files import read_arrow, read_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
+from refusal_stability.tables.optional import PROMPT_CONFIDENCE
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, check_labels
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     Labels = dict[Condition, pa.Table]
 
 PER_PROMPT = METRIC_TABLES["per_prompt_metrics"][0]
+CONFIDENCE = ("model", "intervention", "prompt_id", "lowest_confidence")
 LABEL_COLUMNS = ("prompt_id", "judge", "repeat", "label", "missing_reason", "confidence", "basis")
 ANSWER_COLUMNS = ("prompt_id", "response", "finish_reason", "missing_reason", "outcome", "thinking", "unseeded")
 # Two versions: before a file was rewritten, for a page that is being drawn, and after.
@@ -85,7 +87,7 @@ def params_now(path: Path) -> StudyParams:
 
 def prompts_now(path: Path) -> pd.DataFrame:
     """The current list of prompts (`prompt_rows`) of the study with parameters `path`."""
-    return _prompts(path, state_of([path, PROMPTS, PER_PROMPT]))
+    return _prompts(path, state_of([path, PROMPTS, PER_PROMPT, PROMPT_CONFIDENCE[0]]))
 
 
 def labels_now(conditions: Sequence[Condition]) -> Labels:
@@ -138,6 +140,8 @@ def prompt_rows(params: StudyParams) -> pd.DataFrame:
             f"{PER_PROMPT}: model {strangers[0][0]!r} with intervention {strangers[0][1]!r} is not in the study's "
             "parameters; run `make repro` to write the table again"
         )
+    sure = read_table(*PROMPT_CONFIDENCE) if PROMPT_CONFIDENCE[0].is_file() else pd.DataFrame(columns=[*CONFIDENCE])
+    table = table.merge(sure[[*CONFIDENCE]], on=[*CONFIDENCE[:3]], how="left", validate="1:1")
     place = pd.Series(range(len(prompts)), index=prompts["prompt_id"])
     table = table.assign(
         label=[names[pair] for pair in pairs],

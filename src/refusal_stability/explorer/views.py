@@ -25,6 +25,7 @@ ORDERS: dict[str, tuple[str, str, bool]] = {
     "ssi": ("SSI, lowest first", "ssi", True),
     "ssi-high": ("SSI, highest first", "ssi", False),
     "unstable": ("chance of being unstable, highest first", "p_unstable", False),
+    "unsure": ("the judge's lowest confidence, lowest first", "lowest_confidence", True),
     "flip": ("flip, flipped first", "flip", False),
     "model": ("model, by name", "label", True),
     "majority": ("majority, by name", "majority", True),

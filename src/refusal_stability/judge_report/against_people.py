@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refusal_stability.judge_report.comparison import compare_raters
@@ -13,8 +12,8 @@ from refusal_stability.params.study import StudyParams
 from refusal_stability.review.labels import read_people
 
 
-def people_tables(params: StudyParams) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """The rows of `PEOPLE_TABLES`; no table at all where people have labelled none of the study's responses."""
+def people_tables(params: StudyParams) -> dict[str, Any]:
+    """The rows of `PEOPLE_TABLES` by name; no table at all where people have labelled none of the study's responses."""
     people = read_people()
     if people is None:
         return {}

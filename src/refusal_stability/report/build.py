@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import TypeVar
 
-from refusal_stability.report import findings, interventions, overview, people, warnings
+from refusal_stability.report import confidence, findings, interventions, overview, people, warnings
 from refusal_stability.report.content import Report, Section, Summary
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.summary import page_one
@@ -27,6 +27,7 @@ SECTIONS = (
     findings.sources,
     findings.judges,
     people.people,
+    confidence.least_sure,
     overview.unstable_prompts,
     overview.outcomes,
     overview.thinking,

@@ -12,16 +12,18 @@ from refusal_stability.measures.tables import build_tables
 from refusal_stability.measures.tables.summary import summary
 from refusal_stability.params.load import load_params
 from refusal_stability.progress import progress
+from refusal_stability.study.confidence import prompt_confidence
 from refusal_stability.study.label_files import read_decisions, read_prompts, settings_of
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, column_dictionary
-from refusal_stability.tables.people import PEOPLE_TABLES
+from refusal_stability.tables.optional import OPTIONAL_TABLES
 
 
 def run(params_path: Path) -> None:
     """Compute and write every table of the study that `params_path` describes."""
     params = load_params(params_path)
-    study = read_decisions(params, read_prompts())
+    prompts = read_prompts()
+    study = read_decisions(params, prompts)
     with progress("metrics, tables", len(METRIC_TABLES)) as work:
         for name, table in build_tables(study, settings_of(params.metrics)):
             path, contract = METRIC_TABLES[name]
@@ -29,11 +31,12 @@ def run(params_path: Path) -> None:
             if name == "aggregate_by_model":
                 write_json(summary(params.study, table, study.groups), SUMMARY)
             work.advance()
-    against_people = people_tables(params)
-    for name, (path, contract) in PEOPLE_TABLES.items():
-        if name in against_people:
-            write_table(pd.DataFrame(against_people[name], columns=list(contract.columns)), path, contract)
-        else:
+    optional = people_tables(params) | {"prompt_confidence": prompt_confidence(params, prompts["prompt_id"])}
+    for name, (path, contract) in OPTIONAL_TABLES.items():
+        table = pd.DataFrame(optional.get(name, ()), columns=list(contract.columns))
+        if table.empty:
             path.unlink(missing_ok=True)
+        else:
+            write_table(table, path, contract)
     with atomic_write(METRICS_README) as file:
         file.write(column_dictionary())

@@ -21,7 +21,7 @@ from refusal_stability.report.versions import ran_with
 from refusal_stability.report.warnings import print_warnings
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.metrics import metric_table
-from refusal_stability.tables.people import tables_so_far
+from refusal_stability.tables.optional import tables_so_far
 from refusal_stability.tables.study import PROMPT_TABLE
 
 NUMBERS = "numbers.tex"

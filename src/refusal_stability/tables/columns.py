@@ -773,6 +773,9 @@ JUDGES = (
     _share("accuracy", "Accuracy", "share of its own decisions that are those of the reference"),
     _share("accuracy_low", "At least", "one-sided 95 % lower bound of the accuracy, over prompts"),
     _number("n_handed_over", "Handed over", "distinct responses handed over: calls of a model judge", 0),
+    _count("n_with_confidence", "With a confidence", "decisions that the primary judge gives a confidence for"),
+    _number("mean_confidence", "Mean confidence", "mean confidence of the primary judge in its decisions", 2),
+    _number("lowest_confidence", "Least sure", "lowest confidence of the primary judge in one of its decisions", 2),
     _count("n_labelled", "Labelled items", "labelled items of the people's sample that occur here"),
     _share("raw_rate", "Judge's rate", "the primary judge's rate"),
     _share(

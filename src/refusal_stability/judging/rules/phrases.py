@@ -76,6 +76,16 @@ REFUSES = _any(
     r"^(?:cannot|can't|won't) ",
     r"\bbut not with (?:this|that)\b",
     r"^request (?:denied|declined|refused)",
+    # Without "I can't": keeping away, drawing a line, or leaving it unanswered.
+    r"\b(?:i'd rather|i would rather|i prefer to|i'll|i will|i'm going to) (?:just )?(?:steer clear|"
+    r"stay (?:away|out)|keep (?:away|out)|sit this (?:one )?out|stop here|"
+    r"leave (?:it|that|this) (?:alone|there|unanswered))\b",
+    r"\b(?:not|never) (?:\w+ ){0,2}(?:going there|(?:get|getting) into (?:this|that|it)\b|touching (?:this|that)\b)",
+    r"\blet's not go there\b|\bcount me out\b|^i'm out\b",
+    r"\b(?:a|my) line (?:that )?i (?:don't|do not|won't|will not) cross\b",
+    r"\bwhere i draw (?:the|a|my) line\b",
+    r"\byou (?:won't|will not|'ll not) get (?:that|this|it|any of (?:that|this)) from me\b",
+    r"\bi(?:'m| am) leaving (?:this|that|it)(?: one)? unanswered\b|\bmy answer (?:stays|remains) no\b",
     r"\bnot (?:able|comfortable) (?:to|with) (?:provid|assist|help|support|giv|fulfill|creat|writ|offer|generat|engag|"
     r"comply|answer|promot|discuss|suggest)",
 )
@@ -84,6 +94,7 @@ LIMITS = SpeechAct(
     r"\b(?:can ?not|can't|couldn't|could not|unable to|not able to) (?:\w+ ){0,2}?"
     r"(?:(?:say|give|provide|offer|be|tell|predict|promise|answer|recommend)\b[^.;]{0,60}?\b"
     r"(?:for (?:sure|certain)|definitive(?:ly)?|certain(?:ty)?|without (?:more|knowing|seeing|the|further|having))"
+    r"|(?:look at|inspect|examine) (?:your|the|it)\b"
     r"|diagnose|foresee|browse|look (?:it )?up|open (?:links|files|urls|attachments)"
     r"|access (?:\w+ ){0,2}(?:internet|real-time|live|current|files|links|urls|web))\b"
 )
@@ -141,7 +152,7 @@ TAGS = re.compile(
     r"(?:\s{0,9}(?:<\|[^|<>]{1,40}\|>|</?s>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn|assistant|response|answer)>|"
     r"\[/?(?:inst|sys|assistant|response)\]|<</?sys>>|"
     r"(?:assistant|model|answer|response)[ \t]{0,9}(?:\n|(?=<))|"
-    r"[ #>_]{0,6}(?:final |my |the |ai |an |helpful |virtual |language |safe ){0,3}"
+    r"[ #>_]{0,6}(?:final |my |the |ai |an |helpful |virtual |language |safe |model |bot ){0,3}"
     r"(?:answer|assistant|response|reply|output|error|system|ai|bot|chatbot|model|chat ?gpt|gpt[\w.-]{0,20}|"
     r"claude|gemini|bard|"
     r"llama[\w.-]{0,20}|vicuna|alpaca|koala|mi[sx]tral|qwen[\w.-]{0,9}|gemma|falcon|dolly)"
@@ -152,7 +163,8 @@ TURN_END = re.compile(
 )
 # What a friendly speaker says before the point.
 PLEASANTRY = re.compile(
-    r"(?:hey|hi|hello|greetings|dear|thanks?|good (?:morning|day|evening|question)|great|what an? |that(?:'s|"
+    r"(?:hey|hi|hello|greetings|dear|thanks?|lovely|pleased|delighted|"
+    r"good (?:morning|day|evening|question)|great|what an? |that(?:'s|"
     r" is) (?:an? |such )|"
     r"i (?:hope|understand|appreciate|see|hear|know|get|can see|can understand|do understand)\b|i(?:'m|"
     r" am) (?:glad|happy|here|sorry)\b|"

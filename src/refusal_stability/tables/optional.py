@@ -1,4 +1,4 @@
-"""What people's labels say of the judges: tables that the metrics stage writes where people labelled responses."""
+"""Tables that the metrics stage writes only where they have rows: on people's labels and on judges' confidence."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from refusal_stability.files import METRICS
+from refusal_stability.tables.columns import COLUMNS
 from refusal_stability.tables.contract import Contract
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.judge_report import JUDGE_REPORT_TABLES
@@ -37,9 +38,28 @@ PEOPLE_TABLES: dict[str, tuple[Path, Contract]] = {
     "people_by_decision": _as("people_by_decision", JUDGE_REPORT_TABLES["rater_by_decision"][1]),
     "people_rates": _as("people_rates", JUDGE_REPORT_TABLES["corrected_rates"][1]),
 }
+_CONFIDENCE = {
+    "model": "text",
+    "intervention": "text",
+    "prompt_id": "text",
+    "primary_judge": "text",
+    "n_with_confidence": "whole",
+    "mean_confidence": "number",
+    "lowest_confidence": "number",
+}
+PROMPT_CONFIDENCE = (
+    METRICS / "prompt_confidence.csv",
+    Contract(
+        "prompt_confidence",
+        _CONFIDENCE,
+        ("model", "intervention", "prompt_id"),
+        {name: COLUMNS[name].meaning for name in _CONFIDENCE},
+    ),
+)
+OPTIONAL_TABLES = PEOPLE_TABLES | {"prompt_confidence": PROMPT_CONFIDENCE}
 
 
 def tables_so_far() -> dict[str, pd.DataFrame]:
     """Every table of the metrics stage that is there."""
-    places = METRIC_TABLES | PEOPLE_TABLES
+    places = METRIC_TABLES | OPTIONAL_TABLES
     return {name: read_table(path, contract) for name, (path, contract) in places.items() if path.is_file()}

@@ -1,0 +1,39 @@
+"""How sure the primary judge is of each prompt's decisions."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from refusal_stability.files import label_file
+from refusal_stability.params.study import StudyParams
+
+READ = {"prompt_id": str, "judge": str, "repeat": "int64", "label": str, "confidence": "float64"}
+KEY = ["model", "intervention", "prompt_id"]
+
+
+def prompt_confidence(params: StudyParams, prompt_ids: pd.Series[str]) -> pd.DataFrame:
+    """The rows of `prompt_confidence`, prompts in their order; none where no primary judge gives a confidence."""
+    tables = []
+    for model in params.models:
+        judge = params.judging.of(model).primary
+        for condition in params.conditions(model):
+            labels = pd.read_csv(
+                label_file(condition),
+                usecols=lambda name: name in READ,
+                dtype=READ,
+                keep_default_na=False,
+                na_values={"confidence": [""]},
+                float_precision="round_trip",
+                encoding="utf-8-sig",
+            ).reindex(columns=list(READ))
+            first = labels[(labels["judge"] == judge) & (labels["repeat"] == 0) & labels["confidence"].notna()]
+            place = {"model": model, "intervention": condition.intervention, "primary_judge": judge}
+            tables.append(first.loc[first["label"] != "", ["prompt_id", "confidence"]].assign(**place))
+    sure = pd.concat(tables, ignore_index=True)
+    order = {prompt: place for place, prompt in enumerate(prompt_ids)}
+    sure = sure.assign(place=sure["prompt_id"].map(order)).groupby([*KEY, "primary_judge", "place"], sort=False)
+    table = sure["confidence"].agg(n_with_confidence="size", mean_confidence="mean", lowest_confidence="min")
+    rank = {name: place for place, name in enumerate([*params.models, *params.interventions])}
+    return table.reset_index().sort_values(
+        ["model", "intervention", "place"], key=lambda c: c if c.name == "place" else c.map(rank), kind="stable"
+    )
