@@ -56,7 +56,7 @@ def print_cascade(name: str, table: pd.DataFrame) -> None:
     for share in HANDED_OVER:
         threshold = float(np.quantile(sure, share)) if share else 0.0
         kept = (sure >= threshold) & (own >= 0) & (haiku >= 0)
-        matrix = confusion(own[kept], haiku[kept])
+        matrix = confusion(own[kept], haiku[kept]).sum(axis=0)
         calls = len(table.loc[sure < threshold, ["prompt", "response"]].drop_duplicates())
         agreement, kappa = np.trace(matrix) / matrix.sum(), float(cohens_kappa(matrix))
         print(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 import pandas as pd
 
 from refusal_stability.files import label_file
 from refusal_stability.params.study import StudyParams
 
-READ = {"prompt_id": str, "judge": str, "repeat": "int64", "label": str, "confidence": "float64"}
+READ: dict[Hashable, Any] = {"prompt_id": str, "judge": str, "repeat": "int64", "label": str, "confidence": "float64"}
 KEY = ["model", "intervention", "prompt_id"]
 
 
@@ -31,9 +34,9 @@ def prompt_confidence(params: StudyParams, prompt_ids: pd.Series[str]) -> pd.Dat
             tables.append(first.loc[first["label"] != "", ["prompt_id", "confidence"]].assign(**place))
     sure = pd.concat(tables, ignore_index=True)
     order = {prompt: place for place, prompt in enumerate(prompt_ids)}
-    sure = sure.assign(place=sure["prompt_id"].map(order)).groupby([*KEY, "primary_judge", "place"], sort=False)
-    table = sure["confidence"].agg(n_with_confidence="size", mean_confidence="mean", lowest_confidence="min")
+    grouped: Any = sure.assign(place=sure["prompt_id"].map(order)).groupby([*KEY, "primary_judge", "place"], sort=False)
+    agg: Any = {"n_with_confidence": "size", "mean_confidence": "mean", "lowest_confidence": "min"}
+    table: pd.DataFrame = grouped["confidence"].agg(**agg).reset_index()
     rank = {name: place for place, name in enumerate([*params.models, *params.interventions])}
-    return table.reset_index().sort_values(
-        ["model", "intervention", "place"], key=lambda c: c if c.name == "place" else c.map(rank), kind="stable"
-    )
+    ranks = table.assign(**{column: table[column].map(rank) for column in ("model", "intervention")})
+    return table.loc[ranks.sort_values(["model", "intervention", "place"], kind="stable").index]
