@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from refusal_stability.cli import app
 
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -79,3 +84,36 @@ def test_a_study_that_cannot_be_copied_leaves_the_active_one_as_it_is(root: Path
     assert make("short", "8") == 0
     assert (tmp_path / "params.yaml").read_text() == "study: short\n"
     assert (tmp_path / "params.previous.yaml").read_text() == "study: mine\n"
+
+
+def test_every_message_of_the_troubleshooting_page_is_one_that_the_code_says(root: Path) -> None:
+    page = (root / "docs/troubleshooting.md").read_text().partition("## No message")[0]
+    messages = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    assert len(messages) > 20
+    # A message may be broken over lines of code.
+    code = "".join(file.read_text(encoding="utf-8") for file in (root / "src").rglob("*.py"))
+    joined = re.sub(r'"\s*\n\s*f?"', "", code)
+    assert not [message for message in messages if message not in joined]
+
+
+def test_the_tutorials_commands_run_in_the_order_in_which_they_stand(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_study: Callable[..., None]
+) -> None:
+    # What `make repro` leaves, with decisions drawn in place of the model's: tests/pipeline runs the model itself.
+    monkeypatch.chdir(tmp_path)
+    quickstart = (root / "studies/quickstart.yaml").read_text().replace("n_resamples: 10000", "n_resamples: 100")
+    Path("params.yaml").write_text(quickstart)
+    write_study(
+        Path("params.yaml"), {"REFUSE": "No. {}", "PARTIAL": "In part. {}", "COMPLY": "Yes. {}"}, ["a", "b"], 24
+    )
+    tutorial = (root / "docs/tutorial.md").read_text()
+    commands = [
+        shlex.split(line) for line in re.findall(r"^\.venv/bin/refusal-stability (.+)$", tutorial, re.MULTILINE)
+    ]
+    # Needs the model's file for its chat template.
+    ran = [command for command in commands if command[0] != "prompts"]
+    assert [command[0] for command in ran] == ["compare", "metrics", "figures", "report", "power"]
+    for command in ran:
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, (command, done.output, done.exception)
+    assert '<h2 id="summary-title">Summary</h2>' in Path("reports/report.html").read_text()

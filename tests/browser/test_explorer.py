@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 import pytest
 from connections import strangers, watching
@@ -274,6 +275,34 @@ def test_filters_narrow_the_list_and_stand_in_the_address(page: Page, address: s
     wait_for_query(page, "models=labelled")
 
 
+def test_all_responses_to_a_prompt_stand_side_by_side_and_filters_find_what_ever_complied(
+    page: Page, address: str, folder: Path
+) -> None:
+    lines = list(csv.DictReader((folder / PER_PROMPT).open(encoding="utf-8")))
+    complied = [line for line in lines if line["n_comply"] != "0"]
+    assert 0 < len(complied) < ROWS
+    chosen = complied[0]["prompt_id"]
+    visit(page, address, ever="COMPLY", prompt=chosen, compared="answering/none,answering/cautious")
+    page.get_by_text(f"{len(complied)} of {ROWS} rows").wait_for()
+    assert page.locator("h5").count() == 0  # nothing is shown before it is unfolded
+    page.get_by_text("All responses to this prompt").click()
+    page.locator("h5", has_text="COMPLY").first.wait_for()
+    # Two models or interventions beside each other, each with its own groups.
+    sides = page.locator("[data-testid=stColumn]", has=page.locator("h5"))
+    boxes = [sides.nth(place).bounding_box() for place in range(2)]
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    texts = page.locator("ul.verdicts .reasoning").all_text_contents()
+    conditions = [
+        Condition("answering", i, t, seed) for i in ("none", "cautious") for t in (0.0, 0.7) for seed in (42, 43)
+    ]
+    assert {visible(text_at(folder, c, chosen)) for c in conditions} - {""} <= set(texts)
+    page.get_by_text("Copy a link to this view").click()
+    link = page.locator("[data-testid=stSidebar] code").text_content()
+    assert link is not None
+    assert link.startswith(address)
+    assert parse_qs(link.partition("?")[2]) == parse_qs(query_of(page))
+
+
 def test_a_category_keeps_the_prompts_that_have_it_among_theirs(page: Page, address: str, folder: Path) -> None:
     visit(page, address)
     page.get_by_role("combobox", name="Categories").click()
@@ -379,7 +408,7 @@ def test_two_responses_stand_side_by_side_each_folded_until_it_is_asked_for(
     page.locator(".reasoning").first.wait_for(state="detached")
     page.get_by_role("button", name="Close the left").click()
     page.get_by_text("Left: no response is open.").wait_for()
-    page.wait_for_function("document.querySelectorAll('[data-testid=stExpander]').length === 3")
+    page.wait_for_function("document.querySelectorAll('[data-testid=stExpander]').length === 5")
     assert page.locator("ul.verdicts li").count() == 2
 
 

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refusal_stability.explorer.links import FLIPS, LOWEST, Known, View, cell_key, from_query, series_key, to_query
+from refusal_stability.explorer.links import (
+    FLIPS,
+    LOWEST,
+    Known,
+    View,
+    address,
+    cell_key,
+    from_query,
+    series_key,
+    to_query,
+)
+from refusal_stability.explorer.marks import LABEL_MARKS, OUTCOMES
 from refusal_stability.explorer.views import ORDERS
 from refusal_stability.records import Condition
 
@@ -27,6 +38,10 @@ KNOWN = Known(
         "interventions": ["none", "calm"],
         "categories": CATEGORIES,
         "majorities": ["REFUSE", "none"],
+        "ever": ["REFUSE", "COMPLY"],
+        "harms": ["harmful", "not said"],
+        "marks": list(LABEL_MARKS),
+        "outcomes": list(OUTCOMES),
         "flip": FLIPS,
         "order": list(ORDERS),
         "prompt": ["p1", "p,2"],
@@ -49,6 +64,10 @@ views = st.builds(
     interventions=some(KNOWN.options["interventions"]),
     categories=some(CATEGORIES),
     majorities=some(KNOWN.options["majorities"]),
+    ever=some(KNOWN.options["ever"]),
+    harms=some(KNOWN.options["harms"]),
+    marks=some(KNOWN.options["marks"]),
+    outcomes=some(KNOWN.options["outcomes"]),
     lowest=SSI,
     highest=SSI,
     flip=st.sampled_from(FLIPS),
@@ -109,3 +128,10 @@ def test_an_empty_range_is_opened_downwards() -> None:
     view, notes = from_query({"lowest": "0.90", "highest": "0.50"}, KNOWN)
     assert (view.lowest, view.highest) == (LOWEST, 0.5)
     assert len(notes) == 1
+
+
+@given(views)
+def test_the_whole_address_of_a_view_holds_its_query(view: View) -> None:
+    page, _, query = address("http://127.0.0.1:8501/?text=old", view).partition("?")
+    assert page == "http://127.0.0.1:8501/"
+    assert dict(parse_qsl(query, keep_blank_values=True)) == to_query(view)

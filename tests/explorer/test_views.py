@@ -40,8 +40,9 @@ def table() -> pd.DataFrame:
         refuse_rate=0.0,
         partial_rate=0.0,
         n_refuse=0,
-        n_partial=0,
-        n_comply=0,
+        n_partial=[1, 0, 1, 0, 1],
+        n_comply=[0, 1, 1, 0, 0],
+        harm=["harmful", "harmful", "benign", "benign", ""],
     )
 
 
@@ -66,6 +67,9 @@ def test_the_list_starts_with_the_least_stable_and_ends_with_what_has_no_decisio
         ({"flip": "flipped"}, [("p0", "b"), ("p2", "a"), ("p1", "a")]),
         ({"flip": "not flipped"}, [("p0", "a")]),
         ({"majorities": ("none", "PARTIAL")}, [("p2", "a"), ("p1", "b")]),
+        ({"ever": ("COMPLY",)}, [("p0", "b"), ("p1", "a")]),
+        ({"ever": ("COMPLY", "PARTIAL")}, [("p1", "a")]),
+        ({"harms": ("benign", "not said")}, [("p2", "a"), ("p1", "a"), ("p1", "b")]),
         ({"text": "lock"}, [("p0", "b"), ("p1", "a"), ("p0", "a"), ("p1", "b")]),
         ({"text": "lock SONG"}, [("p1", "a"), ("p1", "b")]),
         ({"text": "(b+"}, [("p2", "a")]),

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from refusal_stability.explorer import links, session, study, views
+from refusal_stability.explorer import all_responses, links, marks, session, study, views
 from refusal_stability.explorer.links import LOWEST, Known, View
 from refusal_stability.explorer.list_columns import LIST_COLUMNS
 from refusal_stability.figures.series import Series, series_of
@@ -25,6 +25,7 @@ Decisions = Mapping[Condition, views.Decided]
 HERE = Path(__file__).parent
 LIST_HEIGHT = 330
 CONTENT_NOTE = "Response (may hold harmful text; click to unfold)"
+ALL_NOTE = "All responses to this prompt (may hold harmful text; click to unfold)"
 THINKING_NOTE = "Thinking (may hold harmful text; click to unfold)"
 REASONING_NOTE = "Reasoning of the judges (may quote the response; click to unfold)"
 grids_of_decisions = st.components.v2.component(
@@ -55,13 +56,25 @@ def show(params: StudyParams, table: pd.DataFrame) -> None:
     st.text(f"study: {params.study}")
     filters(params, known)
     view = session.current_view(params)
-    rows = views.filtered(table, view)
+    rows = views.filtered(of_marks(params, table, view), view)
     prompt_list(table, rows, view.order)
     if view.prompt:
         opened(params, table, view)
     else:
         st.text("Click a prompt in the list to see its decisions.")
     session.write_link(session.current_view(params))
+    with st.sidebar.expander("Copy a link to this view"):
+        st.code(links.address(st.context.url or "", session.current_view(params)), language=None, wrap_lines=True)
+
+
+def of_marks(params: StudyParams, table: pd.DataFrame, view: View) -> pd.DataFrame:
+    """The rows that have what the view wants of labels and responses, whose files are read only if it wants some."""
+    conditions = [c for model in params.models for c in params.conditions(model)]
+    if view.marks:
+        table = table[marks.among(table, marks.marked_by(view.marks, conditions))]
+    if view.outcomes:
+        table = table[marks.among(table, marks.with_outcomes(view.outcomes, conditions))]
+    return table
 
 
 def known_of(params: StudyParams, table: pd.DataFrame) -> Known:
@@ -72,6 +85,10 @@ def known_of(params: StudyParams, table: pd.DataFrame) -> Known:
         "interventions": list(params.interventions),
         "categories": views.categories_in(table),
         "majorities": [*views.DECISION_NAMES, views.NO_MAJORITY],
+        "ever": list(views.DECISION_NAMES),
+        "harms": list(views.HARMS),
+        "marks": list(marks.LABEL_MARKS),
+        "outcomes": list(marks.OUTCOMES),
         "flip": links.FLIPS,
         "order": list(views.ORDERS),
         "prompt": list(dict.fromkeys(table["prompt_id"])),
@@ -97,6 +114,10 @@ def filters(params: StudyParams, known: Known) -> None:
         st.slider("SSI", LOWEST, 1.0, key="ssi", step=0.01)
         st.selectbox("Flip", known.options["flip"], key="flip")
         st.multiselect("Majority", known.options["majorities"], key="majorities", placeholder="all")
+        st.multiselect("Ever decided", known.options["ever"], key="ever", placeholder="any")
+        st.multiselect("Harm", known.options["harms"], key="harms", placeholder="all")
+        st.multiselect("Labels", known.options["marks"], key="marks", placeholder="all")
+        st.multiselect("A response's outcome", known.options["outcomes"], key="outcomes", placeholder="any")
         st.selectbox("Order", known.options["order"], format_func=lambda key: views.ORDERS[key][0], key="order")
         st.text("The address of this page opens the same view again. Responses stay folded.")
 
@@ -171,16 +192,18 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
     conditions = [c for model in params.models for c in params.conditions(model)]
     labels = study.labels_now(conditions)
     st.session_state["cells"] = conditions
-    grids = []
+    grids, by_decision = [], {}
     for series in chosen:
         judge = view.judge or params.judging.of(series.model).primary
         own = [c for c in conditions if (c.model, c.intervention) == (series.model, series.intervention)]
         decisions = views.decided(labels, own, view.prompt, judge, study.unsampled_now)
+        by_decision[series.label] = decisions
         row = by_series.get(links.series_key(series.model, series.intervention))
         grids.append(views.grid(series, decisions, row, view, notes_on(params, series, row, decisions, judge)))
     st.html(views.legend())
     st.text("Click a decision to open its response on the left. Hold Shift, or choose above, to open it on the right.")
     grids_of_decisions(data={"grids": grids}, key="grids", on_opened_change=open_cell)
+    responses_at_once(view, by_decision)
     alike, sides = st.container(), st.columns(2)
     texts = []
     for side, place in zip(("left", "right"), sides, strict=True):
@@ -189,6 +212,20 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
     # What is folded is not read, so it is not compared.
     if texts[0] is not None and texts[0] == texts[1]:
         alike.text("The two open responses are the same, word for word.")
+
+
+def responses_at_once(view: View, by_decision: Mapping[str, Decisions]) -> None:
+    """Every response to the open prompt, the compared models and interventions side by side; read once unfolded."""
+    fold = st.expander(ALL_NOTE, key=f"all-{view.prompt}", on_change="rerun")
+    if not fold.open:
+        return
+    with fold:
+        st.text("Grouped by decision. Marked: what a response does not share with the commonest one of its group.")
+        for place, (label, decisions) in zip(st.columns(len(by_decision)), by_decision.items(), strict=True):
+            with place:
+                st.text(label)
+                answers = {condition: study.read_answer(condition, view.prompt) for condition in decisions}
+                st.html(all_responses.grouped_as_html(decisions, answers))
 
 
 def compared(params: StudyParams) -> list[Series]:

@@ -16,7 +16,7 @@ LOWEST = 0.33
 ANY, FLIPPED, STEADY = "any", "flipped", "not flipped"
 FLIPS = (ANY, FLIPPED, STEADY)
 SEPARATOR = "/"
-LISTS = ("models", "interventions", "categories", "majorities", "compared")
+LISTS = ("models", "interventions", "categories", "majorities", "ever", "harms", "marks", "outcomes", "compared")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class View:
     ----------
     text : words in the prompt's text, or its id.
     models, interventions, categories, majorities : what the list shows.
+    ever : decisions each of which a prompt got at least once.
+    harms, marks, outcomes : of the prompt, of its labels (`marks.LABEL_MARKS`), of one of its responses.
     lowest, highest : the listed SSI, LOWEST to 1.
     flip : one of `FLIPS`.
     order : a key of `views.ORDERS`.
@@ -41,6 +43,10 @@ class View:
     interventions: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     majorities: tuple[str, ...] = ()
+    ever: tuple[str, ...] = ()
+    harms: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
     lowest: float = LOWEST
     highest: float = 1.0
     flip: str = ANY
@@ -85,6 +91,12 @@ def to_query(view: View) -> dict[str, str]:
         else:
             query[field.name] = f"{value:.2f}" if isinstance(value, float) else value
     return query
+
+
+def address(page: str, view: View) -> str:
+    """The whole address that opens a view of a page."""
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in to_query(view).items())
+    return page.partition("?")[0] + (f"?{query}" if query else "")
 
 
 def from_query(query: Mapping[str, str], known: Known) -> tuple[View, list[str]]:

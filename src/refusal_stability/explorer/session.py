@@ -11,7 +11,7 @@ from refusal_stability.explorer.links import Known, View
 from refusal_stability.params.study import StudyParams
 from refusal_stability.plain_text import visible
 
-WIDGETS = ("text", "models", "interventions", "categories", "majorities", "flip", "order", "judge", "compared")
+WIDGETS = ("text", *links.LISTS, "flip", "order", "judge")
 ECHO_SECONDS = 1.5
 
 

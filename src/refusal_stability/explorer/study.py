@@ -100,6 +100,11 @@ def unsampled_now(condition: Condition) -> frozenset[str]:
     return _unsampled(condition, state_of([generation_file(condition)]))
 
 
+def outcomes_now(condition: Condition) -> list[tuple[str, str]]:
+    """Prompt id and outcome of each response of a configuration, as its current generation file says."""
+    return _outcomes(condition, state_of([generation_file(condition)]))
+
+
 @lru_cache(maxsize=KEPT)
 def _params(path: Path, _: State) -> StudyParams:
     return load_params(path)
@@ -127,6 +132,15 @@ def _unsampled(condition: Condition, _: State) -> frozenset[str]:
     return frozenset(table.filter(pc.equal(table["outcome"], Outcome.NOT_SAMPLED.value))["prompt_id"].to_pylist())
 
 
+@lru_cache(maxsize=1024)
+def _outcomes(condition: Condition, _: State) -> list[tuple[str, str]]:
+    path = generation_file(condition)
+    if not path.is_file():
+        return []
+    table = _read(path, GENERATION_TABLE, ("prompt_id", "finish_reason", "missing_reason", "outcome"))
+    return list(zip(table["prompt_id"].to_pylist(), table["outcome"].to_pylist(), strict=True))
+
+
 def prompt_rows(params: StudyParams) -> pd.DataFrame:
     """A row for each series and prompt: metrics, the prompt's text, the series' `label`, and `position` in the file."""
     require_study()
@@ -147,6 +161,7 @@ def prompt_rows(params: StudyParams) -> pd.DataFrame:
         label=[names[pair] for pair in pairs],
         prompt=table["prompt_id"].map(prompts.set_index("prompt_id")["prompt"]),
         turns=table["prompt_id"].map(prompts.set_index("prompt_id")["turns"]),
+        harm=table["prompt_id"].map(prompts.set_index("prompt_id")["harm"]),
         position=table["prompt_id"].map(place),
     )
     if table["position"].isna().any():

@@ -37,6 +37,8 @@ ORDERS: dict[str, tuple[str, str, bool]] = {
     "prompts": ("as in the prompt file", "position", True),
 }
 NO_MAJORITY = "none"
+NOT_SAID = "not said"
+HARMS = ("harmful", "benign", NOT_SAID)
 LETTERS = {**{str(d): d.value[0] for d in DECISIONS}, "": "–"}
 UNSAMPLED_LETTER, UNSAMPLED = "·", "not sampled"
 DECISION_NAMES = tuple(str(d) for d in DECISIONS)
@@ -78,6 +80,10 @@ def filtered(table: pd.DataFrame, view: View) -> pd.DataFrame:
         chosen = set(view.categories)
         fitting = [several for several in table["category"].unique() if chosen & set(several.split("|"))]
         keep &= table["category"].isin(fitting)
+    for decision in view.ever:
+        keep &= table[f"n_{decision.lower()}"] > 0
+    if view.harms:
+        keep &= table["harm"].replace("", NOT_SAID).isin(view.harms)
     if view.lowest > LOWEST:
         keep &= table["ssi"].round(2) >= view.lowest
     if view.highest < 1:
