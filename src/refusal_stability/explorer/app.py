@@ -63,8 +63,9 @@ def show(params: StudyParams, table: pd.DataFrame) -> None:
     else:
         st.text("Click a prompt in the list to see its decisions.")
     session.write_link(session.current_view(params))
-    with st.sidebar.expander("Copy a link to this view"):
-        st.code(links.address(st.context.url or "", session.current_view(params)), language=None, wrap_lines=True)
+    fold = st.sidebar.expander("Copy a link to this view", key="link", on_change="rerun")
+    if fold.open:
+        fold.code(links.address(st.context.url or "", session.current_view(params)), language=None, wrap_lines=True)
 
 
 def of_marks(params: StudyParams, table: pd.DataFrame, view: View) -> pd.DataFrame:
