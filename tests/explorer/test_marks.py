@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from refusal_stability.explorer import marks, study
 from refusal_stability.explorer.all_responses import grouped_as_html, marked
 from refusal_stability.explorer.study import Answer
-from refusal_stability.explorer.views import Decided, visible
+from refusal_stability.explorer.views import Decided
 from refusal_stability.files import label_file
 from refusal_stability.params.load import load_params
+from refusal_stability.plain_text import visible
 from refusal_stability.records import Condition
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.study import LABEL_TABLE

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from difflib import SequenceMatcher
 
 from refusal_stability.explorer.study import Answer
-from refusal_stability.explorer.views import LETTERS, Decided, badge, visible
+from refusal_stability.explorer.views import LETTERS, Decided, badge
+from refusal_stability.plain_text import visible
 from refusal_stability.records import Condition
 
 # Word by word, with the space after each, so that the pieces put together are the text again.
