@@ -72,7 +72,7 @@ def test_outcomes_are_those_of_any_response(conditions: list[Condition]) -> None
 
 def test_rows_of_the_list_are_marked(conditions: list[Condition]) -> None:
     table = study.prompt_rows(load_params(PARAMS))
-    found = table[marks.among(table, {("answering", "none", MISSING_PROMPT)})]
+    found = table[marks.rows_marked(table, {("answering", "none", MISSING_PROMPT)})]
     assert found[["model", "intervention", "prompt_id"]].to_numpy().tolist() == [["answering", "none", MISSING_PROMPT]]
 
 

@@ -72,9 +72,9 @@ def of_marks(params: StudyParams, table: pd.DataFrame, view: View) -> pd.DataFra
     """The rows that have what the view wants of labels and responses, whose files are read only if it wants some."""
     conditions = [c for model in params.models for c in params.conditions(model)]
     if view.marks:
-        table = table[marks.among(table, marks.marked_by(view.marks, conditions))]
+        table = table[marks.rows_marked(table, marks.marked_by(view.marks, conditions))]
     if view.outcomes:
-        table = table[marks.among(table, marks.with_outcomes(view.outcomes, conditions))]
+        table = table[marks.rows_marked(table, marks.with_outcomes(view.outcomes, conditions))]
     return table
 
 

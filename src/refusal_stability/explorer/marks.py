@@ -61,7 +61,7 @@ def with_outcomes(outcomes: Collection[str], conditions: Sequence[Condition]) ->
     }
 
 
-def among(table: pd.DataFrame, marked: Marked) -> pd.Series[bool]:
+def rows_marked(table: pd.DataFrame, marked: Marked) -> pd.Series[bool]:
     """Whether each row of the list is marked."""
     rows = zip(table["model"], table["intervention"], table["prompt_id"], strict=True)
     import pandas as pd
