@@ -66,13 +66,21 @@ def category_tests(study: DecisionArrays, settings: Settings) -> list[Row]:
         rows.append(_row(group, POOLED, "Kruskal-Wallis", every, every.n, 0) | _no_difference(every, settings))
         corrected = holm(np.array([test.p_value for _, test in tests], dtype=np.float64))
         p_holm = {c: float(p) for (columns, _), p in zip(tests, corrected, strict=True) for c in columns}
-        split = {c: test for columns, test in tests for c in columns}
+        split = {c: _of_side(test, inside, columns[0], c) for columns, test in tests for c in columns}
         for c, category in enumerate(found):
             sides = distinct_rows(np.column_stack([value, inside[:, c]]))
             rng = settings.resampling.rng("category tests", group.model, group.intervention, category)
             row = _category_row(group, category, sides, split[c], settings, rng) | {"p_holm": p_holm[c]}
             rows.append(row | {"differs": row["p_holm"] < 1 - settings.resampling.confidence})
     return rows
+
+
+def _of_side(test: RankTest, inside: NDArray[np.bool_], tested: int, category: int) -> RankTest:
+    """The test of one category's side of a split, where the other side was tested: what one wins, the other loses."""
+    own = inside[:, category]
+    if np.array_equal(own, inside[:, tested]):
+        return test
+    return replace(test, statistic=float(own.sum()) * float((~own).sum()) - test.statistic)
 
 
 def _splits(
@@ -128,11 +136,7 @@ def _category_row(
 ) -> Row:
     """One category against all the other prompts."""
     inside, outside = _sides(sides)
-    value = sides.rows[:, 0]
-    # U of this category's own side, where the split was tested by the other one.
-    won = float(inside @ (np.cumsum(outside) - outside / 2)) if np.isfinite(test.statistic) else test.statistic
-    assert np.all(np.diff(value) >= 0)
-    row = _row(group, category, "Mann-Whitney", replace(test, statistic=won), int(inside.sum()), int(outside.sum()))
+    row = _row(group, category, "Mann-Whitney", test, int(inside.sum()), int(outside.sum()))
     return row | mean_difference(sides, Scope(settings.resampling, sides.weights, rng=rng))
 
 

@@ -113,7 +113,9 @@ def side_by_side(
         )
         for side in sides
     )
-    found = estimates(list(SHOWN), b - a, Scope(resampling, distinct.weights, ("side by side", *scope)))
+    # These are differences, which the figures' own limits do not bound.
+    where = Scope(resampling, distinct.weights, ("side by side", *scope))
+    found = estimates(list(SHOWN), b - a, where, fixed=SHOWN)
     rows = []
     for i, figure in enumerate(SHOWN):
         defined = ~np.isnan(b[:, i] - a[:, i])
