@@ -146,6 +146,8 @@ class Killed:
 
 def run(seed: int, of_each_stage: int, of_repro: int, folder: Path) -> Counter[str]:
     """Counts of kills, and of what was wrong after them."""
+    # A shell that starts this in the background has it ignored, and every child with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with small_study(folder) as small:
         killed = Killed(small, Random(seed))
         killed.kill_repro(of_repro)
