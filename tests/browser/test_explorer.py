@@ -382,7 +382,9 @@ def test_two_responses_stand_side_by_side_each_folded_until_it_is_asked_for(
     cell(page, cell_key(right)).click(modifiers=["Shift"])
     page.get_by_text("Right: Answering").wait_for()
     folds = page.get_by_text(FOLD)
-    assert folds.count() == 2
+    from playwright.sync_api import expect
+
+    expect(folds).to_have_count(2, timeout=WAIT)
     assert all(text not in page.content() and page.get_by_text(text).count() == 0 for text in texts)
     for text, fold in zip(texts, folds.all(), strict=True):
         fold.click()

@@ -43,14 +43,14 @@ def _described(name: str, width: int, *orders: str, head: str = "") -> ListColum
 LIST_COLUMNS: dict[str, ListColumn] = {
     column.head: column
     for column in (
-        ListColumn("prompt", "Prompt", 152, ("prompts",)),
-        ListColumn("label", COLUMNS["model"].title, 133, ("model",)),
+        ListColumn("prompt", "Prompt", 142, ("prompts",)),
+        ListColumn("label", COLUMNS["model"].title, 118, ("model",)),
         _described("ssi", 50, "ssi", "ssi-high"),
-        _described("p_unstable", 85, "unstable"),
+        _described("p_unstable", 83, "unstable"),
         _described("flip", 50, "flip"),
-        _described("lowest_confidence", 72, "unsure"),
-        _described("majority", 75, "majority"),
-        _described("category", 95, "category"),
+        _described("lowest_confidence", 65, "unsure"),
+        _described("majority", 70, "majority"),
+        _described("category", 82, "category"),
         # A letter each: the names of the decisions would take the width of the prompt.
         _described("n_refuse", 50, "refuse", head="R"),
         _described("n_partial", 50, "partial", head="P"),
