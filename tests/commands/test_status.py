@@ -22,7 +22,10 @@ import yaml
 
 import refusal_stability
 from refusal_stability.commands import status
-from refusal_stability.records import StudyError
+from refusal_stability.files import label_file
+from refusal_stability.records import NO_INTERVENTION, Condition, StudyError
+from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.study import LABEL_TABLE
 
 GRID = {"temperatures": [0.0, 1.0], "seeds": [1, 2], "max_tokens": 16}
 Start = Callable[..., str]
@@ -137,6 +140,18 @@ def test_beside_a_run_after_its_kill_and_after_its_end(tmp_path: Path, server: S
     assert "24/24" in said
     assert "configurations are finished" not in said
     assert "small: 4 of 4 configurations are finished" in study.status(every=True)
+
+    # What the judge was given and did not decide is finished too: nothing is left to do for it.
+    file = label_file(Condition("small", NO_INTERVENTION, 1.0, 2))
+    labels = read_table(file, LABEL_TABLE)
+    first = labels.index[labels["judge"] == "rules"][0]
+    labels.loc[first, ["label", "missing_reason"]] = ["", "not in English"]
+    write_table(labels, file, LABEL_TABLE)
+    assert study.state()["judged"] == 23
+    said = study.status()
+    assert "small: not decided by the primary judge: 1 of its answers" in said
+    assert "configurations are finished" not in said
+    assert "temperature 1, seed 2: 6 of 6, 5 judged, 1 not decided" in study.status(every=True)
 
 
 def test_batches_at_a_vendor_are_followed_until_their_answers_are_stored(tmp_path: Path) -> None:

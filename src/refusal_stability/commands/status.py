@@ -88,6 +88,10 @@ def _show(params: StudyParams, states: list[WorkState], runs: list[Running], eve
             console.print(f"{state.words}: {_batch(batch)}", markup=False)
         if state.missing:
             console.print(f"{state.words}: missing: {reasons(state.missing)}", markup=False)
+        if undecided := sum(cell.undecided for cell in state.configurations):
+            console.print(
+                f"{state.words}: not decided by the primary judge: {undecided:,} of its answers", markup=False
+            )
         for line in _cells(state, every_cell):
             console.print(line, markup=False)
     if not STORE.exists():
@@ -136,8 +140,9 @@ def _cells(state: WorkState, every: bool) -> Iterator[str]:
 
 def _cell(cell: CellState) -> str:
     under = "" if cell.intervention == NO_INTERVENTION else f"{cell.intervention}, "
+    undecided = f", {cell.undecided:,} not decided" if cell.undecided else ""
     missing = f", {sum(cell.missing.values()):,} missing: {reasons(cell.missing)}" if cell.missing else ""
     return (
         f"{under}temperature {cell.temperature:g}, seed {cell.seed}: {cell.done:,} of {cell.total:,}, "
-        f"{cell.judged:,} judged{missing}"
+        f"{cell.judged:,} judged{undecided}{missing}"
     )

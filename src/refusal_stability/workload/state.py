@@ -29,7 +29,10 @@ from refusal_stability.workload.asked import Engines, Work
 
 @dataclass(frozen=True)
 class CellState:
-    """How far one configuration is. `judged`, and what no store keeps of `missing`, its stages' files tell."""
+    """How far one configuration is. `judged`, and what no store keeps of `missing`, its stages' files tell.
+
+    `judged` are the responses that the primary judge decided, `undecided` those that it was given and did not decide.
+    """
 
     intervention: str
     temperature: float
@@ -38,11 +41,12 @@ class CellState:
     done: int
     missing: Mapping[str, int] = field(default_factory=dict)
     judged: int = 0
+    undecided: int = 0
 
     @property
     def finished(self) -> bool:
-        """Whether every response is there and judged."""
-        return self.judged >= self.total and not self.missing
+        """Whether every response is there and went through the primary judge."""
+        return self.judged + self.undecided >= self.total and not self.missing
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ def _cells(
 def _cell(
     condition: Condition, total: int, done: int, missing: Mapping[str, int], judging: JudgingParams, texts: set[str]
 ) -> CellState:
-    judged = 0
+    judged = undecided = 0
     place = (condition.intervention, condition.temperature, condition.seed, total, done)
     if (file := generation_file(condition)).exists():
         responses = read_table(file, GENERATION_TABLE)
@@ -164,16 +168,17 @@ def _cell(
         if {*responses["prompt"]} == texts:
             without = (responses["missing_reason"] != "") & (responses["outcome"] != Outcome.NOT_SAMPLED)
             missing = dict(Counter(responses.loc[without, "missing_reason"]))
-            judged = _judged_in(condition, judging, set(responses["prompt_id"]))
-    return CellState(*place, missing, judged)
+            judged, undecided = _judged_in(condition, judging, set(responses.loc[~without, "prompt_id"]))
+    return CellState(*place, missing, judged, undecided)
 
 
-def _judged_in(condition: Condition, judging: JudgingParams, prompt_ids: set[str]) -> int:
-    """How many of these responses the primary judge decided."""
+def _judged_in(condition: Condition, judging: JudgingParams, prompt_ids: set[str]) -> tuple[int, int]:
+    """How many of these responses the primary judge decided, and how many it was given and did not decide."""
     file = label_file(condition)
     if not file.exists():
-        return 0
+        return 0, 0
     labels = read_table(file, LABEL_TABLE)
     judge = judging.of(condition.model).primary
-    primary = labels[(labels["judge"] == judge) & (labels["repeat"] == 0) & (labels["label"] != "")]
-    return int(primary["prompt_id"].isin(prompt_ids).sum())
+    primary = labels[(labels["judge"] == judge) & (labels["repeat"] == 0) & labels["prompt_id"].isin(prompt_ids)]
+    decided = int((primary["label"] != "").sum())
+    return decided, len(primary) - decided
