@@ -19,6 +19,7 @@ from typing import Any
 import batches
 import pytest
 import yaml
+from batch_server import AnthropicServer, BatchServer, Server
 
 import refusal_stability
 from refusal_stability.commands import status
@@ -154,17 +155,24 @@ def test_beside_a_run_after_its_kill_and_after_its_end(tmp_path: Path, server: S
     assert "temperature 1, seed 2: 6 of 6, 5 judged, 1 not decided" in study.status(every=True)
 
 
-def test_batches_at_a_vendor_are_followed_until_their_answers_are_stored(tmp_path: Path) -> None:
-    with batches.served() as server:
-        study = Study(tmp_path, server.url, batch=True, batch_poll_s=0.02)
+@pytest.mark.parametrize(
+    ("kind", "vendor", "name"),
+    [(BatchServer, batches.OPENAI, "batch_0"), (AnthropicServer, batches.ANTHROPIC, "msgbatch_0")],
+)
+def test_batches_at_a_vendor_are_followed_until_their_answers_are_stored(
+    kind: type[Server], vendor: dict[str, Any], name: str, tmp_path: Path
+) -> None:
+    with batches.served(kind) as server:
+        study = Study(tmp_path, server.url, batch=True, batch_poll_s=0.02, **vendor)
         study.stages("prompts")
         # As if the run had ended while the vendor works: it looks once, and then it does not.
         server.fail("look", None, 403)
         with pytest.raises(StudyError, match="403"):
             study.stages("generate")
         (batch,) = study.state()["batches"]
-        assert (batch["batch_id"], batch["state"], batch["requests"]) == ("batch_0", "in_progress", 23)
-        assert "small: batch batch_0: in_progress, 0 of 23 answered, 0 failed, sent 20" in study.status()
+        assert (batch["batch_id"], batch["state"], batch["requests"]) == (name, "in_progress", 23)
+        said = " ".join(study.status().split())
+        assert f"small: batch {name}: in_progress, 0 of 23 answered, 0 failed, sent 20" in said
         study.stages("generate")
         state = study.state()
         assert (state["done"], state["batches"], len(server.batches)) == (24, [], 1)

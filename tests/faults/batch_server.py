@@ -1,21 +1,24 @@
-"""A server on loopback with OpenAI's files and batches as they are documented, and faults on demand.
+"""Servers on loopback with the batches of OpenAI and Anthropic as they are documented, and faults on demand.
 
 A batch goes one state further each time it is looked at. What is answered counts as paid, by custom id. `faults` maps
-a step to what its next requests meet: a status, `drop` (the step is done, the connection breaks), `torn` (half of a
-file), or a function that is called before or after the step is done, such as one that kills the client.
+a step to what its next requests meet: a status, `drop` (the step is done, the connection breaks), `done` (the step is
+done, the answer is a status of 500), `torn` (half of a file), `short`, or a function that is called before or after the
+step is done, such as one that kills the client; then the connection breaks too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from aiohttp import web
 
+CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 STATES = ("validating", "in_progress", "finalizing", "completed")
 Fault = int | str | tuple[str, Callable[[], None]]
 
@@ -25,16 +28,15 @@ def answer_of(body: dict[str, Any]) -> str:
     return f"{body['messages'][-1]['content']} at {body['temperature']} by {body.get('seed')}"
 
 
-class BatchServer:
-    """The server, in a thread."""
+class Server:
+    """A server in a thread: `routes` of a vendor, and what goes wrong at them."""
 
     def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.paid: Counter[str] = Counter()
         self.alone: Counter[str] = Counter()
-        self.refused: list[str] = []
         self.delay_s = 0.0
+        self.asked = 0
         self.faults: dict[str, deque[Fault]] = {}
         # What becomes of batches, in the order of their creation: a state to end in, or an error code for the file.
         self.fates: deque[str] = deque()
@@ -45,6 +47,14 @@ class BatchServer:
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
         assert self._ready.wait(60)
+
+    def routes(self) -> Iterator[tuple[str, str, str, Callable[..., Any]]]:
+        """Step, method, path and what is done."""
+        raise NotImplementedError
+
+    def sent(self) -> int:
+        """How many requests the batches hold."""
+        raise NotImplementedError
 
     @property
     def url(self) -> str:
@@ -61,12 +71,8 @@ class BatchServer:
     def _serve(self) -> None:
         async def start() -> None:
             app = web.Application(client_max_size=1 << 30)
-            app.router.add_post("/v1/files", self._at("upload", self._upload))
-            app.router.add_post("/v1/batches", self._at("create", self._create))
-            app.router.add_get("/v1/batches", self._at("list", self._list))
-            app.router.add_get("/v1/batches/{id}", self._at("look", self._look))
-            app.router.add_get("/v1/files/{id}/content", self._at("download", self._download))
-            app.router.add_post("/v1/chat/completions", self._at("alone", self._alone))
+            for step, method, path, act in self.routes():
+                app.router.add_route(method, path, self._at(step, act))
             self._runner = web.AppRunner(app, access_log=None)
             await self._runner.setup()
             site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -79,6 +85,7 @@ class BatchServer:
 
     def _at(self, step: str, act: Callable[..., Any]) -> Callable[..., Any]:
         async def handle(request: web.Request) -> web.StreamResponse:
+            self.asked += 1
             waiting = self.faults.get(step)
             fault = waiting.popleft() if waiting else None
             if isinstance(fault, int):
@@ -97,11 +104,33 @@ class BatchServer:
                 await half.write(response.body[: len(response.body) // 2])
             if fault == "short":
                 return web.Response(body=response.body[: len(response.body) // 2])
+            if fault == "done":
+                return _error(500, "Internal server error")
             assert request.transport is not None
             request.transport.abort()
             return response
 
         return handle
+
+
+class BatchServer(Server):
+    """OpenAI's: a file is uploaded, and a batch is created of it."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.refused: list[str] = []
+        super().__init__()
+
+    def routes(self) -> Iterator[tuple[str, str, str, Callable[..., Any]]]:
+        yield "upload", "POST", "/v1/files", self._upload
+        yield "create", "POST", "/v1/batches", self._create
+        yield "list", "GET", "/v1/batches", self._list
+        yield "look", "GET", "/v1/batches/{id}", self._look
+        yield "download", "GET", "/v1/files/{id}/content", self._download
+        yield "alone", "POST", "/v1/chat/completions", self._alone
+
+    def sent(self) -> int:
+        return sum(self.files[batch["input_file_id"]].count(b"\n") for batch in self.batches.values())
 
     async def _upload(self, request: web.Request) -> web.Response:
         form = await request.post()
@@ -200,6 +229,123 @@ class BatchServer:
         return web.json_response({key: value for key, value in self.batches[name].items() if key[0] != "_"})
 
 
+class AnthropicServer(Server):
+    """Anthropic's: the requests are posted, and one stream has the results of a whole batch that has ended.
+
+    `room` is how many requests may be in processing. `add_others` creates batches that are not the client's.
+    """
+
+    def __init__(self) -> None:
+        self.requests: dict[str, list[dict[str, Any]]] = {}
+        self.results: dict[str, bytes] = {}
+        self.room = 100_000
+        self.others = 0
+        super().__init__()
+
+    def routes(self) -> Iterator[tuple[str, str, str, Callable[..., Any]]]:
+        yield "create", "POST", "/v1/messages/batches", self._create
+        yield "list", "GET", "/v1/messages/batches", self._list
+        yield "look", "GET", "/v1/messages/batches/{id}", self._look
+        yield "download", "GET", "/v1/messages/batches/{id}/results", self._download
+        yield "alone", "POST", "/v1/messages", self._alone
+
+    def sent(self) -> int:
+        return sum(len(requests) for name, requests in self.requests.items() if not name.startswith("other"))
+
+    def add_others(self, *sizes: int) -> None:
+        """Create batches of somebody else in the same workspace."""
+        for size in sizes:
+            params = {"messages": [{"role": "user", "content": "other"}], "temperature": 1.0}
+            self._add(f"other_{self.others}", [{"custom_id": f"other{i}", "params": params} for i in range(size)])
+            self.others += 1
+
+    def archive(self, name: str) -> None:
+        """What happens 29 days after the creation."""
+        self.batches[name].update(archived_at="2024-08-20T18:37:24.100435Z", results_url=None)
+        self.results.pop(name, None)
+
+    def _add(self, name: str, requests: list[dict[str, Any]]) -> None:
+        fate = self.fates.popleft() if self.fates and not name.startswith("other") else "completed"
+        self.requests[name] = requests
+        counts = {"processing": len(requests), "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
+        self.batches[name] = {
+            "id": name, "type": "message_batch", "processing_status": "in_progress", "request_counts": counts,
+            "ended_at": None, "archived_at": None, "results_url": None, "_fate": fate, "_looks": 0,
+        }  # fmt: skip
+
+    async def _create(self, request: web.Request) -> web.Response:
+        if "anthropic-version" not in request.headers:
+            return _said("invalid_request_error", "anthropic-version: header is required", 400)
+        asked = (await request.json())["requests"]
+        ids = [one["custom_id"] for one in asked]
+        if not 0 < len(asked) <= 100_000 or len(set(ids)) < len(ids) or not all(map(CUSTOM_ID.fullmatch, ids)):
+            return _said("invalid_request_error", "requests: too many, or a custom_id is not valid", 400)
+        waiting = sum(batch["request_counts"]["processing"] for batch in self.batches.values())
+        if waiting + len(asked) > self.room:
+            message = "This request would exceed your organization's limit of batch requests in the processing queue."
+            return _said("rate_limit_error", message, 429, {"Retry-After": "0.01"})
+        name = f"msgbatch_{len(self.batches)}"
+        self._add(name, asked)
+        return self._shown(name)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        names = list(reversed(self.batches))
+        after, limit = request.query.get("after_id"), int(request.query.get("limit", "20"))
+        assert 1 <= limit <= 1000
+        names = names[names.index(after) + 1 :] if after else names
+        # The client's look for the newest batch is no look at it.
+        for name in names[:limit] if limit > 1 else ():
+            self._advance(name)
+        shown = [json.loads(self._shown(name).body) for name in names[:limit]]  # type: ignore[arg-type]
+        edges = {"first_id": names[0], "last_id": names[:limit][-1]} if names else {"first_id": None, "last_id": None}
+        return web.json_response({"data": shown, "has_more": len(names) > limit} | edges)
+
+    async def _look(self, request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        if name not in self.batches:
+            return _said("not_found_error", f"Message Batch {name} not found.", 404)
+        self._advance(name)
+        return self._shown(name)
+
+    def _advance(self, name: str) -> None:
+        batch = self.batches[name]
+        batch["_looks"] += 1
+        if batch["processing_status"] == "ended" or batch["_looks"] < 3:
+            return
+        requests, fate = self.requests[name], batch["_fate"].split()[0]
+        done = 0 if "whole" in batch["_fate"] else len(requests) if fate == "completed" else len(requests) // 2
+        counts: Counter[str] = Counter(processing=0, succeeded=0, errored=0, canceled=0, expired=0)
+        lines = []
+        for number, one in enumerate(requests):
+            body = {**one, "body": one["params"]}
+            result: dict[str, Any] = {"type": "canceled" if fate == "cancelled" else fate}
+            if number < done and (broken := self.broken(body)) is not None:
+                result = {"type": "errored", "error": {"type": "error", "error": broken["body"]["error"]}}
+            elif number < done:
+                result = {"type": "succeeded", "message": _message(one["params"])}
+                if not name.startswith("other"):
+                    self.paid[one["custom_id"]] += 1
+            counts[result["type"]] += 1
+            lines.append({"custom_id": one["custom_id"], "result": result})
+        self.results[name] = "".join(json.dumps(line) + "\n" for line in self.lines_of(lines)).encode()
+        url = f"{self.url}/messages/batches/{name}/results"
+        batch.update(processing_status="ended", request_counts=dict(counts), results_url=url)
+
+    async def _download(self, request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        if name not in self.results:
+            return _said("not_found_error", f"{name} has no available results.", 404)
+        return web.Response(body=self.results[name], content_type="application/x-jsonl")
+
+    async def _alone(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.alone[answer_of(body)] += 1
+        return web.json_response(_message(body))
+
+    def _shown(self, name: str) -> web.Response:
+        return web.json_response({key: value for key, value in self.batches[name].items() if key[0] != "_"})
+
+
 def _line(line: dict[str, Any], response: dict[str, Any] | None, error: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"id": f"r{line['custom_id'][:6]}", "custom_id": line["custom_id"], "response": response, "error": error}
 
@@ -211,3 +357,15 @@ def _completion(body: dict[str, Any]) -> dict[str, Any]:
 
 def _error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
     return web.json_response({"error": {"message": message, "type": "error"}}, status=status, headers=headers)
+
+
+def _message(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "msg_x", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": answer_of(body)}], "usage": {"input_tokens": 10, "output_tokens": 5},
+    }  # fmt: skip
+
+
+def _said(kind: str, message: str, status: int, headers: dict[str, str] | None = None) -> web.Response:
+    said = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_x"}
+    return web.json_response(said, status=status, headers=headers)

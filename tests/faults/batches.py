@@ -1,4 +1,4 @@
-"""A study through a batch server that fails at every step, or whose client is killed there: what is sent, stored, paid.
+"""A study through batch servers that fail at every step, or whose client is killed there: what is sent, stored, paid.
 
 Each case asks 24 requests in files of 10. A case ends with a run that ends by itself. Then everything must be stored
 once, and nothing may have been answered twice.
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_server import BatchServer, answer_of
+from batch_server import AnthropicServer, BatchServer, Server, answer_of
 
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.http.batch.engine import BatchEngine
@@ -34,12 +34,17 @@ BAD = {"lost", "doubled", "paid twice", "wrong text"}
 COUNT = 24
 POLL_S = 0.02
 SETTINGS: dict[str, Any] = {"batch": True, "batch_size": 10, "batch_poll_s": POLL_S, "timeout_s": 60.0}
+OPENAI: dict[str, Any] = {}
+ANTHROPIC: dict[str, Any] = {
+    "protocol": "anthropic_messages", "structured": "prompt", "headers": {"anthropic-version": "2023-06-01"},
+}  # fmt: skip
 CLIENT = """
+import json
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import batches
-batches.ask(sys.argv[1], Path(sys.argv[2]))
+batches.ask(sys.argv[1], Path(sys.argv[2]), **json.loads(sys.argv[4]))
 """
 
 
@@ -62,9 +67,9 @@ def ask(url: str, store: Path, count: int = COUNT, **settings: Any) -> list[Comp
 class Killed:
     """A client process that the server kills at a step, before or after the step is done."""
 
-    def __init__(self, server: BatchServer, store: Path) -> None:
+    def __init__(self, server: Server, store: Path, settings: dict[str, Any]) -> None:
         here = str(Path(__file__).parent)
-        self._command = [sys.executable, "-c", CLIENT, server.url, str(store), here]
+        self._command = [sys.executable, "-c", CLIENT, server.url, str(store), here, json.dumps(settings)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def kill(self) -> None:
@@ -84,28 +89,28 @@ class Case:
     `stops` is how many runs end in an error that says what to do; the same command then goes on.
     """
 
-    set_up: Callable[[BatchServer], object] = lambda _: None
+    set_up: Callable[[Any], object] = lambda _: None
     kill: tuple[str, str, int] | None = None
     stops: int = 0
 
 
-def _fates(*fates: str) -> Callable[[BatchServer], object]:
+def _fates(*fates: str) -> Callable[[Server], object]:
     return lambda server: server.fates.extend(fates)
 
 
-def _fail(step: str, *faults: Any) -> Callable[[BatchServer], object]:
+def _fail(step: str, *faults: Any) -> Callable[[Server], object]:
     return lambda server: server.fail(step, *faults)
 
 
-def _another_order(server: BatchServer) -> None:
+def _another_order(server: Server) -> None:
     server.lines_of = lambda lines: lines[::-1]
 
 
-def _twice(server: BatchServer) -> None:
+def _twice(server: Server) -> None:
     server.lines_of = lambda lines: [*lines, *lines[:3]]
 
 
-def _lines_left_out(server: BatchServer) -> None:
+def _lines_left_out(server: Server) -> None:
     """Answers that were never given are not paid for."""
     left: Counter[str] = Counter()
 
@@ -119,7 +124,7 @@ def _lines_left_out(server: BatchServer) -> None:
     server.lines_of = lines
 
 
-def _lines_of_errors(server: BatchServer) -> None:
+def _lines_of_errors(server: Server) -> None:
     seen: Counter[str] = Counter()
 
     def broken(line: dict[str, Any]) -> dict[str, Any] | None:
@@ -164,10 +169,46 @@ CASES: dict[str, Case] = {
 }
 
 
+def _queue_full(server: AnthropicServer) -> None:
+    server.room = 15
+
+
+def _others_beside(server: AnthropicServer) -> None:
+    """Of the same size as ours, created between our look at the list and our create, and older ones."""
+    server.add_others(10, 10, 4)
+    server.fail("create", None, ("before", lambda: server.add_others(10, 4, 10)))
+
+
+ANTHROPIC_STEPS = ("list", "create", "look", "download")
+# What can also go wrong at Anthropic: there is no upload, and no file that is refused.
+ANTHROPIC_CASES: dict[str, Case] = {
+    **{name: case for name, case in CASES.items() if name in {
+        "no fault", "lines in another order", "custom ids twice in the output", "answers left out", "expired half way",
+        "expired with nothing done", "cancelled by somebody", "torn download", "download that ends early, unseen",
+        "connection drops after create", "killed before the create", "killed after the create",
+        "killed after the last create", "killed while it looks", "killed at the last look",
+        "killed before a download", "killed in a download", "killed with answers stored",
+    }},
+    "results that are errors": CASES["lines in the error file"],
+    "429 at each step": Case(lambda s: [s.fail(step, 429, 429) for step in ANTHROPIC_STEPS]),
+    "500 at each step": Case(lambda s: [s.fail(step, 500) for step in ANTHROPIC_STEPS]),
+    "529 at each step": Case(lambda s: [s.fail(step, 529, 529) for step in ANTHROPIC_STEPS]),
+    "created, but 500 is said": Case(_fail("create", "done", "done")),
+    "connection drops at each create": Case(_fail("create", "drop", "drop", "drop")),
+    "connection drops beside others' batches": Case(_others_beside),
+    "queue full": Case(_queue_full),
+    "queue full of others' requests": Case(_fail("create", *[429] * 5)),
+    "killed before the list": Case(kill=("list", "before", 1)),
+    "killed after the create, beside others' batches": Case(
+        lambda s: s.add_others(10, 10), kill=("create", "after", 1)
+    ),
+}  # fmt: skip
+
+
 @contextmanager
-def served() -> Any:
+def served(kind: type[Server] = BatchServer) -> Any:
     """A server for one case."""
-    server = BatchServer()
+    server = kind()
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     try:
         yield server
@@ -175,34 +216,33 @@ def served() -> Any:
         server.stop()
 
 
-def run_case(case: Case, folder: Path) -> Counter[str]:
-    """Run one case to its end, and count."""
+def run_case(case: Case, folder: Path, vendor: dict[str, Any] = OPENAI) -> Counter[str]:
+    """Run one case to its end at a vendor, and count."""
     counts: Counter[str] = Counter()
     store = folder / "store.sqlite"
-    with served() as server:
+    with served(AnthropicServer if vendor else BatchServer) as server:
         case.set_up(server)
         if case.kill is not None:
             step, when, earlier = case.kill
-            client = Killed(server, store)
+            client = Killed(server, store, vendor)
             server.fail(step, *[None] * earlier, (when, client.kill))  # type: ignore[list-item]
             client.run()
             counts["killed"] += 1
         for _ in range(case.stops):
             try:
-                ask(server.url, store)
+                ask(server.url, store, **vendor)
             except StudyError:
                 counts["stopped with an error"] += 1
-        answers = ask(server.url, store)
+        answers = ask(server.url, store, **vendor)
         paid = server.paid + server.alone
-        counts["batches"] = len(server.batches)
-        counts["sent"] = sum(server.files[b["input_file_id"]].count(b"\n") for b in server.batches.values())
-        counts["sent"] += server.alone.total()
+        counts["batches"] = sum(not name.startswith("other") for name in server.batches)
+        counts["sent"] = server.sent() + server.alone.total()
         counts["paid"] = paid.total()
         counts["paid twice"] = paid.total() - COUNT
         again = len(server.batches), server.alone.total()
-        assert [a.text for a in ask(server.url, store)] == [a.text for a in answers]
+        assert [a.text for a in ask(server.url, store, **vendor)] == [a.text for a in answers]
         counts["paid twice"] += (len(server.batches), server.alone.total()) != again
-    expected = [answer_of(_body(request)) for request in requests_of()]
+    expected = [answer_of(_body(request, seeded=not vendor)) for request in requests_of()]
     counts["wrong text"] = sum(a.text != b for a, b in zip(answers, expected, strict=True))
     with sqlite3.connect(store) as database:
         kept = [row[0] for row in database.execute("SELECT key FROM completions")]
@@ -211,23 +251,25 @@ def run_case(case: Case, folder: Path) -> Counter[str]:
     return counts
 
 
-def _body(request: Request) -> dict[str, Any]:
+def _body(request: Request, seeded: bool) -> dict[str, Any]:
     last = {"content": request.messages[-1].content}
-    return {"messages": [last], "temperature": request.sampling.temperature, "seed": request.sampling.stream}
+    seed = {"seed": request.sampling.stream} if seeded else {}
+    return {"messages": [last], "temperature": request.sampling.temperature} | seed
 
 
 def run(folder: Path) -> Counter[str]:
-    """Every case; prints a row for each, and counts what must not be."""
+    """Every case of each vendor; prints a row for each, and counts what must not be."""
     total: Counter[str] = Counter()
     shown = ("sent", "batches", "paid", "stored", "lost", "doubled", "paid twice", "wrong text", "left in the journal")
-    print("| case | " + " | ".join(shown) + " |")
-    for number, (name, case) in enumerate(CASES.items()):
-        place = folder / str(number)
-        place.mkdir()
-        counts = run_case(case, place)
-        total += Counter({bad: counts[bad] for bad in BAD})
-        total["case"] += 1
-        print(f"| {name} | " + " | ".join(str(counts[key]) for key in shown) + " |", flush=True)
+    for vendor, settings, cases in (("OpenAI", OPENAI, CASES), ("Anthropic", ANTHROPIC, ANTHROPIC_CASES)):
+        print(f"| {vendor} | " + " | ".join(shown) + " |")
+        for number, (name, case) in enumerate(cases.items()):
+            place = folder / f"{vendor}-{number}"
+            place.mkdir()
+            counts = run_case(case, place, settings)
+            total += Counter({bad: counts[bad] for bad in BAD})
+            total["case"] += 1
+            print(f"| {name} | " + " | ".join(str(counts[key]) for key in shown) + " |", flush=True)
     return total
 
 

@@ -1,4 +1,4 @@
-"""Batches against a server on loopback that behaves as OpenAI documents, with the faults of its pages and others."""
+"""Batches against servers on loopback that behave as their vendors document, with their faults and others."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 
 import batches
 import pytest
-from batch_server import BatchServer, answer_of
-from batches import CASES, COUNT, ask, engine_at, requests_of, run_case
+from batch_server import CUSTOM_ID, AnthropicServer, BatchServer, answer_of
+from batches import ANTHROPIC, ANTHROPIC_CASES, CASES, COUNT, OPENAI, ask, engine_at, requests_of, run_case
 
 from refusal_stability.engines.complete import complete_stored
-from refusal_stability.engines.http.batch import engine as batch_engine
+from refusal_stability.engines.http.batch.anthropic import AnthropicBatches
+from refusal_stability.engines.http.batch.engine import BatchEngine
 from refusal_stability.engines.http.batch.journal import UNSEEN, Batch, Journal
+from refusal_stability.engines.http.batch.openai import OpenAIBatches
 from refusal_stability.engines.http.engine import HTTPEngine
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import EngineError
@@ -39,6 +41,20 @@ SOME = [
     "killed after the create",
     "killed with answers stored",
 ]
+SOME_OF_ANTHROPIC = [
+    "expired half way",
+    "cancelled by somebody",
+    "results that are errors",
+    "500 at each step",
+    "created, but 500 is said",
+    "connection drops beside others' batches",
+    "queue full",
+    "torn download",
+    "killed before the create",
+    "killed after the create, beside others' batches",
+    "killed with answers stored",
+]
+VENDORS = {"openai": (OPENAI, CASES), "anthropic": (ANTHROPIC, ANTHROPIC_CASES)}
 KEY = "sk-secret-0123456789"
 
 
@@ -48,10 +64,16 @@ def server() -> Iterator[BatchServer]:
         yield found
 
 
-@pytest.mark.parametrize("name", SOME)
-def test_a_fault_loses_nothing_stores_nothing_twice_and_pays_nothing_twice(name: str, tmp_path: Path) -> None:
-    case = CASES[name]
-    counts = run_case(case, tmp_path)
+@pytest.mark.parametrize(
+    ("vendor", "name"),
+    [*(("openai", name) for name in SOME), *(("anthropic", name) for name in SOME_OF_ANTHROPIC)],
+)
+def test_a_fault_loses_nothing_stores_nothing_twice_and_pays_nothing_twice(
+    vendor: str, name: str, tmp_path: Path
+) -> None:
+    settings, cases = VENDORS[vendor]
+    case = cases[name]
+    counts = run_case(case, tmp_path, settings)
     assert {bad: counts[bad] for bad in batches.BAD} == dict.fromkeys(batches.BAD, 0)
     assert (counts["stored"], counts["paid"], counts["left in the journal"]) == (COUNT, COUNT, 0)
     assert counts["stopped with an error"] == case.stops
@@ -61,7 +83,7 @@ def test_a_fault_loses_nothing_stores_nothing_twice_and_pays_nothing_twice(name:
 def test_the_first_request_teaches_the_fields_and_the_files_are_within_the_limits(
     server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_engine, "MOST_BYTES", 1500)
+    monkeypatch.setattr(OpenAIBatches, "MOST_BYTES", 1500)
     got = ask(server.url, tmp_path / "store.sqlite", batch_size=50_000)
     assert [c.text for c in got] == [f"prompt {i} at 1.0 by {i}" for i in range(COUNT)]
     assert server.refused == ["top_k"]
@@ -114,12 +136,12 @@ def test_a_batch_that_nobody_saw_created_is_found_behind_many_others(server: Bat
     file.write_text("{}\n")
     endpoints = engine._endpoints
     endpoints.read_secrets()
-    names = [f"name{number}" for number in range(3)]
-    first = {name: endpoints.send(Batch(name, "w", "s", 3, 1, "", True, 0.0), file) for name in names}
+    ours = [Batch(f"name{number}", "w", "s", 3, 1, "", True, 0.0) for number in range(3)]
+    first = [endpoints.send(batch, file, others_wait=False) for batch in ours]
     for number in range(210):
         server.batches[f"other_{number}"] = {**server.batches["batch_0"], "id": f"other_{number}", "metadata": {}}
-    assert {name: endpoints.find(name) for name in names} == first
-    assert endpoints.find("name9") is None
+    assert [endpoints.find(batch, [], []) for batch in ours] == first
+    assert endpoints.find(Batch("name9", "w", "s", 3, 1, "", True, 0.0), [], []) is None
 
 
 def test_what_a_line_says_of_one_prompt_is_its_outcome_and_what_fails_thrice_is_given_up(
@@ -189,10 +211,112 @@ def test_settings_of_batches(tmp_path: Path) -> None:
     # A million tokens in and half a million out: 1 + 2, and half of that.
     assert half.cost(1_000_000, 500_000) == 1.5
     assert OpenAISettings(batch=True).cost(1, 1) is None
-    with pytest.raises(EngineError, match=r"m\.settings\.batch: true is not allowed .*anthropic_messages"):
-        open_engine(ModelParams("openai", "m", settings={"preset": "anthropic", "batch": True}), "m")
+    engine = open_engine(ModelParams("openai", "m", settings={"preset": "anthropic", "batch": True}), "m")
+    assert isinstance(engine, BatchEngine)
 
 
 def test_the_server_answers_by_the_request_alone() -> None:
     body = {"messages": [{"content": "a"}], "temperature": 1.0, "seed": 3}
     assert answer_of(body) == "a at 1.0 by 3"
+
+
+@pytest.fixture
+def anthropic() -> Iterator[AnthropicServer]:
+    with batches.served(AnthropicServer) as found:
+        yield found
+
+
+def test_messages_are_sent_within_the_limits_and_answers_are_those_of_single_requests(
+    anthropic: AnthropicServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AnthropicBatches, "MOST_BYTES", 1500)
+    got = ask(anthropic.url, tmp_path / "store.sqlite", batch_size=50_000, **ANTHROPIC)
+    assert [c.text for c in got] == [f"prompt {i} at 1.0 by None" for i in range(COUNT)]
+    assert all(c.details["unseeded"] for c in got)
+    assert (anthropic.alone.total(), anthropic.paid.total()) == (1, COUNT - 1)
+    kept = [json.loads(file.read_text()) for file in (tmp_path / "store.batches").glob("*.json")]
+    assert len(kept) == len(anthropic.batches) > 2
+    assert max(one["size"] for one in kept) <= 1500
+    # What was posted is as large as was written down.
+    posted = {name: {"requests": requests} for name, requests in anthropic.requests.items()}
+    sizes = {name: len(json.dumps(body).replace('{"requests": [{', '{"requests":[{')) for name, body in posted.items()}
+    between = {name: len(requests) - 1 for name, requests in anthropic.requests.items()}
+    assert {one["batch_id"]: one["size"] for one in kept} == {name: sizes[name] - between[name] for name in sizes}
+    assert all(CUSTOM_ID.fullmatch(one["custom_id"]) for sent in anthropic.requests.values() for one in sent)
+    bodies = [one["params"] for sent in anthropic.requests.values() for one in sent]
+    assert {tuple(sorted(body)) for body in bodies} == {("max_tokens", "messages", "model", "temperature")}
+
+
+def test_what_one_result_says_is_the_outcome_of_its_request(anthropic: AnthropicServer, tmp_path: Path) -> None:
+    said = {
+        4: {"type": "invalid_request_error", "message": "prompt is too long: 250000 tokens > 200000 maximum"},
+        5: {"type": "api_error", "message": "Internal server error"},
+    }
+
+    def broken(line: dict) -> dict | None:  # type: ignore[type-arg]
+        found = said.get(int(line["body"]["messages"][0]["content"].split()[-1]))
+        return {"body": {"error": found}} if found else None
+
+    anthropic.broken = broken
+    got = ask(anthropic.url, tmp_path / "store.sqlite", **ANTHROPIC)
+    assert [number for number, c in enumerate(got) if c.missing_reason] == [4, 5]
+    assert {got[number].outcome for number in said} == {Outcome.UNANSWERED}
+    assert "prompt is too long" in str(got[4].missing_reason)
+    assert "no answer in 3 batches" in str(got[5].missing_reason)
+    assert (anthropic.paid + anthropic.alone).total() == COUNT - 2
+
+
+def test_results_that_are_archived_end_the_run_with_the_file_that_sends_them_again(
+    anthropic: AnthropicServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "store.sqlite"
+    anthropic.fail("download", 403)
+    with pytest.raises(EngineError, match="403"):
+        ask(anthropic.url, path, **ANTHROPIC)
+    anthropic.archive("msgbatch_0")
+    with pytest.raises(EngineError, match=r"answers of msgbatch_0 are gone .*29 days.*delete this file") as error:
+        ask(anthropic.url, path, **ANTHROPIC)
+    Path(str(error.value).partition(".json:")[0] + ".json").unlink()
+    assert len(ask(anthropic.url, path, **ANTHROPIC)) == COUNT
+    assert anthropic.paid.total() + anthropic.alone.total() == COUNT + 10
+
+
+def test_the_key_goes_to_the_address_of_the_study_whatever_results_url_names(
+    anthropic: AnthropicServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RS_TEST_KEY", KEY)
+    elsewhere = AnthropicServer()
+    monkeypatch.setattr(type(anthropic), "url", property(lambda _: f"http://127.0.0.1:{elsewhere.port}/v1"))
+    address = f"http://127.0.0.1:{anthropic.port}/v1"
+    try:
+        assert len(ask(address, tmp_path / "store.sqlite", api_key_env="RS_TEST_KEY", **ANTHROPIC)) == COUNT
+    finally:
+        elsewhere.stop()
+    assert all(str(elsewhere.port) in batch["results_url"] for batch in anthropic.batches.values())
+    assert not elsewhere.asked
+    assert anthropic.asked
+
+
+def test_a_server_that_fails_every_create_ends_the_run_and_a_server_without_batches_is_named(
+    anthropic: AnthropicServer, tmp_path: Path
+) -> None:
+    anthropic.fail("create", *[500] * 30)
+    with pytest.raises(EngineError, match=r"keeps failing: HTTP 500.*looks whether this batch was created"):
+        ask(anthropic.url, tmp_path / "store.sqlite", max_retries=2, **ANTHROPIC)
+    anthropic.faults.clear()
+    assert len(ask(anthropic.url, tmp_path / "store.sqlite", **ANTHROPIC)) == COUNT
+    anthropic.fail("list", 404)
+    with pytest.raises(EngineError, match=r"m\.settings\.batch: http.* has no batches .*set it to false"):
+        ask(anthropic.url, tmp_path / "other.sqlite", **ANTHROPIC)
+    # The other store's first request went alone.
+    assert (anthropic.paid + anthropic.alone).total() == COUNT + 1
+
+
+def test_a_cap_counts_a_batch_that_the_server_may_not_know(anthropic: AnthropicServer, tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    anthropic.fail("create", *[500] * 3)
+    with pytest.raises(EngineError, match="keeps failing"):
+        ask(anthropic.url, path, max_retries=0, **ANTHROPIC)
+    with pytest.raises(EngineError, match="max_requests"):
+        ask(anthropic.url, path, max_requests=COUNT - 2, **ANTHROPIC)
+    assert len(ask(anthropic.url, path, max_requests=COUNT - 1, **ANTHROPIC)) == COUNT

@@ -1,27 +1,29 @@
-"""OpenAI's endpoints for files and batches: send a file, create a batch, find it, look at it, fetch its answers."""
+"""What the batch endpoints of every vendor share: patience, downloads, errors; each vendor's own part is a subclass."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import hashlib
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, ClassVar, TypeVar
 
 from refusal_stability.engines.http.batch.journal import Batch
 from refusal_stability.engines.http.error_names import Meaning
-from refusal_stability.engines.http.errors import ServerError, one_line, read_error
-from refusal_stability.engines.http.said import Fault, token_count
+from refusal_stability.engines.http.errors import ServerError, read_error
+from refusal_stability.engines.http.said import Fault
 from refusal_stability.engines.http.transport import LONGEST_BACKOFF_S, LONGEST_WAIT_S, Reply, Transport
 from refusal_stability.engines.protocol import EngineError
 
-NAMED_IN_METADATA = "refusal_stability_batch"
-WINDOW = "24h"
-LISTED_AT_ONCE = 100
 # A file that lacks lines each time lacks them at the server too.
 MOST_DOWNLOADS_OF_A_SHORT_FILE = 2
 SHORTEST_BACKOFF_S = 0.5
+# While others wait at the server, a queue that is full is left alone until one of them ends.
+MOST_TRIES_AT_A_FULL_QUEUE = 3
+EXPIRED, CANCELLED = "batch_expired", "batch_cancelled"
+Line = tuple[str, Reply, str]
 T = TypeVar("T")
 
 
@@ -29,49 +31,95 @@ class NotThere(Exception):
     """The server does not know what was asked for."""
 
 
-class Endpoints(Transport):
-    """The batch endpoints of one server; parameters as for `Transport`, whose address is that of single requests."""
+class Unsettled(Exception):
+    """Nobody can say yet whether the server knows a batch."""
 
-    def send(self, batch: Batch, file: Path) -> str:
-        """Upload a batch's file and create the batch; returns the server's name of it.
 
-        Whether a create that broke off reached the server is asked of its list before it is tried again.
+class Full(Exception):
+    """The server takes no more batches for now."""
+
+
+class Endpoints(Transport, ABC):
+    """The batch endpoints of one server; parameters as for `Transport`, whose address is that of single requests.
+
+    Attributes
+    ----------
+    MOST_BYTES : the vendor's limit on what is sent for a batch.
+    HEAD, BETWEEN, TAIL : what stands around the requests in it.
+    """
+
+    MOST_BYTES: ClassVar[int]
+    HEAD: ClassVar[bytes] = b""
+    BETWEEN: ClassVar[bytes] = b"\n"
+    TAIL: ClassVar[bytes] = b"\n"
+
+    @abstractmethod
+    def line(self, key: str, body: dict[str, Any]) -> bytes:
+        """One request of a batch."""
+
+    def write(self, file: Path, lines: Iterable[bytes]) -> tuple[str, int, int]:
+        """Write what is sent for a batch, as many of these requests as the vendor takes at once.
+
+        Returns its SHA-256, its size and the number of requests.
         """
-        file_id = self._patiently(lambda: self._upload(file))
-        asked = {
-            "input_file_id": file_id,
-            "endpoint": "/v1/chat/completions",
-            "completion_window": WINDOW,
-            "metadata": {NAMED_IN_METADATA: batch.name, "sha256": batch.sha256},
-        }
-        broke = False
+        digest, size, count = hashlib.sha256(), len(self.TAIL), 0
+        with file.open("wb") as out:
+            for line in lines:
+                part = (self.BETWEEN if count else self.HEAD) + line
+                if count and size + len(part) > self.MOST_BYTES:
+                    break
+                out.write(part)
+                digest.update(part)
+                size, count = size + len(part), count + 1
+            out.write(self.TAIL)
+            digest.update(self.TAIL)
+        return digest.hexdigest(), size, count
 
-        async def create() -> str:
-            nonlocal broke
-            if broke and (found := await self._found(batch.name)):
-                return found
-            broke = True
-            return _named(await self._call("POST", "/batches", asked))
+    def newest(self) -> str:
+        """The server's name of its newest batch, where a lost batch is looked for behind that; else empty."""
+        return ""
 
-        return self._patiently(create)
+    @abstractmethod
+    def send(self, batch: Batch, file: Path, others_wait: bool) -> str:
+        """Create a batch of a file; returns the server's name of it.
 
-    def find(self, name: str) -> str | None:
-        """The server's name of the batch whose metadata holds `name`; None where there is no such batch."""
-        return self._patiently(lambda: self._found(name))
+        Raises
+        ------
+        Unsettled
+            The server may or may not have created it.
+        Full
+            The server takes no more, and `others_wait` there.
+        """
 
+    @abstractmethod
+    def find(self, batch: Batch, keys: Collection[str], known: Collection[str]) -> str | None:
+        """The server's name of a batch whose creation nobody saw; None where there is no such batch.
+
+        Parameters
+        ----------
+        batch : as it was written down before it was sent.
+        keys : its custom ids.
+        known : the server's names of all other batches of this store.
+
+        Raises
+        ------
+        Unsettled
+            It may be one of those that have not ended.
+        """
+
+    @abstractmethod
     def update(self, batch: Batch) -> list[str]:
         """Bring a batch up to date with the server; returns why the server refused its file, if it did."""
-        said = self._patiently(lambda: self._call("GET", f"/batches/{batch.batch_id}"))
-        counts = said.get("request_counts") or {}
-        batch.state = str(said.get("status") or batch.state)
-        batch.completed = token_count(counts.get("completed")) if isinstance(counts, dict) else 0
-        batch.failed = token_count(counts.get("failed")) if isinstance(counts, dict) else 0
-        batch.output, batch.errors = str(said.get("output_file_id") or ""), str(said.get("error_file_id") or "")
-        found = said.get("errors")
-        listed = found.get("data") if isinstance(found, dict) else found
-        return [one_line(self.clean(json.dumps(error))) for error in listed] if isinstance(listed, list) else []
 
-    def fetch(self, file_id: str, into: Path, lines: int) -> None:
+    @abstractmethod
+    def files(self, batch: Batch) -> Sequence[tuple[str, int]]:
+        """The paths at which an ended batch's answers are, and how many lines each has; raises `NotThere`."""
+
+    @abstractmethod
+    def read_line(self, key: str, line: dict[str, Any]) -> Line:
+        """The (custom id, reply, error's name) of a line of answers; a reply may be an error of the batch."""
+
+    def fetch(self, path: str, into: Path, lines: int) -> None:
         """Download a file of at least so many lines. A file that stays shorter is taken as it is, after some tries."""
         tries = 0
 
@@ -79,7 +127,7 @@ class Endpoints(Transport):
             nonlocal tries
             tries += 1
             with into.open("wb") as file:
-                await self._download(f"/files/{file_id}/content", file)
+                await self._download(path, file)
             with into.open("rb") as file:
                 found = sum(1 for line in file if line.rstrip().endswith(b"}"))
             if found < lines and tries < MOST_DOWNLOADS_OF_A_SHORT_FILE:
@@ -87,49 +135,29 @@ class Endpoints(Transport):
 
         self._patiently(whole)
 
-    def replies(self, file: Path) -> Iterator[tuple[str, Reply, str]]:
-        """The (custom id, reply, error's name) of each line that can be read; a reply may be an error of the batch."""
+    def replies(self, file: Path) -> Iterator[Line]:
+        """What each line that can be read says."""
         with file.open("rb") as lines:
             for line in lines:
                 whole = self.reply(200, {}, line).answer
-                if not isinstance(whole, dict) or not isinstance(key := whole.get("custom_id"), str):
-                    continue
-                response, error = whole.get("response"), whole.get("error")
-                if isinstance(response, dict):
-                    body = response.get("body")
-                    status = response.get("status_code")
-                    raw = body if isinstance(body, str) else json.dumps(body)
-                    yield key, Reply(status if isinstance(status, int) else 0, {}, raw, body), ""
-                else:
-                    name = error.get("code") if isinstance(error, dict) else None
-                    yield key, Reply(200, {}, json.dumps(error), {"error": error or "no answer"}), str(name or "")
+                if isinstance(whole, dict) and isinstance(key := whole.get("custom_id"), str):
+                    yield self.read_line(key, whole)
 
-    async def _found(self, name: str) -> str | None:
-        after = ""
-        while True:
-            said = await self._call("GET", "/batches", query=f"limit={LISTED_AT_ONCE}{after}")
-            listed = [one for one in said.get("data") or [] if isinstance(one, dict)]
-            for one in listed:
-                if (one.get("metadata") or {}).get(NAMED_IN_METADATA) == name:
-                    return _named(one)
-            if not (said.get("has_more") and listed):
-                return None
-            after = f"&after={_named(listed[-1])}"
-
-    async def _upload(self, file: Path) -> str:
-        import aiohttp
-
-        with file.open("rb") as content:
-            form = aiohttp.FormData({"purpose": "batch"})
-            form.add_field("file", content, filename=file.name, content_type="application/jsonl")
-            parts = form()
-            async with self._at("POST", "/files", data=parts, headers={"Content-Type": parts.content_type}) as response:
-                return _named(self._good(self.reply(response.status, response.headers, await response.read())))
-
-    async def _call(self, method: str, path: str, body: Any = None, query: str = "") -> dict[str, Any]:
-        data = None if body is None else json.dumps(body).encode()
+    async def _call(self, method: str, path: str, data: Any = None, query: str = "") -> dict[str, Any]:
         async with self._at(method, path, query, data=data) as response:
             return self._good(self.reply(response.status, response.headers, await response.read()))
+
+    async def _listed(self, path: str, limit: int, cursor: str) -> AsyncIterator[dict[str, Any]]:
+        """What a list holds, page by page, the newest first."""
+        after = ""
+        while True:
+            said = await self._call("GET", path, query=f"limit={limit}{after}")
+            page = [one for one in said.get("data") or [] if isinstance(one, dict)]
+            for one in page:
+                yield one
+            if not (said.get("has_more") and page):
+                return
+            after = f"&{cursor}={named(page[-1])}"
 
     async def _download(self, path: str, file: IO[bytes]) -> None:
         async with self._at("GET", path) as response:
@@ -159,17 +187,27 @@ class Endpoints(Transport):
             raise Fault("the answer is no JSON object")
         return reply.answer
 
-    def _patiently(self, act: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def _patiently(self, act: Callable[[], Coroutine[Any, Any, T]], repeatable: bool = True, tries: int = 0) -> T:
         """What an action brings, tried again while its failure may pass.
+
+        Parameters
+        ----------
+        act : the action.
+        repeatable : whether it may be done twice. If not, only what the server has plainly refused is tried again.
+        tries : of an action that the server is too busy for; 0 for as many as its patience lasts.
 
         Raises
         ------
         NotThere
             The server does not know what was asked for.
+        Unsettled
+            An action that is not repeatable may have been done.
+        Full
+            The server was too busy `tries` times.
         EngineError
             The account is at fault, or the server keeps failing.
         """
-        patience, tries = time.monotonic() + LONGEST_WAIT_S, 0
+        patience, faults, pauses = time.monotonic() + LONGEST_WAIT_S, 0, 0
         while True:
             try:
                 return asyncio.run(self._opened(act))
@@ -183,17 +221,22 @@ class Endpoints(Transport):
                         f"{self._where}: the server refuses batches: {error}; nothing is lost"
                     ) from refused
                 wait, reason = error.wait, str(error)
-                busy = error.meaning is Meaning.BUSY and time.monotonic() < patience
+                busy = error.meaning is Meaning.BUSY
+                pauses += busy
+                if busy and pauses == tries:
+                    raise Full(reason) from refused
             except Fault as fault:
                 wait, reason, busy = None, str(fault), False
-            tries += not busy
-            if tries > self._settings.max_retries:
+            if not (repeatable or busy):
+                raise Unsettled(reason)
+            faults += not (busy and time.monotonic() < patience)
+            if faults > self._settings.max_retries:
                 raise EngineError(
                     f"{self._where}.settings.base_url: {self._settings.base_url} keeps failing: {reason}; batches that "
                     "were sent go on at the server: run the same command again, and their answers are taken"
                 )
             self.say("batch", f"{reason}; trying again")
-            time.sleep(min(LONGEST_BACKOFF_S, wait if wait is not None else SHORTEST_BACKOFF_S * 2**tries))
+            time.sleep(min(LONGEST_BACKOFF_S, wait if wait is not None else SHORTEST_BACKOFF_S * 2**faults))
 
     async def _opened(self, act: Callable[[], Coroutine[Any, Any, T]]) -> T:
         import aiohttp
@@ -213,7 +256,8 @@ class _Refused(Exception):
         self.error = error
 
 
-def _named(said: dict[str, Any]) -> str:
+def named(said: dict[str, Any]) -> str:
+    """The id that an answer names."""
     name = said.get("id")
     if not isinstance(name, str) or not name:
         raise Fault("the answer names no id")

@@ -1,4 +1,4 @@
-"""The HTTP engine through OpenAI's batch endpoints: half the price, an answer within a day.
+"""The HTTP engine through a vendor's batch endpoints: half the price, an answer within a day.
 
 A request's custom id is its key in the store. So an answer finds its request whatever the order of lines, in whichever
 batch it comes, and after any kill.
@@ -6,16 +6,17 @@ batch it comes, and after any kill.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from refusal_stability.engines.http.batch.endpoints import Endpoints, NotThere
+from refusal_stability.engines.http.batch.anthropic import AnthropicBatches
+from refusal_stability.engines.http.batch.endpoints import CANCELLED, EXPIRED, Endpoints, Full, NotThere, Unsettled
 from refusal_stability.engines.http.batch.journal import ENDED, Batch, Journal
+from refusal_stability.engines.http.batch.openai import OpenAIBatches
 from refusal_stability.engines.http.batch.run import Run, parts_of
 from refusal_stability.engines.http.budget import most_tokens
 from refusal_stability.engines.http.engine import HTTPEngine, Rejected, without_text
@@ -29,12 +30,12 @@ from refusal_stability.records import Completion, Outcome, Request, canonical_js
 
 log = logging.getLogger(__name__)
 
-# OpenAI's limit on a file.
-MOST_BYTES = 200_000_000
+ENDPOINTS: Mapping[str, type[Endpoints]] = {"chat_completions": OpenAIBatches, "anthropic_messages": AnthropicBatches}
 # A request that failed so often, each time in another batch, is given up.
 MOST_TRIES = 3
 FULL_QUEUE = "token_limit_exceeded"
-EXPIRED, CANCELLED = "batch_expired", "batch_cancelled"
+# How long a server may take to list what it has created.
+LONGEST_UNLISTED_S = 60.0
 
 
 class BatchEngine(HTTPEngine):
@@ -47,7 +48,7 @@ class BatchEngine(HTTPEngine):
     Raises
     ------
     EngineError
-        As `HTTPEngine` does. Also: the protocol has no batches here; a batch was refused or cancelled; the server keeps
+        As `HTTPEngine` does. Also: the server has no batches; a batch was refused or cancelled; the server keeps
         failing. Batches that were sent go on at the server, and the next run takes their answers.
 
     Notes
@@ -59,12 +60,8 @@ class BatchEngine(HTTPEngine):
 
     def __init__(self, model: ModelParams, settings: OpenAISettings, where: str = "model") -> None:
         super().__init__(model, settings, where)
-        if self._settings.protocol != "chat_completions":
-            raise EngineError(
-                f"{where}.settings.batch: true is not allowed where protocol is {self._settings.protocol}; only "
-                "OpenAI's batches are spoken here: set it to false"
-            )
-        self._endpoints = Endpoints(self._settings, self._protocol.PATH, self._protocol.auth_headers, where)
+        spoken = ENDPOINTS[self._settings.protocol]
+        self._endpoints = spoken(self._settings, self._protocol.PATH, self._protocol.auth_headers, where)
         self._identity_text = canonical_json(dict(self.identity))
         self._hashed = text_hash(self._identity_text)
         self._journal: Journal | None = None
@@ -91,7 +88,7 @@ class BatchEngine(HTTPEngine):
             places[completion_key(self._identity_text, request)].append(place)
         run = Run(self._journal, {key: requests[at[0]] for key, at in places.items()})
         self._find_sent(run)
-        self._check_caps([run.waiting[key] for key in run.to_send()])
+        self._check_caps([run.waiting[key] for key in run.to_send(with_unseen=True)])
         while run.waiting:
             for key, completion in self._round(run):
                 del run.waiting[key]
@@ -111,7 +108,9 @@ class BatchEngine(HTTPEngine):
             return
         self._send(run)
         ended = []
-        for batch in run.batches:
+        for batch in list(run.batches):
+            if not batch.batch_id and not self._seek(run, batch):
+                continue
             problems = self._look(run, batch)
             if batch.state in ENDED:
                 ended.append(batch)
@@ -120,7 +119,7 @@ class BatchEngine(HTTPEngine):
         for batch in ended:
             if batch.state != "failed":
                 yield from self._answers_of(run, batch)
-            run.batches.remove(batch)
+            run.drop(batch)
         if run.waiting and not ended:
             time.sleep(self._settings.batch_poll_s)
 
@@ -129,18 +128,29 @@ class BatchEngine(HTTPEngine):
         for batch, keys in run.journal.pending(self._hashed):
             if run.waiting.keys().isdisjoint(keys):
                 continue
-            if not batch.batch_id:
-                # A server may still be creating it.
-                time.sleep(max(0.0, min(batch.created + self._settings.batch_poll_s - time.time(), 60.0)))
-                batch.batch_id = self._endpoints.find(batch.name) or ""
-                if not batch.batch_id:
-                    run.journal.forget(batch)
-                    continue
-                run.journal.write(batch)
-            run.batches.append(batch)
-            run.keys[batch.name] = keys
+            run.follow(batch, keys)
         if run.batches:
             log.warning("%s: following %d batches that were sent before", self._where, len(run.batches))
+
+    def _seek(self, run: Run, batch: Batch) -> bool:
+        """Find out whether the server knows a batch whose creation nobody saw; one that it does not know is sent again.
+
+        Returns whether it knows the batch.
+        """
+        if time.monotonic() < run.since[batch.name] + min(self._settings.batch_poll_s, LONGEST_UNLISTED_S):
+            return False
+        try:
+            found = self._endpoints.find(batch, frozenset(run.keys[batch.name]), run.journal.names())
+        except Unsettled as reason:
+            self._transport.say("unseen", f"{reason}; looking again once it has ended")
+            return False
+        if found is None:
+            run.journal.forget(batch)
+            run.drop(batch)
+            return False
+        batch.batch_id = found
+        run.journal.write(batch)
+        return True
 
     def _check_caps(self, requests: Sequence[Request]) -> None:
         """Refuse what could exceed a cap, before any of it is sent: a batch cannot be stopped half way."""
@@ -162,38 +172,61 @@ class BatchEngine(HTTPEngine):
             while rest and not run.full:
                 rest = self._send_first(run, rest, structured)
                 # Where the server took less than a whole batch, one at a time.
-                run.full = run.most < self._settings.batch_size
+                run.full = run.full or run.most < self._settings.batch_size
 
     def _send_first(self, run: Run, keys: Sequence[str], structured: str | None) -> Sequence[str]:
         """Send one batch of the first of these; returns the others."""
-        name = uuid.uuid4().hex
+        name, spoken, used, seeded = uuid.uuid4().hex, self._endpoints, "", True
         run.journal.folder.mkdir(parents=True, exist_ok=True)
         path = run.journal.folder / f"{name}.jsonl"
-        digest, size, count, used, seeded = hashlib.sha256(), 0, 0, "", True
+
+        def lines() -> Iterator[bytes]:
+            nonlocal used, seeded
+            for key in keys[: min(self._settings.batch_size, run.most)]:
+                used, body = self._written(run.waiting[key], structured)
+                seeded = self._fields.seeded(body)
+                yield spoken.line(key, body)
+
+        batch = Batch(name, self._hashed, "", 0, 0, "", True, time.time())
         try:
-            with path.open("wb") as file:
-                for key in keys[: min(self._settings.batch_size, run.most)]:
-                    used, body = self._written(run.waiting[key], structured)
-                    seeded = self._fields.seeded(body)
-                    asked = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
-                    line = json.dumps(asked).encode() + b"\n"
-                    if count and size + len(line) > MOST_BYTES:
-                        break
-                    file.write(line)
-                    digest.update(line)
-                    size, count = size + len(line), count + 1
-            batch = Batch(name, self._hashed, digest.hexdigest(), size, count, used, seeded, time.time())
-            run.journal.begin(batch, keys[:count])
-            batch.batch_id = self._endpoints.send(batch, path)
-            batch.state = "validating"
-            run.journal.write(batch)
+            batch.sha256, batch.size, batch.requests = spoken.write(path, lines())
+            batch.structured, batch.seeded, batch.newest_before = used, seeded, spoken.newest()
+            sent = list(keys[: batch.requests])
+            run.journal.begin(batch, sent)
+            self._create(run, batch, path)
+        except Full as reason:
+            spoken.say("full", f"{reason}; waiting for a batch to end")
+            run.journal.forget(batch)
+            run.full = True
+            return keys
+        except NotThere as reason:
+            run.journal.forget(batch)
+            raise EngineError(
+                f"{self._where}.settings.batch: {self._settings.base_url} has no batches ({reason}); set it to false"
+            ) from reason
         finally:
             path.unlink(missing_ok=True)
-        self._budget.sent += count
-        run.batches.append(batch)
-        run.keys[name] = list(keys[:count])
-        log.info("%s: sent %d requests as %s", self._where, count, batch.batch_id)
-        return keys[count:]
+        self._budget.sent += batch.requests
+        run.follow(batch, sent)
+        return keys[batch.requests :]
+
+    def _create(self, run: Run, batch: Batch, file: Path) -> None:
+        """Have the server create a batch; one of which nobody knows whether it did stays unseen."""
+        try:
+            batch.batch_id = self._endpoints.send(batch, file, bool(run.batches))
+        except Unsettled as reason:
+            run.unsettled += 1
+            if run.unsettled > self._settings.max_retries:
+                raise EngineError(
+                    f"{self._where}.settings.base_url: {self._settings.base_url} keeps failing: {reason}; run the same "
+                    "command again later: it looks whether this batch was created before it sends anything"
+                ) from reason
+            log.warning("%s: %s; looking whether the batch was created before it is sent again", self._where, reason)
+        else:
+            run.unsettled = 0
+            batch.state = "validating"
+            log.info("%s: sent %d requests as %s", self._where, batch.requests, batch.batch_id)
+        run.journal.write(batch)
 
     def _look(self, run: Run, batch: Batch) -> list[str]:
         before = (batch.state, batch.completed, batch.failed)
@@ -210,7 +243,7 @@ class BatchEngine(HTTPEngine):
 
     def _failed(self, run: Run, batch: Batch, problems: Sequence[str]) -> None:
         """A batch that the server refused whole. Nothing of it is paid for."""
-        keys = run.keys.pop(batch.name)
+        keys = run.keys[batch.name]
         run.journal.keep(batch, [])
         if any(FULL_QUEUE in problem for problem in problems):
             others = [other for other in run.batches if other is not batch and not other.ended]
@@ -259,7 +292,6 @@ class BatchEngine(HTTPEngine):
                 run.tries[key] += 1
         # By now the store has what was yielded. What this study does not ask, another may.
         run.journal.keep(batch, [key for key in keys if key not in run.asked])
-        del run.keys[batch.name]
         if stopped is not None:
             raise stopped
         if batch.state == "cancelled" and left:
@@ -271,22 +303,20 @@ class BatchEngine(HTTPEngine):
             yield key, _unanswered(f"no answer in {MOST_TRIES} batches ({run.reasons.get(key, batch.state)})")
 
     def _replies(self, run: Run, batch: Batch) -> Iterator[tuple[str, Reply, str]]:
-        """The lines of the file with answers, then of the file with errors."""
-        for file_id, lines in ((batch.output, batch.completed), (batch.errors, batch.failed)):
-            if not file_id:
-                continue
-            path = run.journal.folder / f"{batch.name}.answers"
-            try:
+        """The lines of the files with answers."""
+        path = run.journal.folder / f"{batch.name}.answers"
+        try:
+            for place, lines in self._endpoints.files(batch):
                 # Of a batch that did not complete, the counts say little about the files.
-                self._endpoints.fetch(file_id, path, lines if batch.state == "completed" else 0)
+                self._endpoints.fetch(place, path, lines if batch.state == "completed" else 0)
                 yield from self._endpoints.replies(path)
-            except NotThere as error:
-                raise EngineError(
-                    f"{run.journal.folder / batch.name}.json: the file {file_id} with the answers of {batch.batch_id} "
-                    "is gone from the server; delete this file to send its requests again"
-                ) from error
-            finally:
-                path.unlink(missing_ok=True)
+        except NotThere as error:
+            raise EngineError(
+                f"{run.journal.folder / batch.name}.json: answers of {batch.batch_id} are gone from the server "
+                f"({error}); delete this file to send its requests again"
+            ) from error
+        finally:
+            path.unlink(missing_ok=True)
 
     def _meaning(self, run: Run, batch: Batch, key: str, reply: Reply) -> Completion | None:
         """What a line means; None where the request is to be sent again."""

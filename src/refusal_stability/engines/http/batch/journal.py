@@ -1,7 +1,8 @@
 """What was sent in batches: a small file for each, beside the store, written before the batch is created.
 
 A batch that the server knows and this folder does not would be paid for twice. So each batch has its name here first.
-The name goes into the batch's metadata, by which a later run finds a batch whose creation nobody saw.
+The name goes into the batch's metadata where the vendor keeps some, by which a later run finds a batch whose creation
+nobody saw.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Batch:
     batch_id : the server's name of it; empty while unseen.
     completed, failed : requests so far, as the server counts.
     output, errors : the server's names of the files with the answers; empty while there are none.
+    newest_before : the server's name of the batch that was its newest before; empty where batches have metadata.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Batch:
     failed: int = 0
     output: str = ""
     errors: str = ""
+    newest_before: str = ""
 
     @property
     def ended(self) -> bool:
@@ -114,6 +117,10 @@ class Journal:
                 if file.exists():
                     found.append((_read(file), path.read_text(encoding="ascii").split()))
         yield from sorted((pair for pair in found if work in (None, pair[0].work)), key=lambda pair: pair[0].created)
+
+    def names(self) -> set[str]:
+        """The server's names of all batches that were ever written down here."""
+        return {_read(file).batch_id for file in self.folder.glob("*.json")}
 
     def _keys(self, name: str) -> Path:
         return self.folder / f"{name}.keys"

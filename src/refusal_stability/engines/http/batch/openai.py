@@ -1,0 +1,99 @@
+"""OpenAI's batches: a file of requests, a batch of the file, and files with answers and errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from refusal_stability.engines.http.batch.endpoints import Endpoints, Line, named
+from refusal_stability.engines.http.batch.journal import Batch
+from refusal_stability.engines.http.errors import one_line
+from refusal_stability.engines.http.said import token_count
+from refusal_stability.engines.http.transport import Reply
+
+NAMED_IN_METADATA = "refusal_stability_batch"
+WINDOW = "24h"
+LISTED_AT_ONCE = 100
+PATH_OF_A_REQUEST = "/v1/chat/completions"
+
+
+class OpenAIBatches(Endpoints):
+    """OpenAI's endpoints for files and batches. A batch's metadata holds our name of it."""
+
+    MOST_BYTES = 200_000_000
+
+    def line(self, key: str, body: dict[str, Any]) -> bytes:
+        """One line of the file."""
+        return json.dumps({"custom_id": key, "method": "POST", "url": PATH_OF_A_REQUEST, "body": body}).encode()
+
+    def send(self, batch: Batch, file: Path, others_wait: bool) -> str:
+        """Upload the file, and create the batch.
+
+        Whether a create that broke off reached the server is asked of its list before it is tried again.
+        """
+        file_id = self._patiently(lambda: self._upload(file))
+        asked = {
+            "input_file_id": file_id,
+            "endpoint": PATH_OF_A_REQUEST,
+            "completion_window": WINDOW,
+            "metadata": {NAMED_IN_METADATA: batch.name, "sha256": batch.sha256},
+        }
+        broke = False
+
+        async def create() -> str:
+            nonlocal broke
+            if broke and (found := await self._found(batch.name)):
+                return found
+            broke = True
+            return named(await self._call("POST", "/batches", json.dumps(asked).encode()))
+
+        return self._patiently(create)
+
+    def find(self, batch: Batch, keys: Collection[str], known: Collection[str]) -> str | None:
+        """The server's name of the batch whose metadata holds our name of it."""
+        return self._patiently(lambda: self._found(batch.name))
+
+    def update(self, batch: Batch) -> list[str]:
+        """Bring a batch up to date with the server; returns why the server refused its file, if it did."""
+        said = self._patiently(lambda: self._call("GET", f"/batches/{batch.batch_id}"))
+        counts = said.get("request_counts") or {}
+        batch.state = str(said.get("status") or batch.state)
+        batch.completed = token_count(counts.get("completed")) if isinstance(counts, dict) else 0
+        batch.failed = token_count(counts.get("failed")) if isinstance(counts, dict) else 0
+        batch.output, batch.errors = str(said.get("output_file_id") or ""), str(said.get("error_file_id") or "")
+        found = said.get("errors")
+        listed = found.get("data") if isinstance(found, dict) else found
+        return [one_line(self.clean(json.dumps(error))) for error in listed] if isinstance(listed, list) else []
+
+    def files(self, batch: Batch) -> Sequence[tuple[str, int]]:
+        """The file with answers, then the file with errors."""
+        there = (batch.output, batch.completed), (batch.errors, batch.failed)
+        return [(f"/files/{file_id}/content", lines) for file_id, lines in there if file_id]
+
+    def read_line(self, key: str, line: dict[str, Any]) -> Line:
+        """A line has a response, or an error."""
+        response, error = line.get("response"), line.get("error")
+        if isinstance(response, dict):
+            body, status = response.get("body"), response.get("status_code")
+            raw = body if isinstance(body, str) else json.dumps(body)
+            return key, Reply(status if isinstance(status, int) else 0, {}, raw, body), ""
+        name = error.get("code") if isinstance(error, dict) else None
+        return key, Reply(200, {}, json.dumps(error), {"error": error or "no answer"}), str(name or "")
+
+    async def _found(self, name: str) -> str | None:
+        async for one in self._listed("/batches", LISTED_AT_ONCE, "after"):
+            if (one.get("metadata") or {}).get(NAMED_IN_METADATA) == name:
+                return named(one)
+        return None
+
+    async def _upload(self, file: Path) -> str:
+        import aiohttp
+
+        with file.open("rb") as content:
+            form = aiohttp.FormData({"purpose": "batch"})
+            form.add_field("file", content, filename=file.name, content_type="application/jsonl")
+            parts = form()
+            async with self._at("POST", "/files", data=parts, headers={"Content-Type": parts.content_type}) as response:
+                return named(self._good(self.reply(response.status, response.headers, await response.read())))
