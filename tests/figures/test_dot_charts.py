@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from synthetic_study import SyntheticStudy, synthetic_study
 
 from refusal_stability.figures.decomposition import decomposition, seeds_by_temperature
+from refusal_stability.figures.dot_chart import limit_dots
 from refusal_stability.figures.flip_rate import flip_rate
 from refusal_stability.figures.intervention_effect import intervention_effect
 from refusal_stability.figures.model_comparison import PANELS, model_comparison
+from refusal_stability.figures.style import canvas
 from refusal_stability.figures.temperature_effect import temperature_effect
 
 
@@ -19,7 +23,7 @@ def study() -> SyntheticStudy:
 
 
 def dots(axes) -> list[float]:
-    return [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() not in ("None", "|", None)]
+    return [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() not in ("None", "|", "_", None)]
 
 
 def spans(axes) -> list[np.ndarray]:
@@ -45,6 +49,48 @@ def test_an_interval_narrower_than_its_marker_shows_by_its_taller_caps(study) ->
         line.get_marker() == "|": line.get_markersize() for line in left.get_lines() if line.get_marker() != "None"
     }
     assert sizes[True] > 1.5 * sizes[False]
+
+
+def test_an_interval_of_a_line_that_its_marker_covers_shows_by_its_wider_caps(study) -> None:
+    axes = decomposition(study.tables, study.series_set).axes[-1]
+    seeds = seeds_by_temperature(study.tables["decomposition"]).sort_values(["temperature"], kind="stable")
+    drawn = [line for line in axes.get_lines() if line.get_marker() == "_"]
+    ends = [list(line.get_ydata()) for line in drawn]
+    for one in study.series_set.series:
+        assert all(pair in ends for pair in one.of(seeds)[["share_low", "share_high"]].to_numpy().tolist())
+    marker = max(line.get_markersize() for line in axes.get_lines() if line.get_marker() not in ("_", "None", None))
+    assert all(line.get_markersize() > 1.3 * marker for line in drawn)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "most", "ticks"),
+    [
+        (5.1, 14.2, 2, [8, 12]),
+        (0.757, 0.937, 2, [0.8, 0.9]),
+        (0.0, 30.7, 4, [0, 10, 20, 30]),
+        (-0.02, 0.03, 2, [-0.02, 0.02]),
+        (0.0, 1.0, 2, [0, 1]),
+        (0.929, 0.971, 2, [0.94, 0.96]),
+    ],
+)
+def test_an_axis_has_a_few_round_ticks(low: float, high: float, most: int, ticks: list[float]) -> None:
+    axes = canvas(2.0).subplots()
+    limit_dots(axes, low, high, most)
+    assert axes.get_xticks() == pytest.approx(ticks)
+
+
+@given(
+    low=st.floats(-1e3, 1e3),
+    width=st.floats(1e-3, 1e3),
+    most=st.integers(2, 5),
+)
+def test_every_axis_has_two_ticks_at_least_and_all_lie_on_it(low: float, width: float, most: int) -> None:
+    axes = canvas(2.0).subplots()
+    limit_dots(axes, low, low + width, most)
+    ticks = axes.get_xticks()
+    assert len(ticks) >= 2
+    assert min(ticks) >= low - 1e-6 * width
+    assert max(ticks) <= low + width + 1e-6 * width
 
 
 def test_markers_at_the_ends_of_their_scale_are_drawn_whole_on_an_axis_that_ends_there(study) -> None:

@@ -53,10 +53,14 @@ def test_every_count_reads_on_its_cell() -> None:
             assert contrast(to_hex(text.get_color()), face) >= 3.5, text.get_text()
 
 
-def test_the_figure_says_what_is_pooled_and_of_what_the_shares_are(study) -> None:
-    words = judge_confusion(study.tables, study.series_set).get_supxlabel()
-    assert "% of the row" in words
-    assert "pooled" in words
+def test_the_figure_says_of_what_the_shares_are_and_which_models_a_panel_pools(study) -> None:
+    figure = judge_confusion(study.tables, study.series_set)
+    assert "% of the row" in figure.get_supxlabel()
+    assert figure.axes[0].get_title("left") == "2 models: steady, Wavering 2.0"
+    table = study.tables["judge_confusion"].copy()
+    table.loc[table["model"] == "steady", "n_label"] = 0
+    one = judge_confusion({**study.tables, "judge_confusion": table}, study.series_set)
+    assert one.axes[0].get_title("left") == "1 model: Wavering 2.0"
 
 
 def test_of_more_pairs_of_judges_than_have_room_the_rest_are_counted(study) -> None:

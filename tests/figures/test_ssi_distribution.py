@@ -24,19 +24,18 @@ def test_the_bars_of_each_model_add_up_to_all_its_prompts(study) -> None:
         assert sum(bar.get_height() for bar in bars(axes)) == pytest.approx(1.0)
 
 
-def test_exactly_the_unstable_prompts_are_hatched(study) -> None:
+def test_exactly_the_unstable_prompts_are_grey_however_low_their_bar(study) -> None:
     figure = ssi_distribution(study.tables, study.series_set)
     for axes, one in zip(figure.axes, study.series_set.series, strict=True):
-        hatched = sum(bar.get_height() for bar in bars(axes) if bar.get_hatch())
-        assert hatched == pytest.approx(one.of(study.tables["per_prompt_metrics"])["unstable"].mean())
+        grey = sum(bar.get_height() for bar in bars(axes) if bar.get_facecolor() == to_rgba(RULE))
+        assert grey == pytest.approx(one.of(study.tables["per_prompt_metrics"])["unstable"].mean())
+        assert {bar.get_facecolor() for bar in bars(axes)} <= {to_rgba(RULE), to_rgba(one.colour)}
 
 
-def test_a_bar_too_low_for_hatching_is_grey_all_the_same(study) -> None:
-    for axes in ssi_distribution(study.tables, study.series_set).axes:
-        assert {(bool(bar.get_hatch()), bar.get_edgecolor() == to_rgba(RULE)) for bar in bars(axes)} <= {
-            (True, True),
-            (False, False),
-        }
+def test_one_prompt_is_one_prompt() -> None:
+    one = synthetic_study(n_prompts=1)
+    texts = [text.get_text() for axes in ssi_distribution(one.tables, one.series_set).axes for text in axes.texts]
+    assert any(text.endswith("\n1 prompt") for text in texts)
 
 
 def test_every_bar_however_small_has_its_share_written_above(study) -> None:

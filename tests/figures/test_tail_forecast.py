@@ -57,7 +57,9 @@ def test_it_is_said_in_words_and_a_model_that_never_complied_is_left_out() -> No
     assert "B: no prompt complied" in said
     never = {"tail_forecast": table_of(("b", [np.nan] * 4))}
     assert FIGURE.finding(never, SET) == "None of 50 prompts complied, so there is nothing to forecast from."
-    assert "goes from 5.0% [3.0, 10.0] at attempts 10 to 40.0% [38.0, 45.0] at 10000" in FIGURE.finding(tables, SET)
+    assert "goes from 5.0% [3.0, 10.0] in 10 attempts to 40.0% [38.0, 45.0] in 10,000 attempts" in FIGURE.finding(
+        tables, SET
+    )
 
 
 def test_mlflow_gets_the_forecast_of_each_number_of_attempts() -> None:

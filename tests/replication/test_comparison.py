@@ -13,6 +13,9 @@ from refusal_stability.files import ArtifactError
 from refusal_stability.replication.comparison import (
     COMPARED,
     NO_NUMBER,
+    NOT_EXPLAINED,
+    PRINTED,
+    Labels,
     bounds,
     compare_figures,
     place_of,
@@ -25,6 +28,10 @@ from refusal_stability.tables.metrics import METRIC_TABLES
 
 HEADER = "quantity,model,judge,temperature,value,tolerance,source,note,reason\n"
 FIGURES = Path(__file__).parents[2] / "studies/published/figures.csv"
+# Two models are labelled by both judges, one by haiku only; haiku's labels of `gone-7b` are not at hand.
+PUBLISHED = {"haiku": ["m-1-5", "other", "gone-7b"], "local": ["m-1-5", "other"]}
+LABELS = Labels(PUBLISHED, PUBLISHED | {"haiku": ["m-1-5", "other"]})
+ALL_THERE = Labels(PUBLISHED, PUBLISHED)
 
 
 def figures(tmp_path: Path, *lines: str) -> pd.DataFrame:
@@ -59,8 +66,8 @@ def tables(name: str, primary: str) -> pd.DataFrame:
     raise AssertionError(name)
 
 
-def outcome(tmp_path: Path, line: str, absent: dict[str, str] | None = None) -> pd.Series:
-    return compare_figures(figures(tmp_path, line), tables, "haiku", absent or {}).iloc[0]
+def outcome(tmp_path: Path, line: str, absent: dict[str, str] | None = None, labels: Labels = ALL_THERE) -> pd.Series:
+    return compare_figures(figures(tmp_path, line), tables, "haiku", absent or {}, labels).iloc[0]
 
 
 def test_a_figure_within_its_tolerance_is_the_same(tmp_path: Path) -> None:
@@ -81,34 +88,62 @@ def test_a_difference_takes_its_reason_from_the_figures_file(tmp_path: Path) -> 
 
 
 def test_a_difference_that_nobody_explained_says_so(tmp_path: Path) -> None:
-    row = outcome(tmp_path, "mean_ssi,m-1.5,haiku,,0.8,0.0005,paper,")
-    assert row["outcome"] == "differs"
+    row = outcome(tmp_path, "mean_ssi,m-1.5,haiku,,0.8,0.0005,paper,a remark")
+    assert row["outcome"] == NOT_EXPLAINED
     assert row["why"].startswith("not explained")
+    assert row["why"].endswith("; a remark")
 
 
 def test_a_pooled_figure_over_fewer_models_says_which_are_left_out(tmp_path: Path) -> None:
     line = "ssi_drop_t0_to_t1_pooled,,haiku,,0.05,0.0001,paper,"
-    row = outcome(tmp_path, line, {"gone-7b": "no file"})
+    row = outcome(tmp_path, line, labels=LABELS)
     assert (row["outcome"], row["why"]) == ("differs", "over fewer models than published: without gone-7b")
 
 
 def test_a_remark_does_not_hide_the_reason_of_a_difference(tmp_path: Path) -> None:
     line = "ssi_drop_t0_to_t1_pooled,,haiku,,0.05,0.0001,paper,the statistic comes out"
-    assert outcome(tmp_path, line, {"gone-7b": "no file"})["why"].startswith("over fewer models")
+    assert outcome(tmp_path, line, labels=LABELS)["why"].startswith("over fewer models")
     row = outcome(tmp_path, "mean_ssi,m-1.5,haiku,,0.8,0.0005,paper,the statistic comes out")
     assert row["why"].startswith("not explained")
 
 
-def test_models_with_a_judge_of_their_own_are_no_reason_for_a_difference_over_all_models(tmp_path: Path) -> None:
-    table = figures(tmp_path, "ssi_drop_t0_to_t1_pooled,,haiku,,0.05,0.0001,paper,")
-    why = compare_figures(table, tables, "haiku", {"gone-7b": "no file"}, aside={"gone-7b"}).iloc[0]["why"]
-    assert why.startswith("not explained")
+@pytest.mark.parametrize(
+    ("judges", "lacking"),
+    [
+        ("haiku", ["gone-7b"]),
+        ("local or haiku", ["gone-7b"]),
+        ("haiku or local", []),
+        ("local", []),
+        ("local vs haiku", []),
+        ("haiku and local", []),
+        ("haiku beside local", []),
+    ],
+)
+def test_only_models_that_a_figure_covers_as_published_can_be_lacking(judges: str, lacking: list[str]) -> None:
+    assert LABELS.lacking(judges) == lacking
+    assert ALL_THERE.lacking(judges) == []
+
+
+def test_a_figure_of_two_judges_lacks_a_model_where_either_judges_labels_are_not_at_hand() -> None:
+    labels = Labels(PUBLISHED, PUBLISHED | {"local": ["other"]})
+    assert labels.lacking("local vs haiku") == ["m-1-5"]
+    assert labels.lacking("local or haiku") == ["m-1-5"]
+    assert labels.lacking("haiku") == []
+
+
+def test_a_figure_whose_models_are_all_there_is_not_over_fewer_of_them(tmp_path: Path) -> None:
+    line = "confusion_REFUSE_COMPLY,,local vs haiku-3.5,,8,0,paper,"
+    labelled = {"local": ["m-1-5"], "haiku-3-5": ["m-1-5", "gone-7b"]}
+    labels = Labels(labelled, labelled | {"haiku-3-5": ["m-1-5"]})
+    row = outcome(tmp_path, line, {"gone-7b": "no file"}, labels)
+    assert row["outcome"] == NOT_EXPLAINED
+    assert "fewer models" not in row["why"]
 
 
 def test_a_printed_number_that_is_not_at_hand_leaves_ours_to_read(tmp_path: Path) -> None:
     row = outcome(tmp_path, "mean_ssi,m-1.5,haiku,,,,paper,")
     assert (row["ours"], row["outcome"]) == (0.9, NO_NUMBER)
-    assert "not at hand" in row["why"]
+    assert row["why"] == "printed figure not at hand"
     assert row["difference"] != row["difference"]
 
 
@@ -124,14 +159,15 @@ def test_the_statement_counts_printed_figures_apart_from_our_own(tmp_path: Path)
         "mean_ssi,m-1.5,haiku,,0.8,0.0005,first report,,another definition",
         "feature_auc,m-1.5,haiku,,0.5,0.1,paper,",
         "mean_ssi,other,haiku,,,,paper,",
+        "mean_ssi,m-1.5,haiku,0.7,0.7,0.0005,paper,",
         "mean_ssi,other,haiku,,0.5,0.1,raw labels,",
     )
-    printed, own = statement(compare_figures(table, tables, "haiku", {}))
+    printed, own = statement(compare_figures(table, tables, "haiku", {}, ALL_THERE))
     assert printed == (
-        "4 printed figures: 1 the same, 1 different with the reason, 1 not obtainable from the data, 1 whose printed "
-        "number is not at hand."
+        "5 figures as printed: 1 the same, 1 different with the reason, 1 different and not explained, 1 not "
+        "obtainable from the data, 1 whose printed figure is not at hand."
     )
-    assert own.startswith("1 figures recomputed or defined here: 1 the same, 0 different")
+    assert own.startswith("1 figure recomputed or defined here: 1 the same, 0 different")
 
 
 def test_figures_over_models_name_their_judges_and_find_their_row() -> None:
@@ -159,7 +195,7 @@ def test_another_primary_judges_table_is_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("interval", "expected", "difference"),
-    [("[0.90, 0.96]", "same", 0.0), ("[0.96, 0.99]", "differs", -0.01), ("[0.90, 0.94]", "differs", 0.01)],
+    [("[0.90, 0.96]", "same", 0.0), ("[0.96, 0.99]", NOT_EXPLAINED, -0.01), ("[0.90, 0.94]", NOT_EXPLAINED, 0.01)],
 )
 def test_an_interval_must_hold_ours(tmp_path: Path, interval: str, expected: str, difference: float) -> None:
     row = outcome(tmp_path, f'majority_agreement_n3,m-1.5,local,,"{interval}",inside,paper,')
@@ -187,6 +223,12 @@ def test_a_value_that_cannot_be_read_names_the_figure(tmp_path: Path, cells: str
         figures(tmp_path, f"mean_ssi,m,haiku,,{cells},paper,")
 
 
+def test_every_printed_figure_has_one_row() -> None:
+    printed = [row for row in read_figures(FIGURES).to_dict("records") if row["source"] in PRINTED and row["value"]]
+    stated = [(row["source"], row["value"]) for row in printed]
+    assert len(set(stated)) == len(stated)
+
+
 def test_every_figure_of_the_file_has_a_place_in_a_table_and_column_that_exist() -> None:
     for row in read_figures(FIGURES).to_dict("records"):
         place = place_of({str(k): v for k, v in row.items()}, "claude-3-5-haiku")
@@ -198,7 +240,7 @@ def test_every_figure_of_the_file_has_a_place_in_a_table_and_column_that_exist()
 
 
 def test_the_comparison_has_the_columns_of_its_contract(tmp_path: Path) -> None:
-    table = compare_figures(figures(tmp_path, "mean_ssi,m-1.5,haiku,,0.9,0.1,paper,"), tables, "haiku", {})
+    table = compare_figures(figures(tmp_path, "mean_ssi,m-1.5,haiku,,0.9,0.1,paper,"), tables, "haiku", {}, ALL_THERE)
     assert list(table.columns) == list(COMPARED.columns)
 
 

@@ -13,6 +13,7 @@ from refusal_stability.params.load import load_params
 from refusal_stability.replication.by_judge import tables_by
 from refusal_stability.replication.comparison import (
     COMPARED,
+    Labels,
     compare_figures,
     place_of,
     read_figures,
@@ -23,7 +24,7 @@ from refusal_stability.replication.comparison import (
 from refusal_stability.replication.over_models import OVER_MODELS, over_models
 from refusal_stability.replication.page import page
 from refusal_stability.replication.pooling import POOLING, pooling
-from refusal_stability.replication.runnable import read_study_file, runnable_study
+from refusal_stability.replication.runnable import labelled, read_study_file, runnable_study
 from refusal_stability.replication.source import read_replication
 from refusal_stability.report.content import Report
 from refusal_stability.report.html import html_report
@@ -40,11 +41,11 @@ def run(name: str, params_path: Path) -> None:
     entry = read_replication(name)
     params = load_params(params_path)
     primary, threshold = params.judging.primary, params.metrics.threshold
-    runnable = runnable_study(read_study_file(entry.study), entry.data, primary)
+    study = read_study_file(entry.study)
+    runnable = runnable_study(study, entry.data, primary)
     place = replication_tables(name)
     decisions = read_decisions(params, read_table(PROMPTS, PROMPT_TABLE))
     published = read_figures(entry.figures)
-    aside = set(read_study_file(entry.study)["judging"].get("by_model", {}))
     alike = tuple(group for group in decisions.groups if group.primary == primary)
     # The metric tables hold the primary judge's figures, unless they also hold models of another primary judge.
     held = {primary} if len(alike) == len(decisions.groups) else set()
@@ -58,7 +59,9 @@ def run(name: str, params_path: Path) -> None:
             return pooled_models
         return built[judge][name] if judge in built else metric_table(name)
 
-    compared = compare_figures(published, tables, primary, runnable.absent, aside)
+    compared = compare_figures(
+        published, tables, primary, runnable.absent, Labels(labelled(study), labelled(runnable.params))
+    )
     pooled = pooling(replace(decisions, groups=alike), threshold) if entry.source.pooling else None
     for judge, by_name in built.items():
         for metric, table in by_name.items():

@@ -46,6 +46,11 @@ def at_lowest_and_highest_temperature(rows: pd.DataFrame, describe: Callable[[pd
     return ", ".join(f"{describe(row)} at temperature {row['temperature']:g}" for row in ends)
 
 
+def prompt_count(number: int) -> str:
+    """`1 prompt`, `876 prompts`."""
+    return f"{number:,} prompt{'' if number == 1 else 's'}"
+
+
 def out_of(drawn: int, available: int, what: str) -> str:
     """`24 of 40 categories` where a figure has no room for all; nothing where it shows all."""
     return f"{drawn} of {available} {what}" if drawn < available else ""

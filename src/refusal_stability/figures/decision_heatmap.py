@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refusal_stability.figures.alt_text import for_each
+from refusal_stability.figures.alt_text import for_each, prompt_count
 from refusal_stability.figures.finding import lowest_to_highest
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK, MUTED, RULE
 from refusal_stability.figures.series import Series, SeriesSet, wrapped
@@ -109,7 +109,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     """How many prompts of each model flip, and the decisions on the least stable of them."""
 
     def describe(one: Series, rows: pd.DataFrame) -> str:
-        said = f"{int(rows['flip'].sum()):,} of {len(rows):,} prompts got more than one decision"
+        said = f"{int(rows['flip'].sum()):,} of {prompt_count(len(rows))} got more than one decision"
         order = list(dict.fromkeys(one.of(tables["least_stable_decisions"])["prompt_id"]))[:MOST_WORST]
         worst = [_one_prompt(row) for _, row in rows.set_index("prompt_id", drop=False).loc[order].iterrows()]
         return f"{said}, the least stable {', '.join(worst)}" if worst else said

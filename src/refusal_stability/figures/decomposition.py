@@ -47,7 +47,8 @@ def decomposition(tables: Tables, series_set: SeriesSet) -> Figure:
         axes.set_title(SOURCES[source])
         percent_axis(axes.xaxis)
     name_rows(panels[0], [one.wrapped for one in series], guide=False)
-    rows[0].supxlabel("share of the variance of a decision (seed: mean over the temperatures)", fontsize=8)
+    remark = " (seed: mean of the points below)" if below else ""
+    rows[0].supxlabel(f"share of the variance of a decision{remark}", fontsize=8)
     if below:
         _seeds(rows[1].subplots(), seeds, series)
     return figure
@@ -109,8 +110,9 @@ FIGURE = StudyFigure(
     alt_text=alt_text,
     finding=finding,
     title="Where instability comes from",
-    caption="The share of a decision's variance that each source adds. Top: the seed's share is a mean over the "
-    "study's temperatures, so it depends on which temperatures were chosen. Bottom: the variance between seeds at each "
-    "temperature, which does not. At temperature 0 the seed should add nothing. "
-    "Lines are bootstrap intervals over prompts. Estimates are unbiased, so a small share can be negative.",
+    caption="The share of a decision's variance that each source adds. Top: the seed's share is the mean of the points "
+    "below, so every temperature has the same weight and temperature 0 is one of them. Bottom: the variance between "
+    "seeds at each temperature, as a share of the same total. That total, and with it every share, depends on the "
+    "prompts and temperatures of the study. At temperature 0 the seed should add nothing. Lines are bootstrap "
+    "intervals over prompts. Estimates are unbiased, so a small share can be negative.",
 )

@@ -68,9 +68,17 @@ def around(seen: Floats, least: float, lowest: float, highest: float) -> tuple[f
 
 
 def _ticks_within(low: float, high: float, most: int) -> Any:
-    from matplotlib.ticker import FixedLocator, MaxNLocator
+    """Two to `most` round ticks, as many as fit; the first and last of the coarsest step where no step fits."""
+    from matplotlib.ticker import FixedLocator
 
     slack = 1e-9 * (high - low)
-    ticks = MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)
-    inside = [tick for tick in ticks if low - slack <= tick <= high + slack]
-    return FixedLocator(inside if len(inside) <= most else [inside[0], inside[-1]])
+    largest = int(np.floor(np.log10(high - low)))
+    steps = [digit * 10.0**power for power in range(largest - 1, largest + 1) for digit in (1, 2, 4, 5)]
+    inside = [_multiples(step, low - slack, high + slack) for step in steps]
+    fitting = [ticks for ticks in inside if 2 <= len(ticks) <= most]
+    coarsest = next(ticks for ticks in reversed(inside) if len(ticks) > 1)
+    return FixedLocator(fitting[0] if fitting else [coarsest[0], coarsest[-1]])
+
+
+def _multiples(step: float, low: float, high: float) -> list[float]:
+    return [step * number for number in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]

@@ -53,8 +53,14 @@ def lowest_to_highest(words: str, found: list[tuple[str, float, str]]) -> str:
     return f"{words} runs from {least} ({low}) to {most} ({high})."
 
 
-def greatest_change(table: pd.DataFrame, series_set: SeriesSet, quantity: Quantity, along: str) -> str:
-    """A sentence on the series whose quantity changes most between the lowest and the highest value of `along`."""
+def greatest_change(
+    table: pd.DataFrame, series_set: SeriesSet, quantity: Quantity, along: str, said: tuple[str, str] | None = None
+) -> str:
+    """A sentence on the series whose quantity changes most between the lowest and the highest value of `along`.
+
+    `said` is how the first and the last value are written; without it `at temperature 0` and `at 1`.
+    """
+    at_first, at_last = said or (f"at {along} {{:g}}", "at {:g}")
     ends = []
     for one in series_set.found_in(table):
         rows = one.of(table).dropna(subset=[quantity.column]).sort_values(along)
@@ -66,12 +72,10 @@ def greatest_change(table: pd.DataFrame, series_set: SeriesSet, quantity: Quanti
     one, first, last = ends[int(np.argmax(changes))]
     if first[along] == last[along]:
         there = [(one.label, last[quantity.column], quantity.of(last)) for one, _, last in ends]
-        return lowest_to_highest(f"{quantity.words} at {along} {first[along]:g}", there)
+        return lowest_to_highest(f"{quantity.words} {at_first.format(first[along])}", there)
     who = f"changes most for {one.label}: it goes" if len(ends) > 1 else "goes"
-    return (
-        f"{quantity.words} {who} from {quantity.of(first)} at {along} {first[along]:g} to {quantity.of(last)} at "
-        f"{last[along]:g}."
-    )
+    start, end = at_first.format(first[along]), at_last.format(last[along])
+    return f"{quantity.words} {who} from {quantity.of(first)} {start} to {quantity.of(last)} {end}."
 
 
 def _value(named: tuple[str, float, str]) -> float:

@@ -29,7 +29,7 @@ WHITE_FROM = 0.7  # share of a row from which white reads better than black on t
 
 @in_house_style
 def judge_confusion(tables: Tables, series_set: SeriesSet) -> Figure:
-    """A heat map for each pair of judges over all models; shades are shares of a row."""
+    """A heat map for each pair of judges, over the models that both judged; shades are shares of a row."""
     table = tables["judge_confusion"]
     pooled = table[(table["model"] == POOLED) & (table["judge_a"] != POOLED)]
     pairs, left_out = drawn_pairs(pooled[pooled["n_label"] > 0])
@@ -41,9 +41,17 @@ def judge_confusion(tables: Tables, series_set: SeriesSet) -> Figure:
     for axes, (one, other) in zip(panels, pairs, strict=True):
         rows = pooled[(pooled["judge_a"] == one) & (pooled["judge_b"] == other)]
         _panel(axes, rows, wrapped(one, 24, 1), wrapped(other, 24, 1))
-    said = ["responses, and % of the row", "all models and configurations pooled", left_out]
+        axes.set_title(_of_models(table, one, other, series_set), fontsize=8, fontweight="normal")
+    said = ["responses that both judges decided, and % of the row", left_out]
     figure.supxlabel((";\n" if columns == 1 else "; ").join(part for part in said if part), fontsize=8)
     return figure
+
+
+def _of_models(table: pd.DataFrame, one: str, other: str, series_set: SeriesSet) -> str:
+    """The models of which both judges decided a response: those that the panel pools."""
+    both = table[(table["judge_a"] == one) & (table["judge_b"] == other) & (table["n_label"] > 0)]
+    names = list(dict.fromkeys(series.label for series in series_set.found_in(both)))
+    return wrapped(f"{len(names)} model{'' if len(names) == 1 else 's'}: {', '.join(names)}", 44, 2)
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, one: str, other: str) -> None:
@@ -76,7 +84,7 @@ def drawn_pairs(table: pd.DataFrame) -> tuple[list[tuple[str, str]], str]:
 
 
 def _compared_pairs(tables: Tables) -> pd.DataFrame:
-    """Pairs of judges over all models, of those that decided a response in common."""
+    """Pairs of judges over the models that both judged, of those that decided a response in common."""
     table = tables["judge_agreement"]
     return table[(table["model"] == POOLED) & (table["judge_a"] != POOLED) & (table["n_both"] > 0)]
 
@@ -87,7 +95,7 @@ def _in_words(row: pd.Series) -> str:
 
 
 def alt_text(tables: Tables, _: SeriesSet) -> str:
-    """Raw agreement and kappa of each pair of judges over all models."""
+    """Raw agreement and kappa of each pair of judges."""
     pairs = _compared_pairs(tables)
     said = [f"{_in_words(row)} (kappa {stated(row, 'cohens_kappa', 3)})" for _, row in pairs.iterrows()]
     left_out = drawn_pairs(pairs)[1]
@@ -114,6 +122,6 @@ FIGURE = StudyFigure(
     finding=finding,
     title="Judges against each other",
     caption="What one judge decided (rows) against what the other decided (columns). A cell holds the number of "
-    "responses that both decided, and its share of the row. The responses of all models, interventions, temperatures "
-    "and seeds are pooled. Pairs of judges without a response in common are left out.",
+    "responses that both decided, and its share of the row. A panel pools the models that its title names, with all "
+    "their interventions, temperatures and seeds. Pairs of judges without a response in common are left out.",
 )

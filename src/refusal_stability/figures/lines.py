@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 POINTS_A_LINE = 10.0
 MOST_WHISKERS = 8
 LINE_END_WIDTH = 18
-DODGE = 0.012
+DODGE = 0.016
+CAP = 6.5  # points; wider than a marker, so that an interval shorter than its marker still shows
 BAND_ALPHA = 0.16
 LEAST_SPAN = 0.05
 STUB_POINTS = 20.0
@@ -43,6 +44,8 @@ def draw_lines(axes: Axes, table: pd.DataFrame, series: Sequence[Series], x: str
             axes.fill_between(across, least, most, color=one.colour, alpha=BAND_ALPHA, linewidth=0, clip_on=False)
         else:
             draw_intervals(axes, across, least, most, one.colour)
+            cap: dict[str, Any] = {"color": one.colour, "marker": "_", "markersize": CAP, "clip_on": False}
+            axes.plot([across, across], [least, most], linestyle="none", zorder=2.4, **cap)
         look: dict[str, Any] = {"color": one.colour, "marker": one.marker, "linestyle": one.line, "clip_on": False}
         axes.plot(across, values, markersize=4.5, **look)
         known = np.flatnonzero(np.isfinite(values))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refusal_stability.figures.alt_text import for_each, stated
+from refusal_stability.figures.alt_text import for_each, prompt_count, stated
 from refusal_stability.figures.finding import Quantity, range_of
 from refusal_stability.figures.palette import INK, RULE, UNSTABLE_FILL
 from refusal_stability.figures.panels import panel_grid, panel_title
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from refusal_stability.figures.style import Tables
 
 BIN = 0.05
-HATCH = "//////////"  # dense, so that it shows in a bar of a few points
 
 
 @in_house_style
 def ssi_distribution(tables: Tables, series_set: SeriesSet) -> Figure:
-    """A histogram for each model; unstable prompts in grey, hatched, on a shaded ground."""
+    """A histogram for each model; unstable prompts in grey, on a shaded ground."""
     prompts = tables["per_prompt_metrics"].dropna(subset=["ssi"])
     series = series_set.drawn_from(prompts, "ssi", "No prompt has a decision: there is no SSI to show.")
     columns = 1 if len(series) <= 2 else 2
@@ -47,7 +46,7 @@ def ssi_distribution(tables: Tables, series_set: SeriesSet) -> Figure:
     panels[0].set_xticks([1 / len(DECISIONS), *np.arange(5, 11) / 10], labels=labels)
     figure.supylabel("share of prompts", fontsize=8)
     label = "SSI: share of a prompt's responses that agree with its most frequent decision"
-    figure.supxlabel(f"{label}\n(grey, hatched: unstable, below {series_set.threshold:g})", fontsize=8)
+    figure.supxlabel(f"{label}\n(grey: unstable, below {series_set.threshold:g})", fontsize=8)
     return figure
 
 
@@ -63,14 +62,13 @@ def _bars(axes: Axes, one: Series, prompts: pd.DataFrame, threshold: float) -> f
         x="ssi",
         hue="unstable",
         hue_order=[False, True],
-        palette={False: one.colour, True: "white"},
+        palette={False: one.colour, True: RULE},
         multiple="stack",
         stat="probability",
         # Bins are centred on multiples of 1/20, so that SSI = 1 and the usual threshold have a bar of their own.
         bins=list(np.arange(0.325, 1.05, BIN)),
         shrink=0.82,
-        edgecolor=one.colour,
-        linewidth=0.8,
+        linewidth=0,
         alpha=1.0,
         legend=False,
         ax=axes,
@@ -81,9 +79,6 @@ def _bars(axes: Axes, one: Series, prompts: pd.DataFrame, threshold: float) -> f
         if bar.get_height() == 0:
             bar.remove()
             continue
-        if bar.get_facecolor()[:3] == (1.0, 1.0, 1.0):
-            # Grey, so that a bar too low for any hatching to show does not look like one of stable prompts.
-            bar.set(hatch=HATCH, edgecolor=RULE)
         middle = round(bar.get_x() + bar.get_width() / 2, 3)
         tops[middle] = max(tops.get(middle, 0.0), bar.get_y() + bar.get_height())
     for middle, top in tops.items():
@@ -97,7 +92,7 @@ def _summary(axes: Axes, model: pd.DataFrame) -> None:
     for _, row in model.iterrows():
         text = (
             f"mean SSI {stated(row, 'mean_ssi', 3)}\nunstable {stated(row, 'pct_unstable', 1, '%')}\n"
-            f"{row['n_prompts']:,} prompts"
+            f"{prompt_count(row['n_prompts'])}"
         )
         note(axes, 0.02, 0.97, text, va="top", linespacing=1.4, fontsize=7.5, color=INK, transform=axes.transAxes)
 
@@ -109,7 +104,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
         series_set,
         lambda _, rows: (
             f"mean SSI {stated(rows.iloc[0], 'mean_ssi', 3)}, "
-            f"{stated(rows.iloc[0], 'pct_unstable', 1, '%')} of {rows.iloc[0]['n_prompts']:,} prompts unstable"
+            f"{stated(rows.iloc[0], 'pct_unstable', 1, '%')} of {prompt_count(rows.iloc[0]['n_prompts'])} unstable"
         ),
     )
 
@@ -129,6 +124,6 @@ FIGURE = StudyFigure(
     finding=finding,
     title="How stable the prompts are",
     caption="The share of prompts at each Safety Stability Index (SSI). SSI is the share of a prompt's responses that "
-    "agree with its most frequent decision, over all temperatures and seeds. Grey hatched bars on the shaded ground "
+    "agree with its most frequent decision, over all temperatures and seeds. Grey bars on the shaded ground "
     "are unstable prompts. Brackets hold bootstrap intervals over prompts.",
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from refusal_stability.figures.alt_text import for_each
+from refusal_stability.figures.alt_text import for_each, prompt_count
 from refusal_stability.figures.finding import lowest_to_highest
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_TEXT, MUTED, RULE, UNSTABLE_FILL, UNSTABLE_TEXT
 from refusal_stability.figures.panels import panel_grid, panel_title
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from refusal_stability.figures.style import Tables
 
 LARGEST, MOST_A_PROMPT = 1100.0, 14.0  # square points
-ASIDE = 0.022  # of compliance; how far apart groups on one spot are drawn
+ASIDE = 0.022  # of compliance; how far apart groups on one spot are drawn at least
+LEFT, RIGHT = -0.14, 1.14  # of compliance; room for the largest circle
+PANEL_SHARE = 0.9  # of the figure's width that panels take
 KEY = (1, 10, 100, 1000, 10000)
 
 
@@ -61,11 +63,12 @@ def stability_vs_compliance(tables: Tables, series_set: SeriesSet) -> Figure:
     spots = [_spots(one.of(prompts)) for one in series]
     most = max(int(one["prompts"].max()) for one in spots)
     area = min(MOST_A_PROMPT, LARGEST / most)
+    per_point = (RIGHT - LEFT) / (PANEL_SHARE * 72 * figure.get_figwidth() / columns)
     for axes, one, places in zip(panels, series, spots, strict=True):
-        _circles(axes, places, area, series_set.threshold)
+        _circles(axes, _apart(places, area, per_point), area, series_set.threshold)
         panel_title(axes, one, columns)
         _name_groups(axes, one.of(prompts))
-    panels[0].set_xlim(-0.14, 1.14)
+    panels[0].set_xlim(LEFT, RIGHT)
     panels[0].set_ylim(1 / len(DECISIONS) - 0.06, 1.45)
     panels[0].set_xticks([0, 0.25, 0.5, 0.75, 1.0])
     threshold = series_set.threshold
@@ -73,6 +76,9 @@ def stability_vs_compliance(tables: Tables, series_set: SeriesSet) -> Figure:
         [1 / len(DECISIONS), 0.5, threshold, 1.0], labels=[f"1/{len(DECISIONS)}", "0.5", f"{threshold:g}", "1"]
     )
     percent_axis(panels[0].xaxis)
+    for axes in panels:
+        axes.spines["bottom"].set_bounds(0, 1)
+        axes.spines["left"].set_bounds(1 / len(DECISIONS), 1)
     figure.supxlabel("share of a prompt's responses that comply, fully or in part", fontsize=8)
     figure.supylabel("SSI", fontsize=8)
     _key(figure, area, most)
@@ -88,15 +94,21 @@ def _shown_prompts(tables: Tables) -> pd.DataFrame:
 def _spots(prompts: pd.DataFrame) -> pd.DataFrame:
     """How many prompts lie at each place, the large groups first, so that small ones are drawn over them.
 
-    Shares of few responses fall on a grid, so thousands of prompts can lie at one place. Groups with different
-    majorities at one place are set a little apart.
+    Shares of few responses fall on a grid, so thousands of prompts can lie at one place. `x` is where a group is drawn:
+    `_apart` sets groups with different majorities at one place beside each other.
     """
     place = {"x": 1 - prompts["refuse_rate"].round(9), "y": prompts["ssi"].round(9)}
     spots = prompts.assign(**place).groupby(["x", "y", "majority", "unstable"]).size().reset_index(name="prompts")
-    together = spots.groupby(["x", "y"])["prompts"]
-    turn, of = together.cumcount(), together.transform("size")
-    spots["x"] += ASIDE * (turn - (of - 1) / 2)
     return spots.sort_values(["prompts", "x", "y", "majority"], ascending=[False, True, True, True], kind="stable")
+
+
+def _apart(spots: pd.DataFrame, area: float, per_point: float) -> pd.DataFrame:
+    """The groups of a place beside each other in the order of the decisions, so far apart that none covers another."""
+    order = spots["majority"].map({d.value: rank for rank, d in enumerate(DECISIONS)})
+    ranked = spots.assign(order=order).sort_values("order", kind="stable")
+    width = np.maximum(per_point * np.sqrt(area * ranked["prompts"]), ASIDE)
+    beside = width.groupby([ranked["x"], ranked["y"]])
+    return spots.assign(x=spots["x"] + beside.cumsum() - width / 2 - beside.transform("sum") / 2)
 
 
 def _circles(axes: Axes, spots: pd.DataFrame, area: float, threshold: float) -> None:
@@ -104,12 +116,14 @@ def _circles(axes: Axes, spots: pd.DataFrame, area: float, threshold: float) -> 
     axes.axhline(threshold, color=RULE, linewidth=0.8, linestyle=DASHED, zorder=0.5)
     colours = {d.value: DECISION_COLOURS[d] for d in DECISIONS}
     fill = spots["majority"].map(colours).fillna("#FFFFFF").tolist()
-    edge = np.where(spots["unstable"] | (spots["majority"] == "PARTIAL"), MUTED, "#FFFFFF").tolist()
-    areas = area * spots["prompts"].to_numpy()
-    # An edge may take little of a small circle.
-    edges = np.minimum(0.4, 0.12 * np.sqrt(areas))
-    look: dict[str, Any] = {"color": fill, "edgecolor": edge, "linewidth": edges, "zorder": 3, "clip_on": False}
-    axes.scatter(spots["x"], spots["y"], s=areas, **look)
+    grey = (spots["unstable"] | (spots["majority"] == "PARTIAL")).to_numpy()
+    across = np.sqrt(area * spots["prompts"].to_numpy())
+    # An edge may take little of a small circle. It is centred on the outline: a grey edge belongs to the circle and a
+    # white one to the ground, so that what is seen of the circle has its area.
+    edges = np.minimum(0.4, 0.12 * across)
+    outlines = across + np.where(grey, -edges, edges)
+    look: dict[str, Any] = {"color": fill, "edgecolor": np.where(grey, MUTED, "#FFFFFF").tolist(), "linewidth": edges}
+    axes.scatter(spots["x"], spots["y"], s=outlines**2, zorder=3, clip_on=False, **look)
 
 
 def _key(figure: Figure, area: float, most: int) -> None:
@@ -117,7 +131,8 @@ def _key(figure: Figure, area: float, most: int) -> None:
     from matplotlib.lines import Line2D
 
     def circle(colour: str, size: float, label: str) -> Line2D:
-        return Line2D([], [], marker="o", linestyle="none", color=colour, markersize=size, label=label)
+        look: dict[str, Any] = {"marker": "o", "linestyle": "none", "markeredgewidth": 0}
+        return Line2D([], [], color=colour, markersize=size, label=label, **look)
 
     handles = [circle(DECISION_COLOURS[d], 5, f"mostly {d.value}") for d in DECISIONS]
     handles += [circle(MUTED, np.sqrt(area * n), f"{n:,}") for n in KEY if n <= most]
@@ -146,7 +161,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     """Count and share of each model's groups."""
 
     def describe(_: Series, rows: pd.DataFrame) -> str:
-        return ", ".join(f"{n:,} prompts ({percent(n / len(rows))}) {group.words}" for group, n in groups(rows))
+        return ", ".join(f"{prompt_count(n)} ({percent(n / len(rows))}) {group.words}" for group, n in groups(rows))
 
     return for_each(_shown_prompts(tables), series_set, describe)
 
@@ -172,5 +187,5 @@ FIGURE = StudyFigure(
     title="Stability against compliance",
     caption="Where the prompts lie, benign ones left out: refused on the left, answered on the right, stable at the "
     "top, unstable in the shaded part. A circle's area is its number of prompts, on one scale for all panels. "
-    "Its colour is the prompts' most frequent decision. Circles at one place are set a little apart.",
+    "Its colour is the prompts' most frequent decision. Circles at one place are set beside each other.",
 )

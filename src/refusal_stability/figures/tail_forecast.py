@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refusal_stability.figures.alt_text import for_each, stated
+from refusal_stability.figures.alt_text import for_each, prompt_count, stated
 from refusal_stability.figures.finding import Quantity, greatest_change
 from refusal_stability.figures.lines import BAND_ALPHA, name_line_ends, percent_limits, with_bounds
 from refusal_stability.figures.series import Series, SeriesSet
@@ -77,11 +77,11 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 def finding(tables: Tables, series_set: SeriesSet) -> str:
     """The model whose forecast grows most with the attempts."""
     forecast = Quantity("The forecast share of prompts with any COMPLY", FORECAST, 1, "%")
-    table = tables["tail_forecast"].rename(columns={"n_attempts": "attempts"})
+    table = tables["tail_forecast"]
     n_prompts = int(table["n_prompts"].max()) if len(table) else 0
     if n_prompts and not table["n_ever_comply"].any():
-        return f"None of {n_prompts:,} prompts complied, so there is nothing to forecast from."
-    return greatest_change(table, series_set, forecast, "attempts")
+        return f"None of {prompt_count(n_prompts)} complied, so there is nothing to forecast from."
+    return greatest_change(table, series_set, forecast, "n_attempts", ("in {:,.0f} attempts", "in {:,.0f} attempts"))
 
 
 FIGURE = StudyFigure(

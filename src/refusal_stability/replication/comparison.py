@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,8 @@ COMPARED = Contract(
         **{name: meaning for name, meaning in FIGURES.meaning.items() if name not in ("note", "reason")},
         "ours": "the figure in our tables; empty where the data lack what it needs",
         "difference": "ours minus published; 0 inside a published interval, else the distance to it",
-        "outcome": "`same` (within the tolerance), `differs`, `absent` (ours), or `no number` (the published one)",
+        "outcome": "`same` (within the tolerance), `differs` (for a known reason), `not explained` (differs), `absent` "
+        "(ours), or `no number` (the published one)",
         "table": "our table and column",
         "why": "why it differs or is absent; otherwise a remark",
     },
@@ -72,11 +73,37 @@ PAIR = " vs "
 # As printed; the other sources are figures of ours, recomputed or defined here.
 PRINTED = ("paper", "first report")
 NO_NUMBER = "no number"
+NOT_EXPLAINED = "not explained"
 OVER = "over_models_"
 BETWEEN = re.compile(f"({OR}|{AND}|{BESIDE})")
 
 # (table, primary judge that its figures need: "" for any) -> the table
 Tables = Callable[[str, str], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The models that each judge labelled, as published and in the data at hand."""
+
+    published: Mapping[str, Collection[str]]
+    at_hand: Mapping[str, Collection[str]]
+
+    def lacking(self, judges: str) -> list[str]:
+        """Models that a figure over all models covers as published, but not here: labels of them are not at hand.
+
+        A figure of two judges covers the models of both; `a or b` those of b.
+        """
+        names = [slug(part) for part in re.split(f"{BETWEEN.pattern}|{PAIR}", judges)[::2]]
+        covering = names[-1:] if OR in judges else names
+        covered = [model for model in self.published.get(names[-1], ()) if self._has(self.published, covering, model)]
+        return [
+            model
+            for model in covered
+            if not self._has(self.at_hand, [name for name in names if model in self.published.get(name, ())], model)
+        ]
+
+    def _has(self, labelled: Mapping[str, Collection[str]], judges: Collection[str], model: str) -> bool:
+        return all(model in labelled.get(judge, ()) for judge in judges)
 
 
 @dataclass(frozen=True)
@@ -195,7 +222,7 @@ TESTS = {"friedman_chi2": "statistic", "kendalls_w": "kendalls_w", "friedman_blo
 
 
 def compare_figures(
-    figures: pd.DataFrame, tables: Tables, primary: str, absent: dict[str, str], aside: Collection[str] = ()
+    figures: pd.DataFrame, tables: Tables, primary: str, absent: Mapping[str, str], labels: Labels
 ) -> pd.DataFrame:
     """A row for each published figure.
 
@@ -205,9 +232,9 @@ def compare_figures(
     tables : reads one of our tables, as the study's primary judge or another one gives it.
     primary : the study's own primary judge.
     absent : name of a model that the study leaves out -> why.
-    aside : models with a primary judge of their own, which no published figure over all models holds.
+    labels : of which models the published and our figures have labels.
     """
-    rows = [_compared(figure, tables, primary, absent, aside) for figure in records(figures)]
+    rows = [_compared(figure, tables, primary, absent, labels) for figure in records(figures)]
     return pd.DataFrame(rows, columns=list(COMPARED.columns))
 
 
@@ -215,16 +242,14 @@ def statement(compared: pd.DataFrame) -> list[str]:
     """How many of the printed figures, and of our own, come out: a sentence each."""
     said = []
     printed = compared["source"].isin(PRINTED)
-    for rows, what in (
-        (compared[printed], "printed figures"),
-        (compared[~printed], "figures recomputed or defined here"),
-    ):
+    for rows, what in ((compared[printed], "as printed"), (compared[~printed], "recomputed or defined here")):
         counts = rows["outcome"].value_counts()
         if len(rows):
-            lacking = f", {counts[NO_NUMBER]} whose printed number is not at hand" if NO_NUMBER in counts else ""
+            lacking = f", {counts[NO_NUMBER]} whose printed figure is not at hand" if NO_NUMBER in counts else ""
             said.append(
-                f"{len(rows)} {what}: {counts.get('same', 0)} the same, {counts.get('differs', 0)} different with the "
-                f"reason, {counts.get('absent', 0)} not obtainable from the data{lacking}."
+                f"{len(rows)} {'figure' if len(rows) == 1 else 'figures'} {what}: {counts.get('same', 0)} the same, "
+                f"{counts.get('differs', 0)} different with the reason, {counts.get(NOT_EXPLAINED, 0)} different and "
+                f"not explained, {counts.get('absent', 0)} not obtainable from the data{lacking}."
             )
     return said
 
@@ -235,7 +260,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _compared(
-    figure: dict[str, Any], tables: Tables, primary: str, absent: dict[str, str], aside: Collection[str]
+    figure: dict[str, Any], tables: Tables, primary: str, absent: Mapping[str, str], labels: Labels
 ) -> dict[str, Any]:
     place = place_of(figure, primary)
     ours = _look_up(place, tables)
@@ -246,23 +271,19 @@ def _compared(
         reason = absent.get(slug(figure["model"]), lacking)
         return row | {"difference": math.nan, "outcome": "absent", "why": reason}
     if not figure["value"]:
-        why = figure["note"] or "the printed number is not at hand; write it into figures.csv to compare it"
+        why = "; ".join(filter(None, ["printed figure not at hand", figure["note"]]))
         return row | {"difference": math.nan, "outcome": NO_NUMBER, "why": why}
     low, high = bounds(figure["value"], figure["tolerance"])
     nearest = min(max(ours, low), high) if figure["tolerance"] == "inside" else float(figure["value"])
     row["difference"] = ours - nearest
-    row["outcome"] = "same" if low <= ours <= high else "differs"
-    if row["outcome"] == "differs":
-        row["why"] = _reason(figure, [model for model in absent if model not in aside])
-    return row
-
-
-def _reason(figure: dict[str, Any], absent: Collection[str]) -> str:
-    """Why a figure differs: models that are left out, and what the figures file expects."""
-    fewer = f"over fewer models than published: without {', '.join(absent)}" if absent and not figure["model"] else ""
-    if fewer or figure["reason"]:
-        return "; ".join(filter(None, [fewer, figure["reason"]]))
-    return "not explained: the labels differ from the published ones, or one of the two computations is wrong"
+    if low <= ours <= high:
+        return row | {"outcome": "same"}
+    lacking = [] if figure["model"] else labels.lacking(figure["judge"] or primary)
+    fewer = f"over fewer models than published: without {', '.join(lacking)}" if lacking else ""
+    if reason := "; ".join(filter(None, [fewer, figure["reason"]])):
+        return row | {"outcome": "differs", "why": reason}
+    unknown = "not explained: the labels differ from the published ones, or one of the two computations is wrong"
+    return row | {"outcome": NOT_EXPLAINED, "why": "; ".join(filter(None, [unknown, figure["note"]]))}
 
 
 def _look_up(place: Place, tables: Tables) -> float:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from refusal_stability.measures.stability import ssi_entropy_observed
-from refusal_stability.replication.comparison import NO_NUMBER, PRINTED, Tables, records, statement
+from refusal_stability.replication.comparison import NO_NUMBER, NOT_EXPLAINED, PRINTED, Tables, records, statement
 from refusal_stability.replication.reader_tables import READER_TABLES, TEMPERATURE
-from refusal_stability.replication.runnable import RunnableStudy
+from refusal_stability.replication.runnable import RunnableStudy, primary_of
 from refusal_stability.replication.source import Replication
 from refusal_stability.report.content import Report, Section
-from refusal_stability.tables.columns import POOLED
+from refusal_stability.report.primary_judge import primary_judges, with_primary_judge
+from refusal_stability.tables.columns import COLUMNS, POOLED
 from refusal_stability.tables.layout import Layout, Shown, described, filled, laid_out, numbers, words
-from refusal_stability.tables.number_format import Row, count, number
+from refusal_stability.tables.number_format import Row, count, number, p_value
 
 FIRST_REPORT = "first report"
+OUR_DEFINITION = ("mean_ssi", "pct_unstable", "pct_flipped")
 SHORT = 8  # a number as it was printed; longer ones are recomputed
 SOURCES = {
     "paper": "as printed",
@@ -25,7 +28,13 @@ SOURCES = {
     "raw labels": "recomputed from the published labels to nine decimals",
     "definition": "defined by this project and never published",
 }
-OUTCOMES = {"same": "Same", "differs": "Different", "absent": "Not obtainable", NO_NUMBER: "No printed number"}
+OUTCOMES = {
+    "same": "Same",
+    "differs": "Different, with the reason",
+    NOT_EXPLAINED: "Different, not explained",
+    "absent": "Not obtainable",
+    NO_NUMBER: "Printed figure not at hand",
+}
 
 
 def page(
@@ -51,23 +60,26 @@ def page(
     """
     who = model_column(runnable)
     readers = {one.name: one.layout(tables(one.source, ""), who) for one in READER_TABLES}
-    first_report = compared[compared["source"] == FIRST_REPORT]
+    judging = runnable.params["judging"]
+    judges = primary_judges(
+        {held.label: primary_of(judging, held.model) for held in runnable.held if not held.left_out}
+    )
     sections = (
         _outcome(compared),
         _data(entry, runnable),
         _differences(compared),
-        *([_first_report(first_report, n_responses, threshold)] if len(first_report) else []),
-        *([_pooling(pooled)] if pooled is not None else []),
-        _draws(readers.pop("draws")),
-        Section(
-            "tables",
-            "The study's tables",
-            ("Figures in brackets are intervals over prompts, or over responses where judges are compared.",),
-            tables=filled(*readers.values()),
-        ),
+        *([_first_report(compared, n_responses, threshold)] if FIRST_REPORT in set(compared["source"]) else []),
+        *([_pooling(pooled, judging["primary"])] if pooled is not None else []),
+        with_primary_judge(_draws(readers.pop("draws")), judges),
+        with_primary_judge(_readers(readers.values()), judges),
         _everything(entry, compared),
     )
     return Report(f"{entry.source.title} ({runnable.params['study']})", entry.source.question, sections)
+
+
+def _readers(tables: Iterable[Layout]) -> Section:
+    brackets = "Figures in brackets are intervals over prompts."
+    return Section("tables", "The study's tables", (brackets,), tables=filled(*tables))
 
 
 def model_column(runnable: RunnableStudy) -> Shown:
@@ -147,37 +159,45 @@ def _differences(compared: pd.DataFrame) -> Section:
     return Section(
         "differences",
         "What differs, and why",
-        ("Every figure outside its tolerance, with the reason.",),
-        tables=(_figures("published_differences", "Figures that differ or are absent.", rows),),
+        ("Every figure outside its tolerance, with the reason where one is known.",),
+        tables=(
+            _figures("published_differences", "Figures that differ or are absent. Each row names its judge.", rows),
+        ),
     )
 
 
-def _first_report(rows: pd.DataFrame, n_responses: int, threshold: float) -> Section:
+def _first_report(compared: pd.DataFrame, n_responses: int, threshold: float) -> Section:
+    printed = compared["source"] == FIRST_REPORT
+    ours = compared["quantity"].isin(OUR_DEFINITION) & compared["temperature"].isna()
+    for column in ("model", "judge"):
+        ours &= compared[column].isin(compared.loc[printed, column])
+    rows = compared[printed | ours]
     one_flip = float(ssi_entropy_observed(np.array([[n_responses - 1, 0, 1]]))[0])
     return Section(
         "first-report",
         "The first report's stability index",
         (
             "The first report measured stability as 1 - H / log2 k, where k is the number of decisions that a prompt's "
-            "responses show (our ssi_entropy_observed). Its figures follow from that definition, and not "
-            "from the share of the commonest decision. Other definitions were not tried.",
+            "responses show (our ssi_entropy_observed). The table shows which of its figures follow from that "
+            "definition, and what the share of the commonest decision (our ssi) gives on the same labels.",
             f"By that definition one deviating response among {n_responses} gives {number(one_flip)}, below the "
             f"threshold of {threshold:g}. Every further one gives less. So each prompt that flips at all is called "
             "unstable. The report finds that the unstable prompts are exactly those that flip: this follows from the "
             "definition, not from the model.",
-            "Under the share of the commonest decision (our ssi), a prompt can flip once and still be stable.",
+            "Under the share of the commonest decision, a prompt can flip once and still be stable.",
         ),
         tables=(
             _figures(
                 "published_first_report",
-                "The first report's figures under its definition and under ours.",
+                "The first report's figures under its definition, and the same labels under ours. Each row names its "
+                "judge.",
                 rows,
             ),
         ),
     )
 
 
-def _pooling(pooled: pd.DataFrame) -> Section:
+def _pooling(pooled: pd.DataFrame, judge: str) -> Section:
     columns = (
         described(name, f"{title}, {shown}", key=f"{name}_{way}")
         for name, title in (("mean_ssi", "Mean SSI"), ("pct_unstable", "Unstable"), ("pct_flipped", "Flipped"))
@@ -196,7 +216,7 @@ def _pooling(pooled: pd.DataFrame) -> Section:
         tables=(
             laid_out(
                 "published_pooling",
-                "The models' decisions pooled, and kept apart.",
+                f"The models' decisions pooled, and kept apart. Judge: {judge}.",
                 records(pooled),
                 TEMPERATURE,
                 numbers("Decisions per prompt", lambda row: number(row["responses_a_prompt"], 1)),
@@ -230,11 +250,14 @@ def _everything(entry: Replication, compared: pd.DataFrame) -> Section:
         (f"The same as a table: reports/{entry.name}/comparison.csv.",),
         tables=filled(
             _figures(
-                "published_figures", "Printed figures: those of the paper and of the first report.", compared[printed]
+                "published_figures",
+                "Printed figures: those of the paper and of the first report. Each row names its judge.",
+                compared[printed],
             ),
             _figures(
                 "recomputed_figures",
-                "Figures of our own: recomputed from the published labels, or defined by this project.",
+                "Figures of our own: recomputed from the published labels, or defined by this project. Each row names "
+                "its judge.",
                 compared[~printed],
             ),
         ),
@@ -249,7 +272,7 @@ FIGURE = (
     words("Category", "category"),
     words("Source", "source"),
     numbers("Published", lambda row: _published(str(row["value"]))),
-    numbers("Ours", lambda row: _ours(row["ours"], whole=row["tolerance"] == "0")),
+    numbers("Ours", lambda row: _ours(row)),
     numbers("Difference", lambda row: "" if pd.isna(row["difference"]) else f"{row['difference']:.2g}"),
     words("Outcome", "outcome"),
     words("Remark", "why"),
@@ -264,5 +287,8 @@ def _published(value: str) -> str:
     return value if not value or len(value) <= SHORT or value.startswith("[") else f"{float(value):.6f}"
 
 
-def _ours(value: float, whole: bool) -> str:
-    return count(value) if whole else number(value, 6).rstrip("0").rstrip(".")
+def _ours(row: Row) -> str:
+    column = COLUMNS.get(str(row["table"]).rpartition(".")[2])
+    if column is not None and column.unit == "p":
+        return p_value(row["ours"])
+    return count(row["ours"]) if row["tolerance"] == "0" else number(row["ours"], 6).rstrip("0").rstrip(".")

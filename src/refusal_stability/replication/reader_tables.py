@@ -105,7 +105,7 @@ READER_TABLES = (
     ),
     ReaderTable(
         "confusion",
-        "Confusion of the judges, over all models.",
+        "Confusion of the judges: responses that both decided, of all models and configurations that both judged.",
         "judge_confusion",
         each("judge_a judge_b label_a label_b n_label"),
         _two_judges_over_models,

@@ -67,6 +67,12 @@ def read_study_file(path: Path) -> dict[str, Any]:
     return dict(study)
 
 
+def labelled(study: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Recorded judge -> the models of which a study file says that it has labels."""
+    judges = study["judging"]["judges"].items()
+    return {name: list(judge["settings"]["models"]) for name, judge in judges if judge["kind"] == "recorded"}
+
+
 def runnable_study(study: Mapping[str, Any], data: Path, primary: str | None = None) -> RunnableStudy:
     """A study without the models and judges that the data lack.
 
@@ -89,7 +95,7 @@ def runnable_study(study: Mapping[str, Any], data: Path, primary: str | None = N
         responses = sum(map(_has_text, files))
         labels = {judge: counts[name] for judge, counts in found.items() if name in counts}
         one = Held(name, model.get("label", name), len(grid), responses, labels)
-        one.left_out = _why_not(one, judging, _primary_of(judging, name), bool(model["settings"].get("labels_only")))
+        one.left_out = _why_not(one, judging, primary_of(judging, name), bool(model["settings"].get("labels_only")))
         held.append(one)
         if one.left_out:
             del params["models"][name]
@@ -105,7 +111,7 @@ def runnable_study(study: Mapping[str, Any], data: Path, primary: str | None = N
     return RunnableStudy(params, held, _grouped(sorted(tables - used)))
 
 
-def _primary_of(judging: Mapping[str, Any], model: str) -> str:
+def primary_of(judging: Mapping[str, Any], model: str) -> str:
     """The primary judge of one model, as `JudgingParams.of` chooses it."""
     return str(judging.get("by_model", {}).get(model, {}).get("primary") or judging["primary"])
 

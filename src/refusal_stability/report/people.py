@@ -40,7 +40,7 @@ def people(inputs: ReportInputs) -> Section | None:
         ),
         laid_out(
             "people_rates",
-            f"Rates as {inputs.params.judging.primary} labels, and as people would.",
+            "Rates as the primary judge labels, and as people would.",
             inputs.rows("people_rates"),
             inputs.who,
             *each("decision raw_rate corrected_rate n_labelled"),

@@ -20,4 +20,5 @@ def run(params_path: Path) -> None:
     prompts = load_prompts(params.prompts, tell=print)
     write_table(prompt_table(prompts), PROMPTS, PROMPT_TABLE)
     counts = Counter(c for prompt in prompts for c in categories_of(prompt))
-    print(f"{len(prompts)} prompts in {PROMPTS}: {visible_line('; '.join(f'{c} {n}' for c, n in counts.items()))}")
+    number = f"{len(prompts)} prompt{'' if len(prompts) == 1 else 's'}"
+    print(f"{number} in {PROMPTS}: {visible_line('; '.join(f'{c} {n}' for c, n in counts.items()))}")
