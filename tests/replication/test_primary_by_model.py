@@ -121,7 +121,11 @@ def test_report_and_figures_name_the_judge_beside_the_model_and_warn_of_the_uneq
     assert [one.label for one in series.series] == ["first (paid)", "second (local)"]
     labels = {(one.model, one.intervention): one.label for one in series.series}
     tables = {name: metric_table(name) for name in METRIC_TABLES}
-    said = str(build_report(ReportInputs(params, "", read_prompts(), tables, {}, labels, ())))
+    report = build_report(ReportInputs(params, "", read_prompts(), tables, {}, labels, ()))
+    said = str(report)
+    captions = [table.title for table in report.tables if table.name != "versions"]
+    assert captions
+    assert all(caption.endswith(" Primary judge: paid for first; local for second.") for caption in captions)
     assert "first (paid) 40 of 40 (0.0% missing), second (local) 24 of 40 (40.0% missing)" in said
     assert "paid (primary for first); local (primary for second)" in said.replace(", local", "; local")
 

@@ -21,7 +21,7 @@ from refusal_stability.params.study import InterventionParams
 from refusal_stability.report.latex_numbers import QUOTED, study_numbers
 from refusal_stability.report.overview import parameters, question
 from refusal_stability.stages import figures, report
-from refusal_stability.stages.report import read_inputs
+from refusal_stability.stages.report import NUMBERS, read_inputs
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import PROMPT_TABLE
@@ -64,6 +64,17 @@ def test_running_again_gives_the_same_bytes_and_removes_strays(study: Path) -> N
 def test_the_report_says_the_headline_with_its_interval(reported: Path) -> None:
     page = (reported / "reports/report.html").read_text()
     assert re.search(r"steady: a single response agrees .* in \d+\.\d% \[\d+\.\d, \d+\.\d\] of the cases", page)
+
+
+def test_every_table_of_decisions_names_the_primary_judge_in_its_caption(reported: Path) -> None:
+    captions = {
+        file.stem: re.findall(r"\\caption\{(.*)\}", file.read_text())[0]
+        for file in (reported / "reports/tables").glob("*.tex")
+        if file.name != NUMBERS
+    }
+    assert {name for name, caption in captions.items() if "Primary judge: model-judge." not in caption} <= {"versions"}
+    page = (reported / "reports/report.html").read_text()
+    assert page.count("Primary judge: model-judge.</caption>") == len(captions.keys() - {"versions"})
 
 
 def test_every_figure_is_in_the_report_once_with_words(reported: Path) -> None:
