@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plain_text": set(),
     "local_port": {"records"},
     "command_errors": set(),
+    "dvc_files": set(),
     "stage_inputs": set(),
     "measures": {"records", "tables"},
     "prompts": set(),

@@ -18,6 +18,7 @@ from refusal_stability.commands.planning import app as planning_commands
 from refusal_stability.commands.sample_adaptive import sample_adaptive
 from refusal_stability.commands.simulate_adaptive import simulate_adaptive
 from refusal_stability.commands.store import app as store_commands
+from refusal_stability.plain_text import visible_streams
 
 app = typer.Typer(
     name="refusal-stability",
@@ -335,7 +336,8 @@ def main() -> None:
     """Run the command line."""
     # PyTorch's threads wait for each other many times a step; spinning meanwhile is many times slower on busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    run_command(app)
+    with visible_streams():
+        run_command(app)
 
 
 if __name__ == "__main__":

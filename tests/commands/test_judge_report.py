@@ -53,6 +53,28 @@ def test_judges_are_compared_with_each_other_on_every_response(capsys):
     assert report("corrected_rates").empty
 
 
+def test_where_nothing_is_decided_one_line_says_so(study):
+    files = list(Path("data/labels").rglob("*.csv"))
+    kept = {file: file.read_bytes() for file in files}
+    try:
+        for file in files:
+            labels = read_table(file, LABEL_TABLE)
+            write_table(labels.assign(label="", missing_reason="the judge said nothing"), file, LABEL_TABLE)
+        with pytest.raises(JudgingError, match="no judge decided on any response of study trial; `make status`"):
+            judge_report.of_study(Path("params.yaml"))
+    finally:
+        for file, content in kept.items():
+            file.write_bytes(content)
+
+
+def test_a_table_without_rows_is_said_to_have_none(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("prompt,response,label\n")
+    columns = {name: name for name in ("prompt", "response", "label")}
+    with pytest.raises(JudgingError, match=r"t\.csv: the table has no rows"):
+        judge_report.of_table(table, columns, [], ["rules"], Path("params.yaml"))
+
+
 def test_model_text_in_the_page_is_escaped():
     judge_report.of_study(Path("params.yaml"))
     page = (JUDGE_REPORT / "index.html").read_text()

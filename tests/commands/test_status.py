@@ -200,6 +200,16 @@ def test_files_of_another_study_say_nothing_about_this_one(tmp_path: Path, serve
     assert (state["done"], state["total"], state["judged"], state["missing"]) == (0, 4, 0, {})
 
 
+def test_a_lock_file_that_dvc_will_refuse_is_said_with_what_mends_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Study(tmp_path, "http://127.0.0.1:9")
+    Path("dvc.lock").write_text("schema: '2.0'\nst")
+    status.run(Path("params.yaml"), as_json=False, every_cell=False, watch=None)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "dvc.lock: left half written by a `dvc repro` that was killed, so DVC refuses to start. Run `make" in said
+
+
 def test_a_torn_store_and_a_model_that_is_not_there_are_said_in_a_line(tmp_path: Path) -> None:
     study = Study(tmp_path, "http://127.0.0.1:9/v1")
     params = yaml.safe_load((tmp_path / "params.yaml").read_text())

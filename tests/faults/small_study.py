@@ -99,6 +99,7 @@ class SmallStudy:
 @contextmanager
 def small_study(folder: Path) -> Iterator[SmallStudy]:
     """The study in a new folder; nothing has run. Its server ends with it."""
+    folder.mkdir(exist_ok=True)
     log = folder / "requests.jsonl"
     log.touch()
     options = ["--in-words", "--delay", "0.1", "--log", str(log)]

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -15,7 +16,10 @@ from small_study import CONCURRENCY, OUTPUTS, STAGES, TRAINED, TRAINING, SmallSt
 
 BAD = {"lost", "doubled", "half written", "traceback", "left over", "run doubled or lost"}
 # What ended before a kill is not done again, so that short runs reach every stage of `dvc repro` too.
-LONGEST_S = 30.0
+LONGEST_S = 20.0
+DVC_STARTS_S = 2.0
+# These take seconds, the others about one: so many times fewer kills of them.
+LONG_STAGES, FEWER = ("figures", "track", *TRAINING), 2.4
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # As `make repro` runs it.
 REPRO = ("sh", "-c", "refusal-stability mend-lock && exec dvc repro")
@@ -32,7 +36,6 @@ class Killed:
         self.writes = dict(STAGES)
         for stage in STAGES:
             self._time(stage, command(stage))
-        self.seconds["dvc repro"] = sum(self.seconds.values())
         self.expected, self.runs = small.files(), small.tracked()
 
     def train(self) -> None:
@@ -47,14 +50,16 @@ class Killed:
 
     def kill_stage(self, stage: str, count: int) -> None:
         """Kill one stage `count` times, with and without the files of an earlier run, then let it end."""
-        for number in range(count):
+        killed = number = 0
+        while killed < count and number < 2 * count:
             if number % 2:
                 self.small.remove(self.writes[stage])
             if stage == "track" and number % 3 == 0:
                 self.small.remove(["mlruns"])
             if stage.startswith("generate") and number % 4 == 0:
                 self._forget_store()
-            self._kill(stage, command(stage))
+            killed += not self._kill(stage, command(stage), self.seconds[stage])
+            number += 1
             self._check(self.writes[stage])
         self._end(stage, command(stage))
         self._check_whole(stage)
@@ -65,9 +70,11 @@ class Killed:
         while killed < count:
             self._forget()
             for _ in range(min(count - killed, self.random.randint(5, 12))):
-                killed += 1
-                if self._kill("dvc repro", REPRO):
+                missing = [s for s in STAGES if not all((self.small.folder / place).exists() for place in STAGES[s])]
+                seconds = DVC_STARTS_S + sum(self.seconds[stage] for stage in missing)
+                if self._kill("dvc repro", REPRO, seconds):
                     break
+                killed += 1
                 self._check(OUTPUTS)
             self._end("dvc repro", REPRO)
             self._check_whole("dvc repro")
@@ -77,8 +84,8 @@ class Killed:
         self.small.study.run(*words)
         self.seconds[name] = time.monotonic() - start
 
-    def _kill(self, name: str, words: Sequence[str]) -> bool:
-        """Start a command and kill it at a random moment; whether it had ended before."""
+    def _kill(self, name: str, words: Sequence[str], seconds: float) -> bool:
+        """Start a command and kill it at a random moment of so many seconds; whether it had ended before."""
         study = self.small.study
         process = subprocess.Popen(
             words,
@@ -88,7 +95,7 @@ class Killed:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + min(self.seconds[name], LONGEST_S) * self.random.uniform(0.1, 1.0)
+        deadline = time.monotonic() + min(seconds, LONGEST_S) * self.random.uniform(0.1, 1.0)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         ended = process.poll() is not None
@@ -145,16 +152,29 @@ class Killed:
 
 
 def run(seed: int, of_each_stage: int, of_repro: int, folder: Path) -> Counter[str]:
-    """Counts of kills, and of what was wrong after them."""
+    """Counts of kills, and of what was wrong after them: stages in one study, `dvc repro` in another beside it."""
     # A shell that starts this in the background has it ignored, and every child with it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with small_study(folder) as small:
-        killed = Killed(small, Random(seed))
-        killed.kill_repro(of_repro)
+
+    def of_stages(killed: Killed) -> None:
         for stage in STAGES:
-            killed.kill_stage(stage, of_each_stage)
+            killed.kill_stage(stage, _times(stage, of_each_stage))
         killed.train()
         for stage in TRAINING:
-            killed.kill_stage(stage, of_each_stage)
-        killed.count_doubled()
-    return killed.counts
+            killed.kill_stage(stage, _times(stage, of_each_stage))
+
+    def in_a_study(kill: Callable[[Killed], None], name: str, seed: int) -> Counter[str]:
+        with small_study(folder / name) as small:
+            killed = Killed(small, Random(seed))
+            kill(killed)
+            killed.count_doubled()
+        return killed.counts
+
+    with ThreadPoolExecutor() as pool:
+        stages = pool.submit(in_a_study, of_stages, "stages", seed)
+        repro = pool.submit(in_a_study, lambda killed: killed.kill_repro(of_repro), "repro", seed + 1)
+        return stages.result() + repro.result()
+
+
+def _times(stage: str, of_each: int) -> int:
+    return max(1, round(of_each / FEWER)) if stage in LONG_STAGES else of_each

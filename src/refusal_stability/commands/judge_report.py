@@ -37,6 +37,11 @@ def of_study(params_path: Path) -> None:
     params = load_params(params_path)
     judged, people = read_judged(params), read_people()
     ratings = ratings_of_study(judged, list(params.judging.judges), people)
+    if not ratings.judges and not ratings.people:
+        raise JudgingError(
+            f"judge-report: no judge decided on any response of study {params.study}; `make status` shows how many are "
+            "missing and why"
+        )
     primary, metrics = params.judging.primary, params.metrics
     rates = corrected_rows(judged, ratings, people, primary, metrics.n_resamples, metrics.seed) if people else []
     can = people is not None and not uncorrectable(ratings, people, primary)

@@ -1,56 +1,21 @@
-"""Set aside what a killed `dvc repro` left half written: DVC writes its files in place, and then refuses to start."""
+"""Set aside what a killed `dvc repro` left half written."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-LOCK, RUNNING, ASIDE = Path("dvc.lock"), Path(".dvc/tmp/rwlock"), Path(".dvc/tmp")
-# Another DVC may be writing the file right now.
-LOOK_AGAIN_S = 1.0
+from refusal_stability.dvc_files import half_written
+
+ASIDE = Path(".dvc/tmp")
 
 
 def run() -> None:
     """Move a half-written dvc.lock, or DVC's note of what is running, into .dvc/tmp; whole ones are left."""
-    for path, is_whole in ((LOCK, _is_whole_lock), (RUNNING, _is_whole_note)):
-        if _is_broken(path, is_whole):
-            time.sleep(LOOK_AGAIN_S)
-            if _is_broken(path, is_whole):
-                aside = ASIDE / f"{path.name}.damaged"
-                aside.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(aside)
-                print(
-                    f"{path}: was left half written by a `dvc repro` that was killed; it is now {aside}. Stages that "
-                    "had ended come back from DVC's cache"
-                )
-
-
-def _is_broken(path: Path, is_whole: Callable[[str], bool]) -> bool:
-    try:
-        return not is_whole(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return False
-    except UnicodeDecodeError:
-        return True
-
-
-def _is_whole_lock(text: str) -> bool:
-    """Whether DVC takes it; a part that it takes only makes it run some stages again."""
-    import yaml
-    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-    from voluptuous import Invalid
-
-    try:
-        COMPILED_LOCKFILE_SCHEMA(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {})
-    except (yaml.YAMLError, Invalid):
-        return False
-    return True
-
-
-def _is_whole_note(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
+    for path in half_written():
+        aside = ASIDE / f"{path.name}.damaged"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(aside)
+        print(
+            f"{path}: was left half written by a `dvc repro` that was killed; it is now {aside}. Stages that had ended "
+            "come back from DVC's cache"
+        )

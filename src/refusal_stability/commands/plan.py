@@ -14,6 +14,7 @@ from refusal_stability.files import STORE
 from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
+from refusal_stability.plain_text import visible_line
 from refusal_stability.prompts.load import load_prompts
 from refusal_stability.records import OtherEnvironment, Prompt, StudyError
 from refusal_stability.tables.number_format import short_count
@@ -62,7 +63,7 @@ def run(params_path: Path) -> None:
                 continue
             found[work.words] = one
             costs.append(one.cost(settings))
-            table.add_row(work.words, *_cells(one, costs[-1]))
+            table.add_row(visible_line(work.words), *_cells(one, costs[-1]))
             notes += [f"{work.words}: {settings.price_note}"] if settings.price_note else []
             capped = CAPPED if work.certain else CAPPED_IF_ALL
             notes += [f"{work.words}: {capped.format(cap)}" for cap in one.beyond(settings)]
@@ -74,7 +75,7 @@ def run(params_path: Path) -> None:
         table.add_row("total", *_total(list(found.values()), costs))
     console.print(table)
     for note in (*notes, EXPLAINED):
-        console.print(note, markup=False)
+        console.print(visible_line(note), markup=False)
     _show(console, [*checks, space_check(found, Path())])
 
 
@@ -91,7 +92,8 @@ def _show(console: Console, checks: list[Check]) -> None:
     """A line for each check; the lines of what is not there say what to do."""
     console.print("\nWhat the run needs:")
     for check in checks:
-        console.print(f"{'ok' if check.good else 'PROBLEM':8} {check.about}: {check.said}", markup=False)
+        said = visible_line(f"{check.about}: {check.said}")
+        console.print(f"{'ok' if check.good else 'PROBLEM':8} {said}", markup=False)
     problems = sum(not check.good for check in checks)
     if problems:
         console.print(f"{problems} problem{'s' if problems > 1 else ''}: see above for what to do", markup=False)

@@ -14,6 +14,7 @@ from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.rendering import TemplateRejection
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
+from refusal_stability.plain_text import visible, visible_line
 from refusal_stability.prompts.load import load_prompts
 from refusal_stability.records import Message, Prompt, StudyError
 
@@ -29,8 +30,8 @@ def run(params_path: Path, count: int) -> None:
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     for model in params.models:
         for title, text in shown(model, params, prompts, f"{params_path}: models.{model}"):
-            console.rule(title, align="left")
-            console.print(text)
+            console.rule(visible_line(title), align="left")
+            console.print(visible(text))
 
 
 def shown(model: str, params: StudyParams, prompts: Sequence[Prompt], where: str) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from refusal_stability.dvc_files import half_written
 from refusal_stability.engines.http.batch.journal import Batch
 from refusal_stability.engines.running import Running, runs_beside
 from refusal_stability.engines.store_view import StoreView
@@ -30,6 +31,10 @@ from refusal_stability.workload.state import CellState, WorkState, how_far
 COLUMNS = ("done", "missing", "judged", "rate", "left", "tokens", "cost")
 UNKNOWN = "-"
 CELLS_SHOWN = 12
+HALF_WRITTEN = (
+    "left half written by a `dvc repro` that was killed, so DVC refuses to start. Run `make repro`, or "
+    "`refusal-stability mend-lock` and then `dvc repro`"
+)
 EXPLAINED = (
     "done: answers in the store. missing: asked, but without an answer. judged: decided by the primary judge. rate and "
     "left: of the run that is going on, else as earlier runs went. cost: of the answers in the store."
@@ -83,17 +88,19 @@ def _show(params: StudyParams, states: list[WorkState], runs: list[Running], eve
     console.print(table, markup=False)
     for state in states:
         if state.problem:
-            console.print(f"{state.words}: not known: {state.problem}", markup=False)
+            console.print(visible_line(f"{state.words}: not known: {state.problem}"), markup=False)
         for batch in state.batches:
             console.print(f"{state.words}: {_batch(batch)}", markup=False)
         if state.missing:
-            console.print(f"{state.words}: missing: {reasons(state.missing)}", markup=False)
+            console.print(visible_line(f"{state.words}: missing: {reasons(state.missing)}"), markup=False)
         if undecided := sum(cell.undecided for cell in state.configurations):
             console.print(
                 f"{state.words}: not decided by the primary judge: {undecided:,} of its answers", markup=False
             )
         for line in _cells(state, every_cell):
             console.print(line, markup=False)
+    for path in half_written():
+        console.print(visible_line(f"{path}: {HALF_WRITTEN}"), markup=False)
     if not STORE.exists():
         console.print(f"There is no {STORE}: nothing has been asked yet.", markup=False)
     console.print(EXPLAINED, markup=False)

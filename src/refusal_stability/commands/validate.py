@@ -16,6 +16,7 @@ from refusal_stability.judging.open import open_judge
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
+from refusal_stability.plain_text import visible
 from refusal_stability.prompts.sources.builtin import builtin_prompts
 from refusal_stability.records import (
     DECISIONS,
@@ -61,7 +62,7 @@ def run(params_path: Path, samples: int) -> None:
     page = validation_page(results, samples)
     with atomic_write(VALIDATION) as file:
         file.write(page)
-    Console().print(page, markup=False, soft_wrap=True)
+    Console().print(visible(page), markup=False, soft_wrap=True)
     failed = ", ".join(f"{result.model} (judge {result.judge})" for result in results if not result.passed)
     if failed:
         raise StudyError(f"{VALIDATION}: validation failed for {failed}; see the table in that file")

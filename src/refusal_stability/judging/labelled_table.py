@@ -35,6 +35,8 @@ def read_labelled(path: Path, columns: Mapping[str, str], labels: Mapping[str, s
         left out.
     """
     found = read_frame(path)
+    if found.empty:
+        raise JudgingError(f"{path}: the table has no rows; name one that holds labelled responses")
     names = {name: columns.get(name, name) for name in ("prompt", "response", "label")}
     absent = [name for name in names.values() if name not in found.columns]
     if absent:
