@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import quopri
+import textwrap
 from base64 import b64encode, urlsafe_b64encode
 from collections import Counter
 from html import escape
@@ -53,6 +55,23 @@ def ways(key: str = KEY) -> dict[str, str]:
         "in JSON in JSON": json.dumps(json.dumps({"key": key})),
         "twice in a row": key + key,
         "between words": f"the key{key}is wrong",
+    }
+    forms |= {
+        "octal": "".join(f"\\{ord(c):03o}" for c in each),
+        "octal, some": "".join(c if c.isalnum() else f"\\{ord(c):03o}" for c in each),
+        "\\u{}": "".join(f"\\u{{{ord(c):x}}}" for c in each),
+        "%u": "".join(f"%u{ord(c):04x}" for c in each),
+        "quoted-printable": quopri.encodestring(key.encode(), quotetabs=True).decode(),
+        "quoted-printable, all": "".join(f"={ord(c):02X}" for c in each),
+        "HTML, named": key.replace("&", "&amp;").replace("/", "&sol;").replace("+", "&plus;").replace("=", "&equals;"),
+        "hex, spaced": " ".join(f"{ord(c):02x}" for c in each),
+        "hex, colons": ":".join(f"{ord(c):02X}" for c in each),
+        "broken line": f"{key[:10]}\n{key[10:]}",
+        "broken line in JSON": f"{key[:10]}\\n{key[10:]}",
+        "spaced": " ".join(each),
+        "letters in JSON": json.dumps(each),
+        "zero width": "\u200b".join(each),
+        "base64, broken": "\n".join(textwrap.wrap(b64encode(f"user:{key}".encode()).decode(), 16)),
     }
     for before in range(3):
         for name, encoded in (("base64", b64encode), ("base64 of URLs", urlsafe_b64encode)):

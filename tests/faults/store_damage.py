@@ -15,7 +15,8 @@ from refusal_stability.records import Completion, Outcome, text_hash
 ROWS = 400
 SESSION = Session("s", "small", "{}", "{}", "2026-01-31T00:00:00Z", 2.0, 3, 30, 60)
 BAD = {"silent", "lost", "traceback", "not mended", "mended wrong"}
-KINDS = ("bit", "byte", "sector", "zeros", "cut", "log")
+PAGE = 4096
+KINDS = ("bit", "byte", "sector", "zeros", "cut", "log", "pages")
 
 
 def expected(position: int) -> tuple[str, Completion]:
@@ -60,6 +61,13 @@ def damage(path: Path, kind: str, random: Random) -> None:
         data[at] = random.randrange(256)
     elif kind == "cut":
         del data[at:]
+    elif kind == "pages":
+        # Both behind the first, and each in the other's place, or one in both.
+        here, there = (random.randrange(1, len(data) // PAGE) * PAGE for _ in range(2))
+        first, second = data[here : here + PAGE], data[there : there + PAGE]
+        data[here : here + PAGE] = second
+        if random.random() < 0.5:
+            data[there : there + PAGE] = first
     else:
         start = at // 512 * 512
         data[start : start + 512] = bytes(512) if kind == "zeros" else random.randbytes(512)

@@ -74,7 +74,8 @@ def checksum(row: Sequence[Any]) -> str:
 
 def is_whole(row: Sequence[Any]) -> bool:
     """Whether a row, its checksum last, is as it was written; rows of the first edition have no checksum."""
-    return row[-1] is None or row[-1] == checksum(row[:-1])
+    # A page of another table has fewer values: SQLite reads the rest as NULL, which no row holds elsewhere.
+    return None not in row[:-1] if row[-1] is None else row[-1] == checksum(row[:-1])
 
 
 def completion_row(key: str, completion: Completion) -> tuple[Any, ...]:

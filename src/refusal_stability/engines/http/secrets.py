@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from html import escape as html_escape
+from html.entities import html5
 from urllib.parse import quote, quote_plus
 
 SHOWN_AS = "[key]"
@@ -13,7 +14,14 @@ SHORTEST, SHORTEST_IN_ANSWERS = 4, 12
 # What a server gets that wants no key.
 NO_SECRETS = frozenset({"empty", "none", "null", "ollama", "llama", "local", "dummy", "test"})
 # How a server that escapes an ASCII letter begins; nobody else writes these.
-ESCAPES = re.compile(r"\\+u00[2-7]|\\+x[2-7]|%[2-7][0-9a-f]|&#|\\+/", re.IGNORECASE)
+ESCAPES = re.compile(
+    r"\\(?:u(?:00|\{)0*[2-7]|x[2-7]|[01]?[0-7]{2}|/)|%(?:u00|25)*[2-7][0-9a-f]|=[2-7][0-9a-f]|&(?:#|[a-z]+;)",
+    re.IGNORECASE,
+)
+NAMED = {letter: name for name, letter in html5.items() if len(letter) == 1 and name.endswith(";")}
+# What may stand between the letters of a key that a line's end breaks, or that is listed letter by letter.
+BETWEEN = ('"', "'", ",", ":", "\u200b", "\\n")
+SPREAD = rf"(?:\s|{'|'.join(map(re.escape, BETWEEN))})*"
 
 
 class Secrets:
@@ -29,6 +37,7 @@ class Secrets:
         self._known: set[str] = set()
         self._forms: list[str] = []
         self._escaped: list[re.Pattern[str]] = []
+        self._spread: dict[str, re.Pattern[str]] = {}
 
     def add(self, secret: str) -> None:
         """Cut this secret out from now on, unless it is too short to be one."""
@@ -44,6 +53,9 @@ class Secrets:
         forms |= {data.hex(), secret[::-1]} if len(secret) >= SHORTEST_IN_ANSWERS else set()
         self._forms = sorted({form.lower() for form in forms} | set(self._forms), key=len, reverse=True)
         self._escaped.append(re.compile("".join(map(_any_escape, secret)), re.IGNORECASE))
+        if len(secret) >= SHORTEST_IN_ANSWERS:
+            for form in map(_drawn_together, forms):
+                self._spread[form] = re.compile(SPREAD.join(map(re.escape, form)), re.IGNORECASE)
 
     def cut_from(self, text: str) -> str:
         """The text, with a mark in place of every secret."""
@@ -57,7 +69,19 @@ class Secrets:
         if ESCAPES.search(text):
             for pattern in self._escaped:
                 text = pattern.sub(SHOWN_AS, text)
+        together = _drawn_together(text)
+        for form, pattern in self._spread.items():
+            if form in together:
+                text = pattern.sub(SHOWN_AS, text)
         return text
+
+
+def _drawn_together(text: str) -> str:
+    """A text in small letters without what may stand between the letters of a key."""
+    text = "".join(text.lower().split())
+    for mark in BETWEEN:
+        text = text.replace(mark, "")
+    return text
 
 
 def _in_base64(data: bytes) -> set[str]:
@@ -76,5 +100,7 @@ def _any_escape(letter: str) -> str:
     code = ord(letter)
     forms = [re.escape(letter), rf"\\+u{code:04x}", rf"&#0*{code};", rf"&#x0*{code:x};", rf"\\+{re.escape(letter)}"]
     forms += [rf"%(?:25)*{byte:02x}" for byte in letter.encode("utf-8", "replace")] if code < 128 else []
-    forms += [rf"\\+x{code:02x}"] if code < 128 else []
+    forms += [rf"\\+x{code:02x}", rf"\\+0?{code:o}", rf"={code:02x}"] if code < 128 else []
+    forms += [rf"\\+u\{{0*{code:x}\}}", rf"%u{code:04x}"]
+    forms += [re.escape(f"&{NAMED[letter]}")] if letter in NAMED else []
     return f"(?:{'|'.join(forms)})"
