@@ -277,6 +277,22 @@ def test_few_shot_turns_are_never_taken_for_a_recorded_conversation() -> None:
     assert parsed(StudyParams, study, "params.yaml").models["m"].engine == "recorded"
 
 
+def test_whole_conversations_are_never_found_by_their_last_turn(tmp_path: Path) -> None:
+    source = engine(published(tmp_path), whole_conversations=True)
+    assert [c.text for c in texts(source, asked_at_43(conversation("third")))] == [text_of("third", 0.7, 43)]
+    for asked in (conversation("Hello.", "Yes?", "third"), (Message("system", "be safe"), *conversation("third"))):
+        with pytest.raises(EngineError, match="1 of the study's 1 prompts have no row: 'third'"):
+            texts(source, asked_at_43(asked))
+    settings = {"name": "m", "whole_conversations": True}
+    turns = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Yes?"}]
+    study = {
+        "study": "s",
+        "interventions": {"few": {"turns": turns}},
+        "models": {"m": {"engine": "recorded", "path": "folder", "settings": settings}},
+    }
+    assert parsed(StudyParams, study, "params.yaml").interventions["few"].turns
+
+
 @pytest.mark.parametrize("turns", ["[", "7", '["Hello."]', '[{"role": "user"}]'])
 def test_turns_that_are_no_list_of_turns_name_their_row(tmp_path: Path, turns: str) -> None:
     source = engine(published(tmp_path, lambda table: table.assign(turns=["", turns, ""])))

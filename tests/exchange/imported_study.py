@@ -19,7 +19,8 @@ from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
 def import_files(*paths: Path, name: str = "imported", **options: Any) -> None:
     """`refusal-stability import`; `options` are those of the command line."""
     told = dict.fromkeys(("columns", "constants", "labels", "missing"), ()) | {"temperature": None, "map_path": None}
-    import_logs.run(list(paths), name, options.pop("log_format", None), import_logs.options_of(**(told | options)))
+    log_format, force = options.pop("log_format", None), options.pop("force", False)
+    import_logs.run(list(paths), name, log_format, import_logs.options_of(**(told | options)), force)
 
 
 def run_imported(name: str = "imported") -> pd.DataFrame:

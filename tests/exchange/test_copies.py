@@ -43,7 +43,7 @@ def test_a_table_that_is_copied_or_converted_counts_once(capsys: pytest.CaptureF
     assert "b.csv: the same file as in/a.csv; taken once. If it is a run of its own, number the repeats" in said
     assert "c.parquet: says what in/a.csv says; taken once" in said
     assert "d.csv.gz: says what in/a.csv says; taken once" in said
-    assert "judge source: 3 COMPLY, 3 REFUSE" in said
+    assert "judge source: 'COMPLY' (3), 'REFUSE' (3)" in said
     assert "say again" not in said
     assert seeds() == [1, 2]
 

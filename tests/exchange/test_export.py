@@ -12,27 +12,23 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from imported_study import import_files, run_imported
+from imported_study import import_files
 from judged_study import EVIL, make_study
 
 from refusal_stability.commands import export
 from refusal_stability.exchange.dataset_card import dataset_card
 from refusal_stability.exchange.logged import LogError
-from refusal_stability.files import ArtifactError, generation_file, label_file
+from refusal_stability.files import ArtifactError, generation_file
 from refusal_stability.params.load import load_params
 from refusal_stability.records import StudyError
 from refusal_stability.stages import judge, metrics
 from refusal_stability.stages import params as stage_params
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
-from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
 
-INSPECT = pytest.param("inspect", marks=pytest.mark.logs("inspect_ai"))
 OUT = Path("reports/export/trial")
 PARAMS = Path("params.yaml")
-# Recorded labels may be unequal on equal texts, so these count their repeats.
-OF_PROVENANCE = {"judge_noise"}
-
 
 TURNS = [{"role": "system", "content": "Be kind."}, {"role": "assistant", "content": "Hello."}]
 THINKING = "First <think>this</think>,\n\nthen \u2028 that."
@@ -159,39 +155,6 @@ def test_an_export_twice_is_the_same(exported: Path) -> None:
     before = {file: file.read_bytes() for file in exported.rglob("*") if file.is_file()}
     export.run(PARAMS, None)
     assert {file: file.read_bytes() for file in exported.rglob("*") if file.is_file()} == before
-
-
-def answers_and_labels() -> list[pd.DataFrame]:
-    """All responses and all labels of the active study, but for reasons that a recorded source words in its own way."""
-    params = load_params(PARAMS)
-    conditions = [condition for model in params.models for condition in params.conditions(model)]
-    answers = pd.concat(read_table(generation_file(condition), GENERATION_TABLE) for condition in conditions)
-    labels = pd.concat(read_table(label_file(condition), LABEL_TABLE) for condition in conditions)
-    labels = labels.sort_values(["model", "temperature", "seed", "prompt_id", "judge", "repeat"], ignore_index=True)
-    return [answers, labels.drop(columns="missing_reason")]
-
-
-@pytest.mark.parametrize("form", ["responses.parquet", "every-eval-ever", INSPECT])
-def test_an_import_of_an_export_gives_the_same_tables(exported: Path, form: str) -> None:
-    names = set(METRIC_TABLES) - OF_PROVENANCE
-    before = {name: metric_table(name) for name in names}
-    answers = answers_and_labels()
-    if form in export.FORMS:
-        export.run(PARAMS, None, [form])
-    Path(exported / form).rename(f"given{Path(form).suffix}")
-    import_files(Path(f"given{Path(form).suffix}"))
-    study = yaml.safe_load(Path("studies/imported.yaml").read_text())
-    assert study["judging"]["primary"] == "rules"
-    assert study["judging"]["judges"]["rules"]["kind"] == "recorded"
-    study["metrics"] = {"n_resamples": 200}
-    Path("studies/imported.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
-    run_imported()
-    metrics.run(PARAMS)
-    for table, other in zip(answers_and_labels(), answers, strict=True):
-        pd.testing.assert_frame_equal(table, other)
-    assert len(names) > 30
-    for name, table in before.items():
-        pd.testing.assert_frame_equal(metric_table(name), table, obj=name)
 
 
 def test_a_folder_that_holds_an_export_is_read_once(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:

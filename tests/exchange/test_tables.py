@@ -111,7 +111,7 @@ def test_a_blank_cell_of_a_wide_table_was_not_sampled_unless_the_map_says_that_i
     assert "not_sampled" not in set(run_imported()["outcome"])
 
 
-def test_a_blank_label_of_a_wide_table_is_missing_where_the_row_has_a_response_or_another_label() -> None:
+def test_a_blank_label_of_a_wide_table_is_none_where_the_row_has_a_response_or_another_label() -> None:
     Path("map.yaml").write_text("judges: {x: {label: [x1, x2, x3]}, y: {label: [y1, y2, y3]}}\n")
     row = {"model": "m", "prompt": "Q?", "temperature": 1, "x1": "REFUSE", "x2": "", "y1": "REFUSE", "y2": "COMPLY"}
     import_files(write("wide.csv", [row | {"x3": "", "y3": " "}]), map_path=Path("map.yaml"))

@@ -186,3 +186,38 @@ def test_a_recorded_confidence_is_kept_and_may_be_absent(tmp_path):
     rows = [label_row("a", "REFUSE", confidence="0.75"), label_row("b", "COMPLY", confidence="")]
     judged = table_judge(tmp_path, rows).judge([response("a"), response("b")])
     assert [j.confidence for (j,) in judged] == [0.75, None]
+
+
+CAUTIOUS = Condition("ours", "cautious", 0.0, 42)
+
+
+def test_labels_under_an_intervention_are_those_of_its_rows(tmp_path):
+    rows = [label_row("a", "REFUSE", intervention="cautious"), label_row("a", "COMPLY", intervention="none")]
+    judged = table_judge(tmp_path, rows).judge([response("a"), response("a", CAUTIOUS)])
+    assert [j.decision for (j,) in judged] == [Decision.COMPLY, Decision.REFUSE]
+
+
+def test_labels_of_bare_prompts_are_none_of_an_intervention(tmp_path):
+    bare = table_judge(tmp_path, [label_row("a", "COMPLY")])
+    with pytest.raises(
+        JudgingError, match=r"no label of 'Org/Model-1' under intervention cautious at temperature 0\.0"
+    ):
+        bare.judge([response("a", CAUTIOUS)])
+    published_file(tmp_path, [published_row("a", "REFUSE")])
+    with pytest.raises(JudgingError, match="stand for bare prompts; leave intervention cautious or the judge out"):
+        published_judge(tmp_path).judge([response("a", CAUTIOUS)])
+
+
+def test_this_projects_labels_under_an_intervention_stand_in_a_file_of_their_own(tmp_path):
+    folder = tmp_path / "data/labels/theirs"
+    folder.mkdir(parents=True)
+    for under, label in (("", "COMPLY"), ("_cautious", "REFUSE")):
+        row = label_row("a", label, intervention=under[1:] or "none")
+        pd.DataFrame([row]).to_csv(folder / f"theirs{under}_temp0.0_seed42_labels.csv", index=False)
+    params = JudgeParams(kind="recorded", path=str(tmp_path))
+    judge = RecordedJudge(params, RecordedLabelSettings(models={"ours": "theirs"}), "judging.judges.old")
+    judged = judge.judge([response("a"), response("a", CAUTIOUS)])
+    assert [j.decision for (j,) in judged] == [Decision.COMPLY, Decision.REFUSE]
+    pd.DataFrame([row]).to_csv(folder / "theirs_temp0.0_seed42_labels.csv", index=False)
+    with pytest.raises(JudgingError, match="row 2: intervention 'cautious' in the file of intervention 'none'"):
+        judge.judge([response("a")])

@@ -162,3 +162,14 @@ def test_thinking_is_judged_by_a_judge_of_any_text_only(tmp_path, name):
         load(tmp_path, judges, "majority", thinking=name)
     with pytest.raises(ParamsError, match=r"thinking: 'rules' .*null: no judge of this study can judge any text"):
         load(tmp_path, {"old": TABLE, "rules": HANDS_OVER}, "old", thinking="rules")
+
+
+def test_labels_are_copies_where_no_recorded_judge_may_differ_on_equal_texts(tmp_path):
+    copied = TABLE | {"settings": TABLE["settings"] | {"judged_once": True}}
+    for old, once in ((TABLE, False), (copied, True)):
+        judging = load(tmp_path, {"old": old}, "majority")
+        assert {name: judging.labels_texts_once(name) for name in judging.judges} == {
+            "rules": True,
+            "old": once,
+            "majority": once,
+        }

@@ -6,43 +6,59 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from refusal_stability.exchange.collected import Grid
 from refusal_stability.exchange.collection import Collection, collecting
+from refusal_stability.exchange.exported_study import grid_of, only_study
 from refusal_stability.exchange.log_format import ImportOptions
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.exchange.read_logs import read_logs
 from refusal_stability.exchange.recorded_files import check_replaceable, study_name, write_recorded
-from refusal_stability.exchange.study_file import imported_study, judge_labels, study_text
+from refusal_stability.exchange.study_file import (
+    SHOWN,
+    check_study_replaceable,
+    imported_study,
+    judge_labels,
+    study_text,
+)
 from refusal_stability.exchange.table_map import TableMap, read_table_map
 from refusal_stability.files import IMPORTED, STUDIES, atomic_write
 from refusal_stability.params.checks import parsed
 from refusal_stability.params.study import StudyParams
 
 
-def run(paths: Sequence[Path], name: str | None, format_name: str | None, options: ImportOptions) -> None:
+def run(
+    paths: Sequence[Path], name: str | None, format_name: str | None, options: ImportOptions, force: bool = False
+) -> None:
     """Import the logs and say what was found, what could not be placed, and what to run next."""
     name = study_name(paths[0].stem) if name is None else name
     if study_name(name) != name:
         raise LogError(f"--name {name!r} is not allowed; allowed: lower-case letters, digits, - and _")
-    folder = IMPORTED / name
+    folder, study = IMPORTED / name, STUDIES / f"{name}.yaml"
     check_replaceable(folder)
+    check_study_replaceable(study, force)
     with collecting() as collection:
         read_logs(paths, format_name, options, collection, print)
+        exported = only_study(options.studies, collection.grid())
+        if exported is None:
+            collection.fold_interventions()
+        elif exported.judges_thinking:
+            options.note(
+                "The judging of the thinking (judging.thinking) is no part of an export; set it again to have it"
+            )
         own_numbers = collection.number_repeats()
-        judges, unused = judge_labels(collection, options.table_map)
-        params = imported_study(name, folder, collection, judges, options.table_map.missing, unused)
+        judges, unused = judge_labels(collection, options.table_map, exported)
+        params = imported_study(name, folder, collection, judges, options.table_map.missing, unused, exported)
         parsed(StudyParams, params)
-        write_recorded(collection, folder)
-        remarks = [f"Imported by `refusal-stability import`; the responses lie in {folder.as_posix()}."]
-        remarks.append(_on_repeats(own_numbers))
-        found = _found(collection)
-    study = STUDIES / f"{name}.yaml"
+        write_recorded(collection, folder, exported)
+        remarks = [f"The responses lie in {folder.as_posix()}.", _on_repeats(own_numbers)]
+        lines = _found(collection, grid_of(collection, exported))
     if study.is_file():
         study.replace(study.with_name(f"{name}.previous.yaml"))
     with atomic_write(study) as file:
         file.write(study_text(params, remarks))
-    print("\n".join([*found, _on_repeats(own_numbers), *options.notes, *unused]))
+    print("\n".join([*lines, _on_repeats(own_numbers), *options.notes, *unused]))
     primary = params["judging"]["primary"]
-    if "max_missing" in params["judging"]:
+    if "max_missing" in params["judging"] and exported is None:
         print(f"Many responses have no decision: judging.max_missing is set to {params['judging']['max_missing']:g}")
     print(f"{study}: primary judge {primary}; run it: make study NAME={name} && make repro")
 
@@ -57,14 +73,15 @@ def _counted(number: int, one: str) -> str:
     return f"{number} {one}" + "s" * (number != 1)
 
 
-def _found(collection: Collection) -> list[str]:
-    models, temperatures, repeats = collection.grid()
+def _found(collection: Collection, grid: Grid) -> list[str]:
+    temperatures, under = grid.temperatures, len(grid.interventions)
     lines = [
         f"{_counted(collection.count(), 'response')}: {_counted(len(collection.prompts), 'prompt')}, "
-        f"{_counted(len(models), 'model')}, temperature{'s' * (len(temperatures) != 1)} "
-        f"{', '.join(f'{t:g}' for t in temperatures)}, {_counted(len(repeats), 'repeat')}"
+        f"{_counted(len(grid.models), 'model')}, {f'{under} interventions, ' * (under > 1)}"
+        f"temperature{'s' * (len(temperatures) != 1)} {', '.join(f'{t:g}' for t in temperatures)}, "
+        f"{_counted(len(grid.repeats), 'repeat')}"
     ]
-    cells = len(collection.prompts) * len(models) * len(temperatures) * len(repeats)
+    cells = len(collection.prompts) * grid.size
     if collection.count() < cells:
         lines.append(f"{cells - collection.count()} of {cells} places of this grid hold no response: not sampled")
     if again := collection.said_again:
@@ -74,9 +91,11 @@ def _found(collection: Collection) -> list[str]:
         )
     lines += [f"missing: {count} {reason}" for reason, count in collection.missing().most_common()]
     for judge, counts in sorted(collection.labels.items()):
-        lines.append(
-            f"judge {judge}: " + ", ".join(f"{count} {label or 'missing'}" for label, count in counts.most_common(6))
-        )
+        shown = [
+            f"{label!r} ({count})" if label else f"missing ({count})" for label, count in counts.most_common(SHOWN)
+        ]
+        others = [f"and {len(counts) - SHOWN} other labels"] * (len(counts) > SHOWN)
+        lines.append(f"judge {judge}: {', '.join([*shown, *others])}")
     return lines
 
 
@@ -96,7 +115,9 @@ def options_of(
         "labels": {**chosen.labels, **_pairs("--label", labels)},
         "missing": [*chosen.missing, *missing],
     }
-    return ImportOptions(temperature, parsed(TableMap, asdict(chosen) | added, "import"))
+    given = parsed(TableMap, asdict(chosen) | added, "import")
+    told = given.constants.get("temperature")
+    return ImportOptions(float(told) if temperature is None and told is not None else temperature, given)
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:

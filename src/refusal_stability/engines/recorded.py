@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,8 @@ LAYOUTS = {
     "published": "data/results/generations/{name}_temp{temperature!r}_seed{seed}.csv",
 }
 NEEDED = ("prompt", "response", "model", "temperature", "seed")
-OPTIONAL = ("finish_reason", "missing_reason", "outcome", "thinking", "turns")
+OPTIONAL = ("finish_reason", "missing_reason", "outcome", "thinking", "unseeded", "turns")
+YES = "true"
 SHOWN = 5
 ABSENT = Completion("", "", missing_reason="not sampled", outcome=Outcome.NOT_SAMPLED)
 Conversation = tuple[Message, ...]
@@ -48,6 +49,7 @@ class RecordedResponse:
     missing_reason: str
     outcome: str
     thinking: str
+    unseeded: str
 
 
 class RecordedEngine:
@@ -68,7 +70,8 @@ class RecordedEngine:
     Notes
     -----
     A cell is (prompt, temperature, seed); the study's seed is the recorded one, and no two cells share a row. A file
-    with a column `turns` knows a prompt by its whole conversation, any other by its last user turn.
+    with a column `turns` knows a prompt by its whole conversation, any other by its last user turn. With
+    `whole_conversations` every file does, so that interventions tell responses apart.
     With `labels_only` nothing is read and every completion is missing: such a model has labels by recorded judges.
     """
 
@@ -101,6 +104,7 @@ class RecordedEngine:
                 yield position, Completion("", "", missing_reason="labels only: the source has no response")
             return
         files: dict[tuple[float, int], list[int]] = defaultdict(list)
+        whole = self._settings.whole_conversations
         for position, request in enumerate(requests):
             if request.schema is not None:
                 raise EngineError(f"{self._where}: recorded responses cannot judge; use a judge of `kind: recorded`")
@@ -110,7 +114,7 @@ class RecordedEngine:
             table = self._table(file)
             rows = self._read(file, table, temperature, seed)
             asked = [requests[position].messages for position in positions]
-            prompts = asked if table["turns"].any() else self._last_turns(file, asked)
+            prompts = asked if whole or table["turns"].any() else self._last_turns(file, asked)
             absent = [prompt[-1].content for prompt in prompts if prompt not in rows]
             if absent and not self._settings.unequal:
                 raise EngineError(
@@ -125,6 +129,10 @@ class RecordedEngine:
         """Nothing stays open."""
 
     def _completion(self, row: RecordedResponse) -> Completion:
+        completion = self._answer(row)
+        return replace(completion, details={"unseeded": True}) if row.unseeded.lower() == YES else completion
+
+    def _answer(self, row: RecordedResponse) -> Completion:
         reason = row.missing_reason or next(
             (f"the source recorded {match.group()!r}" for p in self._missing if (match := p.match(row.response))), ""
         )

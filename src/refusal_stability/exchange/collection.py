@@ -13,40 +13,18 @@ from collections import Counter
 from collections.abc import Collection as Group
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from refusal_stability.engines.finish_reasons import Ending, ending_of
+from refusal_stability.exchange.collected import CELL, GROUP, SCHEMA, Collected, Grid
 from refusal_stability.exchange.logged import NO_TEXT, LogError, LoggedLabel, LoggedResponse
-from refusal_stability.records import Message, Prompt, storable_text
+from refusal_stability.records import NO_INTERVENTION, Message, Prompt, storable_text
 
-SCHEMA = """
-CREATE TABLE answers (
-    n INTEGER PRIMARY KEY, model TEXT, prompt INTEGER, temperature REAL, repeat INTEGER, ord INTEGER, place TEXT,
-    response TEXT, finish_reason TEXT, missing_reason TEXT, outcome TEXT, thinking TEXT, file TEXT, identity INTEGER);
-CREATE UNIQUE INDEX cell ON answers (model, prompt, temperature, repeat) WHERE repeat IS NOT NULL;
-CREATE TABLE labels (
-    answer INTEGER, judge TEXT, asked INTEGER, label TEXT, reasoning TEXT, missing_reason TEXT, confidence REAL,
-    PRIMARY KEY (answer, judge, asked)) WITHOUT ROWID;
-"""
 # More repeats than this many times the most responses to any prompt are no shared repeats: each response has its own.
 SHARED = 2
 MOST_ASKED = 1000
 # Of a temperature, as params.yaml takes it; beyond them is what a sum of floats leaves, as in 0.30000000000000004.
 DIGITS = 6
-
-
-@dataclass(frozen=True)
-class Collected:
-    """One response in its place: a model's repeat of a prompt at a temperature."""
-
-    prompt: int
-    response: str
-    finish_reason: str
-    missing_reason: str
-    outcome: str
-    thinking: str
-    labels: dict[str, list[LoggedLabel]]
 
 
 class Collection:
@@ -76,6 +54,8 @@ class Collection:
 
         Records of equal `identity` say the same, whatever the `file`.
         """
+        if not logged.model.strip():
+            raise LogError(f"{logged.place}: the log does not name the model; give it: --constant model=NAME")
         if logged.temperature is None:
             raise LogError(f"{logged.place}: the log does not say the temperature; give it: --temperature 0.7")
         if not 0 <= logged.temperature < math.inf:
@@ -87,11 +67,11 @@ class Collection:
             raise LogError(f"{logged.place}: temperature {logged.temperature!r}; round it to {DIGITS} digits")
         self._counted |= logged.counted
         prompt = self._prompt(logged)
-        cell = (logged.model, prompt, temperature, logged.repeat)
+        cell = (logged.model, logged.intervention, prompt, temperature, logged.repeat)
         found = None
         if logged.repeat is not None:
             found = self._db.execute(
-                "SELECT n, response, place FROM answers WHERE (model, prompt, temperature, repeat) = (?, ?, ?, ?)", cell
+                f"SELECT n, response, place FROM answers WHERE ({CELL}) = (?, ?, ?, ?, ?)", cell
             ).fetchone()
         number = self._insert(cell, logged, file, identity) if found is None else self._join(found, logged)
         new_labels = [self._label(number, judge, label, logged.place) for judge, label in logged.labels.items()]
@@ -101,42 +81,41 @@ class Collection:
 
     def _prompt(self, logged: LoggedResponse) -> int:
         prompt = logged.prompt
-        known = self._prompts.get(prompt.prompt_id)
-        if known is not None:
-            if known[1].conversation != prompt.conversation:
-                raise LogError(
-                    f"{logged.place}: the prompt id {prompt.prompt_id!r} has two texts, {known[1].text[:60]!r} and "
-                    f"{prompt.text[:60]!r}; import these logs as two studies, or leave the id out"
-                )
-            return known[0]
+        k, known = self._prompts.get(prompt.prompt_id, (len(self._prompts), None))
+        if known is not None and (known.conversation == prompt.conversation or _is_an_id(prompt)):
+            return k
+        if known is not None and not _is_an_id(known):
+            raise LogError(
+                f"{logged.place}: the prompt id {prompt.prompt_id!r} has two texts, {known.text[:60]!r} and "
+                f"{prompt.text[:60]!r}; import these logs as two studies, or leave the id out"
+            )
         other = self._ids.setdefault(prompt.conversation, prompt.prompt_id)
         if other != prompt.prompt_id:
             raise LogError(
                 f"{logged.place}: the prompts {other!r} and {prompt.prompt_id!r} have one text, {prompt.text[:60]!r}; "
                 "leave the id out, or correct the text"
             )
-        k = len(self._prompts)
         self._prompts[prompt.prompt_id] = (k, prompt)
         return k
 
     def _insert(
-        self, cell: tuple[str, int, float, int | None], logged: LoggedResponse, file: str, identity: int
+        self, cell: tuple[str, str, int, float, int | None], logged: LoggedResponse, file: str, identity: int
     ) -> int:
         told = self._told(logged)
         cursor = self._db.execute(
-            "INSERT INTO answers VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO answers VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*cell, logged.order, logged.place, *told, file, identity),
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
     @staticmethod
-    def _told(logged: LoggedResponse) -> tuple[str | None, ...]:
+    def _told(logged: LoggedResponse) -> tuple[str | bool | None, ...]:
         text = None if logged.text is None else storable_text(logged.text)
         reason = storable_text(logged.missing_reason) or (NO_TEXT if text is None else "")
         outcome = "" if logged.outcome is None else logged.outcome.value
         finish = logged.finish_reason or ("" if reason else "unknown")
-        return text, finish, reason, outcome, storable_text(logged.thinking)
+        return text, finish, reason, outcome, storable_text(logged.thinking), logged.unseeded
 
     def _join(self, found: tuple[int, str | None, str], logged: LoggedResponse) -> int:
         number, response, place = found
@@ -150,8 +129,8 @@ class Collection:
                 "leave the column of repeats out"
             )
         self._db.execute(
-            "UPDATE answers SET response = ?, finish_reason = ?, missing_reason = ?, outcome = ?, thinking = ? "
-            "WHERE n = ?",
+            "UPDATE answers SET response = ?, finish_reason = ?, missing_reason = ?, outcome = ?, thinking = ?, "
+            "unseeded = ? WHERE n = ?",
             (*told, number),
         )
         return number
@@ -227,19 +206,19 @@ class Collection:
         unnumbered, distinct = self._db.execute(
             "SELECT COUNT(*) - COUNT(repeat), COUNT(DISTINCT repeat) FROM answers"
         ).fetchone()
-        most = self._db.execute(
-            "SELECT MAX(c) FROM (SELECT COUNT(*) AS c FROM answers GROUP BY model, prompt, temperature)"
-        ).fetchone()[0]
+        most = self._db.execute(f"SELECT MAX(c) FROM (SELECT COUNT(*) AS c FROM answers GROUP BY {GROUP})").fetchone()[
+            0
+        ]
         if unnumbered:
             self._check_joined()
         if not unnumbered and distinct <= SHARED * (most or 1):
             return not self._counted
         self._db.execute("DROP INDEX cell")
         self._db.execute(
-            "UPDATE answers SET repeat = o.r FROM (SELECT n, ROW_NUMBER() OVER (PARTITION BY model, prompt, "
-            "temperature ORDER BY ord, repeat, n) AS r FROM answers) AS o WHERE answers.n = o.n"
+            f"UPDATE answers SET repeat = o.r FROM (SELECT n, ROW_NUMBER() OVER (PARTITION BY {GROUP} "
+            "ORDER BY ord, repeat, n) AS r FROM answers) AS o WHERE answers.n = o.n"
         )
-        self._db.execute("CREATE UNIQUE INDEX cell ON answers (model, prompt, temperature, repeat)")
+        self._db.execute(f"CREATE UNIQUE INDEX cell ON answers ({CELL})")
         return False
 
     def _check_joined(self) -> None:
@@ -247,7 +226,7 @@ class Collection:
         apart = self._db.execute(
             "SELECT MIN(CASE WHEN response IS NOT NULL THEN place END) AS answered, "
             "MIN(CASE WHEN response IS NULL AND missing_reason = ? THEN place END) AS labelled "
-            "FROM answers GROUP BY model, prompt, temperature "
+            f"FROM answers GROUP BY {GROUP} "
             "HAVING COUNT(repeat) < COUNT(*) AND answered IS NOT NULL AND labelled IS NOT NULL LIMIT 1",
             (NO_TEXT,),
         ).fetchone()
@@ -257,13 +236,28 @@ class Collection:
                 "add a column `repeat` to both"
             )
 
-    def grid(self) -> tuple[list[str], list[float], list[int]]:
-        """The models, temperatures and repeats, each once and in order."""
+    def grid(self) -> Grid:
+        """The models, interventions, temperatures and repeats, each once and sorted."""
         named = [
             [value for (value,) in self._db.execute(f"SELECT DISTINCT {name} FROM answers ORDER BY 1")]
-            for name in ("model", "temperature", "repeat")
+            for name in ("model", "intervention", "temperature", "repeat")
         ]
-        return named[0], named[1], named[2]
+        return Grid(*named)
+
+    def fold_interventions(self) -> None:
+        """Make each model under an intervention a model of its own."""
+        names = "SELECT DISTINCT model, intervention FROM answers WHERE intervention != ?"
+        for model, intervention in self._db.execute(names, (NO_INTERVENTION,)).fetchall():
+            name = f"{model}-{intervention}"
+            if self._db.execute("SELECT 1 FROM answers WHERE model = ? LIMIT 1", (name,)).fetchone():
+                raise LogError(
+                    f"the logs hold a model {name!r}, and a model {model!r} under intervention {intervention!r}, which "
+                    "would be called so too; import them as two studies"
+                )
+            self._db.execute(
+                "UPDATE answers SET model = ?, intervention = ? WHERE (model, intervention) = (?, ?)",
+                (name, NO_INTERVENTION, model, intervention),
+            )
 
     def judges_of(self, model: str) -> list[str]:
         """The judges that label any response of a model."""
@@ -315,19 +309,26 @@ class Collection:
             without[model] += count * is_undecided
         return max(without[model] / total[model] for model in total)
 
-    def responses(self, model: str, temperature: float, repeat: int) -> Iterator[Collected]:
+    def responses(self, model: str, intervention: str, temperature: float, repeat: int) -> Iterator[Collected]:
         """The responses of one configuration, in the order of the prompts."""
         labels: dict[int, dict[str, list[LoggedLabel]]] = {}
-        where = "WHERE (model, temperature, repeat) = (?, ?, ?)"
-        cell = (model, temperature, repeat)
+        where = "WHERE (model, intervention, temperature, repeat) = (?, ?, ?, ?)"
+        cell = (model, intervention, temperature, repeat)
         query = "SELECT answer, judge, label, reasoning, l.missing_reason, confidence, asked FROM labels AS l "
         query += "JOIN answers ON answer = n "
         for answer, judge, *label in self._db.execute(query + where, cell):
             labels.setdefault(answer, {}).setdefault(judge, []).append(LoggedLabel(*label))
-        query = "SELECT n, prompt, response, finish_reason, missing_reason, outcome, thinking FROM answers "
+        query = "SELECT n, prompt, response, finish_reason, missing_reason, outcome, thinking, unseeded FROM "
+        query += "answers "
         for number, prompt, response, *told in self._db.execute(query + where + " ORDER BY prompt", cell):
-            finish, reason, outcome, thinking = told
-            yield Collected(prompt, response or "", finish, reason, outcome, thinking, labels.get(number, {}))
+            finish, reason, outcome, thinking, unseeded = told
+            of_it = labels.get(number, {})
+            yield Collected(prompt, response or "", finish, reason, outcome, thinking, bool(unseeded), of_it)
+
+
+def _is_an_id(prompt: Prompt) -> bool:
+    """Whether a record names its prompt by the id alone: its text may stand in another."""
+    return prompt.text == prompt.prompt_id and not prompt.messages
 
 
 @contextmanager

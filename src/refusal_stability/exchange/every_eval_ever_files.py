@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from refusal_stability.exchange.exported_study import study_description
 from refusal_stability.exchange.response_table import response_rows
 from refusal_stability.exchange.told_by_export import OWN, told_by
 from refusal_stability.files import atomic_write, write_json
@@ -229,7 +230,11 @@ class _Evaluation:
             "model_info": {
                 "name": self.params.models[self.model].label or self.model,
                 "id": self.model_id,
-                "additional_details": {**unknown, "intervention": self.intervention},
+                "additional_details": {
+                    **unknown,
+                    "intervention": self.intervention,
+                    OWN: study_description(self.params),
+                },
             },
             "evaluation_results": results,
         }

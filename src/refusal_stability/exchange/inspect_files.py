@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from refusal_stability.engines.finish_reasons import Ending, ending_of
+from refusal_stability.exchange.exported_study import study_description
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.exchange.response_table import response_rows
 from refusal_stability.exchange.told_by_export import OWN, told_by
@@ -70,7 +71,7 @@ def _log(params: StudyParams, model: str, intervention: str, temperature: float,
         model_generate_config=config,
         config=EvalConfig(epochs=len(params.sampling.seeds)),
         packages={"refusal_stability": version("refusal-stability")},
-        metadata={"intervention": intervention, "seeds": list(params.sampling.seeds)},
+        metadata={"intervention": intervention, "seeds": list(params.sampling.seeds), OWN: study_description(params)},
     )
     return EvalLog(status="success", eval=spec, plan=EvalPlan(config=config))
 

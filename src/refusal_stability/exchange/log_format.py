@@ -5,28 +5,72 @@ A format is one file in `exchange/formats/`. Its function is marked with `@log_f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from refusal_stability.exchange.exported_study import ExportedStudy
 from refusal_stability.exchange.logged import LoggedResponse
 from refusal_stability.exchange.table_map import TableMap
+from refusal_stability.prompts.identity import UNCATEGORISED
 
 
 @dataclass
 class ImportOptions:
-    """What the user says about the logs; `notes` collects what a reader could not place."""
+    """What the user says about the logs; `notes` collects what a reader could not place.
+
+    `studies` are those that exports of this project describe, by the place of the description.
+    `used` names the constants that filled something.
+    """
 
     temperature: float | None = None
     table_map: TableMap = field(default_factory=TableMap)
     notes: list[str] = field(default_factory=list)
+    studies: dict[str, ExportedStudy | None] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
 
     def note(self, text: str) -> None:
         """Keep a line for the user, once."""
         if text not in self.notes:
             self.notes.append(text)
 
+    def filled(self, logged: LoggedResponse) -> LoggedResponse:
+        """A response with the constants that its log does not say."""
+        given = self.table_map.constants
+        if not given:
+            return logged
+        blank: dict[str, str] = dict.fromkeys(ABOUT_PROMPT, "") | {"category": UNCATEGORISED}
+        about: dict[str, Any] = {
+            name: str(given[name]) for name in blank if name in given and getattr(logged.prompt, name) == blank[name]
+        }
+        if about:
+            logged = replace(logged, prompt=replace(logged.prompt, **about))
+        if not logged.model and "model" in given:
+            logged = replace(logged, model=str(given["model"]))
+            self.used.add("model")
+        self.used |= about.keys()
+        return logged
 
+    def note_unused(self, formats: Collection[str]) -> None:
+        """Tell what the user says of tables where there is none, and constants that filled nothing."""
+        if TABLES in formats:
+            return
+        chosen = self.table_map
+        if chosen.columns or chosen.responses or chosen.judges:
+            self.note("Columns and judges of a map are those of plain tables, and there is none here: not used")
+        for name in chosen.constants.keys() - self.used - {"temperature"}:
+            self.note(
+                f"--constant {name}={chosen.constants[name]}: not used, since these logs say it, or hold no such column"
+            )
+
+    def add_study(self, place: str, study: ExportedStudy | None) -> None:
+        """Keep what an export says of its study; None where it says nothing."""
+        self.studies[place] = study
+
+
+TABLES = "tables"  # the format of plain tables
+ABOUT_PROMPT = ("source", "harm", "language", "intent")
 HARNESS = 0  # the rank of a harness's own format
 Reader = Callable[[Sequence[Path], ImportOptions], Iterator[LoggedResponse]]
 Recogniser = Callable[[Path], bool]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from refusal_stability.records import Outcome, Prompt, StudyError
+from refusal_stability.records import NO_INTERVENTION, Outcome, Prompt, StudyError
 
 NO_TEXT = "labels only: the source has no response"
 
@@ -43,6 +43,8 @@ class LoggedResponse:
     finish_reason : in the source's words; empty where it does not say.
     labels : judge -> its label.
     order : the response's place among unnumbered repeats, such as an epoch.
+    intervention : what preceded the prompt apart from its own turns; only this project's exports name one.
+    unseeded : whether the log says that the server took no seed.
     """
 
     place: str
@@ -58,3 +60,5 @@ class LoggedResponse:
     labels: Mapping[str, LoggedLabel] = field(default_factory=dict)
     order: int = 0
     counted: bool = False
+    intervention: str = NO_INTERVENTION
+    unseeded: bool = False

@@ -65,6 +65,7 @@ def read_logs(
         _add_all(found, known[found], files, options, collection, suffix)
         added = collection.count() - before
         tell(f"{found}: {added} responses in {len(files)} file{'s' if len(files) > 1 else ''}")
+    options.note_unused(by_format)
     if not collection.count():
         raise LogError(f"{', '.join(map(str, paths))}: holds no response")
 
@@ -84,6 +85,7 @@ def _add_all(
         for logged in one.read(files, options):
             if not logged.place.startswith(f"{file}: "):
                 file = next((name for name in names if logged.place.startswith(f"{name}: ")), file)
+            logged = options.filled(logged)
             identity = contents.add(file, logged) if compared else 0
             collection.add(replace(logged, model=f"{logged.model} ({suffix})") if suffix else logged, file, identity)
             after = f"{logged.place}, or the record after it"
@@ -116,6 +118,8 @@ def _without_tables_of_exports(files: Sequence[tuple[Path, bool]], options: Impo
     """The files without those of a folder that an export of this project wrote beside its responses."""
     aside = left_aside([path for path, _ in files])
     for responses, others in aside.items():
+        if not others:
+            continue
         options.note(
             f"{responses.parent}: an export of this project; {responses.name} is read, and its {len(others)} other "
             "files are left aside (metric tables, descriptions, other forms of the same responses)"

@@ -14,11 +14,13 @@ from typing import Any
 import pandas as pd
 
 from refusal_stability.engines.recorded import LAYOUTS as RESPONSE_FILES
-from refusal_stability.exchange.collection import Collected, Collection
+from refusal_stability.exchange.collected import Collected
+from refusal_stability.exchange.collection import Collection
+from refusal_stability.exchange.exported_study import ExportedStudy, grid_of
 from refusal_stability.exchange.logged import LogError, LoggedLabel
 from refusal_stability.files import ArtifactError
 from refusal_stability.judging.recorded import LAYOUTS as LABEL_FILES
-from refusal_stability.records import NO_INTERVENTION, Outcome, Prompt
+from refusal_stability.records import NO_INTERVENTION, Intervention, Outcome, Prompt
 from refusal_stability.tables.contract import Contract
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
@@ -33,7 +35,7 @@ IMPORTED_PROMPTS = Contract(
 IMPORTED_RESPONSES = Contract(
     "imported responses",
     {**GENERATION_TABLE.columns, "turns": "text"},
-    GENERATION_TABLE.key,
+    (*GENERATION_TABLE.key, "intervention"),
     GENERATION_TABLE.meaning,
     GENERATION_TABLE.older,
 )
@@ -75,35 +77,54 @@ def check_replaceable(folder: Path) -> None:
         )
 
 
-def write_recorded(collection: Collection, folder: Path) -> None:
-    """Write prompts, one file of responses per configuration, and one of labels where the model has any.
+def model_names(models: Iterable[str], exported: ExportedStudy | None) -> dict[str, str]:
+    """The log's models -> their names in params.yaml, which those of an export have already."""
+    return {model: model for model in models} if exported else study_names(models)
 
-    Every response file holds every prompt: a prompt without a response there was not sampled. The folder appears only
-    when all of it is written, and replaces an earlier one.
+
+def write_recorded(collection: Collection, folder: Path, exported: ExportedStudy | None = None) -> None:
+    """Write prompts, a file of responses per model, temperature and repeat, and labels where the model has any.
+
+    Every response file holds every prompt under every intervention: a prompt without a response there was not sampled.
+    The folder appears only when all of it is written, and replaces an earlier one.
     """
-    models, temperatures, repeats = collection.grid()
+    grid = grid_of(collection, exported)
+    names = model_names(grid.models, exported)
+    interventions = [exported.intervention(one) if exported else Intervention(one) for one in grid.interventions]
     prompts = collection.prompts
-    names = study_names(models)
     with _replaced(folder) as new:
         write_table(_prompt_table(prompts), new / PROMPTS_FILE, IMPORTED_PROMPTS)
-        for model in models:
+        for model in grid.models:
             judges = {judge: collection.repeats_of(judge) for judge in collection.judges_of(model)}
-            for temperature in temperatures:
-                for repeat in repeats:
+            for temperature in grid.temperatures:
+                for repeat in grid.repeats:
                     place = {"name": names[model], "temperature": temperature, "seed": repeat}
-                    cell: dict[str, Any] = {
-                        "model": names[model],
-                        "intervention": NO_INTERVENTION,
-                        "temperature": temperature,
-                        "seed": repeat,
-                    }
-                    rows = list(collection.responses(model, temperature, repeat))
-                    table = _response_table(prompts, rows).assign(**cell)
-                    write_table(table, new / RESPONSE_FILES["project"].format(**place), IMPORTED_RESPONSES)
-                    if judges and rows:
-                        labels = _label_table(prompts, rows, judges).assign(**cell, basis="judge")
-                        write_table(labels, new / LABEL_FILES["project"].format(**place), LABEL_TABLE)
+                    tables = []
+                    for intervention in interventions:
+                        cell: dict[str, Any] = {
+                            "model": names[model],
+                            "intervention": intervention.name,
+                            "temperature": temperature,
+                            "seed": repeat,
+                        }
+                        rows = list(collection.responses(model, intervention.name, temperature, repeat))
+                        tables.append(_response_table(prompts, rows, intervention).assign(**cell))
+                        if judges and rows:
+                            labels = _label_table(prompts, rows, judges).assign(**cell, basis="judge")
+                            under = "" if intervention.name == NO_INTERVENTION else f"_{intervention.name}"
+                            path = new / LABEL_FILES["project"].format(**place, under=under)
+                            write_table(labels, path, LABEL_TABLE)
+                    path = new / RESPONSE_FILES["project"].format(**place)
+                    write_table(_each_conversation_once(tables), path, IMPORTED_RESPONSES)
         (new / MARK).write_text(IGNORED, encoding="utf-8")
+
+
+def _each_conversation_once(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The responses under all interventions; a prompt with a system turn may be another one under an intervention."""
+    if len(tables) == 1:
+        return tables[0]
+    said = ["turns", "prompt", "response", "missing_reason", "outcome"]
+    return pd.concat(tables, ignore_index=True).drop_duplicates(said, ignore_index=True)
 
 
 def _prompt_table(prompts: Sequence[Prompt]) -> pd.DataFrame:
@@ -115,17 +136,15 @@ def _as_json(prompt: Prompt) -> str:
     return json.dumps([message.identity() for message in prompt.conversation], ensure_ascii=False)
 
 
-def _turns(prompt: Prompt) -> str:
-    return (
-        json.dumps([turn.identity() for turn in prompt.earlier_turns], ensure_ascii=False)
-        if prompt.earlier_turns
-        else ""
-    )
+def _turns(prompt: Prompt, intervention: Intervention) -> str:
+    """All that was sent before the last user turn, as JSON; empty for nothing."""
+    earlier = [turn.identity() for turn in intervention.messages(prompt)[:-1]]
+    return json.dumps(earlier, ensure_ascii=False) if earlier else ""
 
 
-def _response_table(prompts: Sequence[Prompt], rows: Sequence[Collected]) -> pd.DataFrame:
+def _response_table(prompts: Sequence[Prompt], rows: Sequence[Collected], intervention: Intervention) -> pd.DataFrame:
     by_prompt = {row.prompt: row for row in rows}
-    absent = Collected(-1, "", "", NOT_SAMPLED_REASON, Outcome.NOT_SAMPLED.value, "", {})
+    absent = Collected(-1, "", "", NOT_SAMPLED_REASON, Outcome.NOT_SAMPLED.value, "", False, {})
     found = [by_prompt.get(k, absent) for k in range(len(prompts))]
     return pd.DataFrame(
         {
@@ -136,7 +155,8 @@ def _response_table(prompts: Sequence[Prompt], rows: Sequence[Collected]) -> pd.
             "missing_reason": [row.missing_reason for row in found],
             "outcome": [row.outcome for row in found],
             "thinking": [row.thinking for row in found],
-            "turns": [_turns(prompt) for prompt in prompts],
+            "unseeded": [row.unseeded for row in found],
+            "turns": [_turns(prompt, intervention) for prompt in prompts],
         }
     )
 

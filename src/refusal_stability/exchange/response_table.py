@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.exchange.exported_study import ExportedStudy, study_description, study_in
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.files import atomic_write, generation_file, label_file
 from refusal_stability.params.study import StudyParams
@@ -30,17 +31,23 @@ RESPONSE_COLUMNS: dict[str, tuple[str, str]] = {
         name: ("text", GENERATION_TABLE.meaning[name])
         for name in ("response", "thinking", "finish_reason", "missing_reason", "outcome")
     },
+    "unseeded": ("flag", GENERATION_TABLE.meaning["unseeded"]),
 }
 LABEL_COLUMNS = ("judge", "repeat", "label", "confidence", "reasoning", "missing_reason", "basis")
 LABELS_MEANING = "a record for each judge and repeat, the primary judge first: " + ", ".join(LABEL_COLUMNS)
 WHOLE = ("seed", "repeat")
 NUMBERS = ("temperature", "confidence")
+FLAGS = ("unseeded",)
+# The key of the file's metadata under which the study is described.
+STUDY = b"refusal_stability.study"
 
 
-def _schema() -> Any:
+def _schema(study: str) -> Any:
     import pyarrow as pa
 
     def kind(name: str) -> Any:
+        if name in FLAGS:
+            return pa.bool_()
         return pa.int64() if name in WHOLE else pa.float64() if name in NUMBERS else pa.string()
 
     fields = [
@@ -48,7 +55,7 @@ def _schema() -> Any:
     ]
     label = pa.struct([pa.field(name, kind(name)) for name in LABEL_COLUMNS])
     fields.append(pa.field("labels", pa.list_(label), metadata={"description": LABELS_MEANING}))
-    return pa.schema(fields, metadata=dict([FORM]))
+    return pa.schema(fields, metadata={**dict([FORM]), STUDY: study.encode()})
 
 
 def write_responses(params: StudyParams, prompts: Any, path: Path) -> int:
@@ -56,7 +63,7 @@ def write_responses(params: StudyParams, prompts: Any, path: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema, count = _schema(), 0
+    schema, count = _schema(study_description(params)), 0
     about = prompts.set_index("prompt_id").to_dict("index")
     with atomic_write(path, "wb") as file, pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer:
         for model in params.models:
@@ -114,6 +121,14 @@ def is_response_table(path: Path) -> bool:
     except (pa.ArrowException, OSError):
         return False
     return FORM[0] in metadata
+
+
+def study_of(path: Path) -> ExportedStudy | None:
+    """The study that an export describes; None where it is of an older version."""
+    import pyarrow.parquet as pq
+
+    text = (pq.read_schema(path).metadata or {}).get(STUDY)
+    return study_in(str(path), None if text is None else text.decode("utf-8", "replace"))
 
 
 def read_responses(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,8 @@ from pydantic import BeforeValidator, model_validator
 from pydantic.dataclasses import dataclass
 
 from refusal_stability.exchange.logged import LogError
-from refusal_stability.params.checks import SECTION, Name, ParamsError, Share, Text, among, parsed, require
+from refusal_stability.params.checks import SECTION, Name, ParamsError, Share, Text, among, one_of, parsed, require
+from refusal_stability.records import HARMS
 
 PROMPT_COLUMNS = ("prompt_id", "prompt", "messages", "category", "source", "harm", "language", "intent")
 RESPONSE_COLUMNS = ("response", "finish_reason", "missing_reason", "thinking")
@@ -86,6 +88,15 @@ class TableMap:
                 )
         return self
 
+    @model_validator(mode="after")
+    def _constants_are_of_their_kind(self) -> TableMap:
+        harm, numbers = self.constants.get("harm", HARMS[0]), ("temperature", "repeat")
+        require(harm in HARMS, "constants.harm", harm, one_of(HARMS))
+        for name in self.constants.keys() & numbers:
+            value = self.constants[name]
+            require(_is_number(value), f"constants.{name}", value, "a number from 0")
+        return self
+
     @property
     def columns_read(self) -> tuple[str, ...]:
         """Our columns that are looked for in a table."""
@@ -95,6 +106,13 @@ class TableMap:
     def repeats_in_a_row(self) -> int:
         """How many repeats one row holds."""
         return len(self.responses) or max((len(judge.label) for judge in self.judges.values()), default=1)
+
+
+def _is_number(value: str | float) -> bool:
+    try:
+        return 0 <= float(value) < math.inf
+    except ValueError:
+        return False
 
 
 def read_table_map(path: Path) -> TableMap:

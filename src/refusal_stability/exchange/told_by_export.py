@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
-from refusal_stability.records import NO_INTERVENTION, Message, Outcome, Prompt
+from refusal_stability.records import Message, Outcome, Prompt
 
 # The key of a sample's metadata that holds these, as JSON.
 OWN = "refusal_stability"
@@ -18,7 +18,7 @@ TOLD_OF_ANSWER = ("finish_reason", "missing_reason", "outcome")
 
 def told_by(row: Mapping[str, Any], **more: Any) -> str:
     """The JSON text for the metadata of an exported row."""
-    return json.dumps({name: row[name] for name in (*TOLD, *TOLD_OF_ANSWER)} | more, ensure_ascii=False)
+    return json.dumps({name: row[name] for name in (*TOLD, *TOLD_OF_ANSWER, "unseeded")} | more, ensure_ascii=False)
 
 
 def told_in(place: str, metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -30,7 +30,7 @@ def told_in(place: str, metadata: Mapping[str, Any] | None) -> dict[str, Any] | 
         told = json.loads(text)
         Outcome(told["outcome"])
         sound = all(isinstance(told[name], str) for name in (*TOLD, *TOLD_OF_ANSWER) if name != "seed")
-        sound = sound and type(told["seed"]) is int
+        sound = sound and type(told["seed"]) is int and type(told.setdefault("unseeded", False)) is bool
     except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise _spoilt(place) from error
     if not sound:
@@ -51,15 +51,23 @@ def exported_response(
     thinking: str,
     labels: Mapping[str, LoggedLabel],
 ) -> LoggedResponse:
-    """A response that this project exported; a model under an intervention becomes a model of its own."""
+    """A response that this project exported."""
     about = [told[name] for name in ("category", "source", "harm", "language", "intent")]
     conversation = tuple(messages) if len(messages) > 1 else ()
     prompt = Prompt(told["prompt_id"], messages[-1].content, about[0], about[1], conversation, *about[2:])
-    intervention = told["intervention"]
-    model = told["model"] if intervention == NO_INTERVENTION else f"{told['model']}-{intervention}"
     outcome = Outcome(told["outcome"])
     answer = (text, told["finish_reason"], told["missing_reason"], outcome, thinking)
-    return LoggedResponse(place, model, prompt, temperature, told["seed"], *answer, labels)
+    return LoggedResponse(
+        place,
+        told["model"],
+        prompt,
+        temperature,
+        told["seed"],
+        *answer,
+        labels,
+        intervention=told["intervention"],
+        unseeded=bool(told.get("unseeded")),
+    )
 
 
 def further_labels(

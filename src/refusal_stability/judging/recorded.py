@@ -16,7 +16,7 @@ from refusal_stability.judging.label_names import decision_named
 from refusal_stability.judging.protocol import Judge, Judgements, JudgingError
 from refusal_stability.params.judge_kinds import RecordedLabelSettings
 from refusal_stability.params.judges import JudgeParams
-from refusal_stability.records import Condition, Judgement, Response
+from refusal_stability.records import NO_INTERVENTION, Condition, Judgement, Response
 from refusal_stability.tables.user_files import read_frame
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 # Where a source keeps one configuration's labels, under the folder that `path` names.
 LAYOUTS = {
-    "project": "data/labels/{name}/{name}_temp{temperature!r}_seed{seed}_labels.csv",
+    "project": "data/labels/{name}/{name}{under}_temp{temperature!r}_seed{seed}_labels.csv",
     "published": "data/results/labels/{name}_temp{temperature!r}_seed{seed}_labels.csv",
 }
 NEEDED = ("model", "temperature", "seed", "label")
 SHOWN = 5
 
-Cell = tuple[str, float, int, str, int]
+Cell = tuple[str, str, float, int, str, int]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ class RecordedJudge(Judge):
 
     Notes
     -----
-    A cell is (model, temperature, seed, prompt, repeat). Prompts are matched by text where the source has a `prompt`
+    A cell is (model, intervention, temperature, seed, prompt, repeat). Labels of a table without a column
+    `intervention`, and of the published layout, are of bare prompts: they are no labels of any intervention but `none`.
+    Prompts are matched by text where the source has a `prompt`
     column, otherwise by `prompt_id`. A response is not needed, since labels may outlive responses. Where both the
     source and the study have the response, the two must be the same text.
     """
@@ -95,16 +97,18 @@ class RecordedJudge(Judge):
         for response in wanted:
             prompt = response.prompt.text if by_text else response.prompt.prompt_id
             keys = [
-                (model, float(condition.temperature), condition.seed, prompt, repeat) for repeat in range(self.repeats)
+                (model, condition.intervention, float(condition.temperature), condition.seed, prompt, repeat)
+                for repeat in range(self.repeats)
             ]
             rows = [cells.get(key) for key in keys]
             if None in rows:
                 absent.append(response.prompt.prompt_id)
             found.append(tuple(self._judgement(row, response) for row in rows if row is not None))
         if absent:
+            under = "" if condition.intervention == NO_INTERVENTION else f" under intervention {condition.intervention}"
             raise JudgingError(
-                f"{self._where}: {self._root}: no label of {model!r} at temperature {condition.temperature}, seed "
-                f"{condition.seed} for {len(absent)} of {len(wanted)} prompts: {', '.join(absent[:SHOWN])}"
+                f"{self._where}: {self._root}: no label of {model!r}{under} at temperature {condition.temperature}, "
+                f"seed {condition.seed} for {len(absent)} of {len(wanted)} prompts: {', '.join(absent[:SHOWN])}"
                 f"{' ...' if len(absent) > SHOWN else ''}; leave these prompts, the configuration or the judge out"
             )
         return found
@@ -147,17 +151,22 @@ class RecordedJudge(Judge):
             if not self._settings.files:
                 return [(self._root, None)]
             return [(self._root / name, None) for name in self._settings.files]
-        pattern = LAYOUTS[self._settings.layout]
-        return [
-            (
-                self._root
-                / pattern.format(
-                    name=self._settings.models[c.model], temperature=float(c.temperature), seed=int(c.seed)
-                ),
-                c,
+        return [(self._root / self._file(condition), condition) for condition in conditions]
+
+    def _file(self, condition: Condition) -> str:
+        """The file of one configuration, under the source's folder."""
+        layout, bare = self._settings.layout, condition.intervention == NO_INTERVENTION
+        if layout == "published" and not bare:
+            raise JudgingError(
+                f"{self._where}: labels of layout `published` stand for bare prompts; leave intervention "
+                f"{condition.intervention} or the judge out"
             )
-            for c in conditions
-        ]
+        return LAYOUTS[layout].format(
+            name=self._settings.models[condition.model],
+            under="" if bare else f"_{condition.intervention}",
+            temperature=float(condition.temperature),
+            seed=int(condition.seed),
+        )
 
     def _add(self, cells: dict[Cell, Recorded], file: Path, table: pd.DataFrame, condition: Condition | None) -> None:
         """Add a table's rows, each to its cell; `condition` is what the file's name promises."""
@@ -168,17 +177,24 @@ class RecordedJudge(Judge):
             raise JudgingError(f"{file}: {rows} hold two models, {models[0]!r} and {models[other]!r}; split the file")
         numbers = [_numbers(file, table, name) for name in ("temperature", "seed", "repeat")]
         prompts = table["prompt" if "prompt" in table else "prompt_id"].tolist()
-        for row, model, temperature, seed, prompt, repeat in zip(
-            _rows(file, table), models, numbers[0], numbers[1], prompts, numbers[2], strict=True
+        bare = [NO_INTERVENTION if condition is None else condition.intervention] * len(table)
+        under = table["intervention"].tolist() if "intervention" in table else bare
+        for row, model, intervention, temperature, seed, prompt, repeat in zip(
+            _rows(file, table), models, under, numbers[0], numbers[1], prompts, numbers[2], strict=True
         ):
             if condition is not None:
                 model = self._settings.models[condition.model]
+                if intervention != condition.intervention:
+                    raise JudgingError(
+                        f"{file}: row {row.number}: intervention {intervention!r} in the file of intervention "
+                        f"{condition.intervention!r}; correct the row or the name"
+                    )
                 if (temperature, seed) != (condition.temperature, condition.seed):
                     raise JudgingError(
                         f"{file}: row {row.number}: temperature {temperature}, seed {seed:.0f} in the file of "
                         f"temperature {condition.temperature}, seed {condition.seed}; correct the row or the name"
                     )
-            first = cells.setdefault((model, temperature, int(seed), prompt, int(repeat)), row)
+            first = cells.setdefault((model, intervention, temperature, int(seed), prompt, int(repeat)), row)
             if first is not row:
                 alike = "twice" if first.label == row.label else f"as {first.label!r} and as {row.label!r}"
                 raise JudgingError(

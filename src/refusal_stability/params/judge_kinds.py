@@ -18,7 +18,7 @@ JUDGE_KINDS: dict[str, type[JudgeSettings]] = {}
 # What the stage `judge` depends on: DVC notices when a file in these changes.
 WATCHED_FOR_JUDGES = ("data/raw", "models/judges", "data/published")
 RECORDED_LABEL_COLUMNS = (
-    "prompt_id", "prompt", "response", "model", "temperature", "seed",
+    "prompt_id", "prompt", "response", "model", "intervention", "temperature", "seed",
     "judge", "repeat", "label", "reasoning", "missing_reason", "confidence",
 )  # fmt: skip
 FILE_NAME = re.compile(r"[^/\\]+")
@@ -110,6 +110,8 @@ class RecordedLabelSettings(JudgeSettings, kind="recorded"):
     `files` are the tables of layout `table`, under the judge's `path`. `judge` picks one of several judges in them.
     `columns` maps our column names to the source's, `constants` gives a column that the source lacks one value, and
     `labels` maps the source's labels to decisions. A label among `missing` means that there is no decision.
+    `judged_once`: the judge labelled each distinct text once, so that equal labels of equal texts are copies and say
+    nothing about its noise.
     """
 
     reads: ClassVar = "the file or folder of recorded labels"
@@ -124,6 +126,7 @@ class RecordedLabelSettings(JudgeSettings, kind="recorded"):
     constants: dict[Text, Text] = field(default_factory=dict)
     labels: dict[Text, Text] = field(default_factory=dict)
     missing: list[Text] = field(default_factory=lambda: ["UNKNOWN", "ERROR"])
+    judged_once: Flag = False
 
     @model_validator(mode="after")
     def _fits_its_layout(self) -> RecordedLabelSettings:

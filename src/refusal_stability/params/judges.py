@@ -166,6 +166,18 @@ class JudgingParams:
             alike = judge.repeats == self.judges[second].repeats
             require(alike, where, second, f"a judge of {judge.repeats} repeats, as this judge has")
 
+    def labels_texts_once(self, name: str) -> bool:
+        """Whether a judge labels each distinct text once per repeat, and its label is written to all equal texts.
+
+        Recorded labels may differ on equal texts, unless their settings say that they are copies.
+        """
+        judge = self.judges[name]
+        if judge.kind == MAJORITY:
+            return all(self.labels_texts_once(other) for other in self.judges if other != name)
+        second = judge.hands_over_to
+        own = not judge.settings_class.recorded or judge_settings(judge).judged_once
+        return own and (second is None or self.labels_texts_once(second))
+
     def of(self, model: str) -> JudgingParams:
         """The panel as it judges one model, with that model's own primary judge and `max_missing`."""
         own = self.by_model.get(model)

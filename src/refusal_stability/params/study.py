@@ -118,12 +118,12 @@ class StudyParams:
 
     @model_validator(mode="after")
     def _turns_before_the_prompt_are_sampled(self) -> StudyParams:
-        """Recorded responses are found by last turns, so few-shot turns would pass for a prompt's own."""
+        """A model whose responses stand for bare prompts is refused where an intervention adds turns."""
         few_shot = [name for name, chosen in self.interventions.items() if chosen.turns]
         for name, model in self.models.items() if few_shot else ():
-            recorded = not model.settings_class.samples and engine_settings(model).has_responses
+            fits = engine_settings(model).answers_interventions
             why = f"recorded responses stand for bare prompts, and interventions.{few_shot[0]} adds turns"
-            require(not recorded, f"models.{name}.engine", model.engine, f"an engine that samples: {why}")
+            require(fits, f"models.{name}.engine", model.engine, f"an engine that samples: {why}")
         return self
 
     def engines(self) -> Iterator[type[EngineSettings]]:

@@ -185,7 +185,7 @@ def _has_text(file: Path) -> bool:
 
 
 def _there(pattern: str, name: str, data: Path, grid: list[tuple[float, int]], used: set[str]) -> list[Path]:
-    names = {pattern.format(name=name, temperature=float(temperature), seed=seed) for temperature, seed in grid}
+    names = {pattern.format(name=name, under="", temperature=float(t), seed=seed) for t, seed in grid}
     there = {name for name in names if (data / name).is_file()}
     used |= there
     return [data / name for name in sorted(there)]

@@ -22,7 +22,6 @@ from refusal_stability.files import PROMPTS, ArtifactError, generation_file, lab
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.estimates import Resampling
 from refusal_stability.measures.tables.settings import Settings
-from refusal_stability.params.judges import MAJORITY, JudgingParams
 from refusal_stability.params.metrics import MetricsParams
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import DECISIONS, MISSING, NOT_SAMPLED, OUTCOMES, Condition, Outcome
@@ -129,7 +128,7 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
         reasons[judge] = +reasons[judge]
     first = conditions[0]
     ordered = {judge: cubes[judge] for judge in repeats if judge in cubes}
-    once = frozenset(name for name in params.judging.judges if not _reads_recorded(params.judging, name))
+    once = frozenset(name for name in params.judging.judges if params.judging.labels_texts_once(name))
     thinking_judge = params.judging.thinking
     thinking = None if thinking_judge is None else read_thinking(thinking_judge, conditions, ids.to_pylist(), sampled)
     measured = Group(first.model, first.intervention, ordered, primary, texts, once, outcomes, thinking, unseeded)
@@ -275,18 +274,6 @@ def _explain_generations(path: Path, condition: Condition, ids: Any) -> NoReturn
     lacking = [prompt for prompt in ids.to_pylist() if prompt not in there]
     first = f"; {len(lacking)} prompts are lacking, the first {lacking[0]!r}" if lacking else ""
     raise ArtifactError(f"{path}: not a generation file that holds every prompt once{first}; {remedy}")
-
-
-def _reads_recorded(judging: JudgingParams, name: str) -> bool:
-    """Whether a judge's decisions come, wholly or in part, from recorded labels.
-
-    Every other judge decides each distinct pair once, and its decision is written to all equal pairs.
-    """
-    judge = judging.judges[name]
-    if judge.kind == MAJORITY:
-        return any(_reads_recorded(judging, other) for other in judging.judges if other != name)
-    other = judge.hands_over_to
-    return judge.settings_class.recorded or (other is not None and _reads_recorded(judging, other))
 
 
 def _read_responses(conditions: list[Condition], ids: Any, shape: tuple[int, int, int]) -> tuple[Any, Any, Any]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 OPENERS: dict[str, Any] = {"": open, ".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-OTHER_DELIMITERS = ";\t"
+OTHER_DELIMITERS = ";\t|"
 # No line may be longer, and no file that is read at once may unpack to more.
 LONGEST_LINE = 128 * 2**20
 LARGEST_WHOLE = 2**30

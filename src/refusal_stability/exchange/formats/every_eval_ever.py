@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.exchange.exported_study import study_in
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head, first_record, logged_prompt, whole_json
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
-from refusal_stability.exchange.told_by_export import exported_response, told_in
+from refusal_stability.exchange.told_by_export import OWN, exported_response, told_in
 from refusal_stability.prompts.conversation import ROLES
 from refusal_stability.records import Message, Prompt
 from refusal_stability.tables.user_files import UserRow, every_row
@@ -62,7 +63,7 @@ def evaluation_responses(paths: Sequence[Path], options: ImportOptions) -> Itera
     results: dict[tuple[str, str], _Result] = {}
     for path in paths:
         if path.suffix == ".json":
-            results |= _results(path)
+            results |= _results(path, options)
     repeats = _Repeats()
     for path in paths:
         if path.suffix == ".jsonl":
@@ -70,9 +71,12 @@ def evaluation_responses(paths: Sequence[Path], options: ImportOptions) -> Itera
                 yield from _responses(row, results, repeats, options)
 
 
-def _results(path: Path) -> Results:
+def _results(path: Path, options: ImportOptions) -> Results:
     """(evaluation, result's id or name) -> what the evaluation says about it."""
     evaluation = whole_json(path, LARGEST_EVALUATION, "leave it out and give --temperature")
+    about = (evaluation.get("model_info") or {}).get("additional_details") or {}
+    if OWN in about:
+        options.add_study(str(path), study_in(str(path), about[OWN]))
     found: dict[tuple[str, str], _Result] = {}
     for result in evaluation.get("evaluation_results") or []:
         settings = (result.get("generation_config") or {}).get("generation_args") or {}

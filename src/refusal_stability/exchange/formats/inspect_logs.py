@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.exchange.exported_study import study_in
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head, logged_prompt
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
@@ -48,6 +49,8 @@ def inspect_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator
     headers = {path: _header(api, path) for path in paths}
     for path in _last_tries(headers, options):
         header = headers[path]
+        if OWN in (header.eval.metadata or {}):
+            options.add_study(str(path), study_in(str(path), header.eval.metadata[OWN]))
         if header.status != "success":
             options.note(f"{path.name}: status {header.status}; only the samples that it holds are taken")
         for sample in _samples(api, path):

@@ -45,15 +45,21 @@ def _task(path: Path) -> str:
 
 
 def _model(path: Path, options: ImportOptions) -> str:
-    """The model of the results file of the same run, or the folder's name, as the harness chooses it."""
+    """The model of the results file of the same run; empty where the user names it, or else the folder's name."""
     results = results_beside(path)
     if results.is_file():
         found = whole_json(results, LARGEST_RESULTS, "remove what is not of this run")
         name = found.get("model_name") if isinstance(found, dict) else None
         if name:
             return str(name)
-    options.note(f"{path.name}: no {results.name} beside it; the model is named after the folder: {path.parent.name}")
-    return path.parent.name
+    if "model" in options.table_map.constants:
+        return ""
+    folder = path.absolute().parent.name
+    options.note(
+        f"{path.name}: no {results.name} beside it; the model is named after the folder: {folder} (another name: "
+        "--constant model=NAME)"
+    )
+    return folder
 
 
 def _responses(row: UserRow, model: str, task: str, options: ImportOptions) -> Iterator[LoggedResponse]:

@@ -79,7 +79,7 @@ def _one(
     temperature = body.get("temperature", options.temperature)
     return LoggedResponse(
         place,
-        str(body.get("model")),
+        str(body.get("model") or ""),
         logged_prompt(place, body.get("messages"), SOURCE),
         None if temperature is None else float(temperature),
         None,

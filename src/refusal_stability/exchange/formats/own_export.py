@@ -10,14 +10,14 @@ from typing import Any
 
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.logged import LoggedLabel, LoggedResponse
-from refusal_stability.exchange.response_table import is_response_table, read_responses
+from refusal_stability.exchange.response_table import is_response_table, read_responses, study_of
 from refusal_stability.exchange.told_by_export import exported_response, further_labels
 from refusal_stability.records import Message
 
 
 @log_format("export", is_response_table, rank=-1)
 def exported_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
-    """Each row; a model under an intervention becomes a model of its own."""
+    """Each row, and the study that the file describes."""
     for path in paths:
         for number, row in enumerate(read_responses(path), start=1):
             earlier = tuple(Message(turn["role"], turn["content"]) for turn in json.loads(row["turns"] or "[]"))
@@ -28,6 +28,7 @@ def exported_responses(paths: Sequence[Path], options: ImportOptions) -> Iterato
             )
             yield response
             yield from further_labels(response, labels)
+        options.add_study(str(path), study_of(path))
 
 
 def _labels(row: Mapping[str, Any]) -> dict[int, dict[str, LoggedLabel]]:

@@ -115,7 +115,7 @@ def _provider(place: str, provider: Mapping[str, Any], providers: list[Any]) -> 
             )
         mine = named[0] if named else (provider.get("id"), None)
     name = label if settings.count(mine) > 1 and label else provider.get("id")
-    return str(name), None if mine[1] is None else float(mine[1])
+    return str(name or ""), None if mine[1] is None else float(mine[1])
 
 
 def _labels(result: Mapping[str, Any]) -> dict[str, LoggedLabel]:

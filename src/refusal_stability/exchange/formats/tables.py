@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from refusal_stability.exchange.log_format import ImportOptions, log_format
+from refusal_stability.exchange.log_format import TABLES, ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
 from refusal_stability.exchange.table_map import NOT_SAMPLED, USUAL_NAMES, JudgeColumns, TableMap
@@ -18,9 +20,9 @@ from refusal_stability.records import HARMS, Message, Prompt
 from refusal_stability.tables.user_files import READERS, UserRow, every_row
 
 ONE_JUDGE = "source"
-EMPTY_LABEL = "the source's label is empty"
 LARGEST = 512 * 2**20
-TABLES = READERS.keys() - {".txt"}
+SUFFIXES = READERS.keys() - {".txt"}
+NUMBERED = re.compile(r"(.*[^0-9])[0-9]+")
 WHOLE_FILES = (".csv", ".tsv", ".json", ".parquet", ".xlsx", ".xls")
 
 
@@ -28,10 +30,10 @@ def is_table(path: Path) -> bool:
     """Whether the file's name is that of a table; JSON must be a list, and plain text names no model."""
     if path.suffix.lower() == ".json" and not file_head(path).lstrip().startswith(b"["):
         return False
-    return any(suffix.lower() in TABLES for suffix in path.suffixes[-2:])
+    return any(suffix.lower() in SUFFIXES for suffix in path.suffixes[-2:])
 
 
-@log_format("tables", is_table, rank=9, names_runs=False)
+@log_format(TABLES, is_table, rank=9, names_runs=False)
 def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
     """Each row of each table: a response, labels of one, or both."""
     judges: dict[tuple[object, ...], str] = {}
@@ -39,12 +41,12 @@ def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
         _check_size(path)
         found: dict[str, Any] = {}
         reader: _TableReader | None = None
-        blanks, empty = 0, list[str]()
+        blanks, empty, unlabelled = 0, list[str](), Counter[str]()
         for row in every_row(path):
             # A line of JSON lines may be the first to have a column.
             if reader is None or not found.keys() >= row.values.keys():
                 found |= row.values
-                reader = _TableReader.of(path, found, options)
+                reader = _TableReader.of(path, found, options, unlabelled)
             responses = list(reader.responses(row))
             for response in responses:
                 reader.check_judge(row, response, judges)
@@ -53,6 +55,8 @@ def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
             empty += [row.place] * (not responses)
         if reader is not None:
             reader.note_columns(path, found, options)
+        for judge, count in unlabelled.items():
+            options.note(f"{path.name}: {count} empty labels of judge {judge}: not labelled by it")
         if blanks:
             options.note(_on_blanks(path, blanks, empty))
 
@@ -83,9 +87,11 @@ class _TableReader:
 
     chosen: TableMap
     columns: Mapping[str, str]
+    unlabelled: Counter[str]
 
     @classmethod
-    def of(cls, path: Path, found: Mapping[str, Any], options: ImportOptions) -> _TableReader:
+    def of(cls, path: Path, found: Mapping[str, Any], options: ImportOptions, unlabelled: Counter[str]) -> _TableReader:
+        """The reader of a table with the columns `found`; it counts each judge's empty labels in `unlabelled`."""
         chosen = options.table_map
         if options.temperature is not None:
             chosen = replace(chosen, constants={"temperature": options.temperature, **chosen.constants})
@@ -95,7 +101,7 @@ class _TableReader:
             theirs = next((name for name in names if name in found), None)
             if theirs is not None and (ours in chosen.columns or theirs not in chosen.columns.values()):
                 columns[ours] = theirs
-        reader = cls(chosen, columns)
+        reader = cls(chosen, columns, unlabelled)
         reader.check(path, found)
         return reader
 
@@ -127,11 +133,15 @@ class _TableReader:
         if not (there & {"response", "label", "missing_reason"} or self.chosen.responses or self.chosen.judges):
             lacking.append("response or label")
         if lacking:
-            raise LogError(
-                f"{path}: no column {', '.join(lacking)}; found {', '.join(map(str, found))}; name columns with "
-                "--column ours=theirs, give one value for all rows with --constant ours=value, or write a "
-                "--map; if it holds no responses or labels, name the files to read instead of their folder"
+            repeats = _numbered_columns(found) if "response or label" in lacking else []
+            remedy = (
+                f"{', '.join(repeats)} look like repeats in columns of their own, which a --map reads: `responses: "
+                f"[{', '.join(repeats)}]`, or as labels `judges: {{NAME: {{label: [...]}}}}` (docs/import.md, Tables)"
+                if repeats
+                else "name columns with --column ours=theirs, or give one value for all rows with --constant "
+                "ours=value; if it holds no responses or labels, name the files to read instead of their folder"
             )
+            raise LogError(f"{path}: no column {', '.join(lacking)}; found {', '.join(map(str, found))}; {remedy}")
 
     def check_judge(self, row: UserRow, response: LoggedResponse, judges: dict[tuple[object, ...], str]) -> None:
         """Refuse labels of two judges in rows of their own where no repeat tells which of them mean one response."""
@@ -211,6 +221,7 @@ class _TableReader:
         )
 
     def _labels(self, row: UserRow, position: int) -> dict[str, LoggedLabel]:
+        """The labels of one response; a judge whose label is empty did not label it."""
         labels = {}
         for judge, at in self.chosen.judges.items():
             if (column := at.label[position]) in row.values:
@@ -219,19 +230,20 @@ class _TableReader:
             judge = self._text(row, "judge") or ONE_JUDGE
             own = JudgeColumns([], self.columns.get("confidence"), self.columns.get("reasoning"))
             labels[judge] = self._label(row, self.columns["label"], own)
-        return labels
+        self.unlabelled.update(judge for judge, label in labels.items() if label is None)
+        return {judge: label for judge, label in labels.items() if label is not None}
 
     def _is_labelled(self, row: UserRow, position: int) -> bool:
         return any(_cell(row, at.label[position]).strip() for at in self.chosen.judges.values())
 
     @staticmethod
-    def _label(row: UserRow, column: str, at: JudgeColumns) -> LoggedLabel:
+    def _label(row: UserRow, column: str, at: JudgeColumns) -> LoggedLabel | None:
         label, reasoning = _cell(row, column).strip(), _cell(row, at.reasoning) if at.reasoning else ""
         confidence = None if at.confidence is None else _as_number(row, at.confidence)
         if confidence is not None and not 0 <= confidence <= 1:
             raise row.error(str(at.confidence), f"{confidence!r} is no confidence; a number from 0 to 1 is expected")
         if not label:
-            return LoggedLabel("", reasoning, EMPTY_LABEL)
+            return None
         if (confidence or 0.0) < at.at_least:
             return LoggedLabel("", reasoning, f"confidence under {at.at_least:g}")
         return LoggedLabel(label, reasoning, "", confidence)
@@ -246,6 +258,13 @@ class _TableReader:
         if number is not None:
             return number
         return float(self.chosen.constants[name]) if name in self.chosen.constants else None
+
+
+def _numbered_columns(found: Mapping[str, Any]) -> list[str]:
+    """The columns that a number tells apart, such as answer_1 and answer_2; empty where fewer than two are."""
+    stems = {column: NUMBERED.fullmatch(str(column)) for column in found}
+    counts = Counter(match[1] for match in stems.values() if match)
+    return [str(column) for column, match in stems.items() if match and counts[match[1]] > 1]
 
 
 def _cell(row: UserRow, column: str) -> str:

@@ -23,6 +23,7 @@ COLUMNS = (
     "outcome",
     "thinking",
     "turns",
+    "unseeded",
 )
 FILE_NAME = re.compile(r"[^/\\]+")
 
@@ -42,7 +43,8 @@ class RecordedSettings(EngineSettings, engine="recorded"):
 
     `columns` maps our column names to the source's. A response that begins with a pattern of `missing` is none.
     `labels_only`: the source has labels by recorded judges but no responses. `unequal`: a prompt without a row in a
-    file was not sampled there, instead of being an error.
+    file was not sampled there, instead of being an error. `whole_conversations`: the source's column `turns` holds all
+    that precedes a prompt, interventions included.
     """
 
     samples: ClassVar = False
@@ -56,11 +58,17 @@ class RecordedSettings(EngineSettings, engine="recorded"):
     )
     labels_only: Flag = False
     unequal: Flag = False
+    whole_conversations: Flag = False
 
     @property
     def has_responses(self) -> bool:
         """False for a model of which only labels are there."""
         return not self.labels_only
+
+    @property
+    def answers_interventions(self) -> bool:
+        """Responses to bare prompts are found by last turns, so few-shot turns would pass for a prompt's own."""
+        return self.labels_only or self.whole_conversations
 
     @model_validator(mode="after")
     def _is_named(self) -> RecordedSettings:

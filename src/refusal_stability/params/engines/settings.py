@@ -82,6 +82,11 @@ class EngineSettings:
         """Whether there are responses to show."""
         return True
 
+    @property
+    def answers_interventions(self) -> bool:
+        """Whether what precedes a prompt can change its response."""
+        return True
+
     def cost(self, prompt_tokens: float, answer_tokens: float) -> float | None:
         """What so many tokens cost, in the currency of the study's prices; None where no price is known."""
         return 0.0
