@@ -253,38 +253,47 @@ def _everything(entry: Replication, compared: pd.DataFrame) -> Section:
                 "published_figures",
                 "Printed figures: those of the paper and of the first report. Each row names its judge.",
                 compared[printed],
+                "Published",
             ),
             _figures(
                 "recomputed_figures",
                 "Figures of our own: recomputed from the published labels, or defined by this project. Each row names "
                 "its judge.",
                 compared[~printed],
+                "Expected",
             ),
         ),
     )
 
 
-FIGURE = (
-    words("Figure", "quantity"),
-    words("Model", "model"),
-    words("Judge", "judge"),
-    words("T", lambda row: "" if pd.isna(row["temperature"]) else f"{row['temperature']:g}"),
-    words("Category", "category"),
-    words("Source", "source"),
-    numbers("Published", lambda row: _published(str(row["value"]))),
-    numbers("Ours", lambda row: _ours(row)),
-    numbers("Difference", lambda row: "" if pd.isna(row["difference"]) else f"{row['difference']:.2g}"),
-    words("Outcome", "outcome"),
-    words("Remark", "why"),
-)
+def _figures(name: str, title: str, rows: pd.DataFrame, wanted: str = "Published or expected") -> Layout:
+    """Figures beside ours; `wanted` heads the column of those."""
+    return laid_out(
+        name,
+        title,
+        records(rows),
+        words("Figure", "quantity"),
+        words("Model", "model"),
+        words("Judge", "judge"),
+        words("T", lambda row: "" if pd.isna(row["temperature"]) else f"{row['temperature']:g}"),
+        words("Category", "category"),
+        words("Source", "source"),
+        numbers(wanted, _wanted),
+        numbers("Ours", _ours),
+        numbers("Difference", _difference),
+        words("Outcome", "outcome"),
+        words("Remark", "why"),
+    )
 
 
-def _figures(name: str, title: str, rows: pd.DataFrame) -> Layout:
-    return laid_out(name, title, records(rows), *FIGURE)
-
-
-def _published(value: str) -> str:
+def _wanted(row: Row) -> str:
+    value = str(row["value"])
     return value if not value or len(value) <= SHORT or value.startswith("[") else f"{float(value):.6f}"
+
+
+def _difference(row: Row) -> str:
+    # What is left of two computations with other roundings is none.
+    return "" if pd.isna(row["difference"]) else f"{round(row['difference'], 12) + 0:.2g}"
 
 
 def _ours(row: Row) -> str:
