@@ -109,7 +109,7 @@ def _outcome(compared: pd.DataFrame) -> Section:
             + "; ".join(f"{source}, {SOURCES[source]}" for source in SOURCES if source in set(compared["source"]))
             + ".",
         ),
-        tables=(laid_out("published_outcome", "Published figures by source.", rows, words("Source", "source"), *seen),),
+        tables=(laid_out("published_outcome", "Figures by source.", rows, words("Source", "source"), *seen),),
     )
 
 
