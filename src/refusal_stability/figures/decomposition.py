@@ -111,8 +111,8 @@ FIGURE = StudyFigure(
     finding=finding,
     title="Where instability comes from",
     caption="The share of a decision's variance that each source adds. Top: the seed's share is the mean of the points "
-    "below, so every temperature has the same weight and temperature 0 is one of them. Bottom: the variance between "
-    "seeds at each temperature, as a share of the same total. That total, and with it every share, depends on the "
-    "prompts and temperatures of the study. At temperature 0 the seed should add nothing. Lines are bootstrap "
-    "intervals over prompts. Estimates are unbiased, so a small share can be negative.",
+    "below, each weighted by its number of responses; temperature 0 is one of them. Bottom: the variance between seeds "
+    "at each temperature, as a share of the same total. That total, and with it every share, depends on the study's "
+    "prompts and temperatures. At temperature 0 the seed should add nothing. Lines are bootstrap intervals over "
+    "prompts. Estimates are unbiased, so a small share can be negative.",
 )

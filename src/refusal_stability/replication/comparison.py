@@ -95,15 +95,13 @@ class Labels:
         """
         names = [slug(part) for part in re.split(f"{BETWEEN.pattern}|{PAIR}", judges)[::2]]
         covering = names[-1:] if OR in judges else names
-        covered = [model for model in self.published.get(names[-1], ()) if self._has(self.published, covering, model)]
-        return [
-            model
-            for model in covered
-            if not self._has(self.at_hand, [name for name in names if model in self.published.get(name, ())], model)
-        ]
-
-    def _has(self, labelled: Mapping[str, Collection[str]], judges: Collection[str], model: str) -> bool:
-        return all(model in labelled.get(judge, ()) for judge in judges)
+        lacking = []
+        for model in self.published.get(names[-1], ()):
+            labelled = [name for name in names if model in self.published.get(name, ())]
+            at_hand = all(model in self.at_hand.get(name, ()) for name in labelled)
+            if set(covering) <= set(labelled) and not at_hand:
+                lacking.append(model)
+        return lacking
 
 
 @dataclass(frozen=True)
