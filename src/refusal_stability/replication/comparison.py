@@ -64,7 +64,7 @@ COMPARED = Contract(
         "ours": "the figure in our tables; empty where the data lack what it needs",
         "difference": "ours minus published; 0 inside a published interval, else the distance to it",
         "outcome": "`same` (within the tolerance), `differs` (for a known reason), `not explained` (differs), `absent` "
-        "(ours), or `no number` (the published one)",
+        "(ours), or `not at hand` (the printed one)",
         "table": "our table and column",
         "why": "why it differs or is absent; otherwise a remark",
     },
@@ -72,7 +72,7 @@ COMPARED = Contract(
 PAIR = " vs "
 # As printed; the other sources are figures of ours, recomputed or defined here.
 PRINTED = ("paper", "first report")
-NO_NUMBER = "no number"
+NO_NUMBER = "not at hand"
 NOT_EXPLAINED = "not explained"
 OVER = "over_models_"
 BETWEEN = re.compile(f"({OR}|{AND}|{BESIDE})")
