@@ -141,6 +141,8 @@ def test_a_model_keeps_its_colour_and_marker_under_every_intervention() -> None:
 
 def test_a_long_label_is_broken_and_then_cut() -> None:
     assert wrapped("one two three four five six", 9, 2) == "one two\nthree…"
+    assert wrapped("mistral-7b (llama-judge)", 22) == "mistral-7b\n(llama-judge)"
+    assert wrapped("meta-llama/Llama-3.1-70B", 22) == "meta-\nllama/Llama-3.1-70B"
     assert wrapped("x" * 50, 10, 2) == "x" * 10 + "\n" + "x" * 9 + "…"
 
 

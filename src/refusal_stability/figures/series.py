@@ -94,7 +94,12 @@ def series_of(params: StudyParams) -> SeriesSet:
 
 def wrapped(text: str, width: int = LABEL_WIDTH, lines: int = 3) -> str:
     """Text broken into at most `lines` short lines; longer text ends in an ellipsis."""
-    broken = textwrap.wrap(plain_line(text), width) or [""]
+    line = plain_line(text)
+    # Between words where that is enough, so that a hyphenated name stays whole.
+    broken = textwrap.wrap(line, width, break_on_hyphens=False, break_long_words=False)
+    if len(broken) > lines or any(len(part) > width for part in broken):
+        broken = textwrap.wrap(line, width)
+    broken = broken or [""]
     if len(broken) > lines:
         broken = [*broken[: lines - 1], broken[lines - 1][: width - 1].rstrip() + "…"]
     return "\n".join(broken)
