@@ -2,7 +2,7 @@
 
 `python benchmarks/large_study.py` lays out 4 models x 12,500 prompts x 20 (`--prompts`, `--models` for other sizes),
 then runs every stage as a process of its own. It prints a row a stage. `--folder` keeps the study,
-and takes one that is laid out there already; `--first` then begins at a stage, such as `metrics`.
+and takes one that is laid out there already; `--first` and `--last` then name stages, such as `metrics`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=12_500)
     parser.add_argument("--models", type=int, default=4)
     parser.add_argument("--resamples", type=int, default=10_000)
+    parser.add_argument("--length", type=int, default=1, help="how often each response of about 95 letters is repeated")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--first", default="params")
+    parser.add_argument("--last", default="track")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder, rows = options.folder or Path(place) / "study", options.prompts * options.models * 20
@@ -33,12 +35,13 @@ def main() -> None:
         if not folder.exists():
             copy_project(folder)
             start = time.monotonic()
-            lay_out(folder, options.prompts, options.models, options.resamples)
+            lay_out(folder, options.prompts, options.models, options.resamples, options.length)
             print(f"{rows:,} responses laid out in {time.monotonic() - start:,.0f} s (load {load()})\n")
         print("| stage | rows | seconds | CPU seconds | peak memory, GB | |\n|---|---|---|---|---|---|", flush=True)
         commands = list(stage_commands(names).items())
         first = next(number for number, (stage, _) in enumerate(commands) if stage.startswith(options.first))
-        for stage, arguments in commands[first:]:
+        last = max(number for number, (stage, _) in enumerate(commands) if stage.startswith(options.last))
+        for stage, arguments in commands[first : last + 1]:
             child = run_child(stage_command(*arguments), folder)
             there = rows // options.models if stage.split()[0] in ("generate", "judge") else rows
             verdict = "" if child.mb <= MOST_GB * 1000 else f"over {MOST_GB:g} GB"

@@ -1,15 +1,20 @@
-"""The ray engine on several raylets of this machine, with kills of what may die. `make test-ray` runs it."""
+"""The ray engine on several raylets of this machine, with kills of what may die. `make test-ray` runs it.
+
+With `ARGS=-s` it prints what became of the requests in each case.
+"""
 
 from __future__ import annotations
 
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -100,20 +105,36 @@ def ask(address: str, url: str, store: Path) -> list[Completion]:
         engine.close()
 
 
-def check(server: BatchServer, got: list[Completion], again_at_most: int) -> None:
-    """Every request has its own text; nothing was sent again but what was in flight."""
+def check(
+    case: str, server: BatchServer, store: Path, got: list[Completion], again_at_most: int, died: int = 0
+) -> None:
+    """Every request has its own text and one row; nothing was sent again but what was in flight. Prints the counts."""
     bodies = [{"messages": [{"content": r.messages[0].content}], "temperature": 1.0, "seed": r.sampling.stream}
               for r in requests_of()]  # fmt: skip
+    keys = _stored_keys(store)
+    sent, lost, doubled = server.asked, COUNT - len(set(keys)), len(keys) - len(set(keys))
+    print(f"\n| {case} | {died} | {sent} | {len(keys)} | {lost} | {doubled} | {sent - COUNT} |")
+    assert (len(keys), lost, doubled) == (COUNT, 0, 0)
     assert [c.text for c in got] == [answer_of(body) for body in bodies]
     assert len(server.alone) == COUNT
-    assert server.alone.total() - COUNT <= again_at_most
+    assert 0 <= sent - COUNT <= again_at_most
+
+
+def deaths(caplog: pytest.LogCaptureFixture) -> int:
+    """How many replicas the driver saw die."""
+    return sum("a replica died" in record.getMessage() for record in caplog.records)
+
+
+def _stored_keys(store: Path) -> list[str]:
+    with closing(sqlite3.connect(store)) as database:
+        return [key for (key,) in database.execute("SELECT key FROM completions")]
 
 
 def test_replicas_write_what_one_process_writes_and_keep_prompts_together(
     cluster: Any, server: BatchServer, tmp_path: Path
 ) -> None:
     got = ask(cluster.address, server.url, tmp_path / "store.sqlite")
-    check(server, got, 0)
+    check("nothing", server, tmp_path / "store.sqlite", got, 0)
     chunks = list(engine_at(cluster.address, server.url)._chunks(requests_of()))
     prompts = [{request.messages for request in chunk.requests.values()} for chunk in chunks]
     assert sum(map(len, prompts)) == COUNT // SEEDS
@@ -140,13 +161,15 @@ def test_a_local_model_writes_the_same_bytes_in_replicas(cluster: Any, tiny_mode
     assert len(set(texts.values())) > 20
 
 
-def test_a_node_that_dies_costs_only_what_was_in_flight(cluster: Any, server: BatchServer, tmp_path: Path) -> None:
+def test_a_node_that_dies_costs_only_what_was_in_flight(
+    cluster: Any, server: BatchServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     lost = cluster.nodes_with_room.pop()
     engine = engine_at(cluster.address, server.url, replicas=4)
     try:
         with Store(tmp_path / "store.sqlite") as store:
             killer = threading.Thread(
-                target=_when_answered, args=(server, 20, lambda: cluster.remove_node(lost, False))
+                target=_while_held, args=(server, engine, 20, lambda: cluster.remove_node(lost, False))
             )
             killer.start()
             got = complete_stored(engine, requests_of(), store, "m")
@@ -156,7 +179,8 @@ def test_a_node_that_dies_costs_only_what_was_in_flight(cluster: Any, server: Ba
         cluster.nodes_with_room.append(patiently(lambda: cluster.add_node(num_cpus=2)))
         cluster.wait_for_nodes(300)
     # Two replicas died, each with a chunk of ten, of which some answers had not reached the driver.
-    check(server, got, 2 * 10)
+    assert deaths(caplog) >= 2
+    check("a node with two replicas dies", server, tmp_path / "store.sqlite", got, 2 * 10, deaths(caplog))
 
 
 def test_a_driver_that_is_killed_goes_on_where_it_was(cluster: Any, server: BatchServer, tmp_path: Path) -> None:
@@ -165,12 +189,11 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(cluster: Any, server: Batc
     driver = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
     _when_answered(server, 30, lambda: driver.send_signal(signal.SIGKILL))
     assert driver.wait() == -signal.SIGKILL
-    with Store(tmp_path / "store.sqlite") as store:
-        stored = len(store._database.execute("SELECT key FROM completions").fetchall())
+    stored = len(_stored_keys(tmp_path / "store.sqlite"))
     assert stored > 0
     before = server.alone.total()
     got = ask(cluster.address, server.url, tmp_path / "store.sqlite")
-    check(server, got, COUNT)
+    check("the driver is killed, and started again", server, tmp_path / "store.sqlite", got, COUNT)
     # Nothing that was stored is asked again: only what the first driver had not stored is.
     assert server.alone.total() - before <= COUNT - stored + REPLICAS * 10
 
@@ -197,27 +220,37 @@ def test_a_replica_that_stands_still_is_waited_for_while_the_others_go_on(
             waker.join()
     finally:
         engine.close()
-    check(server, got, 0)
+    check("a replica stands still for a while", server, tmp_path / "store.sqlite", got, 0)
 
 
-def test_a_replica_out_of_memory_is_replaced(cluster: Any, server: BatchServer, tmp_path: Path) -> None:
+def test_a_replica_out_of_memory_is_replaced(
+    cluster: Any, server: BatchServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     engine = engine_at(cluster.address, server.url)
     starved: list[int] = []
 
     def starve() -> None:
         starved.append(engine.processes()[0])
         resource.prlimit(starved[0], resource.RLIMIT_AS, (1 << 20, 1 << 20))
+        # It cannot take what it waits for.
+        server.padding = 20_000_000
+
+    def enough() -> None:
+        while starved[0] in engine.processes() and server.alone.total() < COUNT:
+            time.sleep(0.005)
+        server.padding = 0
 
     try:
         with Store(tmp_path / "store.sqlite") as store:
-            taker = threading.Thread(target=_when_answered, args=(server, 10, starve))
+            taker = threading.Thread(target=_while_held, args=(server, engine, 10, starve, enough))
             taker.start()
             got = complete_stored(engine, requests_of(), store, "m")
             taker.join()
             assert starved
     finally:
         engine.close()
-    check(server, got, 10)
+    assert deaths(caplog) == 1
+    check("a replica runs out of memory", server, tmp_path / "store.sqlite", got, 10, deaths(caplog))
 
 
 def test_replicas_that_keep_dying_end_the_run_with_what_to_do(cluster: Any, server: BatchServer) -> None:
@@ -278,3 +311,17 @@ def _when_answered(server: BatchServer, count: int, act: Any) -> None:
     while server.alone.total() < count:
         time.sleep(0.005)
     act()
+
+
+def _while_held(
+    server: BatchServer, engine: RayEngine, count: int, act: Any, then: Callable[[], None] = lambda: None
+) -> None:
+    """Act while every replica has a chunk and none gets an answer."""
+    _when_answered(server, count, lambda: setattr(server, "held", True))
+    while engine._working() < engine._settings.replicas:
+        time.sleep(0.005)
+    try:
+        act()
+    finally:
+        server.held = False
+    then()

@@ -37,14 +37,17 @@ def test_without_vllm_the_error_names_the_command_that_installs_it(
 
 
 @absent
+@pytest.mark.parametrize("name", ["vllm", "ray"])
 def test_where_the_environment_exists_its_python_is_asked_for(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     python = tmp_path / ".venv-vllm/bin/python"
     python.parent.mkdir(parents=True)
     python.touch()
-    engine = VLLMEngine(ModelParams("vllm", str(tiny_model)), VLLMSettings(), "models.m")
+    # Replicas begin in the environment of the stage: it starts over before there is any.
+    settings = {"ray": {"wraps": "vllm"}}.get(name, {})
+    engine = open_engine(ModelParams(name, str(tiny_model), settings=settings), "models.m")
     with pytest.raises(OtherEnvironment) as raised:
         list(engine.complete([REQUEST]))
     assert raised.value.python == python

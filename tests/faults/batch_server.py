@@ -36,6 +36,10 @@ class Server:
         self.paid: Counter[str] = Counter()
         self.alone: Counter[str] = Counter()
         self.delay_s = 0.0
+        # While this holds, single requests are taken and not answered.
+        self.held = False
+        # How many letters of no meaning stand beside each answer to a single request.
+        self.padding = 0
         self.asked = 0
         self.faults: dict[str, deque[Fault]] = {}
         # What becomes of batches, in the order of their creation: a state to end in, or an error code for the file.
@@ -222,8 +226,10 @@ class BatchServer(Server):
             self.refused.append("top_k")
             return _error(400, "Unrecognized request argument supplied: top_k")
         await asyncio.sleep(self.delay_s)
+        while self.held:
+            await asyncio.sleep(0.005)
         self.alone[answer_of(body)] += 1
-        return web.json_response(_completion(body))
+        return web.json_response(_completion(body) | {"padding": "x" * self.padding})
 
     def _shown(self, name: str) -> web.Response:
         return web.json_response({key: value for key, value in self.batches[name].items() if key[0] != "_"})

@@ -189,6 +189,8 @@ class RayEngine:
         if self._ray is not None and self._joined:
             return self._ray
         settings = self._settings
+        # Replicas begin in the environment of this process.
+        getattr(self._inner, "require_environment", lambda: None)()
         ray = self._ray = _imported(self._where, settings.address is None)
         local: dict[str, Any] = {}
         if settings.address is None:

@@ -196,7 +196,7 @@ class VLLMEngine:
     def _load(self) -> Any:
         if self._llm is not None:
             return self._llm
-        self._require_vllm()
+        self.require_environment()
         self._set_environment()
         from vllm import LLM
         from vllm.engine.arg_utils import EngineArgs
@@ -242,7 +242,8 @@ class VLLMEngine:
             text = decoded(self._llm.get_tokenizer(), tokens, self._marking)
         return Completion(text, answer.finish_reason, prompt_tokens, made)
 
-    def _require_vllm(self) -> None:
+    def require_environment(self) -> None:
+        """Raise `OtherEnvironment` where vLLM is installed in its own environment and this is not that."""
         if importlib.util.find_spec("vllm") is not None:
             return
         python = (ENVIRONMENT / "bin" / "python").absolute()
