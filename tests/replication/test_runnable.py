@@ -62,7 +62,8 @@ def test_a_model_without_labels_by_the_primary_judge_is_left_out_and_named(data:
     runnable = runnable_study(study(), data)
     assert list(runnable.params["models"]) == ["one", "bare"]
     assert runnable.absent == {
-        "two": "labels by paid for 0 of 4 configurations; PRIMARY=local measures it by that judge"
+        "two": "labels by paid for 0 of 4 configurations; PRIMARY=local measures every model by that judge, "
+        "judging.by_model in the study file only this one (its max_missing is how much the judge may leave undecided)"
     }
     assert (
         runnable.lines()[0] == "One 1.0: responses 4 of 4, labels by paid 4 of 4, labels by local 4 of 4 configurations"

@@ -128,7 +128,12 @@ def _why_not(held: Held, judging: Mapping[str, Any], primary: str, labels_only: 
         return (
             f"the data hold neither responses nor labels of it{'' if labels_only else ' under the names in the study'}"
         )
-    return there + (f"; PRIMARY={others[0]} measures it by that judge" if others else "")
+    if not others:
+        return there
+    return (
+        f"{there}; PRIMARY={others[0]} measures every model by that judge, judging.by_model in the study file only "
+        "this one (its max_missing is how much the judge may leave undecided)"
+    )
 
 
 def _drop_labels(judging: dict[str, Any], held: Mapping[str, Held], data: Path) -> None:

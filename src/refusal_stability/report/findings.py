@@ -319,7 +319,7 @@ def judges(inputs: ReportInputs) -> Section:
         ),
         laid_out(
             "judge_by_decision",
-            "The first judge against the second as reference, by decision, over all models.",
+            "The first judge against the second as reference, by decision, over all models that both judged.",
             [row for row in inputs.rows("judge_by_decision") if row["model"] == POOLED],
             *pair,
             words("Decision", lambda row: "mean" if row["decision"] == POOLED else row["decision"]),
