@@ -60,8 +60,6 @@ class Slow(Misbehaving):
 
 def run(seed: int, count: int, folder: Path) -> Counter[str]:
     """Counts of kills and of what was wrong after them."""
-    # A shell that starts this in the background has it ignored, and every child with it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     random = Random(seed)
     tracking = count // 5
     return _kill_runs(random, count - tracking, folder) + _kill_tracking(random, tracking, folder)

@@ -153,8 +153,6 @@ class Killed:
 
 def run(seed: int, of_each_stage: int, of_repro: int, folder: Path) -> Counter[str]:
     """Counts of kills, and of what was wrong after them: stages in one study, `dvc repro` in another beside it."""
-    # A shell that starts this in the background has it ignored, and every child with it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def of_stages(killed: Killed) -> None:
         for stage in STAGES:
