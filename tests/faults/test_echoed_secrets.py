@@ -23,7 +23,8 @@ def test_an_answer_keeps_words_that_are_a_short_key(key: str) -> None:
     assert secrets.cut_from(f"There is {key} here, and 100% of it") == f"There is {key} here, and 100% of it"
 
 
-KEYED = ("h.example/v1?api_key=abcdefgh1234", "h.example/v1#sk-abcdefgh1234", "sk-abcdefgh1234@h.example/v1")
+KEYED = ("h.example/v1?api_key=abcdefgh1234", "h.example/v1#sk-abcdefgh1234", "sk-abcdefgh1234@h.example/v1",
+         "h.example/sk-proj-abcdefgh1234/v1", "h.example/v1?sk-proj-abcdefgh1234")  # fmt: skip
 
 
 @pytest.mark.parametrize("url", [f"http://{rest}" for rest in KEYED])

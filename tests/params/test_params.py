@@ -504,6 +504,9 @@ BOMB = "\n".join(
     ("text", "words"),
     [
         (BOMB, "holds over 1,000,000 values once its aliases"),
+        (f"study: s\nmodels: {'[' * 20_000}{']' * 20_000}", "nested over 50 levels deep"),
+        ("7", "expected keys and values"),
+        (f"study: s\nmodels: {{{'m' * 101}: {{path: p}}}}", "at most 100"),
         (f"study: s\nseed: {'9' * 5000}", "not readable as YAML"),
         (f"study: s\nmodels: {{m: {{engine: openai, path: m, settings: {{max_requests: {'9' * 400}}}}}}}", "at most"),
         ("study: s\nmodels: {m: {engine: openai, path: m, settings: {timeout_s: 1.0e+300}}}", "at most 86,400"),

@@ -108,6 +108,10 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text("prompt,prompt\na,b\n", encoding="utf-8")
     assert "2 columns are named 'prompt'" in failure(path)
+    # Many more columns than a table has: read in seconds, where counting each took minutes.
+    names = [f"c{n}" for n in range(20_000)]
+    path.write_text(f"prompt,{','.join(names)},c7\n", encoding="utf-8")
+    assert "2 columns are named 'c7'" in failure(path)
 
 
 def test_a_wrong_encoding_names_the_line_and_the_remedy(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -599,6 +600,51 @@ def test_a_token_in_the_servers_address_is_in_no_message() -> None:
     with pytest.raises(TrackingError) as caught, plain_errors(uri):
         raise MlflowException(f"no connection to {uri}, token tok-0123456789")
     assert "tok-0123456789" not in str(caught.value)
+
+
+TOKEN = "s3cr3tTOK%40n9"
+
+
+@pytest.mark.parametrize("uri", [f"http://h/?api_key={TOKEN}", f"https://h/#{TOKEN}", TOKEN, f"//u:{TOKEN}@h/"])
+def test_an_address_with_a_key_behind_it_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(
+        TrackingError, match="A token belongs in the environment variable MLFLOW_TRACKING_TOKEN"
+    ) as said:
+        tracking_uri()
+    assert "s3cr3t" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    "uri", [f"postgresql://h/d?password={TOKEN}", f"mssql+x:///?odbc_connect=PWD={TOKEN}", f"mysql://u:{TOKEN}@h/d"]
+)
+def test_options_of_a_database_are_used_and_not_shown(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert tracking_uri() == uri
+    assert "s3cr3t" not in address_of("#/x")
+    with pytest.raises(TrackingError) as said, plain_errors(uri):
+        raise MlflowException(f"no connection: {uri}, {TOKEN}, {unquote(TOKEN)}; unavailable")
+    assert "s3cr3t" not in str(said.value)
+    assert "unavailable" in str(said.value)
+
+
+def test_a_folder_in_the_databases_place_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    Path("mlruns/mlflow.db").mkdir(parents=True)
+    with pytest.raises(TrackingError, match=r"mlflow\.db: Is a directory"), plain_errors(local_store()):
+        open_client(local_store())
+
+
+def test_a_damaged_database_says_that_it_may_be_moved_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    Path("mlruns").mkdir()
+    Path("mlruns/mlflow.db").write_bytes(bytes(range(256)) * 20)
+    with pytest.raises(TrackingError, match=r"not a database.*or move mlruns/ away"), plain_errors(local_store()):
+        open_client(local_store()).search_experiments()
 
 
 def test_an_address_that_there_cannot_be_and_a_driver_that_is_not_installed_are_said_in_one_line(

@@ -15,7 +15,8 @@ from refusal_stability.records import StudyError
 
 # Every section of the parameters is a pydantic dataclass with this configuration.
 SECTION = ConfigDict(extra="forbid", allow_inf_nan=False)
-NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]*")
+# Files are named after them, and a file's name takes 255 bytes.
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 # pydantic's kinds of error -> what is allowed instead.
 ALLOWED = {
     "int_type": "a whole number",
@@ -90,7 +91,7 @@ Whole = Annotated[int, Strict(), Field(ge=-LARGEST, le=LARGEST)]
 Number = Annotated[float, Strict()]
 # A text that looks like a whole number needs no quotes: `study: 2026`.
 Text = Annotated[str, Strict(), BeforeValidator(lambda value: str(value) if type(value) is int else value)]
-NAMED = "a name of lower-case letters, digits, - and _ (it becomes a folder and a DVC stage, which take no dots)"
+NAMED = "a name of lower-case letters, digits, - and _, at most 100 (a folder and a DVC stage, which take no dots)"
 Name = Annotated[Text, rule(NAME_PATTERN.fullmatch, NAMED)]
 Sha256 = Annotated[Text, rule(re.compile(r"[0-9a-f]{64}").fullmatch, "null or 64 hexadecimal digits, lower case")]
 AtLeast0 = Annotated[Whole, Field(ge=0)]

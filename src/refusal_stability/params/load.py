@@ -7,7 +7,7 @@ from pathlib import Path
 
 from refusal_stability.params.checks import ParamsError, check_texts, parsed, require
 from refusal_stability.params.study import StudyParams
-from refusal_stability.params.yaml_size import MOST_VALUES, values_with_aliases
+from refusal_stability.params.yaml_size import too_much
 
 PARAMS_FILE = Path("params.yaml")
 _texts: dict[Path, str] = {}
@@ -23,12 +23,15 @@ def load_params(path: Path = PARAMS_FILE) -> StudyParams:
         raise ParamsError(f"{path}: no such file; make a study active with `make study NAME=quickstart`")
     try:
         _texts[path] = text = path.read_text(encoding="utf-8-sig")
-        if values_with_aliases(text) >= MOST_VALUES:
-            raise ParamsError(f"{path}: holds over {MOST_VALUES:,} values once its aliases (*name) are written out")
+        if said := too_much(text):
+            raise ParamsError(f"{path}: {said}; compare it with studies/quickstart.yaml")
         values = OmegaConf.to_container(OmegaConf.load(StringIO(text)), resolve=False)
     except ParamsError:
         raise
     except OSError as error:
+        if error.errno is None:
+            # OmegaConf's, for a file that holds one text or number.
+            raise ParamsError(f"{path}: expected keys and values; compare it with studies/quickstart.yaml") from error
         raise ParamsError(f"{path}: could not be read ({error.strerror or error}); check its permissions") from error
     except (YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:300]

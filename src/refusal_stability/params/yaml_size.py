@@ -1,12 +1,16 @@
-"""How large a YAML file is once its aliases are written out: a few lines can stand for more than a machine holds."""
+"""How large and deep a YAML file is with its aliases written out: a few lines can be more than a machine holds."""
 
 from __future__ import annotations
 
 MOST_VALUES = 1_000_000
+DEEPEST = 50
 
 
-def values_with_aliases(text: str) -> int:
-    """How many values a YAML text holds with each alias counted as all that it stands for; stops at `MOST_VALUES`."""
+def too_much(text: str) -> str | None:
+    """What of a YAML text is more than a study's parameters can be; None where nothing is.
+
+    Each alias counts as all that it stands for.
+    """
     import yaml
 
     sizes: dict[str, int] = {}
@@ -22,6 +26,8 @@ def values_with_aliases(text: str) -> int:
     for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         if isinstance(event, yaml.CollectionStartEvent):
             open_ones.append((event.anchor, 1))
+            if len(open_ones) > DEEPEST:
+                return f"is nested over {DEEPEST} levels deep"
         elif isinstance(event, yaml.CollectionEndEvent):
             add(*open_ones.pop())
         elif isinstance(event, yaml.AliasEvent):
@@ -29,5 +35,5 @@ def values_with_aliases(text: str) -> int:
         elif isinstance(event, yaml.ScalarEvent):
             add(event.anchor, 1)
         if open_ones[-1][1] >= MOST_VALUES:
-            return MOST_VALUES
-    return open_ones[0][1]
+            return f"holds over {MOST_VALUES:,} values once its aliases (*name) are written out"
+    return None

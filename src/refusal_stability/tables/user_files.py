@@ -12,6 +12,7 @@ import io
 import json
 import lzma
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ OTHER_DELIMITERS = ";\t|"
 LONGEST_LINE = 128 * 2**20
 LARGEST_WHOLE = 2**30
 BATCH = 1000
+# Of a header, in letters of a message.
+MOST_LISTED = 1000
 
 
 @dataclass(frozen=True)
@@ -180,10 +183,10 @@ def _from_table(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
-    repeated = next((name for name in header if name and header.count(name) > 1), None)
+    repeated = next(((name, count) for name, count in Counter(header).items() if name and count > 1), None)
     if repeated is not None:
         raise ArtifactError(
-            f"{path}: {header.count(repeated)} columns are named {repeated!r}; found {', '.join(header)}"
+            f"{path}: {repeated[1]} columns are named {repeated[0]!r}; found {', '.join(header)[:MOST_LISTED]}"
         )
 
 

@@ -23,6 +23,8 @@ def make_whole(database: Path, make: Callable[[Path], None]) -> None:
     if database.exists() and not os.access(database, os.R_OK | os.W_OK):
         # MLflow would try for minutes.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(database))
+    if database.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(database))
     if database.exists() and not is_half_made(database):
         return
     with alone(database.with_name(f".{database.name}.lock"), "makes MLflow's database"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from refusal_stability.records import StudyError
 from refusal_stability.tracking.database import alone, make_whole
@@ -35,6 +36,12 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
+ADDRESSES = (
+    "http(s)://host:port, or the address of a database, such as sqlite:///file.db. A token belongs in the environment "
+    "variable MLFLOW_TRACKING_TOKEN, a password in MLFLOW_TRACKING_PASSWORD"
+)
+WHEN_BACK = "When MLflow is back, or MLFLOW_TRACKING_URI names another server, run `make track`"
+MOVE_AWAY = "Free space and end other writers, or move mlruns/ away where the file is damaged. Then run `make track`"
 
 
 class TrackingError(StudyError):
@@ -45,9 +52,13 @@ def tracking_uri() -> str:
     """Where runs go: `MLFLOW_TRACKING_URI`, or the study's own database, however it is spelt."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or local_store()
     try:
-        _ = urlsplit(uri).port
+        parts = urlsplit(uri)
+        _ = parts.port
     except ValueError as error:
         raise TrackingError(f"MLFLOW_TRACKING_URI: not an address: {error}; correct it, or unset it") from error
+    # MLflow appends its paths to the whole address. Databases take their options there.
+    if not parts.scheme or (parts.scheme.startswith("http") and (parts.query or parts.fragment)):
+        raise TrackingError(f"MLFLOW_TRACKING_URI: (not shown) is not allowed; allowed: {ADDRESSES}")
     own = uri.startswith(SQLITE) and Path(uri.removeprefix(SQLITE)).resolve() == DATABASE.resolve()
     return local_store() if own else uri
 
@@ -163,16 +174,30 @@ def plain_errors(uri: str) -> Iterator[None]:
                 "some space or check the folder's permissions, then run `make track`. The study's own files are "
                 "complete"
             ) from error
-        reason = " ".join(str(error).split())
-        login = urlsplit(uri).netloc.rpartition("@")[0]
-        for secret in filter(None, (login, *login.split(":"))):
-            reason = reason.replace(secret, "***")
+        reason = _cleaned(" ".join(str(error).split()), uri)
         raise TrackingError(
             f"MLflow at {_without_login(uri)} could not be written: {reason[:300]}. The study's own files are "
-            "complete. When MLflow is back, or MLFLOW_TRACKING_URI names another server, run `make track`"
+            f"complete. {MOVE_AWAY if uri == local_store() else WHEN_BACK}"
         ) from error
 
 
 def _without_login(uri: str) -> str:
-    place = urlsplit(uri).netloc
-    return uri.replace(f"//{place}", f"//{place.rpartition('@')[2]}", 1) if place else uri
+    """An address as it may be shown: no login, and none of the options, in which a password may stand."""
+    parts = urlsplit(uri)
+    address, place = re.split("[?#]", uri, maxsplit=1)[0], parts.netloc
+    return address.replace(f"//{place}", f"//{place.rpartition('@')[2]}", 1) if place else address
+
+
+def _cleaned(text: str, uri: str) -> str:
+    """What MLflow says, without what only the address's owner may know, in whatever form it is repeated."""
+    from refusal_stability.engines.http.secrets import Secrets
+
+    parts, hidden = urlsplit(uri), Secrets()
+    login = parts.netloc.rpartition("@")[0]
+    # The user's name is no secret where a password stands beside it.
+    # ODBC's options stand within one of the address's.
+    options = [part.rpartition("=")[2] for _, value in parse_qsl(parts.query) for part in value.split(";")]
+    for secret in (login, login.partition(":")[2], parts.query, parts.fragment, *options):
+        hidden.add(secret)
+        hidden.add(unquote(secret))
+    return hidden.cut_from(text)

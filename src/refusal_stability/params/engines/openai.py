@@ -42,6 +42,7 @@ SECRET_VALUE = re.compile(r"(?:bearer|basic|token)\s+\S|(?:sk|gsk|hf|xai|ghp|ppl
 WRITTEN_KEY = re.compile(
     r"bearer\s+\S{8}|AIza[\w-]{20}|(?:(?:sk|gsk|xai|pplx)[-_]|hf_|ghp_)(?=[\w-]*\d)[\w-]{12}", re.IGNORECASE
 )
+KEY_IN_ADDRESS = re.compile(rf"[/?&=](?:{WRITTEN_KEY.pattern})", re.IGNORECASE)
 LOOKS_DRAWN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w./+=-]{16,}")
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
@@ -60,7 +61,7 @@ def _has_host(url: str) -> bool:
 Address = Annotated[
     Text,
     rule(
-        lambda url: ADDRESS.fullmatch(url) and not SECRET_PARAMETER.search(url),
+        lambda url: ADDRESS.fullmatch(url) and not SECRET_PARAMETER.search(url) and not KEY_IN_ADDRESS.search(url),
         "http(s)://host[:port]/path, no key in it (a secret: settings.query, as {env: NAME})",
         secret=True,
     ),
