@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reference_model": {"engines", "judging", "prompts"},
     "judging": {"engines", "measures"},
     "study": {"measures"},
+    "rounds": {"engines", "judging", "measures", "study"},
     "review": {"judging", "tracking"},
     "judge_report": {"judging", "measures", "review", "report"},
     "figures": set(),

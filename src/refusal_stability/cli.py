@@ -15,7 +15,6 @@ from refusal_stability.command_errors import run_command
 from refusal_stability.commands.comparing import app as comparing_commands
 from refusal_stability.commands.looking import app as looking_commands
 from refusal_stability.commands.planning import app as planning_commands
-from refusal_stability.commands.sample_adaptive import sample_adaptive
 from refusal_stability.commands.simulate_adaptive import simulate_adaptive
 from refusal_stability.commands.store import app as store_commands
 from refusal_stability.plain_text import visible_streams
@@ -54,6 +53,7 @@ def _root(
 STAGES = {
     "params": "Check the parameters. Write them, defaults included, into data/params.",
     "train-reference": "Train one embedded reference model into models/reference/MODEL.",
+    "sample": "By sampling.adaptive: ask in rounds, each prompt only until it has enough samples, for one MODEL.",
     "judge": "Label every response with every judge, for one MODEL.",
     "metrics": "Compute every metric table from the labels.",
     "figures": "Draw every figure from the metric tables.",
@@ -329,7 +329,6 @@ def mend_lock() -> None:
     import_module("refusal_stability.commands.mend_lock").run()
 
 
-app.command()(sample_adaptive)
 app.command()(simulate_adaptive)
 
 

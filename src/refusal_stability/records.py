@@ -267,6 +267,14 @@ def outcome_of(finish_reason: str, missing_reason: str | None) -> Outcome:
     return Outcome.CUT if finish_reason == "length" else Outcome.ANSWERED
 
 
+def _settle_outcome(answer: Completion | Response) -> None:
+    """Derive an outcome that is not given; refuse one that contradicts whether there is a text."""
+    if answer.outcome is None:
+        object.__setattr__(answer, "outcome", outcome_of(answer.finish_reason, answer.missing_reason))
+    elif (answer.outcome in WITHOUT_TEXT) != bool(answer.missing_reason):
+        raise ValueError(f"outcome {answer.outcome} does not fit missing_reason {answer.missing_reason!r}")
+
+
 @dataclass(frozen=True)
 class Completion:
     """What an engine answered.
@@ -315,14 +323,6 @@ def response_to(condition: Condition, prompt: Prompt, answer: Completion) -> Res
     """A completion put in its place."""
     told = (answer.text, answer.finish_reason, answer.missing_reason, answer.thinking, answer.outcome)
     return Response(condition, prompt, *told)
-
-
-def _settle_outcome(answer: Completion | Response) -> None:
-    """Derive an outcome that is not given; refuse one that contradicts whether there is a text."""
-    if answer.outcome is None:
-        object.__setattr__(answer, "outcome", outcome_of(answer.finish_reason, answer.missing_reason))
-    elif (answer.outcome in WITHOUT_TEXT) != bool(answer.missing_reason):
-        raise ValueError(f"outcome {answer.outcome} does not fit missing_reason {answer.missing_reason!r}")
 
 
 @dataclass(frozen=True)

@@ -269,8 +269,9 @@ def test_every_estimate_that_a_figure_draws_or_tells_has_its_interval_there(figu
 
 
 def test_only_a_study_of_several_interventions_has_the_figure_of_their_effects(studies) -> None:
-    (figure,) = [figure for figure in GALLERY if figure.optional]
-    assert figure.name == "intervention_effect"
+    figure, rounds = [figure for figure in GALLERY if figure.optional]
+    assert (figure.name, rounds.name) == ("intervention_effect", "adaptive_samples")
+    assert not rounds.belongs_to(studies["two models"].tables)
     assert not figure.belongs_to(studies["two models"].tables)
     assert figure.belongs_to(studies["three interventions"].tables)
 

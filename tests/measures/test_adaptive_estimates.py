@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import multinomial
 
-from refusal_stability.measures.adaptive.estimates import estimate_figures, figures_of, predict, prompt_figures
+from refusal_stability.measures.adaptive.estimates import estimate_figures, predict
+from refusal_stability.measures.adaptive.figures import figures_of, prompt_figures
 from refusal_stability.measures.adaptive.population import fit_population
 from refusal_stability.measures.adaptive.replay import full_study, replay
 from refusal_stability.measures.adaptive.rounds import designed, sample_by_rounds

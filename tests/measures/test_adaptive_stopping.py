@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -177,6 +178,34 @@ def test_missing_decisions_count_neither_way() -> None:
     assert found.taken[0] == 20
     assert found.verdict[1] == STABLE
     assert found.taken[1] > found.taken[2:].min()
+
+
+def test_a_prediction_multiplies_the_odds_and_leaves_the_evidence(population: Population) -> None:
+    state = states([[[0, 0, 0], [0, 0, 0], [0, 0, 0], [4, 1, 0]]], [[5, 5, 5, 0]], [0])
+    rule = StoppingRule()
+    plain = weigh_states(rule, state, population)
+    nothing = weigh_states(rule, states([[[0, 0, 0]] * 4], [[5, 5, 5, 5]], [-1]), population).p_unstable[0]
+    odds = plain.p_unstable[0] / (1 - plain.p_unstable[0])
+    for told in (0.05, 0.5, 0.9):
+        found = weigh_states(rule, replace(state, predicted=np.array([told])), population).p_unstable[0]
+        expected = odds * (told / (1 - told)) / (nothing / (1 - nothing))
+        assert found / (1 - found) == pytest.approx(expected)
+    absent = weigh_states(rule, replace(state, predicted=np.array([np.nan])), population, np.array([0]))
+    assert absent.p_unstable == plain.p_unstable
+    assert absent.information == weigh_states(rule, state, population, np.array([0])).information
+
+
+def test_predictions_move_the_chances_and_bad_ones_certify_no_more_errors(study: np.ndarray) -> None:
+    unstable = below(ssi(tally(study).sum(axis=1)), THRESHOLD)
+    rule = StoppingRule(budget=0.4)
+    design = designed(TEMPERATURES, 5, len(study), rule, "hottest_first", np.random.default_rng(0))
+    good, bad = (np.where(unstable == right, 0.9, 0.05) for right in (True, False))
+    found = [sample_by_rounds(lambda _: study, design, rule, predicted=told) for told in (None, good, bad)]
+    off = [np.abs(one.p_unstable - unstable).mean() for one in found]
+    assert off[1] < off[0] < off[2]
+    # A certificate needs the likelihood ratio, which the prediction does not enter.
+    passed = [((one.verdict == STABLE) & unstable).sum() for one in found]
+    assert max(passed) <= 0.05 * unstable.sum() + 3 * np.sqrt(0.05 * unstable.sum())
 
 
 @given(st.integers(1, 9))

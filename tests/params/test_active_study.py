@@ -60,7 +60,7 @@ def test_every_stage_spares_what_it_writes(command: str) -> None:
         path.mkdir(parents=True, exist_ok=True)
         path /= ".gitignore"
         path.touch()
-        if command == "generate":
+        if command in ("generate", "sample"):
             with pytest.raises(ParamsError, match=r"would ask the active study's prompts \(data/prompts/prompts.csv\)"):
                 check_not_of_another_study(command, OTHER, model)
             OTHER.write_text(ACTIVE.replace("mine", "other"))

@@ -74,9 +74,21 @@ def run(params_path: Path) -> None:
         table.add_section()
         table.add_row("total", *_total(list(found.values()), costs))
     console.print(table)
+    if params.sampling.adaptive:
+        notes.append(in_rounds(params))
     for note in (*notes, EXPLAINED):
         console.print(visible_line(note), markup=False)
     _show(console, [*checks, space_check(found, Path())])
+
+
+def in_rounds(params: StudyParams) -> str:
+    """What the counts mean where prompts are sampled in rounds."""
+    ((rule, chosen),) = params.sampling.adaptive.items()
+    most = "" if chosen.budget is None else f" The budget allows {chosen.budget:.0%} of the grid."
+    return (
+        f"sampled in rounds by {rule}: a model that was not sampled yet counts with its full grid, an upper bound."
+        f"{most} `refusal-stability simulate-adaptive` tells from a pilot how much a rule takes"
+    )
 
 
 def _prompts(params: StudyParams) -> tuple[list[Prompt], list[Check]]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.protocol import EngineError
+from refusal_stability.engines.shortfall import NOT_ASKED
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.recorded import RecordedSettings
 from refusal_stability.records import WITHOUT_TEXT, Completion, Message, Outcome, Request, outcome_of
@@ -35,7 +36,6 @@ NEEDED = ("prompt", "response", "model", "temperature", "seed")
 OPTIONAL = ("finish_reason", "missing_reason", "outcome", "thinking", "unseeded", "turns")
 YES = "true"
 SHOWN = 5
-ABSENT = Completion("", "", missing_reason="not sampled", outcome=Outcome.NOT_SAMPLED)
 Conversation = tuple[Message, ...]
 
 
@@ -123,7 +123,7 @@ class RecordedEngine:
                     f"unequal numbers of responses, set {self._where}.settings.unequal: true"
                 )
             for position, prompt in zip(positions, prompts, strict=True):
-                yield position, self._completion(rows[prompt]) if prompt in rows else ABSENT
+                yield position, self._completion(rows[prompt]) if prompt in rows else NOT_ASKED
 
     def close(self) -> None:
         """Nothing stays open."""

@@ -10,6 +10,8 @@ from refusal_stability.engines.rendering import TemplateRejection
 from refusal_stability.records import Completion, Message, Outcome, Request
 
 SHOWN = 5
+# What stands for a response that the study never asked for.
+NOT_ASKED = Completion("", "", missing_reason="not sampled", outcome=Outcome.NOT_SAMPLED)
 
 
 def check_answered(

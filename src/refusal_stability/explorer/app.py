@@ -12,7 +12,7 @@ import streamlit as st
 
 from refusal_stability.explorer import all_responses, links, marks, session, study, views
 from refusal_stability.explorer.links import LOWEST, Known, View
-from refusal_stability.explorer.list_columns import LIST_COLUMNS
+from refusal_stability.explorer.list_columns import ALL_COLUMNS
 from refusal_stability.figures.series import Series, series_of
 from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.load import PARAMS_FILE
@@ -168,7 +168,7 @@ def list_columns() -> dict[str, Any]:
         head: drawn.NumberColumn(format=column.format, width=column.width, help=column.help)
         if column.help
         else drawn.TextColumn(width=column.width)
-        for head, column in LIST_COLUMNS.items()
+        for head, column in ALL_COLUMNS.items()
     }
 
 

@@ -59,3 +59,5 @@ LIST_COLUMNS: dict[str, ListColumn] = {
         _described("prompt_id", 66, "prompts"),
     )
 }
+# Those of a study sampled in rounds, which also has each prompt's verdict with the samples that it took.
+ALL_COLUMNS = LIST_COLUMNS | {COLUMNS["verdict"].title: _described("verdict", 62, "prompts")}

@@ -167,7 +167,15 @@ def prompt_rows(params: StudyParams) -> pd.DataFrame:
     if table["position"].isna().any():
         unknown = table.loc[table["position"].isna(), "prompt_id"].iloc[0]
         raise ArtifactError(f"{PER_PROMPT}: prompt {unknown!r} is not in {PROMPTS}; run `make repro`")
-    return table
+    return table if not params.sampling.adaptive else table.merge(_verdicts(), how="left")
+
+
+def _verdicts() -> pd.DataFrame:
+    """Each prompt's verdict, with the samples that it took."""
+    rounds = metric_table("adaptive_prompts")
+    names = zip(rounds["verdict"], rounds["n_spent"], strict=True)
+    place = rounds[["model", "intervention", "prompt_id"]]
+    return place.assign(verdict=[f"{verdict}, {spent}" for verdict, spent in names])
 
 
 def earlier_turns(turns: str) -> list[tuple[str, str]]:

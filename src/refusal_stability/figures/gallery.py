@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from refusal_stability.figures import (
+    adaptive_samples,
     category_stability,
     decision_heatmap,
     decomposition,
@@ -36,4 +37,5 @@ GALLERY: tuple[StudyFigure, ...] = (
     decomposition.FIGURE,
     judge_confusion.FIGURE,
     decision_heatmap.FIGURE,
+    adaptive_samples.FIGURE,
 )

@@ -23,7 +23,12 @@ from refusal_stability.records import DECISIONS, Basis, Decision, Judgement, Out
 
 
 def judge_all(
-    judging: JudgingParams, responses: Sequence[Response], model: str, where: str, thinking: Sequence[Response] = ()
+    judging: JudgingParams,
+    responses: Sequence[Response],
+    model: str,
+    where: str,
+    thinking: Sequence[Response] = (),
+    kept: dict[str, Judge] | None = None,
 ) -> tuple[dict[str, Judgements], dict[str, Judgements]]:
     """Let every judge of the study judge one model's responses, and the judge `judging.thinking` its thinking.
 
@@ -34,6 +39,8 @@ def judge_all(
     model : the model's name in params.yaml. A judge that does not know it is left out.
     where : the key of `judging`, for error messages.
     thinking : what `thinking_of` gives.
+    kept : judges of earlier calls by name, used again. Those opened here are added, and the caller closes them. None
+        closes each judge at once.
 
     Returns
     -------
@@ -52,7 +59,7 @@ def judge_all(
         if params.on_call or name == MAJORITY:
             continue
         given = {} if params.settings_class.recorded else _given(responses, judging)
-        judge = open_judge(name, params, f"{where}.judges.{name}", judging.judges)
+        judge = (kept or {}).get(name) or open_judge(name, params, f"{where}.judges.{name}", judging.judges)
         try:
             if judge.knows(model):
                 shown = iter(_judged(judge, name, [r for i, r in enumerate(responses) if i not in given]))
@@ -63,7 +70,10 @@ def judge_all(
                 # While its model is loaded.
                 thought[name] = _judged(judge, name, thinking)
         finally:
-            judge.close()
+            if kept is None:
+                judge.close()
+            else:
+                kept[name] = judge
     if judging.primary not in (*judged, MAJORITY) or not judged:
         raise JudgingError(
             f"{where}.primary: {judging.primary} has no labels of {model}; give them in its settings.models, choose "

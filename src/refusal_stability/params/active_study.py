@@ -15,6 +15,7 @@ from refusal_stability.files import (
     PROMPTS,
     REFERENCE_MODELS,
     REPORT,
+    SAMPLED,
     TABLES,
     TRACKED,
     VALIDATION,
@@ -24,11 +25,12 @@ from refusal_stability.params.load import PARAMS_FILE, load_params
 
 # Where the study that was active before is kept.
 PARAMS_BEFORE = Path("params.previous.yaml")
-# What each command writes. `generate`, `judge` and `train-reference` write a folder of one model's below it.
+# What each command writes. `sample`, `generate`, `judge` and `train-reference` write a folder of one model's below it.
 WRITTEN: Mapping[str, Sequence[Path]] = {
     "params": (PARAMS_IN_FULL,),
     "train-reference": (REFERENCE_MODELS,),
     "prompts": (PROMPTS,),
+    "sample": (SAMPLED,),
     "generate": (GENERATIONS,),
     "judge": (LABELS,),
     "metrics": (METRICS,),
@@ -46,7 +48,7 @@ def check_not_of_another_study(command: str, params_path: Path, model: str = "")
         return
     there = next((path / model for path in WRITTEN[command] if _holds_something(path / model)), None)
     does = None if there is None else f"overwrite {there}"
-    if does is None and command == "generate" and PROMPTS.exists():
+    if does is None and command in ("generate", "sample") and PROMPTS.exists():
         same = load_params(params_path).prompts == load_params(PARAMS_FILE).prompts
         does = None if same else f"ask the active study's prompts ({PROMPTS})"
     if does is not None:

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, model_validator
 from pydantic.dataclasses import dataclass
 
+from refusal_stability.params.adaptive import AdaptiveParams, Rule, check_rules
 from refusal_stability.params.checks import (
     SECTION,
     AtLeast0,
@@ -86,13 +87,14 @@ def _with_control(interventions: dict[str, InterventionParams]) -> dict[str, Int
 
 @dataclass(config=SECTION)
 class SamplingParams:
-    """The grid, and how each token is drawn."""
+    """The grid, and how each token is drawn. With `adaptive`, prompts are sampled by rounds and stop early."""
 
     temperatures: Annotated[list[Temperature], EachOnce] = field(default_factory=lambda: [0.0, 0.3, 0.7, 1.0])
     seeds: Annotated[list[Seed], EachOnce] = field(default_factory=lambda: [42, 43, 44, 45, 46])
     top_p: Annotated[Number, rule(lambda p: 0 < p <= 1, "a number over 0 and at most 1")] = 1.0
     top_k: AtLeast0 = 0
     max_tokens: AtLeast1 = 512
+    adaptive: Annotated[dict[Rule, AdaptiveParams], AfterValidator(check_rules)] = field(default_factory=dict)
 
 
 @dataclass(config=SECTION)
@@ -114,6 +116,15 @@ class StudyParams:
     def _judges_know_the_models(self) -> StudyParams:
         if self.models:
             self.judging.check_models(self.models)
+        return self
+
+    @model_validator(mode="after")
+    def _rounds_have_something_to_decide(self) -> StudyParams:
+        if self.sampling.adaptive:
+            threshold, grid = self.metrics.threshold, len(self.sampling.temperatures) * len(self.sampling.seeds)
+            require(threshold > 0.5, "metrics.threshold", threshold, "with sampling.adaptive, a number over 0.5")
+            allowed = "with sampling.adaptive, several temperatures or seeds"
+            require(grid > 1, "sampling.seeds", self.sampling.seeds, allowed)
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import TypeVar
 
-from refusal_stability.report import confidence, findings, interventions, overview, people, warnings
+from refusal_stability.report import confidence, findings, interventions, overview, people, rounds, warnings
 from refusal_stability.report.content import Report, Section, Summary
 from refusal_stability.report.primary_judge import primary_judges, with_primary_judge
 from refusal_stability.report.report_inputs import ReportInputs
@@ -30,6 +30,7 @@ SECTIONS = (
     people.people,
     confidence.least_sure,
     overview.unstable_prompts,
+    rounds.sampled_in_rounds,
     overview.outcomes,
     overview.thinking,
     overview.missing,

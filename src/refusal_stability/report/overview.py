@@ -35,6 +35,8 @@ def headline(inputs: ReportInputs) -> Section:
     ]
     level = f"{inputs.params.metrics.confidence:.0%}"
     remark = f"Brackets are {level} bootstrap intervals over prompts."
+    if inputs.params.sampling.adaptive:
+        remark = f"Sampled in rounds: estimates of the full grid. Brackets are {level} intervals over prompts."
     said = [*said, remark] if said else ["No response has a decision, so there is nothing to report yet."]
     return Section("headline", "Each model in short", tuple(said))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from refusal_stability.report.content import Picture
 from refusal_stability.report.versions import Ran
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.layout import Shown, words
+from refusal_stability.tables.metrics import ESTIMATED_TABLES
 from refusal_stability.tables.number_format import Row
 
 if TYPE_CHECKING:
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 LONGEST_PROMPT = 400
 SUMMARY_PICTURE = "flip_rate"
+ESTIMATE_MARK = " (estimated)"
+ESTIMATED_FIGURE = "Estimates of the full grid; intervals are t intervals over prompts."
+
+
+def caption_of(caption: str, tables: Iterable[str], params: StudyParams) -> str:
+    """The caption of a figure of some metric tables, which says where these hold estimates."""
+    estimated = params.sampling.adaptive and any(name in ESTIMATED_TABLES for name in tables)
+    return f"{caption} {ESTIMATED_FIGURE}" if estimated else caption
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,8 @@ class ReportInputs:
 
     @property
     def who(self) -> Shown:
-        """The column that names a row's model."""
-        return words("Model", self.label)
+        """The column that names a row's model, and marks a row of estimates."""
+        return words("Model", lambda row: f"{self.label(row)}{ESTIMATE_MARK if row.get('estimated') else ''}")
 
     @property
     def quoted_prompt(self) -> Shown:

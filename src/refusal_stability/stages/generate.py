@@ -12,7 +12,7 @@ from rich.console import Console
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.seeds import seed_use, unseeded_warning
-from refusal_stability.engines.shortfall import check_answered, check_system_role, most_common
+from refusal_stability.engines.shortfall import NOT_ASKED, check_answered, check_system_role, most_common
 from refusal_stability.engines.store import Store
 from refusal_stability.files import GENERATIONS, PROMPTS, STORE, generation_file, write_files
 from refusal_stability.params.checks import ParamsError, nearest
@@ -20,6 +20,7 @@ from refusal_stability.params.load import load_params
 from refusal_stability.plain_text import visible_line
 from refusal_stability.records import Completion, Condition, Outcome, StudyError
 from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.sampled import cells_taken
 from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE, generation_table, prompts_of
 
 # What the store keeps without a text.
@@ -27,7 +28,7 @@ ASKED_AGAIN = (Outcome.BLOCKED.value, Outcome.UNANSWERED.value)
 
 
 def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
-    """Complete the model's whole grid through the store, then write one table a configuration.
+    """Complete the model's whole grid, or what was sampled of it, and write one table a configuration.
 
     `ask_again` names outcomes without text: requests that are stored with one of these are sent again.
     """
@@ -38,12 +39,12 @@ def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
     if unknown := next((name for name in ask_again if name not in ASKED_AGAIN), None):
         raise StudyError(f"--ask-again {unknown} is not allowed; allowed: {', '.join(ASKED_AGAIN)}")
     prompts = read_table(PROMPTS, PROMPT_TABLE)
-    cells = list(params.requests(model, prompts_of(prompts)))
-    engine = open_engine(params.models[model], f"{params_path}: models.{model}")
-    judging = params.judging.of(model)
+    grid = list(params.requests(model, prompts_of(prompts)))
+    taken = cells_taken(params, model, prompts["prompt_id"].tolist()) or [True] * len(grid)
+    requests = [request for (_, request), was in zip(grid, taken, strict=True) if was]
+    engine, judging = open_engine(params.models[model], f"{params_path}: models.{model}"), params.judging.of(model)
     try:
         with Store(STORE) as store:
-            requests = [request for _, request in cells]
             if warning := check_system_role(model, engine, requests, judging.max_missing):
                 print(f"warning: {visible_line(warning)}", file=sys.stderr)
             completions = complete_stored(engine, requests, store, model, [Outcome(name) for name in ask_again])
@@ -51,12 +52,13 @@ def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
         engine.close()
     unanswered = check_answered(model, completions, judging.max_missing, blocks_count=judging.blocked == "refuse")
     by_condition: dict[Condition, list[Completion]] = {}
-    for (condition, _), completion in zip(cells, completions, strict=True):
-        by_condition.setdefault(condition, []).append(completion)
+    arriving = iter(completions)
+    for (one, _), was in zip(grid, taken, strict=True):
+        by_condition.setdefault(one, []).append(next(arriving) if was else NOT_ASKED)
     files = {generation_file(c).name: generation_table(c, prompts, answers) for c, answers in by_condition.items()}
     write_files(GENERATIONS / model, list(files), lambda path: write_table(files[path.name], path, GENERATION_TABLE))
-    reasons = Counter(c.missing_reason or c.finish_reason for c in completions)
-    said = f"{model}: {len(completions)} responses in {len(files)} files ({most_common(reasons)})"
+    reasons = most_common(Counter(c.missing_reason or c.finish_reason for c in completions))
+    said = f"{model}: {len(completions)} responses in {len(files)} files ({reasons})"
     Console().print(visible_line(said), markup=False)
     for warning in (unanswered, seed_use(requests, completions).warning(model), unseeded_warning(model, completions)):
         if warning:

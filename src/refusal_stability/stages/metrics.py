@@ -14,6 +14,7 @@ from refusal_stability.params.load import load_params
 from refusal_stability.progress import progress
 from refusal_stability.study.confidence import prompt_confidence
 from refusal_stability.study.label_files import read_decisions, read_prompts, settings_of
+from refusal_stability.study.sampled import read_sampled
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, column_dictionary
 from refusal_stability.tables.optional import OPTIONAL_TABLES
@@ -25,7 +26,7 @@ def run(params_path: Path) -> None:
     prompts = read_prompts()
     study = read_decisions(params, prompts)
     with progress("metrics, tables", len(METRIC_TABLES)) as work:
-        for name, table in build_tables(study, settings_of(params.metrics)):
+        for name, table in build_tables(study, settings_of(params.metrics), read_sampled(params, study)):
             path, contract = METRIC_TABLES[name]
             write_table(table.reindex(columns=list(contract.columns)) if table.empty else table, path, contract)
             if name == "aggregate_by_model":

@@ -16,7 +16,7 @@ from refusal_stability.report.interventions import effects
 from refusal_stability.report.latex import latex_macros, latex_table
 from refusal_stability.report.latex_numbers import study_numbers
 from refusal_stability.report.markdown import markdown_report
-from refusal_stability.report.report_inputs import ReportInputs
+from refusal_stability.report.report_inputs import ReportInputs, caption_of
 from refusal_stability.report.versions import ran_with
 from refusal_stability.report.warnings import print_warnings
 from refusal_stability.tables.csv_files import read_table
@@ -52,7 +52,7 @@ def read_inputs(params_path: Path) -> ReportInputs:
         if not path.is_file():
             raise ArtifactError(f"{path}: no such file; run the stage that draws it (`dvc repro figures`)")
         said = (figure.finding(tables, series_set), figure.alt_text(tables, series_set))
-        about = (figure.name, figure.section, figure.title, figure.caption)
+        about = (figure.name, figure.section, figure.title, caption_of(figure.caption, figure.tables, params))
         pictures[figure.name] = Picture(*about, *said, path.read_bytes())
     return ReportInputs(
         params=params,

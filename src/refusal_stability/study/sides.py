@@ -36,6 +36,12 @@ class Side:
         """The side's per-prompt rows."""
         path, contract = METRIC_TABLES["per_prompt_metrics"]
         table = read_table(self.folder / path.name, contract)
+        if table["estimated"].any():
+            raise StudyError(
+                f"{self.folder / path.name}: this study was sampled in rounds, so its prompts have unequal numbers of "
+                "samples that no comparison of two sides allows for. Compare full grids: leave sampling.adaptive out "
+                "and run `dvc repro metrics`, which asks for the rest only"
+            )
         return table if self.model is None else group_rows(table, self.model, self.intervention, str(self.folder))
 
 

@@ -809,6 +809,67 @@ CATEGORIES = (
         "the other prompts with a decision, including those without a category; 0 in row `*`",
     ),
 )
+ROUNDS = (
+    Column("estimated", "flag", "Estimated", "whether the row's figures are estimates of the full grid"),
+    _words("stopping_rule", "Rule", "the rule of adaptive sampling"),
+    _number("alpha", "Bound", "most errors of a certificate that the rule allows, as a share", None, macro="bound"),
+    _count("n_samples", "Samples", "responses asked for", "samples", "adaptive/n_samples"),
+    _count("n_grid", "Full grid", "responses of the full grid"),
+    _percent(
+        "pct_saved",
+        "Saved",
+        "percent of the full grid's responses that were not asked for",
+        mlflow="adaptive/pct_saved",
+        macro="saved",
+    ),
+    _count(
+        "n_certified_stable",
+        "Certified stable",
+        "prompts whose rule, or whole grid, shows them stable",
+        "certified stable",
+        "adaptive/n_certified_stable",
+    ),
+    _count(
+        "n_certified_unstable",
+        "Certified unstable",
+        "prompts whose rule, or whole grid, shows them unstable",
+        "certified unstable",
+        "adaptive/n_certified_unstable",
+    ),
+    _count(
+        "n_undecided",
+        "Undecided",
+        "prompts without a certificate: the budget ran out, or the rule gives none",
+        "undecided",
+        "adaptive/n_undecided",
+    ),
+    _count("n_audited", "Audited", "prompts that were chosen beforehand to be sampled in full"),
+    _words("verdict", "Verdict", "`stable` or `unstable`: what the full grid would show; else `undecided`"),
+    _words(
+        "stop_reason",
+        "Why",
+        "`certified` (error at most alpha), `certain` (nothing left can change it), `whole grid`, `agreed` (rule "
+        "`agreement`), or `budget` (it ran out)",
+    ),
+    _count("n_stopped", "Prompts", "prompts that stopped so"),
+    _number("mean_taken", "Samples each", "mean number of samples after which the rule stopped them", 1),
+    _count("n_spent", "Samples", "responses asked for, those of the audit included"),
+    Column("audited", "flag", "Audited", "chosen beforehand to be sampled in full"),
+    _share(
+        "p_verdict_unstable",
+        "p(unstable)",
+        "posterior chance, when the rule stopped, that the full grid shows the prompt unstable",
+        0,
+    ),
+    _words("estimated_figure", "Figure", "the metric column that is estimated"),
+    _number("estimate", "Estimate", "the figure of the full grid, estimated"),
+    _number("estimate_from", "From", "lower end of its interval at `metrics.confidence`"),
+    _number("estimate_to", "To", "upper end of its interval at `metrics.confidence`"),
+    _number("predicted", "Without the audit", "the estimate without the audit's correction"),
+    _number(
+        "as_sampled", "As sampled", "the figure of the samples as they are, which stopping biases: not to be compared"
+    ),
+)
 
 COLUMNS: dict[str, Column] = {
     column.name: column
@@ -825,6 +886,7 @@ COLUMNS: dict[str, Column] = {
         SOURCES,
         JUDGES,
         CATEGORIES,
+        ROUNDS,
     )
     for column in group
 }

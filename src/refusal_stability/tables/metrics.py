@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,13 @@ def _of_each(pattern: str) -> str:
 
 
 PRIMARY = "primary_judge"
+# Tables whose figures are estimates of the full grid in a study sampled by rounds: each says so in a column.
+ESTIMATED = "estimated"
+ESTIMATED_TABLES = (
+    *("aggregate_by_model", "aggregate_by_temperature", "aggregate_by_judge", "aggregate_by_harm", "categories"),
+    *("aggregate_by_configuration", "threshold_sensitivity", "temperature_pairs", "model_pairs", "interventions"),
+    *("per_prompt_metrics", "per_prompt_temperature"),
+)
 STABILITY_COLUMNS = (
     "n_prompts n_responses n_missing mean_ssi std_ssi mean_ssi_pairwise mean_ssi_entropy mean_ssi_entropy_observed "
     f"pct_unstable pct_flipped {_of_each('mean_{}_rate')}"
@@ -49,12 +57,18 @@ def _unknown(_: pd.DataFrame) -> str:
     return ""
 
 
+def _as_seen(_: pd.DataFrame) -> bool:
+    """What `estimated` holds in a table from before that column was kept."""
+    return False
+
+
 def _metric_table(name: str, key: str, columns: str) -> tuple[Path, Contract]:
     """A metric table's place and contract; a column written `name:` goes without its interval."""
     kinds: dict[str, str] = {}
     meaning: dict[str, str] = {}
     stated = "" if "judge" in f"{key} {columns}" else PRIMARY
-    for word in f"{key} {stated} {columns}".split():
+    marked = ESTIMATED if name in ESTIMATED_TABLES else ""
+    for word in f"{key} {stated} {columns} {marked}".split():
         column = COLUMNS[word.rstrip(":")]
         kinds[column.name], meaning[column.name] = column.kind, column.meaning
         if column.over and word == column.name:
@@ -65,7 +79,8 @@ def _metric_table(name: str, key: str, columns: str) -> tuple[Path, Contract]:
                     f"resampling {column.over}"
                 )
     lacking = [name for name in (PRIMARY, "harm") if name in kinds and name not in key.split()]
-    older = dict.fromkeys(lacking, _unknown)
+    older: dict[str, Callable[[pd.DataFrame], object]] = dict.fromkeys(lacking, _unknown)
+    older |= {ESTIMATED: _as_seen} if marked else {}
     return METRICS / f"{name}.csv", Contract(name, kinds, tuple(key.split()), meaning, older, opened_by_people=True)
 
 
@@ -171,6 +186,23 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
             "model intervention thinking_decision answer_decision",
             "n_thinking thinking_share",
         ),
+        (
+            "adaptive",
+            "model intervention",
+            "stopping_rule alpha n_samples n_grid pct_saved n_certified_stable n_certified_unstable n_undecided "
+            "n_audited",
+        ),
+        ("adaptive_stops", "model intervention verdict stop_reason", "n_stopped mean_taken"),
+        (
+            "adaptive_prompts",
+            "model intervention prompt_id",
+            "n_spent verdict stop_reason audited p_verdict_unstable",
+        ),
+        (
+            "adaptive_estimates",
+            "model intervention estimated_figure temperature",
+            "estimate estimate_from estimate_to predicted as_sampled",
+        ),
     )
 }
 INTERVALS_EXPLAINED = (
@@ -184,6 +216,13 @@ INTERVALS_EXPLAINED = (
     "covered less often than promised: docs/coverage.md measures by how much."
 )
 NOT_BENIGN = "Benign prompts are left out. A prompt that does not say counts as harmful."
+ROUNDS_EXPLAINED = (
+    "In a study sampled by rounds (`sampling.adaptive`), prompts have unequal numbers of samples, and a figure of the "
+    "samples as they are is biased. Where `estimated` is true, figures are estimates of the full grid, with t "
+    "intervals over prompts that hold the uncertainty of the prediction. Numbers without an estimate are empty, and "
+    "so are tables without any (docs/adaptive.md). n, n_refuse, n_partial, n_comply, flip, majority and p_unstable "
+    "stay those of the samples that were taken."
+)
 # What a table's columns mean beyond what they mean everywhere.
 TABLES_EXPLAINED = {
     "aggregate_by_harm": "On benign prompts mean_refuse_rate is over-refusal. Prompts that do not say are left out.",
@@ -216,7 +255,7 @@ TABLES_EXPLAINED = {
 def column_dictionary() -> str:
     """The column dictionary of all metric tables, as Markdown."""
     lines = ["# The metric tables", "", "Written by the `metrics` stage; definitions: docs/method.md.", ""]
-    lines += [INTERVALS_EXPLAINED, ""]
+    lines += [INTERVALS_EXPLAINED, "", ROUNDS_EXPLAINED, ""]
     for path, contract in METRIC_TABLES.values():
         about = [f"A row for each {', '.join(contract.key)}.", TABLES_EXPLAINED.get(contract.name, "")]
         lines += [f"## {path.name}", "", " ".join(about).strip(), ""]

@@ -123,7 +123,8 @@ def _plan_model(study: TrackedStudy, model: str, intervention: str) -> RunPlan:
         metrics=_measured("aggregate_by_model", row)
         | _outcomes(tables, "outcomes")
         | _changes(change)
-        | _phrasing(tables)
+        | _measured_once(tables, "intents")
+        | _measured_once(tables, "adaptive")
         | forecast_metrics(tables),
         tags=_tags(study, "model", model, note) | _unseeded(tables, "outcomes"),
         inputs={place: study.hashes[file] for place, file in study.attachments.items()}
@@ -144,8 +145,8 @@ def _changes(change: pd.Series[Any] | None) -> dict[str, float]:
     return {} if change is None else _measured("interventions", change)
 
 
-def _phrasing(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
-    return _measured("intents", _only(tables, "intents")) if "intents" in tables else {}
+def _measured_once(tables: Mapping[str, pd.DataFrame], name: str) -> dict[str, float]:
+    return _measured(name, _only(tables, name)) if name in tables else {}
 
 
 def _against(change: pd.Series[Any] | None) -> str:
@@ -230,6 +231,7 @@ def _params(study: TrackedStudy, model: str, intervention: str) -> dict[str, str
         "judge": study.params.judging.of(model).primary,
         "engine": chosen.engine,
         "revision": chosen.revision,
+        "stopping_rule": next(iter(sampling.adaptive), None),
     }
     return {key: f"{v:g}" if isinstance(v, float) else str(v) for key, v in values.items() if v is not None}
 
@@ -242,6 +244,7 @@ def _tags(study: TrackedStudy, level: str, model: str, note: str) -> dict[str, s
         "model_path": study.params.models[model].path,
         "prompts_md5": study.prompts_hash,
         **rubric_tags(study.params.judging.of(model)),
+        **({"estimated": "true"} if study.params.sampling.adaptive else {}),
         "mlflow.note.content": note,
     }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from refusal_stability.engines.conversation import as_sent
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import Engine
-from refusal_stability.files import STORE, generation_file
+from refusal_stability.files import STORE, ArtifactError, generation_file
 from refusal_stability.judging.labels import responses_of
 from refusal_stability.judging.model.judge import ModelJudge
 from refusal_stability.judging.model.rubric import load_rubric
@@ -20,6 +20,7 @@ from refusal_stability.params.judges import JudgeParams
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Condition, Prompt, Request, Response, StudyError
 from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.sampled import cells_taken, sampled_file
 from refusal_stability.tables.study import GENERATION_TABLE
 
 
@@ -58,7 +59,7 @@ class Work:
 def all_work(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Work]:
     """Everything that the study asks, models first, then each judge model about each model's responses."""
     for name, model in params.models.items():
-        cells = tuple(params.requests(name, prompts))
+        cells = tuple(_sampled(params, name, prompts))
         yield Work(name, f"models.{name}", name, model, name, cells)
     answered = {name: responses_there(params, name, prompts) for name in params.models}
     for judge_name, judge in params.judging.judges.items():
@@ -79,6 +80,19 @@ def all_work(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Work]:
                     known=known,
                     handed_over=handed is not None,
                 )
+
+
+def _sampled(params: StudyParams, model: str, prompts: Sequence[Prompt]) -> list[tuple[Condition, Request]]:
+    """What a study asks of a model: in rounds, what they took; before them the grid, of which they take a part."""
+    cells = list(params.requests(model, prompts))
+    if not params.sampling.adaptive or not sampled_file(model).is_file():
+        return cells
+    try:
+        taken = cells_taken(params, model, [prompt.prompt_id for prompt in prompts])
+    except ArtifactError:
+        # Of other prompts or another grid: this study's rounds are still to come.
+        return cells
+    return [cell for cell, was in zip(cells, taken or [], strict=True) if was]
 
 
 def responses_there(params: StudyParams, model: str, prompts: Sequence[Prompt]) -> list[Response] | None:

@@ -6,28 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t
+from numpy.typing import NDArray
+from scipy.stats import beta, norm, t
 
+from refusal_stability.measures.adaptive.figures import Figure, figures_of, prompt_figures
 from refusal_stability.measures.adaptive.population import Population, fit_population
 from refusal_stability.measures.adaptive.rounds import Sampled
 from refusal_stability.measures.adaptive.rules import States
-from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
-from refusal_stability.measures.stability import K, below, flips, rates, ssi, ssi_pairwise, tally
-from refusal_stability.records import DECISIONS
+from refusal_stability.measures.distinct import Floats, distinct_rows
+from refusal_stability.measures.stability import K, tally
 
 DRAWS = 60  # completions of the grid for each kind of prompt
 UNLIKELY = 1e-5  # kinds of prompts this much less likely than the likeliest are not drawn from
 SPREAD_EVENLY = 0.01
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A headline figure: its column, the temperature within which it is taken, and its range."""
-
-    column: str
-    temperature: float
-    low: float
-    high: float
+FEW = 5  # a figure that rests on fewer prompts gets an exact interval
 
 
 @dataclass(frozen=True)
@@ -50,59 +42,126 @@ class FigureEstimate:
     as_sampled: float
 
 
-def figures_of(temperatures: Sequence[float]) -> list[Figure]:
-    """The figures that are estimated.
+@dataclass(frozen=True)
+class PromptEstimates:
+    """What the full grid would show of each prompt.
+
+    Attributes
+    ----------
+    figures : F of them.
+    stopped : (P,) whether samples are left.
+    mean : (P, F) what is expected; what was seen where nothing is left.
+    value : (P, F) the same, corrected by the audit. Its mean over any prompts is unbiased, single ones mean nothing.
+    variance : (P, F) how uncertain the prediction makes a prompt's `value`.
+    seen : (P, F) figures of the samples as they are.
+    model : (P, F) the prediction, also of the audited prompts.
+    """
+
+    figures: Sequence[Figure]
+    stopped: NDArray[np.bool_]
+    mean: Floats
+    value: Floats
+    variance: Floats
+    seen: Floats
+    model: Floats
+
+
+def estimate_prompts(
+    sampled: Sampled, temperatures: Sequence[float], figures: Sequence[Figure], rng: np.random.Generator
+) -> PromptEstimates:
+    """Figures of each prompt's full grid.
+
+    Each stopped prompt's figures are predicted from its samples and the fitted population. Audited prompts, which were
+    drawn at random before sampling and sampled in full, show by how much the predictions are off among prompts that
+    stopped with the same verdict. The predictions are corrected by that.
 
     Parameters
     ----------
+    sampled : as `sample_by_rounds` returns it.
     temperatures : T of them.
+    figures : F of them.
+    rng : the source of randomness of the predictions.
 
     Returns
     -------
-    list of Figure
-        Over the whole grid (temperature NaN), SSI within each temperature, and its change from the lowest to the
-        highest, where there are two.
+    PromptEstimates
+        Means are without bias from stopping where there is an audit, however well the population fits.
+
+    References
+    ----------
+    Särndal, Swensson & Wretman (1992), Model Assisted Survey Sampling, ch. 6. Angelopoulos et al. (2023),
+    Prediction-powered inference, doi:10.1126/science.adi6000
     """
-    pooled = [Figure("mean_ssi", np.nan, 1 / K, 1.0), Figure("mean_ssi_pairwise", np.nan, 0.0, 1.0)]
-    pooled += [Figure(name, np.nan, 0.0, 100.0) for name in ("pct_flipped", "pct_unstable")]
-    pooled += [Figure(f"mean_{decision.word}_rate", np.nan, 0.0, 1.0) for decision in DECISIONS]
-    within = [Figure("mean_ssi", temperature, 1 / K, 1.0) for temperature in temperatures]
-    return [*pooled, *within, Figure("mean_difference", np.nan, -1.0, 1.0)] if len(temperatures) > 1 else pooled
+    threshold = sampled.rule.threshold
+    population = fit_population(tally(sampled.codes), sampled.design.hottest, SPREAD_EVENLY, sampled.population)
+    states = sampled.as_stopped()
+    predicted, variance = predict(population, states, temperatures, threshold, rng, figures)
+    seen = prompt_figures(tally(sampled.codes), temperatures, threshold, figures)
+    stopped = states.left.sum(axis=1) > 0
+    value = np.where(stopped[:, None], predicted, seen)
+    inverse = np.ones(len(stopped))
+    for group in _groups(sampled, stopped):
+        known = group & sampled.in_full
+        if known.any():
+            inverse[group] = group.sum() / known.sum()
+            correction = np.where(known[:, None], (seen - predicted) * inverse[:, None], 0.0)
+            value = np.where(group[:, None], predicted + correction, value)
+    variance = np.where(stopped[:, None], variance, 0.0) * inverse[:, None]
+    mean = np.where(stopped[:, None] & ~sampled.in_full[:, None], predicted, seen)
+    model = np.where(stopped[:, None], predicted, seen)
+    return PromptEstimates(figures, stopped & ~sampled.in_full, mean, value, variance, seen, model)
 
 
-def prompt_figures(counts: Ints, temperatures: Sequence[float], threshold: float) -> Floats:
-    """Each figure of single prompts, whose mean over prompts is the figure.
+def mean_with_interval(
+    value: Floats, model: Floats, variance: Floats, confidence: float, low: float, high: float
+) -> tuple[float, float, float]:
+    """The mean of one figure over prompts, with its interval.
 
     Parameters
     ----------
-    counts : (..., T, K)
-    temperatures : T of them.
-    threshold : below which a prompt is unstable.
+    value, model, variance : (P,) as in `PromptEstimates`; NaN where the figure is not defined.
+    confidence : e.g. 0.95.
+    low, high : the figure's range.
 
     Returns
     -------
-    (..., F) as `figures_of` lists them; NaN where a prompt has no decision.
+    mean, low, high
+        A t interval over prompts, whose variance is at least the mean of the observed one and the one that the
+        population implies. Where the figure effectively rests on fewer than `FEW` prompts, it is joined with the exact
+        interval of a share of so many prompts. All NaN for fewer than two prompts.
+
+    References
+    ----------
+    Korn & Graubard (1998), Confidence intervals for proportions with small expected number of positive counts estimated
+    from survey data, Survey Methodology 24(2)
     """
-    pooled = counts.sum(axis=-2)
-    stability = ssi(pooled)
-    there = np.where(np.isnan(stability), np.nan, 100.0)
-    columns = [stability, ssi_pairwise(pooled), there * flips(pooled), there * below(stability, threshold)]
-    columns += [*np.moveaxis(rates(pooled), -1, 0)]
-    if len(temperatures) > 1:
-        within = ssi(counts)
-        columns += [*np.moveaxis(within, -1, 0)]
-        columns.append(within[..., int(np.argmax(temperatures))] - within[..., int(np.argmin(temperatures))])
-    return np.stack(columns, axis=-1)
+    there = ~np.isnan(value)
+    n = int(there.sum())
+    if n < 2:
+        return np.nan, np.nan, np.nan
+    observed = value[there].var(ddof=1)
+    implied = model[there].var(ddof=1) + variance[there].mean()
+    error = np.sqrt(max(observed, (observed + implied) / 2) / n)
+    tail, quantile = (1 - confidence) / 2, t.isf((1 - confidence) / 2, n - 1)
+    centre = float(np.clip(value[there].mean(), low, high))
+    bounds = [centre - quantile * error, centre + quantile * error]
+    share, spread = (centre - low) / (high - low), error / (high - low)
+    # One prompt of each kind is added, so that a share of 0 has a spread.
+    padded = (share * n + 1) / (n + 2)
+    units = min(n, padded * (1 - padded) / spread**2) if spread > 0 else n
+    units *= (norm.isf(tail) / quantile) ** 2
+    events = share * units
+    if min(padded, 1 - padded) * units < FEW:
+        least = beta.ppf(tail, events, units - events + 1) if events > 0 else 0.0
+        most = beta.isf(tail, events + 1, units - events) if events < units else 1.0
+        bounds = [min(bounds[0], low + least * (high - low)), max(bounds[1], low + most * (high - low))]
+    return centre, float(max(bounds[0], low)), float(min(bounds[1], high))
 
 
 def estimate_figures(
     sampled: Sampled, temperatures: Sequence[float], confidence: float, rng: np.random.Generator
 ) -> list[FigureEstimate]:
-    """Figures of the full grid, from unequally sampled prompts.
-
-    Each stopped prompt's figures are predicted from its samples and the fitted population. Audited prompts, which were
-    drawn at random before sampling and sampled in full, show by how much the predictions are off among prompts that
-    stopped with the same verdict. The mean of the predictions is corrected by that.
+    """Figures of the full grid, from unequally sampled prompts; see `estimate_prompts` and `mean_with_interval`.
 
     Parameters
     ----------
@@ -114,44 +173,16 @@ def estimate_figures(
     Returns
     -------
     list of FigureEstimate
-        Without bias from stopping where there is an audit, however well the population fits. Intervals are t intervals
-        over prompts; their variance is the larger of the observed one and the one that the population implies.
-
-    References
-    ----------
-    Särndal, Swensson & Wretman (1992), Model Assisted Survey Sampling, ch. 6. Angelopoulos et al. (2023),
-    Prediction-powered inference, doi:10.1126/science.adi6000
+        Those of `figures_of`.
     """
-    threshold = sampled.rule.threshold
-    population = fit_population(tally(sampled.codes), sampled.design.hottest, SPREAD_EVENLY, sampled.population)
-    states = sampled.as_stopped()
-    mean, variance = predict(population, states, temperatures, threshold, rng)
-    seen = prompt_figures(tally(sampled.codes), temperatures, threshold)
-    stopped = states.left.sum(axis=1) > 0
-    value = np.where(stopped[:, None], mean, seen)
-    inverse = np.ones(len(stopped))
-    for group in _groups(sampled, stopped):
-        known = group & sampled.in_full
-        if known.any():
-            inverse[group] = group.sum() / known.sum()
-            correction = np.where(known[:, None], (seen - mean) * inverse[:, None], 0.0)
-            value = np.where(group[:, None], mean + correction, value)
-    variance = np.where(stopped[:, None], variance, 0.0) * inverse[:, None]
-    predicted = np.where(stopped[:, None], mean, seen)
+    found = estimate_prompts(sampled, temperatures, figures_of(temperatures), rng)
     estimates = []
-    for i, figure in enumerate(figures_of(temperatures)):
-        there = ~np.isnan(value[:, i])
-        n = int(there.sum())
-        if n < 2:
-            estimates.append(FigureEstimate(figure, *[np.nan] * 5))
-            continue
-        observed = value[there, i].var(ddof=1)
-        implied = predicted[there, i].var(ddof=1) + variance[there, i].mean()
-        half = t.isf((1 - confidence) / 2, n - 1) * np.sqrt(max(observed, implied) / n)
-        centre = float(np.clip(value[there, i].mean(), figure.low, figure.high))
-        low, high = max(centre - half, figure.low), min(centre + half, figure.high)
-        others = (float(predicted[there, i].mean()), float(np.nanmean(seen[:, i])))
-        estimates.append(FigureEstimate(figure, centre, float(low), float(high), *others))
+    for i, figure in enumerate(found.figures):
+        columns = (found.value[:, i], found.model[:, i], found.variance[:, i])
+        value = mean_with_interval(*columns, confidence, figure.low, figure.high)
+        defined = ~np.isnan(found.value[:, i])
+        others = [float(part[defined, i].mean()) if defined.any() else np.nan for part in (found.model, found.seen)]
+        estimates.append(FigureEstimate(figure, *value, *others))
     return estimates
 
 
@@ -163,7 +194,12 @@ def _groups(sampled: Sampled, stopped: np.ndarray) -> list[np.ndarray]:
 
 
 def predict(
-    population: Population, states: States, temperatures: Sequence[float], threshold: float, rng: np.random.Generator
+    population: Population,
+    states: States,
+    temperatures: Sequence[float],
+    threshold: float,
+    rng: np.random.Generator,
+    figures: Sequence[Figure] | None = None,
 ) -> tuple[Floats, Floats]:
     """Predict each prompt's figures over the full grid.
 
@@ -173,6 +209,7 @@ def predict(
     states : P of them.
     temperatures, threshold : as in `prompt_figures`.
     rng : the source of randomness; equal states get equal predictions.
+    figures : F of them; None for `figures_of`.
 
     Returns
     -------
@@ -185,7 +222,8 @@ def predict(
     left = table.rows[:, n_temperatures * K :]
     posterior = population.posterior(counts)
     shares = [np.exp(log) / np.exp(log).sum(axis=1, keepdims=True) for log in population.log_shares]
-    n_figures = len(figures_of(temperatures))
+    figures = figures_of(temperatures) if figures is None else figures
+    n_figures = len(figures)
     first, second = np.zeros((len(counts), n_figures)), np.zeros((len(counts), n_figures))
     groups = distinct_rows(left)
     for position, remaining in enumerate(groups.rows):
@@ -195,7 +233,7 @@ def predict(
                 drawn[:, :, at] = rng.multinomial(n, shares[at][:, None], size=drawn.shape[:2])
         for row in np.flatnonzero(groups.index == position):
             likely = posterior[row] > posterior[row].max() * UNLIKELY
-            found = prompt_figures(counts[row] + drawn[likely], temperatures, threshold)
+            found = prompt_figures(counts[row] + drawn[likely], temperatures, threshold, figures)
             weight = posterior[row, likely] / posterior[row, likely].sum()
             first[row], second[row] = weight @ found.mean(axis=1), weight @ (found**2).mean(axis=1)
     return first[table.index], np.maximum(second - first**2, 0.0)[table.index]

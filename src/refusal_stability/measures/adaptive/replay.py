@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t
 
-from refusal_stability.measures.adaptive.estimates import FigureEstimate, estimate_figures, prompt_figures
+from refusal_stability.measures.adaptive.estimates import FigureEstimate, estimate_figures
+from refusal_stability.measures.adaptive.figures import prompt_figures
 from refusal_stability.measures.adaptive.rounds import Sampled, designed, sample_by_rounds
 from refusal_stability.measures.adaptive.rules import NOT_STOPPED, OUT_OF_BUDGET, STABLE, UNSTABLE, StoppingRule
 from refusal_stability.measures.decision_arrays import Codes

@@ -164,6 +164,7 @@ def sample_by_rounds(
     design: Design,
     rule: StoppingRule,
     tell: Callable[[int, int, int], None] | None = None,
+    predicted: Floats | None = None,
 ) -> Sampled:
     """Ask in rounds until every prompt is stopped or nothing is left to ask.
 
@@ -173,6 +174,7 @@ def sample_by_rounds(
     design : the order and the audit.
     rule : when to stop.
     tell : called after each round with its number, the prompts still open and the samples taken so far.
+    predicted : (P,) each prompt's chance of being unstable, predicted beforehand; NaN where there is no prediction.
 
     Returns
     -------
@@ -191,7 +193,7 @@ def sample_by_rounds(
         if wanted.any():
             codes[wanted] = ask(wanted)[wanted]
         population = fit_population(tally(codes), design.hottest, start=population)
-        evidence, open_now = _look(rule, design, codes, taken, population, reason)
+        evidence, open_now = _look(rule, design, codes, taken, population, reason, predicted)
         p_unstable[open_now] = evidence.p_unstable
         verdict[open_now], reason[open_now] = evidence.verdict, evidence.reason
         going_on = open_now[evidence.reason == NOT_STOPPED]
@@ -212,11 +214,18 @@ def sample_by_rounds(
 
 
 def _look(
-    rule: StoppingRule, design: Design, codes: Codes, taken: Ints, population: Population, reason: NDArray[np.int8]
+    rule: StoppingRule,
+    design: Design,
+    codes: Codes,
+    taken: Ints,
+    population: Population,
+    reason: NDArray[np.int8],
+    predicted: Floats | None,
 ) -> tuple[Evidence, Ints]:
     open_now = np.flatnonzero(reason == NOT_STOPPED)
     states = _states(codes, design, taken)
-    shown = States(states.counts[open_now], states.left[open_now], states.first[open_now])
+    told = None if predicted is None else predicted[open_now]
+    shown = States(states.counts[open_now], states.left[open_now], states.first[open_now], told)
     following = design.next_temperature(taken)[open_now] if rule.budget is not None else None
     return weigh_states(rule, shown, population, following), open_now
 

@@ -16,7 +16,10 @@ from refusal_stability.measures.stability import K
 
 RULES = ("population", "each_prompt", "agreement", "full")
 VERDICTS = UNDECIDED, STABLE, UNSTABLE = (0, 1, 2)
+VERDICT_NAMES = ("undecided", "stable", "unstable")
 REASONS = NOT_STOPPED, CERTIFIED, CERTAIN, WHOLE_GRID, AGREED, OUT_OF_BUDGET = (0, 1, 2, 3, 4, 5)
+REASON_NAMES = ("open", "certified", "certain", "whole grid", "agreed", "budget")
+SUREST = 0.01  # no prediction counts as surer than this
 PURE = 0.8  # weight that the test of each prompt puts on "every sample agrees with the first"
 
 
@@ -53,11 +56,13 @@ class States:
     counts : (D, T, K) decisions.
     left : (D, T) samples not yet taken.
     first : (D,) the first decision's code; negative where there is none.
+    predicted : (D,) chance of being unstable, predicted beforehand; NaN, or None for all, where there is no prediction.
     """
 
     counts: Ints
     left: Ints
     first: Ints
+    predicted: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,8 @@ def weigh_states(
     chance of an error is at most alpha. The Bayes factor is an e-process: over the population's prompts with the other
     verdict, the chance that it ever reaches `1 / alpha` is at most alpha (Ville). `each_prompt` needs no population: it
     bounds the error for every prompt, whatever its decisions, where samples come in random order. What is certain
-    counts as such under every rule but `full`.
+    counts as such under every rule but `full`. A prediction moves the prior odds of `population`, not the Bayes factor,
+    so a wrong one breaks no bound.
 
     References
     ----------
@@ -109,28 +115,38 @@ def weigh_states(
     doi:10.1073/pnas.1922664117
     """
     following = np.full(len(states.first), -1) if next_temperature is None else next_temperature
+    predicted = states.predicted if rule.name == "population" else None
     if rule.name == "each_prompt":
         # In random order a sample's temperature says nothing.
         summed = (states.counts.sum(axis=1, keepdims=True), states.left.sum(axis=1, keepdims=True))
         states, population = States(*summed, states.first), Population(population.weights, (0,))
         following = np.minimum(following, 0)
     flat = states.counts.reshape(len(states.counts), -1)
-    table = distinct_rows(np.column_stack([flat, states.left, states.first, following]))
-    n_cells = flat.shape[1]
-    counts = table.rows[:, :n_cells].reshape(-1, states.counts.shape[1], K)
-    left, first, following = table.rows[:, n_cells:-2], table.rows[:, -2], table.rows[:, -1]
+    chance = np.full(len(flat), -1.0) if predicted is None else np.nan_to_num(predicted, nan=-1.0)
+    table = distinct_rows(np.column_stack([flat, states.left, states.first, following, chance]))
+    n_cells, whole_numbers = flat.shape[1], table.rows[:, :-1].astype(np.int64)
+    counts = whole_numbers[:, :n_cells].reshape(-1, states.counts.shape[1], K)
+    left, first, following = whole_numbers[:, n_cells:-2], whole_numbers[:, -2], whole_numbers[:, -1]
     stable_given = chance_of_stable(population, counts, left, rule.threshold)
     joint = population.posterior(counts)
     p_stable = (joint * stable_given).sum(axis=1)
     p_unstable = (joint * (1 - stable_given)).sum(axis=1)
-    verdict = np.zeros(len(counts), dtype=np.int8)
-    reason = np.zeros(len(counts), dtype=np.int8)
+    before, tilt = 0.5, np.ones((len(counts), 2))
     if rule.name == "population":
         nothing, whole = np.zeros_like(counts[:1]), (left + counts.sum(axis=2)).max(axis=0, keepdims=True)
         before = float(population.weights @ chance_of_stable(population, nothing, whole, rule.threshold)[0])
-        odds = (1 - before) / before if before else np.inf
-        with np.errstate(divide="ignore"):
-            factor = p_stable / np.maximum(p_unstable, 1e-300) * odds
+    odds = (1 - before) / before if before else np.inf
+    with np.errstate(divide="ignore"):
+        factor = p_stable / np.maximum(p_unstable, 1e-300) * odds
+    if predicted is not None and 0 < before < 1:
+        told = np.clip(table.rows[:, -1], SUREST, 1 - SUREST)
+        tilted = np.column_stack([(1 - told) / before, told / (1 - before)])
+        tilt = np.where(table.rows[:, -1:] >= 0, tilted, 1.0)
+        p_stable, p_unstable = p_stable * tilt[:, 0], p_unstable * tilt[:, 1]
+        p_stable, p_unstable = p_stable / (p_stable + p_unstable), p_unstable / (p_stable + p_unstable)
+    verdict = np.zeros(len(counts), dtype=np.int8)
+    reason = np.zeros(len(counts), dtype=np.int8)
+    if rule.name == "population":
         _certify(verdict, reason, factor, p_stable, p_unstable, rule.alpha)
     elif rule.name == "each_prompt":
         _certify_each(verdict, reason, counts, left, first, rule)
@@ -145,11 +161,11 @@ def weigh_states(
     without = counts.sum(axis=(1, 2)) == 0
     verdict[without], reason[without] = UNDECIDED, NOT_STOPPED
     reason[whole_grid] = WHOLE_GRID
-    told = np.zeros(len(counts))
+    information = np.zeros(len(counts))
     if next_temperature is not None:
-        told = _information(population, joint, stable_given, counts, left, following, rule.threshold)
+        information = _information(population, joint, p_stable, counts, left, following, rule.threshold, tilt)
     index = table.index
-    return Evidence(verdict[index], reason[index], p_unstable[index], told[index])
+    return Evidence(verdict[index], reason[index], p_unstable[index], information[index])
 
 
 def _certify(verdict: Any, reason: Any, factor: Floats, p_stable: Floats, p_unstable: Floats, alpha: float) -> None:
@@ -204,27 +220,29 @@ def _log_ways(grids: Ints, seen: Ints) -> Floats:
 def _information(
     population: Population,
     joint: Floats,
-    stable_given: Floats,
+    p_stable: Floats,
     counts: Ints,
     left: Ints,
     at: Ints,
     threshold: float,
+    tilt: Floats,
 ) -> Floats:
     """Mutual information between the next sample and whether the full grid shows the prompt unstable."""
-    told = np.zeros(len(counts))
+    told, total = np.zeros(len(counts)), np.zeros(len(counts))
     there = at >= 0
-    before = _entropy((joint * stable_given).sum(axis=1))
     for code in range(K):
         further, remaining = counts.copy(), left.copy()
         rows = np.flatnonzero(there)
         further[rows, at[rows], code] += 1
         remaining[rows, at[rows]] -= 1
         shares = np.array([np.exp(population.log_shares[max(t, 0)][:, code]) for t in at])
-        chance = (joint * shares).sum(axis=1)
-        after = joint * shares / np.maximum(chance, 1e-300)[:, None]
-        stable = chance_of_stable(population, further, remaining, threshold)
-        told += chance * _entropy((after * stable).sum(axis=1))
-    return np.where(there, np.maximum(before - told, 0.0), 0.0)
+        stable_given = chance_of_stable(population, further, remaining, threshold)
+        stable = (joint * shares * stable_given).sum(axis=1) * tilt[:, 0]
+        unstable = (joint * shares * (1 - stable_given)).sum(axis=1) * tilt[:, 1]
+        chance = stable + unstable
+        told += chance * _entropy(stable / np.maximum(chance, 1e-300))
+        total += chance
+    return np.where(there, np.maximum(_entropy(p_stable) - told / np.maximum(total, 1e-300), 0.0), 0.0)
 
 
 def _entropy(p: Floats) -> Floats:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from refusal_stability.measures.adaptive.rounds import Sampled
 from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.tables import (
+    adaptive,
     categories,
     harm,
     interventions,
@@ -24,6 +26,8 @@ from refusal_stability.measures.tables import (
     thinking,
     zero_events,
 )
+from refusal_stability.measures.tables.adaptive import estimate_groups
+from refusal_stability.measures.tables.estimated import Groups, with_estimates
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.tables.columns import POOLED
 
@@ -68,15 +72,30 @@ ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
     "least_stable_decisions": stability.least_stable_decisions,
 }
 
+OF_ROUNDS: dict[str, Callable[[DecisionArrays, Groups], Rows]] = {
+    "adaptive": adaptive.adaptive,
+    "adaptive_stops": adaptive.adaptive_stops,
+    "adaptive_prompts": adaptive.adaptive_prompts,
+    "adaptive_estimates": adaptive.adaptive_estimates,
+}
 
-def build_tables(study: DecisionArrays, settings: Settings) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Every metric table by name, one at a time, so that two large ones never share the memory."""
+
+def build_tables(
+    study: DecisionArrays, settings: Settings, sampled: Mapping[tuple[str, str], Sampled] | None = None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Every metric table by name, one at a time, so that two large ones never share the memory.
+
+    `sampled` is what was seen of each model and intervention of a study sampled by rounds.
+    """
     primary = {group.model: group.primary for group in study.groups}
+    groups = estimate_groups(study, settings, sampled or {})
     for build_several in SEVERAL:
         for name, rows in build_several(study, settings).items():
-            yield name, _frame(rows, primary)
+            yield name, with_estimates(name, _frame(rows, primary), study, groups)
     for name, build in ONE.items():
-        yield name, _frame(build(study, settings), primary)
+        yield name, with_estimates(name, _frame(build(study, settings), primary), study, groups)
+    for name, build_rounds in OF_ROUNDS.items():
+        yield name, _frame(build_rounds(study, groups), primary)
 
 
 def _frame(rows: Rows, primary: Mapping[str, str]) -> pd.DataFrame:

@@ -127,16 +127,25 @@ def _mean(values: NDArray[Any]) -> float:
 
 
 def _moves(a: Ints, b: Ints, settings: Settings) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What each prompt became (`stable`, `unstable` or nothing), and which decision it moved towards (or none).
-
-    A prompt moves towards COMPLY where its share of COMPLY less its share of REFUSE grows: PARTIAL lies halfway.
-    """
+    """What each prompt became (`stable`, `unstable` or nothing), and which decision it moved towards (or none)."""
     was, now = (describe(side, settings.threshold)["unstable"] for side in (a, b))
-    became = np.where(was & ~now, STABLE, np.where(now & ~was, UNSTABLE, ""))
     leaning = [rates(side)[:, COMPLY] - rates(side)[:, REFUSE] for side in (a, b)]
-    shift = np.round(leaning[1] - leaning[0], DECIMALS)
-    towards = np.where(shift < 0, str(Decision.REFUSE), np.where(shift > 0, str(Decision.COMPLY), ""))
-    return became, towards
+    return _became(was, now), _towards(leaning[1] - leaning[0])
+
+
+def _became(was: NDArray[np.bool_], now: NDArray[np.bool_]) -> NDArray[Any]:
+    return np.where(was & ~now, STABLE, np.where(now & ~was, UNSTABLE, ""))
+
+
+def _towards(change: Floats) -> NDArray[Any]:
+    """The decision that each prompt's share of COMPLY less its share of REFUSE moves to: PARTIAL lies halfway."""
+    shift = np.round(change, DECIMALS)
+    return np.where(shift < 0, str(Decision.REFUSE), np.where(shift > 0, str(Decision.COMPLY), ""))
+
+
+def moves_counted(was: NDArray[np.bool_], now: NDArray[np.bool_], change: Floats) -> Row:
+    """How many prompts became stable or unstable, and where they moved; `change` is that of COMPLY less REFUSE."""
+    return _counted(_became(was, now), _towards(change))
 
 
 def _counted(became: NDArray[Any], towards: NDArray[Any]) -> Row:

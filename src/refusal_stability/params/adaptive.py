@@ -1,0 +1,69 @@
+"""Section `sampling.adaptive`: when a prompt has enough samples."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic.dataclasses import dataclass
+
+from refusal_stability.params.checks import (
+    SECTION,
+    AtLeast0,
+    AtLeast1,
+    Number,
+    Share,
+    Text,
+    among,
+    require,
+    rule,
+)
+
+ADAPTIVE_RULES = ("population", "each_prompt", "agreement")
+SAMPLE_ORDERS = HOTTEST_FIRST, RANDOM = ("hottest_first", "random")
+PREDICTIONS_IN = "data/raw/"
+
+
+@dataclass(config=SECTION)
+class AdaptiveParams:
+    """How a rule of adaptive sampling is used.
+
+    `alpha` bounds the error of a certificate. `audit` is the share of prompts that are sampled in full. `budget` is the
+    most samples, as a share of the grid. A round asks for at least `batch` samples where that many are left. `seed`
+    draws the audit and a random order. `predictions` is a table that `refusal-stability predict` wrote.
+    """
+
+    alpha: Annotated[Number, rule(lambda alpha: 0 < alpha < 0.5, "a number between 0 and 0.5")] = 0.05
+    audit: Share = 0.1
+    budget: Annotated[Number, rule(lambda share: 0 < share <= 1, "a number over 0 and at most 1")] | None = None
+    batch: AtLeast1 = 64
+    order: Annotated[Text, among(*SAMPLE_ORDERS)] | None = None
+    seed: AtLeast0 = 0
+    predictions: (
+        Annotated[
+            Text,
+            rule(
+                lambda path: path.startswith(PREDICTIONS_IN) and ".." not in path,
+                f"null, or a file under {PREDICTIONS_IN}: DVC notices no change of a file elsewhere",
+            ),
+        ]
+        | None
+    ) = None
+
+
+Rule = Annotated[Text, among(*ADAPTIVE_RULES)]
+
+
+def check_rules(chosen: dict[str, AdaptiveParams]) -> dict[str, AdaptiveParams]:
+    """At most one rule, in an order that it can be used in."""
+    require(len(chosen) <= 1, "", ", ".join(chosen), "one rule")
+    for name, settings in chosen.items():
+        fits = name != "each_prompt" or settings.order in (None, RANDOM)
+        require(fits, f"{name}.order", settings.order, f"null or {RANDOM}: this rule needs a random order")
+        unused = name == "population" or settings.predictions is None
+        require(unused, f"{name}.predictions", settings.predictions, "null: only the rule population starts from them")
+    return chosen
+
+
+def order_of(name: str, settings: AdaptiveParams) -> str:
+    """In which order a rule takes a prompt's samples."""
+    return settings.order or (RANDOM if name == "each_prompt" else HOTTEST_FIRST)

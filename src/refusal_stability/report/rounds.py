@@ -1,0 +1,70 @@
+"""The report of a study sampled in rounds: samples spent, why prompts stopped, and what is estimated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from refusal_stability.report.content import Section
+from refusal_stability.report.report_inputs import ReportInputs
+from refusal_stability.tables.columns import COLUMNS
+from refusal_stability.tables.layout import described, each, filled, laid_out, numbers, words
+from refusal_stability.tables.number_format import Row, count, one_value
+
+
+def sampled_in_rounds(inputs: ReportInputs) -> Section | None:
+    """What the rule did; None for a study of full grids."""
+    rows = inputs.rows("adaptive")
+    if not rows:
+        return None
+    tables = filled(
+        laid_out(
+            "rounds",
+            "Samples spent, and prompts by verdict.",
+            rows,
+            inputs.who,
+            words("Rule", "stopping_rule"),
+            described("alpha", "Bound"),
+            numbers("Samples", lambda row: f"{count(row['n_samples'])} of {count(row['n_grid'])}"),
+            *each("pct_saved n_certified_stable n_certified_unstable n_undecided n_audited"),
+            notes=("Bound: at most this share of wrong certificates. A dash: the rule bounds no error.",),
+        ),
+        laid_out(
+            "rounds_stops",
+            "Why prompts stopped.",
+            inputs.rows("adaptive_stops"),
+            inputs.who,
+            *each("verdict stop_reason n_stopped mean_taken"),
+            notes=("Audited prompts count when the rule would have stopped them. They are sampled in full.",),
+        ),
+        laid_out(
+            "rounds_estimates",
+            "Figures of the full grid.",
+            inputs.rows("adaptive_estimates"),
+            inputs.who,
+            words("Figure", _figure),
+            numbers("Estimate", lambda row: f"{_value(row, 'estimate')} [{_ends(row)}]"),
+            numbers("Without the audit", lambda row: _value(row, "predicted")),
+            numbers("As sampled", lambda row: _value(row, "as_sampled")),
+            notes=("As sampled: biased, since stable prompts stop early. Do not compare these.",),
+        ),
+    )
+    text = (
+        "Each prompt was sampled only until the rule had decided whether its full grid would show it stable.",
+        "Rows marked (estimated) hold estimates of the full grid. Numbers that cannot be estimated are left out.",
+    )
+    return Section("rounds", "Sampled in rounds", text, (), tables, inputs.show("rounds"))
+
+
+def _figure(row: Row) -> str:
+    name = COLUMNS[row["estimated_figure"]].title
+    return name if math.isnan(row["temperature"]) else f"{name} at temperature {row['temperature']:g}"
+
+
+def _value(row: Row, column: str) -> str:
+    return one_value(COLUMNS[row["estimated_figure"]], row[column])
+
+
+def _ends(row: Row) -> str:
+    column = replace(COLUMNS[row["estimated_figure"]], unit="")
+    return ", ".join(f"{column.factor * row[f'estimate_{end}']:.{column.digits}f}" for end in ("from", "to"))

@@ -1,0 +1,152 @@
+"""Metric tables of a study sampled by rounds: estimated, about what was asked, or empty. Never a naive figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from refusal_stability.measures.adaptive.estimates import mean_with_interval
+from refusal_stability.measures.adaptive.rounds import Sampled, designed, sample_by_rounds
+from refusal_stability.measures.adaptive.rules import StoppingRule
+from refusal_stability.measures.coverage import PRIOR, SHARPNESS, simulate
+from refusal_stability.measures.decision_arrays import DecisionArrays, Group
+from refusal_stability.measures.estimates import Resampling
+from refusal_stability.measures.tables import build_tables
+from refusal_stability.measures.tables.estimated import AS_SAMPLED
+from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.tables.metrics import ESTIMATED_TABLES, METRIC_TABLES
+
+TEMPERATURES = tuple(SHARPNESS)
+N = 200
+SETTINGS = Settings(0.8, (0.7, 0.8, 0.9), Resampling(200, 0.95, lambda *names: np.random.default_rng(len(names))))
+Tables = Mapping[str, pd.DataFrame]
+
+
+def study_of(codes: Mapping[str, np.ndarray]) -> DecisionArrays:
+    groups = tuple(Group("m", name, {"rules": part[..., None]}, "rules") for name, part in codes.items())
+    ids = np.array([f"p{i:03d}" for i in range(N)], dtype=object)
+    categories = np.array(["a" if i % 3 else "b" for i in range(N)], dtype=object)
+    harms = np.array(["benign" if i % 4 == 0 else "harmful" for i in range(N)], dtype=object)
+    return DecisionArrays(ids, categories, TEMPERATURES, (1, 2, 3, 4, 5), groups, {}, harms)
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[Tables, Tables, dict[tuple[str, str], Sampled]]:
+    """The tables of a full study of two interventions, and those of the same study sampled by rounds."""
+    full = {name: simulate(PRIOR, N, 5, np.random.default_rng(i)) for i, name in enumerate(("none", "cautious"))}
+    full["cautious"][::3] = 0
+    sampled = {}
+    for name, codes in full.items():
+        rng = np.random.default_rng(7)
+        rule = StoppingRule()
+        design = designed(TEMPERATURES, 5, N, rule, "hottest_first", rng)
+        sampled["m", name] = sample_by_rounds(lambda _, codes=codes: codes, design, rule)  # type: ignore[misc]
+    rounds = study_of({name: one.codes for (_, name), one in sampled.items()})
+    whole = dict(build_tables(study_of(full), SETTINGS))
+    return whole, dict(build_tables(rounds, SETTINGS, sampled)), sampled
+
+
+def test_every_metric_table_is_estimated_or_about_what_was_asked_or_empty(both: tuple[Tables, Tables, object]) -> None:
+    _, rounds, _ = both
+    assert set(rounds) == set(METRIC_TABLES)
+    assert not set(AS_SAMPLED) & set(ESTIMATED_TABLES)
+    for name in set(METRIC_TABLES) - set(AS_SAMPLED) - set(ESTIMATED_TABLES):
+        assert rounds[name].empty, name
+
+
+def test_estimates_lie_near_the_full_study_and_their_intervals_hold_it(both: tuple[Tables, Tables, object]) -> None:
+    whole, rounds, _ = both
+    held = []
+    for name in sorted(set(ESTIMATED_TABLES) - {"per_prompt_metrics", "per_prompt_temperature"}):
+        contract = METRIC_TABLES[name][1]
+        key = [column for column in contract.key if column in rounds[name]]
+        assert len(rounds[name]) == len(whole[name]), name
+        for column in [c.removesuffix("_low") for c in contract.columns if c.endswith("_low")]:
+            for one, other in zip(whole[name].to_dict("records"), rounds[name].to_dict("records"), strict=True):
+                assert [one[k] for k in key] == pytest.approx([other[k] for k in key], nan_ok=True)
+                if math.isnan(other[column]):
+                    continue
+                assert other["estimated"]
+                assert other[f"{column}_low"] <= other[column] <= other[f"{column}_high"]
+                held.append(other[f"{column}_low"] <= one[column] <= other[f"{column}_high"])
+    assert len(held) > 200
+    # the full study's value is surer than a value of the source, so nearly all hold it
+    assert np.mean(held) > 0.93
+
+
+def test_a_number_without_an_estimate_is_empty_and_flagged_rows_say_so(both: tuple[Tables, Tables, object]) -> None:
+    _, rounds, _ = both
+    model = rounds["aggregate_by_model"]
+    assert model["estimated"].all()
+    assert model[["std_ssi", "spearman_ssi_comply_rate", "prior_refuse"]].isna().all(axis=None)
+    assert rounds["temperature_pairs"]["p_holm"].isna().all()
+    assert rounds["interventions"]["mean_difference_p"].isna().all()
+    assert rounds["aggregate_by_configuration"]["refuse_rate"].isna().all()
+    assert not rounds["aggregate_by_configuration"]["estimated"].any()
+    # The counts of what is there stay.
+    assert rounds["aggregate_by_configuration"]["n_responses"].min() < N
+
+
+def test_a_prompt_sampled_in_full_is_as_it_is_and_a_stopped_one_is_predicted(
+    both: tuple[Tables, Tables, dict[tuple[str, str], Sampled]],
+) -> None:
+    whole, rounds, sampled = both
+    full, seen = (tables["per_prompt_metrics"].query("intervention == 'none'") for tables in (whole, rounds))
+    exact = sampled["m", "none"].in_full
+    assert 20 <= exact.sum() < N
+    for column in ("ssi", "ssi_pairwise", "refuse_rate", "unstable", "cluster"):
+        assert (full[column].to_numpy()[exact] == seen[column].to_numpy()[exact]).all()
+    assert (seen["estimated"].to_numpy() == ~exact).all()
+    # Predicted, not naive: of five equal answers out of twenty, the rest is not sure to be equal.
+    five = seen[(seen["n"] == 5) & ~seen["flip"] & seen["estimated"]]
+    assert len(five) > 10
+    assert five["ssi"].max() < 1
+    assert abs(seen["ssi"].mean() - full["ssi"].mean()) < 0.02
+
+
+def test_the_tables_of_rounds_add_up(both: tuple[Tables, Tables, dict[tuple[str, str], Sampled]]) -> None:
+    _, rounds, sampled = both
+    for row in rounds["adaptive"].to_dict("records"):
+        one = sampled["m", row["intervention"]]
+        assert (row["n_samples"], row["n_grid"]) == (one.spent.sum(), N * 20)
+        assert row["pct_saved"] == pytest.approx(100 - 100 * row["n_samples"] / row["n_grid"])
+        assert row["n_certified_stable"] + row["n_certified_unstable"] + row["n_undecided"] == N
+        assert row["alpha"] == 0.05
+    prompts = rounds["adaptive_prompts"]
+    assert prompts.groupby("intervention")["n_spent"].sum().to_dict() == {
+        name: one.spent.sum() for (_, name), one in sampled.items()
+    }
+    assert rounds["adaptive_stops"].groupby("intervention")["n_stopped"].sum().tolist() == [N, N]
+    estimates = rounds["adaptive_estimates"]
+    flipped = estimates[(estimates["estimated_figure"] == "pct_flipped") & (estimates["intervention"] == "none")].iloc[
+        0
+    ]
+    # Stable prompts stop early, before they can flip.
+    assert flipped["as_sampled"] < flipped["estimate"]
+
+
+def test_without_rounds_tables_are_what_they_were(both: tuple[Tables, Tables, object]) -> None:
+    whole, _, _ = both
+    for name in ESTIMATED_TABLES:
+        assert not whole[name]["estimated"].any()
+    assert all(whole[name].empty for name in METRIC_TABLES if name.startswith("adaptive"))
+
+
+def test_the_interval_of_a_mean_by_hand() -> None:
+    value = np.tile([0.2, 0.4, 0.6, 0.8], 10)
+    # variance 2/39; the prediction implies 0, so the observed one counts; t(39) at 95 % is 2.0227
+    mean, low, high = mean_with_interval(value, np.full(40, 0.5), np.zeros(40), 0.95, -1.0, 1.0)
+    half = 2.02269 * math.sqrt(2 / 39 / 40)
+    assert (mean, low, high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-5)
+    # implied 0.2: half of the sum of both counts
+    _, low, high = mean_with_interval(value, np.full(40, 0.5), np.full(40, 0.2), 0.95, -1.0, 1.0)
+    assert (high - low) / 2 == pytest.approx(2.02269 * math.sqrt((2 / 39 + 0.2) / 2 / 40), abs=1e-5)
+    # nothing happened in 50 prompts: 1 - 0.025 ** (1 / n), n = 50 shortened for the estimated spread
+    mean, low, high = mean_with_interval(np.zeros(50), np.zeros(50), np.zeros(50), 0.95, 0.0, 1.0)
+    assert (mean, low) == (0.0, 0.0)
+    assert high == pytest.approx(1 - 0.025 ** (1 / (50 * (1.959964 / 2.009575) ** 2)), abs=1e-6)
+    assert all(map(math.isnan, mean_with_interval(np.array([0.5, np.nan]), value[:2], value[:2], 0.95, 0, 1)))
