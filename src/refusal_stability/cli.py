@@ -325,7 +325,7 @@ def deps(
 
 @app.command()
 def mend_lock() -> None:
-    """Set aside a dvc.lock that a killed `dvc repro` left half written. `make repro` does this first."""
+    """Set aside a half-written dvc.lock, and refuse an empty section of params.yaml. `make repro` does this first."""
     import_module("refusal_stability.commands.mend_lock").run()
 
 

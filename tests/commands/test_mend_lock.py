@@ -10,6 +10,7 @@ import pytest
 
 from refusal_stability import dvc_files
 from refusal_stability.commands import mend_lock
+from refusal_stability.params.checks import ParamsError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -64,3 +65,15 @@ def test_a_half_written_note_of_what_runs_is_set_aside_and_a_whole_one_stays() -
         dvc_files.RUNNING.write_text(text)
         mend_lock.run()
         assert dvc_files.RUNNING.exists() == stays
+
+
+@pytest.mark.parametrize("empty", ["models", "reference_models", "sampling", "sampling.adaptive"])
+def test_an_empty_section_is_named_before_dvc_stumbles_over_it(empty: str) -> None:
+    params = Path("params.yaml")
+    params.write_text("study: mine\nmodels: {m: {path: a}}\n")
+    mend_lock.run()
+    outer, _, inner = empty.partition(".")
+    section = f"{outer}:\n  {inner}:\n" if inner else f"{outer}:\n"
+    params.write_text("study: mine\n" + ("" if empty == "models" else "models: {m: {path: a}}\n") + section)
+    with pytest.raises(ParamsError, match=rf"^params.yaml: {empty}: None is not allowed; allowed: a"):
+        mend_lock.run()

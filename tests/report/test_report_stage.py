@@ -129,6 +129,8 @@ def test_the_difference_of_two_models_is_quoted_with_its_bounds_and_corrected_p(
 def test_every_table_is_quoted_but_those_of_single_prompts_curves_and_confusions(study: Path) -> None:
     unquoted = set(METRIC_TABLES) - {quoted.table for quoted in QUOTED}
     assert unquoted == {
+        "adaptive_estimates",
+        "adaptive_prompts",
         "intervention_prompts",
         "least_stable_decisions",
         "per_prompt_metrics",

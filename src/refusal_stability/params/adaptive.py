@@ -53,6 +53,12 @@ class AdaptiveParams:
 Rule = Annotated[Text, among(*ADAPTIVE_RULES)]
 
 
+def rule_given(value: object) -> object:
+    """Refuse an empty section: DVC cannot read it."""
+    require(value is not None, "", value, "a rule, such as {population: {}}. Delete the key to sample full grids")
+    return value
+
+
 def check_rules(chosen: dict[str, AdaptiveParams]) -> dict[str, AdaptiveParams]:
     """At most one rule, in an order that it can be used in."""
     require(len(chosen) <= 1, "", ", ".join(chosen), "one rule")

@@ -1,7 +1,7 @@
 """Every number of a study by a name made of words, for a paper to quote: the metric tables and the study's design.
 
 Tables with a row for each prompt, curves and counts of judges' confusions are left out: a paper shows them but does not
-quote them.
+quote them. So is `adaptive_estimates`, which repeats figures of the aggregates.
 """
 
 from __future__ import annotations
@@ -115,6 +115,8 @@ QUOTED = (
     Quoted("outcomes", lambda row: (*_scope(row), "outcome")),
     Quoted("blocks", lambda row: (*_scope(row), "blocks", row["blocks"])),
     Quoted("thinking_decisions", _thinking),
+    Quoted("adaptive", lambda row: (*_who(row), "rounds")),
+    Quoted("adaptive_stops", lambda row: (*_who(row), "stopped", row["verdict"], row["stop_reason"])),
 )
 
 

@@ -843,7 +843,7 @@ ROUNDS = (
         "undecided",
         "adaptive/n_undecided",
     ),
-    _count("n_audited", "Audited", "prompts that were chosen beforehand to be sampled in full"),
+    _count("n_audited", "Audited", "prompts that were chosen beforehand to be sampled in full", "audited"),
     _words("verdict", "Verdict", "`stable` or `unstable`: what the full grid would show; else `undecided`"),
     _words(
         "stop_reason",
@@ -851,8 +851,8 @@ ROUNDS = (
         "`certified` (error at most alpha), `certain` (nothing left can change it), `whole grid`, `agreed` (rule "
         "`agreement`), or `budget` (it ran out)",
     ),
-    _count("n_stopped", "Prompts", "prompts that stopped so"),
-    _number("mean_taken", "Samples each", "mean number of samples after which the rule stopped them", 1),
+    _count("n_stopped", "Prompts", "prompts that stopped so", "prompts"),
+    _number("mean_taken", "Samples each", "mean number of samples after which the rule stopped them", 1, macro="samples"),
     _count("n_spent", "Samples", "responses asked for, those of the audit included"),
     Column("audited", "flag", "Audited", "chosen beforehand to be sampled in full"),
     _share(
