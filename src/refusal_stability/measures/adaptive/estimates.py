@@ -16,8 +16,7 @@ from refusal_stability.measures.adaptive.rules import States
 from refusal_stability.measures.distinct import Floats, distinct_rows
 from refusal_stability.measures.stability import K, tally
 
-DRAWS = 60  # completions of the grid for each kind of prompt
-UNLIKELY = 1e-5  # kinds of prompts this much less likely than the likeliest are not drawn from
+DRAWS, FEWEST_DRAWS = 200, 1000  # completions of the grid: for each prompt of a state, and for each state
 SPREAD_EVENLY = 0.01
 FEW = 5  # a figure that rests on fewer prompts gets an exact interval
 
@@ -220,20 +219,18 @@ def predict(
     table = distinct_rows(flat)
     counts = table.rows[:, : n_temperatures * K].reshape(-1, n_temperatures, K)
     left = table.rows[:, n_temperatures * K :]
-    posterior = population.posterior(counts)
+    upto = population.posterior(counts).cumsum(axis=1)
     shares = [np.exp(log) / np.exp(log).sum(axis=1, keepdims=True) for log in population.log_shares]
     figures = figures_of(temperatures) if figures is None else figures
-    n_figures = len(figures)
-    first, second = np.zeros((len(counts), n_figures)), np.zeros((len(counts), n_figures))
-    groups = distinct_rows(left)
-    for position, remaining in enumerate(groups.rows):
-        drawn = np.zeros((len(population.weights), DRAWS, n_temperatures, K), dtype=np.int64)
-        for at, n in enumerate(remaining.tolist()):
+    mean, variance = np.zeros((len(counts), len(figures))), np.zeros((len(counts), len(figures)))
+    for row, remaining in enumerate(left.tolist()):
+        # Every kind of prompt gets its share of the draws, to within one.
+        n_draws = max(FEWEST_DRAWS, DRAWS * int(table.weights[row]))
+        kind = np.searchsorted(upto[row] / upto[row, -1], (np.arange(n_draws) + rng.random()) / n_draws)
+        filled = np.repeat(counts[[row]], n_draws, axis=0)
+        for at, n in enumerate(remaining):
             if n:
-                drawn[:, :, at] = rng.multinomial(n, shares[at][:, None], size=drawn.shape[:2])
-        for row in np.flatnonzero(groups.index == position):
-            likely = posterior[row] > posterior[row].max() * UNLIKELY
-            found = prompt_figures(counts[row] + drawn[likely], temperatures, threshold, figures)
-            weight = posterior[row, likely] / posterior[row, likely].sum()
-            first[row], second[row] = weight @ found.mean(axis=1), weight @ (found**2).mean(axis=1)
-    return first[table.index], np.maximum(second - first**2, 0.0)[table.index]
+                filled[:, at] += rng.multinomial(n, shares[at][kind])
+        found = prompt_figures(filled, temperatures, threshold, figures)
+        mean[row], variance[row] = found.mean(axis=0), found.var(axis=0)
+    return mean[table.index], variance[table.index]

@@ -1,4 +1,4 @@
-"""What a study's prompts are like: a mixture of decision shares, sharpened at each temperature, fitted to all samples.
+"""What a study's prompts are like: a mixture of decision shares that change with temperature, fitted to all samples.
 
 Stopping looks only at what was seen, so the likelihood of the seen decisions needs no correction for it.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
-from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 from scipy.stats import binom
 
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
@@ -20,8 +20,10 @@ STEPS = 20  # of the lattice of decision shares
 RARE = (0.003, 0.01, 0.02, 0.035)  # shares between the lattice's corners and their neighbours, where most prompts lie
 SENSITIVITIES = (0.0, 1.0, 3.0)  # how strongly a kind of prompt reacts to temperature
 SLOPES = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # a temperature's exponent of the shares is 1 + sensitivity x slope
+TURN = 6.0  # a prompt that turns to a decision when it is colder has that one's share multiplied by exp(TURN x slope)
 FLOOR = 1e-4  # added to a share, so that no decision is impossible
 EM_STEPS, FITS = 40, 3
+KEPT = 256  # rounds ask for the same tables again and again
 ROUNDING = 1e-9
 
 
@@ -77,8 +79,11 @@ def _likelihood(counts: Ints, log_shares: list[Floats]) -> Floats:
 
 
 @lru_cache
-def _kinds() -> tuple[Floats, Floats]:
-    """(L, K) decision shares at the hottest temperature, and (L,) sensitivities."""
+def _kinds() -> tuple[Floats, Floats, Floats]:
+    """(L, K) decision shares at the hottest temperature, (L,) sensitivities, and (L, K) what the shares turn to.
+
+    A prompt sharpens as it gets colder, or it turns to one decision, whatever it shows at the hottest temperature.
+    """
     bars = combinations(range(STEPS + K - 1), K - 1)
     lattice = [np.diff([-1, *bar, STEPS + K - 1]) - 1 for bar in bars]
     shares = [row / STEPS for row in lattice]
@@ -86,14 +91,18 @@ def _kinds() -> tuple[Floats, Floats]:
         for rarely in set(range(K)) - {often}:
             for share in RARE:
                 shares.append(np.eye(K)[often] * (1 - share) + np.eye(K)[rarely] * share)
-    return np.tile(np.array(shares), (len(SENSITIVITIES), 1)), np.repeat(SENSITIVITIES, len(shares))
+    reactions = [(sensitivity, np.zeros(K)) for sensitivity in SENSITIVITIES]
+    reactions += [(0.0, TURN * decision) for decision in np.eye(K)]
+    sensitivities, turns = (np.array(part) for part in zip(*reactions, strict=True))
+    n = len(shares)
+    return np.tile(np.array(shares), (len(reactions), 1)), sensitivities.repeat(n), turns.repeat(n, axis=0)
 
 
 @lru_cache
 def _log_shares(slope: float) -> Floats:
-    shares, sensitivities = _kinds()
-    sharp = (shares + FLOOR) ** (1 + sensitivities * slope)[:, None]
-    return np.asarray(np.log(sharp / sharp.sum(axis=1, keepdims=True)))
+    shares, sensitivities, turns = _kinds()
+    log = np.log(shares + FLOOR) * (1 + sensitivities * slope)[:, None] + turns * slope
+    return np.asarray(log - logsumexp(log, axis=1, keepdims=True))
 
 
 def fit_population(
@@ -111,7 +120,8 @@ def fit_population(
     Returns
     -------
     Population
-        With `STEPS`, `RARE` and `SENSITIVITIES` as the kinds of prompts, fitted by expectation and maximisation.
+        With `STEPS`, `RARE`, `SENSITIVITIES` and `TURN` as the kinds of prompts, fitted by expectation and
+        maximisation.
 
     References
     ----------
@@ -127,15 +137,22 @@ def fit_population(
     for _ in range(FITS if start is None else 1):
         likelihood = _likelihood(rows, [_log_shares(SLOPES[slope]) for slope in slopes])
         for _ in range(EM_STEPS):
-            posterior = likelihood * weights
-            posterior /= posterior.sum(axis=1, keepdims=True)
-            weights = table.weights @ posterior + spread_evenly / n_kinds
+            weights = weights * ((table.weights / (likelihood @ weights)) @ likelihood) + spread_evenly / n_kinds
             weights = weights / weights.sum()
+        posterior = likelihood * weights
+        posterior /= posterior.sum(axis=1, keepdims=True)
         expected = np.einsum("d,dl,dtk->tlk", table.weights, posterior, rows)
         for t in range(n_temperatures):
             if t != hottest:
                 slopes[t] = int(np.argmax([(expected[t] * _log_shares(slope)).sum() for slope in SLOPES]))
     return Population(weights, tuple(slopes))
+
+
+@lru_cache(maxsize=KEPT)
+def _added(slope: int, n: int, code: int) -> Floats:
+    """(L, n + 1) chance that a decision is given 0, ..., n times in n samples at one temperature."""
+    share = np.exp(_log_shares(SLOPES[slope])[:, [code]])
+    return np.asarray(binom.pmf(np.arange(n + 1), n, share))
 
 
 def chance_of_stable(population: Population, counts: Ints, left: Ints, threshold: float) -> Floats:
@@ -153,7 +170,6 @@ def chance_of_stable(population: Population, counts: Ints, left: Ints, threshold
     (D, L) in [0, 1]; exactly 0 or 1 where nothing that is left can change it.
     """
     result = np.zeros((len(counts), len(population.weights)))
-    shares = [np.exp(log) for log in population.log_shares]
     groups = distinct_rows(left)
     for position, remaining in enumerate(groups.rows):
         here = np.flatnonzero(groups.index == position)
@@ -161,19 +177,20 @@ def chance_of_stable(population: Population, counts: Ints, left: Ints, threshold
         size = counts[here].sum(axis=(1, 2)) + total
         for code in range(K):
             need = np.ceil(threshold * size - ROUNDING).astype(int) - counts[here][:, :, code].sum(axis=1)
-            reached = _at_least([s[:, code] for s in shares], remaining)
+            reached = _at_least(population.slopes, tuple(remaining.tolist()), code)
             result[here] += reached[:, np.clip(need, 0, total + 1)].T
     return np.clip(result, 0.0, 1.0)
 
 
-def _at_least(shares: list[Floats], remaining: Any) -> Floats:
+@lru_cache(maxsize=KEPT)
+def _at_least(slopes: tuple[int, ...], remaining: tuple[int, ...], code: int) -> Floats:
     """(L, R + 2) chance that a decision is given at least 0, 1, ..., R + 1 more times in all."""
-    total = int(remaining.sum())
-    mass = np.zeros((len(shares[0]), total + 1))
+    total = sum(remaining)
+    mass = np.zeros((len(_kinds()[1]), total + 1))
     mass[:, 0] = 1.0
-    for share, n in zip(shares, remaining.tolist(), strict=True):
+    for slope, n in zip(slopes, remaining, strict=True):
         if n:
-            added = np.asarray(binom.pmf(np.arange(n + 1), n, share[:, None]))
+            added = _added(slope, n, code)
             before, mass = mass, np.zeros_like(mass)
             for k in range(n + 1):
                 mass[:, k:] += before[:, : total + 1 - k] * added[:, [k]]
