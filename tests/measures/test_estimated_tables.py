@@ -101,10 +101,10 @@ def test_a_prompt_sampled_in_full_is_as_it_is_and_a_stopped_one_is_predicted(
     for column in ("ssi", "ssi_pairwise", "refuse_rate", "unstable", "cluster"):
         assert (full[column].to_numpy()[exact] == seen[column].to_numpy()[exact]).all()
     assert (seen["estimated"].to_numpy() == ~exact).all()
-    # Predicted, not naive: of five equal answers out of twenty, the rest is not sure to be equal.
-    five = seen[(seen["n"] == 5) & ~seen["flip"] & seen["estimated"]]
-    assert len(five) > 10
-    assert five["ssi"].max() < 1
+    # Predicted, not naive: of at most ten equal answers out of twenty, the rest is not sure to be equal.
+    few = seen[(seen["n"] <= 10) & ~seen["flip"] & seen["estimated"]]
+    assert len(few) > 10
+    assert few["ssi"].max() < 1
     assert abs(seen["ssi"].mean() - full["ssi"].mean()) < 0.02
 
 

@@ -130,7 +130,7 @@ def test_it_asks_for_what_it_reports_and_the_full_grid_pays_only_for_the_rest(
 def test_a_larger_budget_goes_on_from_what_is_there(study: Path) -> None:
     spent = []
     for budget in (0.71, 0.8):
-        set_params(sampling={"adaptive": {"population": {"batch": 4, "budget": budget}}})
+        set_params(sampling={"adaptive": {"population": {"alpha": 0.001, "batch": 4, "budget": budget}}})
         sample.run("tiny", study)
         table = read_table(sampled_file("tiny"), SAMPLED_TABLE)
         spent.append(table.set_index("prompt_id")["samples"])
