@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ import pandas as pd
 
 from refusal_stability.figures.series import SeriesSet, series_of
 from refusal_stability.files import PROMPTS
-from refusal_stability.measures.decision_arrays import DecisionArrays, Group
+from refusal_stability.measures.adaptive.rounds import Mask, designed, sample_by_rounds
+from refusal_stability.measures.adaptive.rules import StoppingRule
+from refusal_stability.measures.decision_arrays import Codes, DecisionArrays, Group
 from refusal_stability.measures.estimates import Resampling
-from refusal_stability.measures.tables import build_tables
+from refusal_stability.measures.tables import OF_ROUNDS, build_tables
+from refusal_stability.measures.tables.adaptive import estimate_groups
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.judges import JudgeParams, JudgingParams
@@ -65,10 +68,12 @@ def _computed(
     texts: tuple[str, ...] = (),
     missing_share: float = 0.01,
     harms: tuple[str, ...] = ("",),
+    rounds: bool = False,
 ) -> SyntheticStudy:
     """Decisions drawn from shares that sharpen as the temperature falls.
 
-    `texts` replace the first prompts, and prompts take turns in `harms`.
+    `texts` replace the first prompts, and prompts take turns in `harms`. With `rounds`, the tables of adaptive sampling
+    are those of a study sampled so.
     """
     params = StudyParams(
         study="synthetic",
@@ -96,6 +101,8 @@ def _computed(
     resampling = Resampling(200, 0.95, lambda *_: np.random.default_rng(0))
     settings = Settings(params.metrics.threshold, tuple(params.metrics.thresholds), resampling)
     tables = {name: _held_to_contract(name, table) for name, table in build_tables(study, settings)}
+    if rounds:
+        tables |= _tables_of_rounds(study, settings)
     frame = pd.DataFrame({"prompt_id": ids, "prompt": prompts, "category": categories, "source": "synthetic"})
     frame["harm"] = harm
     return SyntheticStudy(params, frame, tables)
@@ -118,6 +125,24 @@ def _group(
     repeats[..., 0] = codes
     texts = rng.integers(1, 4, codes.shape).astype(np.uint64)
     return Group(model, intervention, {PRIMARY: repeats, SECOND: second[..., None]}, PRIMARY, texts)
+
+
+def _tables_of_rounds(study: DecisionArrays, settings: Settings) -> dict[str, pd.DataFrame]:
+    """The tables of the same study, sampled by the default rule."""
+    rule, rng = StoppingRule(), np.random.default_rng(0)
+    n_prompts, _, n_seeds = study.groups[0].codes.shape
+    design = designed(study.temperatures, n_seeds, n_prompts, rule, "hottest_first", rng)
+    sampled = {
+        (group.model, group.intervention): sample_by_rounds(partial(_codes_of, group), design, rule)
+        for group in study.groups
+    }
+    groups = estimate_groups(study, settings, sampled)
+    tables = {name: pd.DataFrame(build(study, groups)) for name, build in OF_ROUNDS.items()}
+    return {name: _held_to_contract(name, table.assign(primary_judge=PRIMARY)) for name, table in tables.items()}
+
+
+def _codes_of(group: Group, wanted: Mask) -> Codes:
+    return group.codes
 
 
 def _held_to_contract(name: str, table: pd.DataFrame) -> pd.DataFrame:

@@ -49,6 +49,7 @@ STUDIES = {
     "three interventions": {
         "interventions": ("none", "safety-prompt", "few-shot"),
         "harms": ("harmful", "harmful", "benign", ""),
+        "rounds": True,
     },
     "much missing": {"missing_share": 0.6, "n_seeds": 2},
     "all missing": {"missing_share": 1.0},
@@ -256,10 +257,14 @@ def test_every_estimate_that_a_figure_draws_or_tells_has_its_interval_there(figu
         for column in study.tables[name].columns
         if f"{column}_low" in study.tables[name].columns
     ]
-    assert bounded or figure.name in ("decision_heatmap", "stability_vs_compliance")
+    assert bounded or figure.name in ("decision_heatmap", "stability_vs_compliance", "adaptive_samples")
     drawn = needed(figure.draw, study, bounded)
     told = needed(figure.alt_text, study, bounded)
-    assert drawn or figure.name in ("decision_heatmap", "judge_confusion", "stability_vs_compliance")
+    assert drawn or figure.name in (
+        *("decision_heatmap", "judge_confusion", "stability_vs_compliance"),
+        # Counts of prompts and samples, which are no estimates.
+        "adaptive_samples",
+    )
     before = picture(figure.draw(study.tables, study.series_set))
     for where in drawn:
         assert picture(figure.draw(narrowed(study.tables, *where), study.series_set)) != before, where
@@ -274,6 +279,7 @@ def test_only_a_study_of_several_interventions_has_the_figure_of_their_effects(s
     assert not rounds.belongs_to(studies["two models"].tables)
     assert not figure.belongs_to(studies["two models"].tables)
     assert figure.belongs_to(studies["three interventions"].tables)
+    assert rounds.belongs_to(studies["three interventions"].tables)
 
 
 def test_every_file_that_makes_a_figure_is_listed() -> None:

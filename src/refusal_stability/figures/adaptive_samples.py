@@ -29,7 +29,7 @@ HATCHES = {"unstable": "//////////", "undecided": "......"}
 def adaptive_samples(tables: Tables, series_set: SeriesSet) -> Figure:
     """A histogram of samples spent for each model, stacked by verdict."""
     prompts, spent = tables["adaptive_prompts"], tables["adaptive"]
-    series = series_set.drawn_from(prompts, "n_spent", "The study was not sampled in rounds.")
+    series = series_set.drawn_from(prompts, "n_spent", "No prompt was decided in rounds.")
     columns = 1 if len(series) <= 2 else 2
     figure = canvas(0.6 + 1.7 * -(-len(series) // columns))
     panels = panel_grid(figure, len(series), columns)
