@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import AfterValidator, BeforeValidator
 from pydantic.dataclasses import dataclass
 
 from refusal_stability.params.checks import (
@@ -53,13 +54,13 @@ class AdaptiveParams:
 Rule = Annotated[Text, among(*ADAPTIVE_RULES)]
 
 
-def rule_given(value: object) -> object:
+def _rule_given(value: object) -> object:
     """Refuse an empty section: DVC cannot read it."""
     require(value is not None, "", value, "a rule, such as {population: {}}. Delete the key to sample full grids")
     return value
 
 
-def check_rules(chosen: dict[str, AdaptiveParams]) -> dict[str, AdaptiveParams]:
+def _check_rules(chosen: dict[str, AdaptiveParams]) -> dict[str, AdaptiveParams]:
     """At most one rule, in an order that it can be used in."""
     require(len(chosen) <= 1, "", ", ".join(chosen), "one rule")
     for name, settings in chosen.items():
@@ -68,6 +69,9 @@ def check_rules(chosen: dict[str, AdaptiveParams]) -> dict[str, AdaptiveParams]:
         unused = name == "population" or settings.predictions is None
         require(unused, f"{name}.predictions", settings.predictions, "null: only the rule population starts from them")
     return chosen
+
+
+ChosenRule = Annotated[dict[Rule, AdaptiveParams], BeforeValidator(_rule_given), AfterValidator(_check_rules)]
 
 
 def order_of(name: str, settings: AdaptiveParams) -> str:

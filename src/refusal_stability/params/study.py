@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, model_validator
 from pydantic.dataclasses import dataclass
 
-from refusal_stability.params.adaptive import AdaptiveParams, Rule, check_rules, rule_given
+from refusal_stability.params.adaptive import ChosenRule
 from refusal_stability.params.checks import (
     SECTION,
     AtLeast0,
@@ -94,7 +94,7 @@ class SamplingParams:
     top_p: Annotated[Number, rule(lambda p: 0 < p <= 1, "a number over 0 and at most 1")] = 1.0
     top_k: AtLeast0 = 0
     max_tokens: AtLeast1 = 512
-    adaptive: Annotated[dict[Rule, AdaptiveParams], BeforeValidator(rule_given), AfterValidator(check_rules)] = field(default_factory=dict)
+    adaptive: ChosenRule = field(default_factory=dict)
 
 
 @dataclass(config=SECTION)

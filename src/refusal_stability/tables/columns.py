@@ -852,7 +852,9 @@ ROUNDS = (
         "`agreement`), or `budget` (it ran out)",
     ),
     _count("n_stopped", "Prompts", "prompts that stopped so", "prompts"),
-    _number("mean_taken", "Samples each", "mean number of samples after which the rule stopped them", 1, macro="samples"),
+    _number(
+        "mean_taken", "Samples each", "mean number of samples after which the rule stopped them", 1, macro="samples"
+    ),
     _count("n_spent", "Samples", "responses asked for, those of the audit included"),
     Column("audited", "flag", "Audited", "chosen beforehand to be sampled in full"),
     _share(
