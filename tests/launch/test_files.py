@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "launch"
 FILES = sorted(LAUNCH.glob("*.yaml"))
+SHELLCHECK = shutil.which("shellcheck", path=os.pathsep.join(str(Path(place) / "bin") for place in sys.path))
 READ = """
 import sys, yaml, sky
 from sky.utils import common_utils, schemas
@@ -44,6 +46,18 @@ def test_skypilot_itself_reads_the_files(tmp_path: Path) -> None:
     refused = subprocess.run([*command[:3], str(wrong)], env=env, capture_output=True, text=True, check=False)
     assert "nodes" in refused.stderr
     assert refused.returncode != 0
+
+
+@pytest.mark.logs
+@pytest.mark.skipif(SHELLCHECK is None, reason="ShellCheck is not there: make test-logs")
+@pytest.mark.parametrize("file", [*FILES, LAUNCH / "slurm.sbatch"], ids=lambda file: file.name)
+def test_shellcheck_finds_nothing_in_a_launch_script(file: Path) -> None:
+    text = file.read_text()
+    found = yaml.safe_load(text) if file.suffix == ".yaml" else {"run": text}
+    for script in (found.get("setup", ""), found["run"]):
+        command = [str(SHELLCHECK), "--shell=bash", "-"]
+        checked = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+        assert checked.stdout == ""
 
 
 @pytest.mark.parametrize("file", [*FILES, LAUNCH / "slurm.sbatch"], ids=lambda file: file.name)
