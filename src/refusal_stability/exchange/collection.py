@@ -18,6 +18,7 @@ from pathlib import Path
 from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.exchange.collected import CELL, GROUP, SCHEMA, Collected, Grid
 from refusal_stability.exchange.logged import NO_TEXT, LogError, LoggedLabel, LoggedResponse
+from refusal_stability.params.checks import LARGEST
 from refusal_stability.records import NO_INTERVENTION, Message, Prompt, storable_text
 
 # More repeats than this many times the most responses to any prompt are no shared repeats: each response has its own.
@@ -25,6 +26,7 @@ SHARED = 2
 MOST_ASKED = 1000
 # Of a temperature, as params.yaml takes it; beyond them is what a sum of floats leaves, as in 0.30000000000000004.
 DIGITS = 6
+HOTTEST = 5  # the highest temperature that params.yaml takes
 
 
 class Collection:
@@ -58,9 +60,14 @@ class Collection:
             raise LogError(f"{logged.place}: the log does not name the model; give it: --constant model=NAME")
         if logged.temperature is None:
             raise LogError(f"{logged.place}: the log does not say the temperature; give it: --temperature 0.7")
-        if not 0 <= logged.temperature < math.inf:
+        if not 0 <= logged.temperature <= HOTTEST:
             raise LogError(
-                f"{logged.place}: the temperature {logged.temperature:g} is not allowed; allowed: a number from 0"
+                f"{logged.place}: the temperature {logged.temperature:g} is not allowed; allowed: a number from 0 to "
+                f"{HOTTEST}"
+            )
+        if logged.repeat is not None and not 0 <= logged.repeat <= LARGEST:
+            raise LogError(
+                f"{logged.place}: {logged.repeat} is no repeat; a whole number from 0 to 2^63 - 1 is expected"
             )
         temperature = float(f"{logged.temperature:.{DIGITS}g}")
         if not math.isclose(temperature, logged.temperature, rel_tol=1e-9):

@@ -96,7 +96,7 @@ def study_in(place: str, text: str | None) -> ExportedStudy | None:
         return None
     try:
         return parsed(ExportedStudy, json.loads(text))
-    except (ValueError, RecursionError, ParamsError) as error:
+    except (TypeError, ValueError, RecursionError, ParamsError) as error:
         reason = " ".join(str(error).split())[:200]
         raise LogError(
             f"{place}: its description of the study is not as an export of this project writes it ({reason}); export "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from refusal_stability.exchange.logged import LogError
+from refusal_stability.files import ArtifactError
 from refusal_stability.prompts.conversation import conversation_in
 from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories, prompt_id
 from refusal_stability.records import Prompt
@@ -24,12 +25,38 @@ def logged_prompt(place: str, asked: Any, source: str, category: object = None) 
             found = None
         if isinstance(found, list) and found and all(isinstance(turn, dict) and "role" in turn for turn in found):
             asked = found
-    messages = conversation_in(UserRow(place, 1, {"prompt": asked}), "prompt", as_json=False)
+    try:
+        messages = conversation_in(UserRow(place, 1, {"prompt": asked}), "prompt", as_json=False)
+    except ArtifactError as error:
+        raise LogError(str(error).replace(f"{place}: row 1, column prompt:", f"{place}: the prompt:")) from error
     text = messages[-1].content
     if not text.strip():
         raise LogError(f"{place}: the prompt is empty; remove the record")
     named = joined_categories([category]) if isinstance(category, str) else UNCATEGORISED
     return Prompt(prompt_id(text, messages[:-1]), text, named, source, messages if len(messages) > 1 else ())
+
+
+def answer_text(content: Any) -> str:
+    """The text of an answer, which may come in parts; what is no text stands as JSON."""
+    if isinstance(content, list) and content:
+        texts: list[Any] = [part.get("text") if isinstance(part, dict) else part for part in content]
+        if all(isinstance(text, str) for text in texts):
+            return "".join(texts)
+    return content if isinstance(content, str) else "" if content is None else json.dumps(content, ensure_ascii=False)
+
+
+def logged_number(place: str, name: str, value: object) -> float | None:
+    """A number of a log, which may stand as a text; None where the log does not say it."""
+    if value is None:
+        return None
+    try:
+        return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else _no_number()
+    except (ValueError, OverflowError) as error:
+        raise LogError(f"{place}: the {name} {str(value)[:60]!r} is not a number; correct it") from error
+
+
+def _no_number() -> NoReturn:
+    raise ValueError
 
 
 def file_head(path: Path) -> bytes:

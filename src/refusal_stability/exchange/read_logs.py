@@ -16,6 +16,7 @@ from refusal_stability.exchange.log_format import HARNESS, LOG_FORMATS, ImportOp
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.records import StudyError
 
+MOST_NOTES = 3
 OWN_RUNS = ". If it is a run of its own, number the repeats of both: a column `repeat`"
 
 
@@ -67,7 +68,7 @@ def read_logs(
         tell(f"{found}: {added} responses in {len(files)} file{'s' if len(files) > 1 else ''}")
     options.note_unused(by_format)
     if not collection.count():
-        raise LogError(f"{', '.join(map(str, paths))}: holds no response")
+        raise LogError("; ".join([f"{', '.join(map(str, paths))}: holds no response", *options.notes[:MOST_NOTES]]))
 
 
 def _add_all(
@@ -77,7 +78,8 @@ def _add_all(
 
     A record that is not built as the format says is an error that names the place.
     """
-    after = f"{files[0]}: the first record"
+    others = f" (or another of its {len(files)} files)" if len(files) > 1 else ""
+    after = f"{files[0]}{others}: the first record"
     contents, names = FileContents(), [str(file) for file in files]
     compared = len(files) > 1 and not one.names_runs
     file = names[0]

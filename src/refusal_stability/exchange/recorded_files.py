@@ -42,13 +42,14 @@ IMPORTED_RESPONSES = Contract(
 NOT_SAMPLED_REASON = "not sampled"
 NO_LABEL = LoggedLabel("", missing_reason="the source has no label")
 NO_NAME = re.compile(r"[^a-z0-9_-]+")
+LONGEST_NAME = 80  # it becomes part of the names of files
 MARK = ".gitignore"
 IGNORED = "# Imported responses may be harmful text: git leaves this folder out.\n*\n"
 
 
 def study_name(text: str) -> str:
     """A name as params.yaml takes it: lower case, with `-` for what names do not hold."""
-    return NO_NAME.sub("-", text.lower()).strip("-_") or "unnamed"
+    return NO_NAME.sub("-", text.lower()).strip("-_")[:LONGEST_NAME].strip("-_") or "unnamed"
 
 
 def study_names(

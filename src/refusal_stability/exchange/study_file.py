@@ -158,7 +158,7 @@ def _recorded_model(model: str, name: str, folder: Path, exported: ExportedStudy
     if exported:
         # An answer that begins as a source's errors do is an answer there.
         settings |= {"whole_conversations": True, "missing": []}
-    label = exported.models[model] if exported else model
+    label = exported.models[model] if exported else model.replace("${", "$ {").replace("???", "? ? ?")
     about = {"label": label} if label else {}
     return {"engine": "recorded", "path": folder.as_posix(), **about, "settings": settings}
 

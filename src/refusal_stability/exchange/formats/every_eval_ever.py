@@ -10,7 +10,7 @@ from typing import Any
 
 from refusal_stability.exchange.exported_study import study_in
 from refusal_stability.exchange.log_format import ImportOptions, log_format
-from refusal_stability.exchange.log_prompt import file_head, first_record, logged_prompt, whole_json
+from refusal_stability.exchange.log_prompt import file_head, first_record, logged_number, logged_prompt, whole_json
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
 from refusal_stability.exchange.told_by_export import OWN, exported_response, told_in
 from refusal_stability.prompts.conversation import ROLES
@@ -18,6 +18,7 @@ from refusal_stability.records import Message, Prompt
 from refusal_stability.tables.user_files import UserRow, every_row
 
 NEEDED = {"schema_version", "evaluation_id", "interaction_type", "evaluation_name", "model_id"}
+SCHEMA = "0.3.0"
 LARGEST_EVALUATION = 64 * 2**20
 UNKNOWN_LEVEL = "the log has no score"
 
@@ -74,8 +75,11 @@ def evaluation_responses(paths: Sequence[Path], options: ImportOptions) -> Itera
 def _results(path: Path, options: ImportOptions) -> Results:
     """(evaluation, result's id or name) -> what the evaluation says about it."""
     evaluation = whole_json(path, LARGEST_EVALUATION, "leave it out and give --temperature")
-    about = (evaluation.get("model_info") or {}).get("additional_details") or {}
-    if OWN in about:
+    if not isinstance(evaluation, dict):
+        raise LogError(f"{path}: holds {type(evaluation).__name__}, not one evaluation of Every Eval Ever; split it")
+    _check_version(str(path), evaluation, options)
+    about = (evaluation.get("model_info") or {}).get("additional_details")
+    if isinstance(about, dict) and OWN in about:
         options.add_study(str(path), study_in(str(path), about[OWN]))
     found: dict[tuple[str, str], _Result] = {}
     for result in evaluation.get("evaluation_results") or []:
@@ -83,7 +87,10 @@ def _results(path: Path, options: ImportOptions) -> Results:
         metric = result.get("metric_config") or {}
         levels = metric.get("level_names") or () if metric.get("score_type") == "levels" else ()
         temperature = settings.get("temperature")
-        told = _Result(None if temperature is None else float(temperature), [str(level) for level in levels])
+        told = _Result(
+            logged_number(f"{path}: {result.get('evaluation_name')}", "temperature", temperature),
+            [str(level) for level in levels],
+        )
         for name in (result.get("evaluation_result_id"), result.get("evaluation_name")):
             if name is not None:
                 key = (str(evaluation["evaluation_id"]), str(name))
@@ -94,12 +101,22 @@ def _results(path: Path, options: ImportOptions) -> Results:
     return found
 
 
+def _check_version(place: str, values: Mapping[str, Any], options: ImportOptions) -> None:
+    """Refuse another schema; one that differs a little is read, with a note."""
+    version = str(values["schema_version"])
+    if version.partition(".")[0] != SCHEMA.partition(".")[0]:
+        raise LogError(f"{place}: schema version {version[:20]}; {SCHEMA} of Every Eval Ever is read: convert the file")
+    if version.split(".")[:2] != SCHEMA.split(".")[:2]:
+        options.note(f"Every Eval Ever: read as schema {SCHEMA}, but it says {version[:20]}: check what was found")
+
+
 def _responses(row: UserRow, results: Results, repeats: _Repeats, options: ImportOptions) -> Iterator[LoggedResponse]:
     sample = row.values
     if not sample.keys() >= NEEDED:
         raise LogError(
             f"{row.place}: not a sample of Every Eval Ever; it lacks {', '.join(sorted(NEEDED - sample.keys()))}"
         )
+    _check_version(row.place, sample, options)
     name = str(sample["evaluation_name"])
     if sample["interaction_type"] == "agentic":
         options.note(f"{name}: agentic samples have no one answer; left out")

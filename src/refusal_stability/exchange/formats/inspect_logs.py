@@ -17,6 +17,7 @@ from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head, logged_prompt
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
 from refusal_stability.exchange.told_by_export import OWN, exported_response, further_labels, told_in
+from refusal_stability.params.checks import LARGEST
 from refusal_stability.prompts.conversation import ROLES
 from refusal_stability.records import Message, Prompt
 
@@ -202,7 +203,7 @@ def _response(place: str, header: Any, sample: Any, options: ImportOptions) -> L
         str(header.eval.model),
         _prompt(place, sample, header, options),
         options.temperature if (found := _setting(header, "temperature")) is None else float(found),
-        int(seeded) if seeded is not None and epochs == 1 else None,
+        int(seeded) if seeded is not None and 0 <= seeded <= LARGEST and epochs == 1 else None,
         "" if reason else text,
         "refusal" if refused else finish,
         reason,

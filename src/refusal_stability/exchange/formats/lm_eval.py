@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.exchange.log_format import ImportOptions, log_format
-from refusal_stability.exchange.log_prompt import file_head, first_record, logged_prompt, whole_json
+from refusal_stability.exchange.log_prompt import file_head, first_record, logged_number, logged_prompt, whole_json
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
 from refusal_stability.tables.user_files import UserRow, every_row
 
 LARGEST_RESULTS = 64 * 2**20
+NO_OUTPUT = "the log has no output"
+UNSCORED = "the log has no score"
 NEEDED = ("doc_id", "arguments", "resps")
 
 
@@ -35,8 +37,8 @@ def lm_eval_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator
             continue
         model, task, seen = _model(path, options), _task(path), set()
         for row in every_row(path):
-            if row.values.get("doc_id") not in seen:
-                seen.add(row.values.get("doc_id"))
+            if (document := str(row.values.get("doc_id"))) not in seen:
+                seen.add(document)
                 yield from _responses(row, model, task, options)
 
 
@@ -63,31 +65,46 @@ def _model(path: Path, options: ImportOptions) -> str:
 
 
 def _responses(row: UserRow, model: str, task: str, options: ImportOptions) -> Iterator[LoggedResponse]:
-    try:
-        asked, settings = row.values["arguments"]["gen_args_0"].values()
-        texts = row.values["resps"][0]
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise LogError(
-            f"{row.place}: not a sample of lm-evaluation-harness ({error!r}); log it with --log_samples"
-        ) from error
-    if not isinstance(settings, dict) or not all(isinstance(text, str) for text in texts):
-        options.note(f"{task}: its answers are likelihoods, not texts; left out")
-        return
-    if isinstance(asked, list):
-        asked = asked[0]
+    """The answers to each request of a document, which most tasks have one of."""
+    requests, answers = row.values.get("arguments"), row.values.get("resps")
+    requests = list(requests.values()) if isinstance(requests, dict) else requests
+    if not (isinstance(requests, list) and requests and isinstance(answers, list) and all(map(_is_list, answers))):
+        raise LogError(f"{row.place}: not a sample of lm-evaluation-harness; log it with --log_samples")
     doc = row.values.get("doc")
     category = doc.get("category") if isinstance(doc, dict) else None
-    prompt = logged_prompt(row.place, asked, task, category)
-    labels = _labels(row, len(texts), options)
-    for order, text in enumerate(texts):
-        yield LoggedResponse(
-            row.place, model, prompt, _temperature(settings, options), None, text, labels=labels, order=order
-        )
+    asked_once = len(requests) == 1
+    count = sum(map(len, answers))
+    labels = _labels(row, count, options)
+    order = 0
+    for position, texts in enumerate(answers or [[]]):
+        asked, settings, *_ = _parts(requests[0 if asked_once else position % len(requests)])
+        if not isinstance(settings, dict) or not all(text is None or isinstance(text, str) for text in texts):
+            options.note(f"{task}: its answers are likelihoods, not texts; left out")
+            return
+        prompt = logged_prompt(row.place, asked[0] if isinstance(asked, list) else asked, task, category)
+        for text in texts or ([] if count else [None]):
+            reason = NO_OUTPUT if text is None else ""
+            temperature = _temperature(row.place, settings, options)
+            own = {} if reason else labels
+            yield LoggedResponse(
+                row.place, model, prompt, temperature, None, text or "", missing_reason=reason, labels=own, order=order
+            )
+            order += 1
 
 
-def _temperature(settings: dict[str, Any], options: ImportOptions) -> float | None:
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _parts(request: Any) -> list[Any]:
+    """What was asked, and the settings of the generation."""
+    parts = list(request.values()) if isinstance(request, dict) else request
+    return parts if isinstance(parts, list) and len(parts) > 1 else [parts, None]
+
+
+def _temperature(place: str, settings: dict[str, Any], options: ImportOptions) -> float | None:
     if settings.get("temperature") is not None:
-        return float(settings["temperature"])
+        return logged_number(place, "temperature", settings["temperature"])
     return 0.0 if settings.get("do_sample") is False else options.temperature
 
 
@@ -99,4 +116,5 @@ def _labels(row: UserRow, n_texts: int, options: ImportOptions) -> dict[str, Log
         if known:
             options.note(f"{row.file}: metrics {', '.join(known)} stand for several answers each; left out")
         return {}
-    return {name: LoggedLabel(str(value)) for name, value in known.items()}
+    unscored = LoggedLabel("", missing_reason=UNSCORED)
+    return {name: LoggedLabel(str(value)) if value == value else unscored for name, value in known.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.exchange.log_format import ImportOptions, log_format
-from refusal_stability.exchange.log_prompt import first_record, logged_prompt
+from refusal_stability.exchange.log_prompt import answer_text, first_record, logged_number, logged_prompt
 from refusal_stability.exchange.logged import LogError, LoggedResponse
 from refusal_stability.tables.user_files import UserRow, every_row
 
@@ -81,9 +81,9 @@ def _one(
         place,
         str(body.get("model") or ""),
         logged_prompt(place, body.get("messages"), SOURCE),
-        None if temperature is None else float(temperature),
+        logged_number(place, "temperature", temperature),
         None,
-        str(message.get("content") or ""),
+        answer_text(message.get("content")),
         "refusal" if message.get("refusal") else str(choice.get("finish_reason") or ""),
         reason,
         thinking=str(message.get("reasoning_content") or ""),

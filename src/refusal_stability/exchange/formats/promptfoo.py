@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 
 from refusal_stability.exchange.json_parts import json_parts
 from refusal_stability.exchange.log_format import ImportOptions, log_format
-from refusal_stability.exchange.log_prompt import file_head, first_record, logged_prompt
+from refusal_stability.exchange.log_prompt import answer_text, file_head, first_record, logged_number, logged_prompt
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
 from refusal_stability.tables.user_files import UserRow, every_row
 
 RESULTS = ("results", "results")
 NEEDED = {"provider", "prompt", "testIdx"}
+TEMPLATE = "{{"
 ERROR = 2  # promptfoo's failureReason where nothing was answered
 
 
@@ -79,17 +79,19 @@ def _response(row: UserRow, providers: list[Any], source: str, options: ImportOp
     result = row.values
     response = result.get("response") or {}
     output = response.get("output")
-    text = "" if output is None else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    text = answer_text(output)
     reason = ""
     if result.get("failureReason") == ERROR or output is None:
         reason = "error: " + " ".join(str(response.get("error") or result.get("error") or "no output").split())[:200]
-    model, temperature = _provider(row.place, result["provider"], providers)
+    provider, prompt = result["provider"], result["prompt"]
+    provider = provider if isinstance(provider, dict) else {"id": provider}
+    model, temperature = _provider(row.place, provider, providers)
     test = result.get("testCase") or {}
     category = (test.get("metadata") or {}).get("category") or (result.get("vars") or {}).get("category")
     return LoggedResponse(
         row.place,
         model,
-        logged_prompt(row.place, result["prompt"].get("raw"), source, category),
+        logged_prompt(row.place, prompt.get("raw") if isinstance(prompt, dict) else prompt, source, category),
         options.temperature if temperature is None else temperature,
         None,
         "" if reason else text,
@@ -115,7 +117,9 @@ def _provider(place: str, provider: Mapping[str, Any], providers: list[Any]) -> 
             )
         mine = named[0] if named else (provider.get("id"), None)
     name = label if settings.count(mine) > 1 and label else provider.get("id")
-    return str(name or ""), None if mine[1] is None else float(mine[1])
+    # A template is filled in when promptfoo runs.
+    told = None if TEMPLATE in str(mine[1]) else mine[1]
+    return str(name or ""), logged_number(place, "temperature", told)
 
 
 def _labels(result: Mapping[str, Any]) -> dict[str, LoggedLabel]:

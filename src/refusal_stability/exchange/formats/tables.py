@@ -14,6 +14,7 @@ from refusal_stability.exchange.log_format import TABLES, ImportOptions, log_for
 from refusal_stability.exchange.log_prompt import file_head
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
 from refusal_stability.exchange.table_map import NOT_SAMPLED, USUAL_NAMES, JudgeColumns, TableMap
+from refusal_stability.params.checks import LARGEST as LARGEST_NUMBER
 from refusal_stability.prompts.conversation import conversation_in
 from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories, prompt_id
 from refusal_stability.records import HARMS, Message, Prompt
@@ -22,6 +23,7 @@ from refusal_stability.tables.user_files import READERS, UserRow, every_row
 ONE_JUDGE = "source"
 LARGEST = 512 * 2**20
 SUFFIXES = READERS.keys() - {".txt"}
+LONGEST_NUMBER = 100
 NUMBERED = re.compile(r"(.*[^0-9])[0-9]+")
 WHOLE_FILES = (".csv", ".tsv", ".json", ".parquet", ".xlsx", ".xls")
 
@@ -56,7 +58,7 @@ def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
         if reader is not None:
             reader.note_columns(path, found, options)
         for judge, count in unlabelled.items():
-            options.note(f"{path.name}: {count} empty labels of judge {judge}: not labelled by it")
+            options.note(f"{path.name}: {count} empty label{'s' * (count > 1)} of judge {judge}: not labelled by it")
         if blanks:
             options.note(_on_blanks(path, blanks, empty))
 
@@ -96,9 +98,12 @@ class _TableReader:
         if options.temperature is not None:
             chosen = replace(chosen, constants={"temperature": options.temperature, **chosen.constants})
         columns = {}
+        plain = {str(name).strip().lower(): name for name in reversed(list(found))}
         for ours in chosen.columns_read:
-            names = [chosen.columns[ours]] if ours in chosen.columns else [ours, *USUAL_NAMES.get(ours, ())]
-            theirs = next((name for name in names if name in found), None)
+            if ours in chosen.columns:
+                theirs = chosen.columns[ours] if chosen.columns[ours] in found else None
+            else:
+                theirs = next((plain[name] for name in (ours, *USUAL_NAMES.get(ours, ())) if name in plain), None)
             if theirs is not None and (ours in chosen.columns or theirs not in chosen.columns.values()):
                 columns[ours] = theirs
         reader = cls(chosen, columns, unlabelled)
@@ -109,7 +114,9 @@ class _TableReader:
         """Tell the columns that are not read, and those that the map names but the table lacks."""
         unused = sorted(set(found) - self.used())
         if unused:
-            options.note(f"{path.name}: columns not used: {', '.join(unused)}")
+            labels = any(word in name.lower() for name in map(str, unused) for word in ("label", "judge", "verdict"))
+            remedy = "; a --map reads judges that have columns of their own" if labels else ""
+            options.note(f"{path.name}: columns not used: {', '.join(map(str, unused))}{remedy}")
         absent = sorted((self.used() | set(self.chosen.columns.values())) - set(found))
         if absent:
             options.note(f"{path.name}: has no column {', '.join(absent)}, which the map names")
@@ -178,22 +185,32 @@ class _TableReader:
                     counted=True,
                 )
             return
-        repeat = self._number(row, "repeat")
-        if repeat is not None and (repeat != int(repeat) or repeat < 0):
-            raise row.error(self.columns["repeat"], f"{repeat!r} is no repeat; a whole number from 0 is expected")
+        repeat = self._repeat(row)
         text = _cell(row, self.columns["response"]) if self.columns.get("response") in row.values else None
         yield LoggedResponse(
             row.place,
             model,
             prompt,
             temperature,
-            None if repeat is None else int(repeat),
+            repeat,
             text,
             self._text(row, "finish_reason"),
             self._text(row, "missing_reason"),
             thinking=self._text(row, "thinking"),
             labels=self._labels(row, 0),
         )
+
+    def _repeat(self, row: UserRow) -> int | None:
+        """The number of the repeat, exactly: a seed may have more digits than a float keeps."""
+        text = self._text(row, "repeat")
+        if text.isascii() and text.isdigit():
+            return int(text) if len(text) < LONGEST_NUMBER else LARGEST_NUMBER + 1
+        repeat = self._number(row, "repeat")
+        if repeat is None:
+            return None
+        if repeat != int(repeat) or repeat < 0:
+            raise row.error(self.columns["repeat"], f"{repeat!r} is no repeat; a whole number from 0 is expected")
+        return int(repeat)
 
     def _prompt(self, row: UserRow) -> Prompt:
         messages: tuple[Message, ...] = ()
