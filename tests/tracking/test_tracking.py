@@ -35,7 +35,7 @@ from study_disks import forbidding
 from refusal_stability.commands import history, ui
 from refusal_stability.engines.store import Session, Store
 from refusal_stability.engines.vllm import BATCH_ARGUMENTS, HARMLESS_ARGUMENTS
-from refusal_stability.files import FIGURES, PROMPTS, STORE, TRACKED, generation_file, label_file
+from refusal_stability.files import FIGURES, PROMPTS, REPORT, STORE, TRACKED, generation_file, label_file
 from refusal_stability.judging.model.rubric import load_rubric
 from refusal_stability.params.engines.settings import ENGINES
 from refusal_stability.params.load import load_params
@@ -47,8 +47,9 @@ from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.study import LABEL_TABLE
 from refusal_stability.tracking.history import version_rows
 from refusal_stability.tracking.identity import cell_of
-from refusal_stability.tracking.plans import RunPlan, run_plans
+from refusal_stability.tracking.plans import run_plans
 from refusal_stability.tracking.provenance import provenance
+from refusal_stability.tracking.run_plan import RunPlan
 from refusal_stability.tracking.server import (
     ENVIRONMENT,
     TrackingError,
@@ -162,17 +163,26 @@ def runs(uri: str = "", name: str = "small") -> dict[str, Run]:
     return named
 
 
+def above(name: str) -> str:
+    """The name of the run under which the run of a temperature or seed is nested."""
+    return name.rpartition(" ")[0]
+
+
 def artifacts(run: Run) -> Path:
     return Path(run.info.artifact_uri.removeprefix("file://"))
 
 
-def test_every_configuration_is_a_child_of_its_model_and_intervention(tracked: Path) -> None:
+def test_seeds_are_nested_under_their_temperature_and_temperatures_under_their_model(tracked: Path) -> None:
     named = runs()
-    assert len(named) == 2 + 2 * 4
+    assert len(named) == 2 + 2 * 2 + 2 * 4
     parents = {name: run.info.run_id for name, run in named.items() if run.data.tags["level"] == "model"}
     assert set(parents) == {"Model One", "Model One + careful"}
+    between = named["Model One + careful T=0.7"]
+    assert between.data.tags["level"] == "temperature"
+    assert between.data.tags["mlflow.parentRunId"] == parents["Model One + careful"]
+    assert "seed" not in between.data.params
     child = named["Model One + careful T=0.7 seed=43"]
-    assert child.data.tags["mlflow.parentRunId"] == parents["Model One + careful"]
+    assert child.data.tags["mlflow.parentRunId"] == between.info.run_id
     assert child.data.params["temperature"] == "0.7"
     assert child.data.params["seed"] == "43"
     assert child.data.params["model"] == "one"
@@ -232,10 +242,103 @@ def test_what_phrasing_does_is_logged_where_prompts_share_intents(tracked: Path)
 def test_a_run_leads_back_to_its_data(tracked: Path) -> None:
     condition = next(load_params(PARAMS).conditions("one"))
     run = runs()["Model One T=0 seed=42"]
-    assert run.data.tags["labels_md5"] == hashlib.md5(label_file(condition).read_bytes()).hexdigest()
-    dataset = run.inputs.dataset_inputs[0].dataset
-    assert (dataset.name, dataset.digest) == ("prompts", hashlib.md5(PROMPTS.read_bytes()).hexdigest())
-    assert json.loads(dataset.profile)["num_rows"] == N_PROMPTS
+    data = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
+    files = {"prompts": PROMPTS, "responses": generation_file(condition), "labels": label_file(condition)}
+    digests = {name: hashlib.md5(file.read_bytes()).hexdigest() for name, file in files.items()}
+    assert {name: dataset.digest for name, dataset in data.items()} == digests
+    assert json.loads(data["labels"].source) == {"uri": label_file(condition).as_posix()}
+    assert json.loads(data["prompts"].profile)["num_rows"] == N_PROMPTS
+    origin = json.loads((artifacts(run) / "provenance.json").read_text())
+    assert origin["files and rubrics"] == {files[name].as_posix(): digest for name, digest in digests.items()}
+    # A hash helps nobody who reads the run's page, but for the two by which tracking finds its runs.
+    assert not set(digests.values()) & set(run.data.tags.values())
+
+
+def test_a_temperature_s_run_pools_its_seeds(tracked: Path) -> None:
+    run = runs()["Model One + careful T=0.7"]
+    place = "model == 'one' and intervention == 'careful' and temperature == 0.7"
+    row = metric_table("aggregate_by_temperature").query(place).iloc[0]
+    for metric, column in (
+        ("ssi/within_T", "mean_ssi"),
+        ("flips/pct_flipped_high", "pct_flipped_high"),
+        ("decisions/comply_rate", "safety_comply_rate"),
+        ("counts/n_responses", "n_responses"),
+    ):
+        assert run.data.metrics[metric] == round(float(row[column]), 4), metric
+    change = metric_table("interventions").query(place).iloc[0]
+    assert run.data.metrics["change/mean_ssi"] == round(float(change["mean_difference"]), 4)
+    assert f"against none, over {change['n_pairs']} prompts" in run.data.tags["mlflow.note.content"]
+
+
+def test_every_run_has_a_table_of_prompts_decisions_and_responses_that_mlflow_compares(tracked: Path) -> None:
+    named = runs()
+    for run in named.values():
+        assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [{"path": "prompts.json", "type": "table"}]
+    texts = pd.read_csv(PROMPTS, dtype=str).set_index("prompt_id")["prompt"]
+    conditions = [c for c in load_params(PARAMS).conditions("one") if c.intervention == "none"]
+    rows = {}
+    for condition in conditions:
+        labels = pd.read_csv(label_file(condition), dtype=str).set_index("prompt_id")["label"]
+        answers = pd.read_csv(generation_file(condition), dtype=str).set_index("prompt_id")["response"]
+        rows[condition] = pd.DataFrame({"label": labels, "answer": answers})
+    client = open_client(local_store())
+
+    def table(name: str) -> pd.DataFrame:
+        # MLflow's client also reads the table of a run that was logged into another folder of artifacts.
+        file = client.download_artifacts(named[name].info.run_id, "prompts.json")
+        read = pd.read_json(file, orient="split", dtype=False)
+        # What MLflow groups by, and what it compares.
+        assert read.columns[0] == "prompt"
+        assert read.columns[1] in ("decision", "decisions")
+        assert read.set_index("prompt_id")["prompt"].to_dict() == texts.to_dict()
+        return read.set_index("prompt_id")
+
+    seed = table("Model One T=0.7 seed=42")
+    own = rows[next(c for c in conditions if (c.temperature, c.seed) == (0.7, 42))]
+    assert seed["decision"].to_dict() == own["label"].to_dict()
+    assert seed["response"].to_dict() == own["answer"].to_dict()
+    at_temperature, over_all = table("Model One T=0.7"), table("Model One")
+    for prompt_id in texts.index:
+        for shown, chosen in (
+            (at_temperature, [c for c in conditions if c.temperature == 0.7]),
+            (over_all, conditions),
+        ):
+            given = [rows[c].loc[prompt_id, "label"] for c in chosen]
+            counts = ", ".join(f"{name} {given.count(name)}" for name in TEXTS if name in given)
+            assert shown.loc[prompt_id, "decisions"] == counts
+        for condition in (c for c in conditions if c.temperature == 0.7):
+            row = rows[condition].loc[prompt_id]
+            assert (
+                f"seed {condition.seed}, {row['label']}: {row['answer']}" in at_temperature.loc[prompt_id, "responses"]
+            )
+
+
+def test_the_report_is_one_click_from_the_experiment_and_from_a_model_s_run(study: Path) -> None:
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text("<title>report</title>", encoding="utf-8")
+    client = open_client(local_store())
+
+    def described() -> str:
+        return str(client.get_experiment_by_name("small").tags["mlflow.note.content"])
+
+    track.run(PARAMS)
+    run = runs()["Model One"]
+    link = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
+    assert (artifacts(run) / "report.html").read_bytes() == REPORT.read_bytes()
+    assert link in run.data.tags["mlflow.note.content"]
+    assert link in described()
+    # Another report is another run, to which the links then lead.
+    REPORT.write_text("<title>another</title>", encoding="utf-8")
+    track.run(PARAMS)
+    again = runs()["Model One"].info.run_id
+    assert again != run.info.run_id
+    assert again in described()
+    # What a person wrote there stays.
+    client.set_experiment_tag(run.info.experiment_id, "mlflow.note.content", described() + " Ask Ada.")
+    REPORT.write_text("<title>third</title>", encoding="utf-8")
+    track.run(PARAMS)
+    assert described().endswith("Ask Ada.")
+    assert again in described()
 
 
 def git(*command: str) -> str:
@@ -265,11 +368,13 @@ def test_every_run_leads_back_to_its_commit_its_data_in_dvc_and_the_engine_that_
         tags = run.data.tags
         assert tags["mlflow.source.git.commit"] == git("rev-parse", "HEAD")
         assert tags["git_changed_since"] == "no"
-        assert {key: value for key, value in tags.items() if key.startswith("dvc.")} == {
-            "dvc.prompts/prompts.csv": "a1",
-            "dvc.generations/one": "b2.dir",
-            "dvc.labels/one": "d4.dir",
-            "dvc.metrics": "e5.dir",
+        origin = json.loads((artifacts(run) / "provenance.json").read_text())
+        assert origin["code"]["git.commit"] == git("rev-parse", "HEAD")
+        assert origin["dvc"] == {
+            "prompts/prompts.csv": "a1",
+            "generations/one": "b2.dir",
+            "labels/one": "d4.dir",
+            "metrics": "e5.dir",
         }
 
 
@@ -346,7 +451,7 @@ def test_a_rebuilt_database_gives_the_same_file(study: Path) -> None:
     named = TRACKED.read_bytes()
     shutil.rmtree("mlruns")
     track.run(PARAMS)
-    assert len(runs()) == 10
+    assert len(runs()) == 14
     assert TRACKED.read_bytes() == named
 
 
@@ -363,10 +468,12 @@ def test_changed_labels_replace_the_runs_they_concern(study: Path) -> None:
     changed = {name for name in after if after[name].info.run_id != before[name].info.run_id}
     assert "Model One T=0 seed=42" in changed
     # The other intervention's runs have not changed, whatever happened beside them.
-    assert {name.split(" T=")[0] for name in changed if " T=" in name} == {"Model One"}
+    assert {name.split(" T=")[0] for name in changed if " seed=" in name} == {"Model One"}
+    # But for what the intervention changes at the temperature of those labels.
+    assert "Model One + careful T=0.7" not in changed
     assert after["Model One T=0 seed=42"].data.metrics["decisions/comply_rate"] == 1
     assert all(
-        run.data.tags["mlflow.parentRunId"] == after[name.split(" T=")[0]].info.run_id
+        run.data.tags["mlflow.parentRunId"] == after[above(name)].info.run_id
         for name, run in after.items()
         if " T=" in name
     )
@@ -408,7 +515,7 @@ def test_a_changed_study_adds_runs_beside_the_old_ones(study: Path) -> None:
     client = open_client(local_store())
     experiment = client.get_experiment_by_name("small")
     after = client.search_runs([experiment.experiment_id])
-    assert len(after) == 20
+    assert len(after) == 28
     assert before < {run.info.run_id for run in after}
     assert {run.data.params["max_tokens"] for run in after} == {"512", "64"}
     digests = {run.data.tags["study_digest"] for run in after if run.info.run_id in before}
@@ -462,7 +569,7 @@ def test_a_rubric_names_the_run_by_its_text_and_not_by_a_file_of_its_name(tracke
     params = write_params(judging={"primary": "mine", "judges": {"mine": judge}})
 
     def found() -> tuple[str, set[str]]:
-        return cell(params), {plan.tags["rubric_sha256.mine"] for plan in planned(params)}
+        return cell(params), {plan.inputs["rubric of mine, sha256"] for plan in planned(params)}
 
     try:
         before, hashes = found()
@@ -516,8 +623,8 @@ def test_a_seed_dropped_from_the_study_keeps_its_run_under_the_parent(study: Pat
     compute_metrics()
     track.run(PARAMS)
     named = runs()
-    assert len(named) == 10
-    assert named["Model One T=0 seed=43"].data.tags["mlflow.parentRunId"] == named["Model One"].info.run_id
+    assert len(named) == 14
+    assert named["Model One T=0 seed=43"].data.tags["mlflow.parentRunId"] == named["Model One T=0"].info.run_id
     assert (
         named["Model One T=0 seed=43"].data.tags["study_digest"]
         != named["Model One T=0 seed=42"].data.tags["study_digest"]
@@ -529,7 +636,7 @@ def test_killed_at_any_moment_and_tracked_again_gives_the_whole_study_once(study
     killed = 0
     for fraction in (0.25, 0.75):
         process = subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL)
-        while process.poll() is None and count_runs(database) < fraction * 10:
+        while process.poll() is None and count_runs(database) < fraction * 14:
             time.sleep(0.02)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
@@ -538,13 +645,14 @@ def test_killed_at_any_moment_and_tracked_again_gives_the_whole_study_once(study
     assert killed >= 1
     track.run(PARAMS)
     named = runs()
-    assert len(named) == 10
+    assert len(named) == 14
     for name, run in named.items():
         assert run.info.status == "FINISHED"
         assert run.data.metrics["counts/n_responses"] > 0
-        assert (artifacts(run) / ("run.png" if " T=" in name else "params.yaml")).is_file()
+        last = "run.png" if " seed=" in name else "prompts.json" if " T=" in name else "params.yaml"
+        assert (artifacts(run) / last).is_file()
         if " T=" in name:
-            assert run.data.tags["mlflow.parentRunId"] == named[name.split(" T=")[0]].info.run_id
+            assert run.data.tags["mlflow.parentRunId"] == named[above(name)].info.run_id
 
 
 def test_two_that_track_at_once_from_a_half_made_database_log_each_run_once(study: Path) -> None:
@@ -554,7 +662,7 @@ def test_two_that_track_at_once_from_a_half_made_database_log_each_run_once(stud
         connection.commit()
     processes = [subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait() for process in processes] == [0, 0]
-    assert len(runs()) == 10
+    assert len(runs()) == 14
 
 
 def count_runs(database: Path) -> int:
@@ -568,7 +676,7 @@ def test_an_experiment_deleted_by_hand_comes_back_without_doubles(study: Path) -
     client = open_client(local_store())
     client.delete_experiment(client.get_experiment_by_name("small").experiment_id)
     track.run(PARAMS)
-    assert len(runs()) == 10
+    assert len(runs()) == 14
 
 
 def test_a_moved_folder_says_how_to_rebuild_its_runs(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -783,7 +891,7 @@ def test_runs_in_another_database_are_there_where_the_line_leads(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
     track.run(PARAMS)
     assert "while `mlflow ui --backend-store-uri sqlite:///other.db` runs" in capsys.readouterr().out
-    assert len(runs("sqlite:///other.db")) == 10
+    assert len(runs("sqlite:///other.db")) == 14
     assert count_runs(Path("mlruns/mlflow.db")) == 0
 
 
@@ -791,7 +899,7 @@ def test_a_models_label_is_text_in_a_runs_description(study: Path) -> None:
     label = "![x](http://127.0.0.1:9/leak.png) **b** <img src=x> `c`"
     params = write_params(models={"one": STUDY["models"]["one"] | {"label": label}})
     for plan in planned(params):
-        title = plan.tags["mlflow.note.content"].split("\n")[0].removeprefix("**").partition("**")[0]
+        title = plan.note.split("\n")[0].removeprefix("**").partition("**")[0]
         assert plan.name.startswith(label)
         assert not set(title) & set("![](<>`*:")
         assert html.unescape(title) == plan.name
@@ -841,17 +949,22 @@ def test_the_saved_views_show_columns_that_the_runs_have(tracked: Path) -> None:
     client = open_client(local_store())
     tags = client.get_experiment_by_name("small").tags
     views = {key: json.loads(value) for key, value in tags.items() if key.startswith("mlflow.sharedViewState.")}
-    assert {view["name"] for view in views.values()} == {"Configurations", "Models"}
+    assert {view["name"] for view in views.values()} == {"Temperatures", "Configurations", "Models"}
     for view in views.values():
         state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
         shown = client.search_runs([client.get_experiment_by_name("small").experiment_id], state["searchFilter"])
-        assert len(shown) == (8 if view["name"] == "Configurations" else 2)
+        assert len(shown) == {"Temperatures": 4, "Configurations": 8, "Models": 2}[view["name"]]
         assert {"params.`intervention`"} <= set(state["selectedColumns"])
         for run in shown:
             named = {f"params.`{name}`" for name in run.data.params} | {
                 f"metrics.`{name}`" for name in run.data.metrics
             }
             assert set(state["selectedColumns"]) <= named
+            (chart,) = state["compareRunCharts"]
+            # One model: it takes no axis.
+            assert "model" not in chart["selectedParams"]
+            axes = {*(f"params.`{name}`" for name in chart["selectedParams"])}
+            assert axes | {f"metrics.`{name}`" for name in chart["selectedMetrics"]} <= named
 
 
 def test_the_views_list_runs_as_the_study_names_them_also_after_some_were_logged_again(study: Path) -> None:
@@ -885,7 +998,7 @@ def test_the_views_list_runs_as_the_study_names_them_also_after_some_were_logged
 def test_every_plan_has_a_cell_of_its_own(tracked: Path) -> None:
     params = load_params(PARAMS)
     plans = planned(params)
-    assert len({plan.cell for plan in plans}) == len(plans) == 10
+    assert len({plan.cell for plan in plans}) == len(plans) == 14
 
 
 @pytest.fixture(scope="module")
@@ -902,10 +1015,12 @@ def test_a_remote_server_gets_the_runs_and_their_artifacts(
     write_params(study="remote")
     track.run(PARAMS)
     first = runs(server, "remote")
-    assert len(first) == 10
+    assert len(first) == 14
     client = open_client(server)
     run_id = first["Model One T=0 seed=42"].info.run_id
-    assert {file.path for file in client.list_artifacts(run_id)} == {"run.png", "decisions.csv", "against_majority.csv"}
+    assert {file.path for file in client.list_artifacts(run_id)} == {
+        *("run.png", "decisions.csv", "against_majority.csv", "prompts.json", "provenance.json")
+    }
     assert client.download_artifacts(run_id, "run.png", str(study)).endswith("run.png")
     assert not list(Path("mlruns").rglob("run.png"))
     track.run(PARAMS)
@@ -933,7 +1048,7 @@ def test_a_server_that_dies_while_tracking_is_caught_up_with_when_it_is_back(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         track.run(PARAMS)
         named = runs(uri)
-        assert len(named) == 10
+        assert len(named) == 14
         assert {run.info.status for run in named.values()} == {"FINISHED"}
     finally:
         stop_server(process)
@@ -941,8 +1056,9 @@ def test_a_server_that_dies_while_tracking_is_caught_up_with_when_it_is_back(
 
 def test_runs_show_what_became_of_their_responses(study: Path) -> None:
     compute_metrics()
-    parent, child = planned(load_params(PARAMS))[:2]
+    parent, between, child = planned(load_params(PARAMS))[:3]
     assert parent.metrics["outcomes/answered"] == N_PROMPTS * 4
+    assert between.metrics["outcomes/answered"] == N_PROMPTS * 2
     assert child.metrics["outcomes/answered"] == N_PROMPTS
     assert {name for name in child.metrics if name.startswith("outcomes/")} == {
         f"outcomes/{outcome}" for outcome in ("asked", "answered", "cut", "blocked", "refused", "unanswered")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from refusal_stability.figures.single_run import run_png
-from refusal_stability.files import PROMPTS, TRACKED, write_json
+from refusal_stability.files import TRACKED, write_json
 from refusal_stability.params.load import load_params
 from refusal_stability.tracking.mlflow_log import log_runs
 from refusal_stability.tracking.plans import run_plans, tracked_summary
@@ -18,7 +18,7 @@ def run(params_path: Path) -> None:
     params = load_params(params_path)
     study = read_tracked_study(params, params_path, run_png)
     plans = run_plans(study)
-    logged = log_runs(plans, study, PROMPTS, tracking_uri())
+    logged = log_runs(plans, study, tracking_uri())
     write_json(tracked_summary(study, plans), TRACKED)
     counted = ", ".join(f"{logged.tally[kind]} {kind}" for kind in ("new", "replaced", "kept"))
     print(f"{len(plans)} runs in MLflow experiment {params.study}: {counted}")

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from refusal_stability.tables.columns import COLUMNS
-from refusal_stability.tracking.plans import BOUNDS, SCOPES
+from refusal_stability.tracking.metric_rows import BOUNDS, SCOPES
 
 FIGURES = ("mean_ssi", "pct_flipped", "safety_refuse_rate", "safety_comply_rate")
 COMMIT_DIGITS = 12
@@ -24,7 +24,10 @@ def version_rows(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         tags, params, metrics = run["tags"], run["params"], run["metrics"]
         if tags.get("level") != "model":
             continue
-        row: dict[str, Any] = {"model": params.get("model", ""), "intervention": params.get("intervention", "")}
+        row: dict[str, Any] = {
+            "model": tags.get("model") or params.get("model", ""),
+            "intervention": params.get("intervention", ""),
+        }
         row["logged"] = datetime.fromtimestamp(run["started"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         row["current"] = "yes" if run["active"] else ""
         row["prompts"] = params.get("prompts", "")

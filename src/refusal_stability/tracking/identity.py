@@ -55,11 +55,11 @@ def _judge(params: StudyParams, name: str) -> dict[str, Any]:
     return {**_chosen(judge), "model": judge.model and _weights(params, judge.model), "files": files}
 
 
-def rubric_tags(judging: JudgingParams) -> dict[str, str]:
-    """The rubric's hash for each deciding judge that has one, so that versions of the text can be told apart."""
+def rubric_hashes(judging: JudgingParams) -> dict[str, str]:
+    """The rubric's SHA-256 for each deciding judge that has one, so that versions of the text can be told apart."""
     deciding = {name: judging.judges[name] for name in _deciding(judging)}
     return {
-        f"rubric_sha256.{name}": load_rubric(judge.rubric).hash
+        f"rubric of {name}, sha256": load_rubric(judge.rubric).hash
         for name, judge in deciding.items()
         if judge.model is not None
     }

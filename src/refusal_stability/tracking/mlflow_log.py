@@ -6,6 +6,8 @@ deleted. Nothing else is touched. Only finished runs count, so a run that was cu
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import tempfile
 import warnings
@@ -14,13 +16,15 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from refusal_stability.files import PROMPTS
 from refusal_stability.progress import progress
-from refusal_stability.tracking.plans import RunPlan
+from refusal_stability.tracking.run_plan import RunPlan
 from refusal_stability.tracking.server import (
     find_experiment,
     only_writer,
@@ -28,8 +32,8 @@ from refusal_stability.tracking.server import (
     open_experiment,
     plain_errors,
 )
-from refusal_stability.tracking.tracked_study import TrackedStudy
-from refusal_stability.tracking.views import POSITION, saved_views, view_page
+from refusal_stability.tracking.tracked_study import REPORT_ARTIFACT, TrackedStudy
+from refusal_stability.tracking.views import POSITION, report_link, saved_views, view_page
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
@@ -38,16 +42,15 @@ if TYPE_CHECKING:
 CELL, CONTENT, STUDY_DIGEST, PARENT = "cell", "content", "study_digest", "mlflow.parentRunId"
 PAGE = 1000
 AHEAD = 3
+RESPONSES = "prompts.json"
 DESCRIPTION = "mlflow.note.content"
-EXPERIMENT_TAGS = {
-    # Without it MLflow opens the experiment with its chat tools.
-    "mlflow.experimentKind": "custom_model_development",
-    DESCRIPTION: (
-        "Would this model have refused if we had rolled the dice again? There is a parent run for each model and "
-        "intervention, and a child run for each temperature and seed. The saved views, above right, show the current "
-        "version of the study."
-    ),
-}
+# Without it MLflow opens the experiment with its chat tools.
+EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
+ABOUT = (
+    "Would this model have refused if we had rolled the dice again? There is a run for each model and intervention, "
+    "under it one for each temperature, and under that one for each seed. Tick runs and press Compare, or compare "
+    "prompts with the table button. The saved views, above right, show the current version of the study."
+)
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,12 @@ class Logged:
     page: str
 
 
-def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, prompts: Path, uri: str) -> Logged:
-    """Bring MLflow in line with the plans of a study; `prompts` is the file that every run names as its data set."""
+def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, uri: str) -> Logged:
+    """Bring MLflow in line with the plans of a study."""
     with plain_errors(uri), only_writer(uri), progress("track, runs", len(plans)) as work:
         client = open_client(uri)
         experiment_id = open_experiment(client, study.params.study, uri)
-        dataset = _dataset(study.prompts, prompts, study.prompts_hash)
+        data_of = cache(partial(_data_input, study=study))
         found: dict[str, list[Run]] = {}
         for run in _runs(client, experiment_id):
             found.setdefault(run.data.tags.get(CELL, ""), []).append(run)
@@ -78,7 +81,8 @@ def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, prompts: Path, uri: 
                 versions = found.pop(plan.cell, [])
                 kept = kept_runs[plan.cell]
                 if kept is None:
-                    run_id = _log(client, experiment_id, plan, place, dataset, next(prepared))
+                    data = [data_of(name, file) for name, file in plan.data_files.items()]
+                    run_id = _log(client, experiment_id, plan, place, data, *next(prepared))
                     tally["replaced" if versions else "new"] += 1
                 else:
                     run_id = kept.info.run_id
@@ -93,27 +97,30 @@ def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, prompts: Path, uri: 
                     client.delete_run(old_id)
                 work.advance()
         # Last, so that the views show runs that are there.
-        _tag_experiment(client, experiment_id, EXPERIMENT_TAGS | saved_views(study.params, study.digest))
+        first = next(iter(run_ids.values()))
+        report = f"{report_link(experiment_id, first)} " if REPORT_ARTIFACT in study.attachments else ""
+        tags = {**EXPERIMENT_KIND, DESCRIPTION: report + ABOUT, **saved_views(study.params, study.digest)}
+        _tag_experiment(client, experiment_id, tags)
         return Logged(tally, view_page(experiment_id))
 
 
-def _prepared(plans: Sequence[RunPlan]) -> Generator[Path, None, None]:
-    """A folder with each plan's artifacts, in turn; the next ones are written while MLflow works."""
+def _prepared(plans: Sequence[RunPlan]) -> Generator[tuple[Path, pd.DataFrame], None, None]:
+    """Each plan's folder of artifacts and table of responses, in turn; the next ones are made while MLflow works."""
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(1) as writer:
 
-        def write(position: int) -> Path:
+        def make(position: int) -> tuple[Path, pd.DataFrame]:
             folder = Path(temporary) / str(position)
             folder.mkdir()
             plans[position].write(folder)
-            return folder
+            return folder, plans[position].responses()
 
-        ahead = deque(writer.submit(write, position) for position in range(min(AHEAD, len(plans))))
+        ahead = deque(writer.submit(make, position) for position in range(min(AHEAD, len(plans))))
         try:
             for position in range(len(plans)):
-                folder = ahead.popleft().result()
+                folder, responses = ahead.popleft().result()
                 if position + AHEAD < len(plans):
-                    ahead.append(writer.submit(write, position + AHEAD))
-                yield folder
+                    ahead.append(writer.submit(make, position + AHEAD))
+                yield folder, responses
                 shutil.rmtree(folder)
         finally:
             for waiting in ahead:
@@ -125,22 +132,26 @@ def _log(
     experiment_id: str,
     plan: RunPlan,
     place: Mapping[str, str],
-    dataset: DatasetInput,
+    data: list[DatasetInput],
     artifacts: Path,
+    responses: pd.DataFrame,
 ) -> str:
-    from mlflow.entities import Metric, Param
+    from mlflow.entities import Metric, Param, RunTag
 
-    every_tag = {**plan.machine_tags, **plan.tags, **place, CELL: plan.cell, CONTENT: plan.content}
+    every_tag = {**plan.tags, **plan.machine_tags, **place, CELL: plan.cell, CONTENT: plan.content}
     run = client.create_run(experiment_id, tags=every_tag, run_name=plan.name)
     run_id, now = str(run.info.run_id), run.info.start_time
+    report = f"{report_link(experiment_id, run_id)}\n\n" if (artifacts / REPORT_ARTIFACT).is_file() else ""
     client.log_batch(
         run_id,
         [Metric(name, value, now, 0) for name, value in {**plan.metrics, **plan.machine_metrics}.items()],
         [Param(name, value) for name, value in plan.params.items()],
+        [RunTag(DESCRIPTION, report + plan.note)],
         synchronous=True,
     )
-    client.log_inputs(run_id, [dataset])
+    client.log_inputs(run_id, data)
     client.log_artifacts(run_id, str(artifacts))
+    client.log_table(run_id, responses, RESPONSES)
     # Last: only a finished run counts as logged.
     client.set_terminated(run_id)
     return run_id
@@ -189,19 +200,25 @@ def _runs(client: MlflowClient, experiment_id: str, view: int = 1) -> Iterator[R
 
 
 def _tag_experiment(client: MlflowClient, experiment_id: str, tags: Mapping[str, str]) -> None:
-    """Set the tags that differ; a description that is there already stays."""
+    """Set the tags that differ; a description that a person wrote or changed stays."""
     present = client.get_experiment(experiment_id).tags
+    link = re.escape(report_link(experiment_id, "RUN")).replace("RUN", "[0-9a-f]+")
+    own = re.fullmatch(f"(({link} )?{re.escape(ABOUT)})?", present.get(DESCRIPTION, ""))
     for key, value in tags.items():
-        if present.get(key) != value and not (key == DESCRIPTION and key in present):
+        if present.get(key) != value and (key != DESCRIPTION or own):
             client.set_experiment_tag(experiment_id, key, value)
 
 
-def _dataset(prompts: pd.DataFrame, path: Path, digest: str) -> DatasetInput:
+def _data_input(name: str, path: Path, study: TrackedStudy) -> DatasetInput:
+    """A file behind a run as a data set of MLflow, with the file's MD5 as its digest."""
     from mlflow.data.pandas_dataset import from_pandas
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
+    context = [InputTag("mlflow.data.context", name)]
+    if path != PROMPTS:
+        return DatasetInput(Dataset(name, study.hashes[path], "local", json.dumps({"uri": path.as_posix()})), context)
     with warnings.catch_warnings():
         # A local path can be read in two equal ways; MLflow takes the first.
         warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted in multiple ways")
-        described = from_pandas(prompts, source=str(path), name="prompts", digest=digest)
-    return DatasetInput(Dataset(**described.to_dict()), [InputTag("mlflow.data.context", "prompts")])
+        described = from_pandas(study.prompts, source=str(path), name=name, digest=study.prompts_hash)
+    return DatasetInput(Dataset(**described.to_dict()), context)

@@ -1,11 +1,8 @@
-"""The runs that MLflow should show, as plain data: names, parameters, metrics, notes and artifacts.
-
-Every number is a cell of a metric table, rounded; no statistic is computed here.
-"""
+"""The runs that MLflow should show: one for each model and intervention, then temperatures, then seeds under it."""
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,139 +11,244 @@ from typing import Any
 
 import pandas as pd
 
-from refusal_stability.files import generation_file, label_file
-from refusal_stability.params.study import StudyParams
-from refusal_stability.records import NO_INTERVENTION, Condition, StudyError, content_hash
-from refusal_stability.tables.columns import COLUMNS
-from refusal_stability.tables.metrics import METRIC_TABLES
+from refusal_stability.files import PROMPTS, generation_file, label_file
+from refusal_stability.records import Condition, StudyError
+from refusal_stability.tracking import response_tables
+from refusal_stability.tracking.described import (
+    as_markdown,
+    machine_tags,
+    origin,
+    run_name,
+    run_params,
+    run_tags,
+    speed_metrics,
+)
 from refusal_stability.tracking.forecasts import forecast_metrics
-from refusal_stability.tracking.identity import cell_of, rubric_tags
+from refusal_stability.tracking.identity import cell_of, rubric_hashes
+from refusal_stability.tracking.metric_rows import (
+    metrics_of,
+    only_row,
+    row_over_all,
+    rows_of,
+    table_hash,
+    value_with_bounds,
+)
 from refusal_stability.tracking.previews import excerpt, write_preview
+from refusal_stability.tracking.run_plan import RunPlan
 from refusal_stability.tracking.tracked_study import TrackedStudy
 
-# Raise this when runs must be logged again although their inputs are unchanged, e.g. for another drawing.
-LAYOUT = 1
-DIGITS = 4
-MARKUP = re.compile(r"[\\`*_{}\[\]()<>#!|~@&:$]")
-# The metric tables that runs are made of. All other tables go with the parent runs.
+LEVELS = ("model", "temperature", "run")
 OUTCOMES = "outcomes_by_configuration"  # without rows in a study of labels only
 NEEDED = ("aggregate_by_model", "aggregate_by_temperature", "aggregate_by_configuration", "per_prompt_metrics")
-SAMPLED_WITH = ("top_p", "top_k", "max_tokens")
 PROMPT_FACTS = ("prompt_id", "category", "majority", "ssi")
-BOUNDS = ("", "_low", "_high")
-# What `{scope}` of a column's metric is, by table.
-SCOPES = {"aggregate_by_model": "pooled", "aggregate_by_temperature": "within_T"}
-# What a run shows of its model and temperature, beside its own figures.
+# What a run shows of the runs above it, beside its own figures.
 SAME_FOR_ALL = ("mean_ssi",)
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """One run as it should be in MLflow.
-
-    Attributes
-    ----------
-    cell : the run's identity; plans with the same cell are versions of one run.
-    parent : the parent run's cell; None for a parent.
-    inputs : hashes of whatever else `write` puts into the artifacts.
-    machine_metrics, machine_tags : true of this machine and moment (speed, versions, git commit). A difference in
-        these alone does not log a run again.
-    write : writes the artifacts into a folder.
-    """
-
-    name: str
-    cell: str
-    parent: str | None
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-    inputs: Mapping[str, str]
-    machine_metrics: Mapping[str, float]
-    machine_tags: Mapping[str, str]
-    write: Callable[[Path], None]
-
-    @property
-    def content(self) -> str:
-        """A digest of all that is logged of the study itself."""
-        logged = (self.params, self.metrics, self.tags, self.inputs)
-        return content_hash([LAYOUT, self.name, *map(dict, logged)])[:16]
-
-
 def run_plans(study: TrackedStudy) -> list[RunPlan]:
-    """Every run of a study, each parent before its children, in the order of the parameters."""
+    """Every run of a study, each before those under it, in the order of the parameters."""
     plans = []
+    for name in NEEDED:
+        if name not in study.tables:
+            raise StudyError(f"data/metrics/{name}.csv: no such file; run `make metrics`")
     for model in study.params.models:
         conditions = list(study.params.conditions(model))
         for intervention in study.params.interventions:
-            parent = _plan_model(study, model, intervention)
-            plans.append(parent)
-            mine = {name: _of(_needed(study, name), model, intervention) for name in NEEDED}
-            if OUTCOMES in study.tables:
-                mine[OUTCOMES] = _of(study.tables[OUTCOMES], model, intervention)
-            inputs = {"per_prompt_metrics": _table_hash(mine["per_prompt_metrics"][list(PROMPT_FACTS)])}
-            chosen = [c for c in conditions if c.intervention == intervention]
-            plans += [_plan_run(study, c, parent.cell, mine, inputs) for c in chosen]
+            branch = _Branch.of(study, model, intervention)
+            plans.append(branch.plan_model())
+            for temperature in study.params.sampling.temperatures:
+                chosen = [c for c in conditions if c.intervention == intervention and c.temperature == temperature]
+                plans.append(branch.plan_temperature(temperature, chosen))
+                plans += map(branch.plan_seed, chosen)
     return plans
 
 
 def tracked_summary(study: TrackedStudy, plans: Iterable[RunPlan]) -> dict[str, Any]:
     """What was logged: no run ids, times or places, so that equal studies give equal files."""
-    runs = [{"name": p.name, "level": p.tags["level"], "cell": p.cell, "content": p.content} for p in plans]
+    runs = [{"name": p.name, "level": p.level, "cell": p.cell, "content": p.content} for p in plans]
     return {"experiment": study.params.study, "study_digest": study.digest, "runs": runs}
 
 
-def _plan_model(study: TrackedStudy, model: str, intervention: str) -> RunPlan:
-    tables = {name: _of(table, model, intervention) for name, table in study.tables.items()}
-    tables = {name: table for name, table in tables.items() if len(table)}
-    row, change = _only(tables, "aggregate_by_model"), _change(tables)
-    name, sampling = _name(study.params, model, intervention), study.params.sampling
-    note = (
-        f"**{_as_markdown(name)}**: {int(row['n_prompts'])} prompts at temperatures {_listed(sampling.temperatures)} "
-        f"with seeds {_listed(sampling.seeds)}; a child run for each temperature and seed.\n\n"
-        f"- mean SSI {_with_bounds(row, 'mean_ssi')}\n"
-        f"- {_with_bounds(row, 'pct_flipped')} % of the prompts got more than one decision\n{_against(change)}\n"
-        "Artifacts: `figures/` (whole study), `tables/` (this model), `params.yaml`."
-    )
+@dataclass(frozen=True)
+class _Branch:
+    """A model with an intervention: the study, and the rows of its tables that are about this one."""
 
-    def write(folder: Path) -> None:
-        for place, file in study.attachments.items():
-            (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            copyfile(file, folder / place)
-        for table_name, table in tables.items():
-            write_preview(table, folder / "tables" / f"{table_name}.csv")
+    study: TrackedStudy
+    model: str
+    intervention: str
+    tables: Mapping[str, pd.DataFrame]
+    facts_hash: str
 
-    return RunPlan(
-        name=name,
-        cell=cell_of(study.params, study.prompts_hash, model, intervention),
-        parent=None,
-        params=_params(study, model, intervention),
-        metrics=_measured("aggregate_by_model", row)
-        | _outcomes(tables, "outcomes")
-        | _changes(change)
-        | _measured_once(tables, "intents")
-        | _measured_once(tables, "adaptive")
-        | forecast_metrics(tables),
-        tags=_tags(study, "model", model, note) | _unseeded(tables, "outcomes"),
-        inputs={place: study.hashes[file] for place, file in study.attachments.items()}
-        | {table_name: _table_hash(table) for table_name, table in tables.items()},
-        machine_metrics=_speed(study, model),
-        machine_tags=_machine(study, model),
-        write=write,
-    )
+    @classmethod
+    def of(cls, study: TrackedStudy, model: str, intervention: str) -> _Branch:
+        found = {name: rows_of(table, model, intervention) for name, table in study.tables.items()}
+        tables = {name: table for name, table in found.items() if len(table)}
+        facts = found["per_prompt_metrics"][list(PROMPT_FACTS)]
+        return cls(study, model, intervention, tables, table_hash(facts))
 
+    def plan_model(self) -> RunPlan:
+        tables, attachments, sampling = self.tables, self.study.attachments, self.study.params.sampling
+        row, change = only_row(tables, "aggregate_by_model"), row_over_all(tables, "interventions")
+        outcomes = row_over_all(tables, "outcomes")
+        note = (
+            f"**{as_markdown(self._name())}**: {int(row['n_prompts'])} prompts at temperatures "
+            f"{_listed(sampling.temperatures)} with seeds {_listed(sampling.seeds)}; a child run for each temperature, "
+            f"and under it one for each seed.\n\n{_stability(row)}{_against(change)}\n"
+            "Artifacts: `prompts.json` (decisions by prompt), `figures/` (whole study), `tables/` (this model), "
+            "`params.yaml`, `provenance.json`."
+        )
 
-def _change(tables: Mapping[str, pd.DataFrame]) -> pd.Series[Any] | None:
-    """What the intervention changes over all temperatures; None for a control."""
-    table = tables.get("interventions", pd.DataFrame())
-    return None if table.empty else _only({"interventions": table[table["temperature"].isna()]}, "interventions")
+        def write(folder: Path) -> None:
+            for place, file in attachments.items():
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                copyfile(file, folder / place)
+            for name, table in tables.items():
+                write_preview(table, folder / "tables" / f"{name}.csv")
 
+        return self._plan(
+            (),
+            note=note,
+            metrics=metrics_of("aggregate_by_model", row)
+            | metrics_of("outcomes", outcomes)
+            | metrics_of("interventions", change)
+            | _measured_once(tables, "intents")
+            | _measured_once(tables, "adaptive")
+            | forecast_metrics(tables),
+            outcomes=outcomes,
+            inputs={place: self.study.hashes[file] for place, file in attachments.items()}
+            | {name: table_hash(table) for name, table in tables.items()},
+            machine_metrics=speed_metrics(self.study, self.model),
+            write=write,
+            responses=lambda: response_tables.of_model(tables["per_prompt_metrics"], self.study.prompts),
+        )
 
-def _changes(change: pd.Series[Any] | None) -> dict[str, float]:
-    return {} if change is None else _measured("interventions", change)
+    def plan_temperature(self, temperature: float, conditions: Sequence[Condition]) -> RunPlan:
+        row = only_row(self.tables, "aggregate_by_temperature", temperature=temperature)
+        outcomes = row_over_all(self.tables, "outcomes", temperature=temperature)
+        change = row_over_all(self.tables, "interventions", temperature=temperature)
+        name = self._name(temperature)
+        seeds = _listed([c.seed for c in conditions])
+        note = (
+            f"**{as_markdown(name)}**: {int(row['n_prompts'])} prompts with seeds {seeds}; a child run for each seed."
+            f"\n\n{_stability(row)}{_against(change)}\n"
+            "Artifacts: `prompts.json`: each prompt's decisions and responses (unfiltered model output)."
+        )
+        files = {file for c in conditions for file in (generation_file(c), label_file(c))}
+        return self._plan(
+            (temperature,),
+            note=note,
+            metrics=metrics_of("aggregate_by_temperature", row)
+            | metrics_of("outcomes", outcomes)
+            | metrics_of("interventions", change)
+            | metrics_of("aggregate_by_model", only_row(self.tables, "aggregate_by_model"), SAME_FOR_ALL),
+            outcomes=outcomes,
+            inputs={file.as_posix(): self.study.hashes[file] for file in sorted(files)},
+            responses=lambda: response_tables.of_temperature(
+                {c.seed: self.study.rows(c) for c in conditions}, self.study.prompts
+            ),
+        )
+
+    def plan_seed(self, condition: Condition) -> RunPlan:
+        place = {"temperature": condition.temperature, "seed": condition.seed}
+        row = only_row(self.tables, "aggregate_by_configuration", **place)
+        at_temperature = only_row(self.tables, "aggregate_by_temperature", temperature=condition.temperature)
+        outcomes = row_over_all(self.tables, OUTCOMES, **place)
+        name = self._name(condition.temperature, condition.seed)
+        note = (
+            f"**{as_markdown(name)}**: {int(row['n_responses'])} decisions, {int(row['n_missing'])} missing.\n\n"
+            f"- {value_with_bounds(row, 'agreement')} of them are the prompt's majority over all configurations\n"
+            f"- {int(row['n_flips_caused'])} prompts flip because of this configuration alone\n\n"
+            "Artifacts: `prompts.json`: each prompt's decision and response (unfiltered model output); "
+            "`against_majority.csv`: those against the majority; `run.png`, `decisions.csv`."
+        )
+
+        def write(folder: Path) -> None:
+            rows = self._with_majority(condition)
+            (folder / "run.png").write_bytes(self.study.draw(rows, name))
+            write_preview(rows.drop(columns="response"), folder / "decisions.csv")
+            against = rows[(rows["decision"] != "") & (rows["decision"] != rows["majority"])]
+            write_preview(against.assign(response=against["response"].map(excerpt)), folder / "against_majority.csv")
+
+        return self._plan(
+            (condition.temperature, condition.seed),
+            note=note,
+            metrics={
+                # MLflow's comparison page opens on the first metric.
+                **metrics_of("aggregate_by_temperature", at_temperature, SAME_FOR_ALL),
+                **metrics_of("aggregate_by_configuration", row),
+                **metrics_of(OUTCOMES, outcomes),
+                **metrics_of("aggregate_by_model", only_row(self.tables, "aggregate_by_model"), SAME_FOR_ALL),
+            },
+            outcomes=outcomes,
+            inputs={"per_prompt_metrics": self.facts_hash},
+            data_files={"responses": generation_file(condition), "labels": label_file(condition)},
+            write=write,
+            responses=lambda: response_tables.of_configuration(self._with_majority(condition), self.study.prompts),
+        )
+
+    def _plan(
+        self,
+        place: Sequence[float],
+        note: str,
+        metrics: Mapping[str, float],
+        outcomes: pd.Series[Any] | None,
+        inputs: Mapping[str, str],
+        responses: Callable[[], pd.DataFrame],
+        write: Callable[[Path], None] = lambda folder: None,
+        machine_metrics: Mapping[str, float] | None = None,
+        data_files: Mapping[str, Path] | None = None,
+    ) -> RunPlan:
+        """The plan of a run at a `place` of the grid: nothing, a temperature, or a temperature and a seed."""
+        study, model = self.study, self.model
+        files = {"prompts": PROMPTS, **(data_files or {})}
+        hashes = {file.as_posix(): study.hashes[file] for file in files.values()}
+        hashes |= rubric_hashes(study.params.judging.of(model))
+
+        def write_all(folder: Path) -> None:
+            write(folder)
+            text = json.dumps(origin(study, model, hashes), indent=1, ensure_ascii=False)
+            (folder / "provenance.json").write_text(f"{text}\n", encoding="utf-8")
+
+        return RunPlan(
+            name=self._name(*place),
+            cell=self._cell(*place),
+            parent=self._cell(*place[:-1]) if place else None,
+            params=run_params(study, model, self.intervention)
+            | dict(zip(("temperature", "seed"), map(_number, place), strict=False)),
+            metrics=metrics,
+            tags=run_tags(study, LEVELS[len(place)], model, outcomes),
+            note=note,
+            data_files=files,
+            inputs={**inputs, **hashes},
+            machine_metrics=machine_metrics or {},
+            machine_tags=machine_tags(study, model),
+            write=write_all,
+            responses=responses,
+        )
+
+    def _name(self, *place: float) -> str:
+        at = [f"{short}={_number(value)}" for short, value in zip(("T", "seed"), place, strict=False)]
+        return " ".join([run_name(self.study.params, self.model, self.intervention), *at])
+
+    def _cell(self, *place: float) -> str:
+        return cell_of(self.study.params, self.study.prompts_hash, self.model, self.intervention, *place)
+
+    def _with_majority(self, condition: Condition) -> pd.DataFrame:
+        facts = self.tables["per_prompt_metrics"][list(PROMPT_FACTS)]
+        columns = ["prompt_id", "decision", "majority", "response", "ssi", "category"]
+        rows = self.study.rows(condition)
+        return rows.merge(facts, on="prompt_id", how="left", validate="one_to_one")[columns]
 
 
 def _measured_once(tables: Mapping[str, pd.DataFrame], name: str) -> dict[str, float]:
-    return _measured(name, _only(tables, name)) if name in tables else {}
+    return metrics_of(name, only_row(tables, name)) if name in tables else {}
+
+
+def _stability(row: pd.Series[Any]) -> str:
+    return (
+        f"- mean SSI {value_with_bounds(row, 'mean_ssi')}\n"
+        f"- {value_with_bounds(row, 'pct_flipped')} % of the prompts got more than one decision\n"
+    )
 
 
 def _against(change: pd.Series[Any] | None) -> str:
@@ -156,195 +258,15 @@ def _against(change: pd.Series[Any] | None) -> str:
     p = change["mean_difference_p_holm"]
     shown = "" if pd.isna(p) else f", p {p:.3f} after Holm's correction"
     return (
-        f"- against {_as_markdown(change['control'])}, over {int(change['n_pairs'])} prompts: mean SSI changes by "
-        f"{_with_bounds(change, 'mean_difference')}{shown}\n"
+        f"- against {as_markdown(change['control'])}, over {int(change['n_pairs'])} prompts: mean SSI changes by "
+        f"{value_with_bounds(change, 'mean_difference')}{shown}\n"
     )
-
-
-def _plan_run(
-    study: TrackedStudy, condition: Condition, parent: str, mine: Mapping[str, pd.DataFrame], inputs: Mapping[str, str]
-) -> RunPlan:
-    model, intervention = condition.model, condition.intervention
-    row = _only(mine, "aggregate_by_configuration", temperature=condition.temperature, seed=condition.seed)
-    at_temperature = _only(mine, "aggregate_by_temperature", temperature=condition.temperature)
-    name = f"{_name(study.params, model, intervention)} T={condition.temperature:g} seed={condition.seed}"
-    note = (
-        f"**{_as_markdown(name)}**: {int(row['n_responses'])} decisions, {int(row['n_missing'])} missing.\n\n"
-        f"- {_with_bounds(row, 'agreement')} of them are the prompt's majority over all configurations\n"
-        f"- {int(row['n_flips_caused'])} prompts flip because of this configuration alone\n\n"
-        "Artifacts: `run.png`, `decisions.csv`, and `against_majority.csv`: the decisions against the majority, with "
-        "the responses (unfiltered model output)."
-    )
-
-    def write(folder: Path) -> None:
-        rows = _with_majority(study.rows(condition), mine["per_prompt_metrics"])
-        (folder / "run.png").write_bytes(study.draw(rows, name))
-        write_preview(rows.drop(columns="response"), folder / "decisions.csv")
-        against = rows[(rows["decision"] != "") & (rows["decision"] != rows["majority"])]
-        write_preview(against.assign(response=against["response"].map(excerpt)), folder / "against_majority.csv")
-
-    return RunPlan(
-        name=name,
-        cell=cell_of(study.params, study.prompts_hash, model, intervention, condition.temperature, condition.seed),
-        parent=parent,
-        params=_params(study, model, intervention)
-        | {"temperature": f"{condition.temperature:g}", "seed": str(condition.seed)},
-        metrics={
-            # MLflow's comparison page opens on the first metric.
-            **_measured("aggregate_by_temperature", at_temperature, SAME_FOR_ALL),
-            **_measured("aggregate_by_configuration", row),
-            **_outcomes(mine, OUTCOMES, temperature=condition.temperature, seed=condition.seed),
-            **_measured("aggregate_by_model", _only(mine, "aggregate_by_model"), SAME_FOR_ALL),
-        },
-        tags=_tags(study, "run", model, note)
-        | _unseeded(mine, OUTCOMES, temperature=condition.temperature, seed=condition.seed)
-        | {
-            "generations_md5": study.hashes[generation_file(condition)],
-            "labels_md5": study.hashes[label_file(condition)],
-        },
-        inputs=inputs,
-        machine_metrics={},
-        machine_tags=_machine(study, model),
-        write=write,
-    )
-
-
-def _name(params: StudyParams, model: str, intervention: str) -> str:
-    label = " ".join((params.models[model].label or model).split())
-    return label if intervention == NO_INTERVENTION else f"{label} + {intervention}"
-
-
-def _as_markdown(name: str) -> str:
-    """A name that Markdown shows unchanged: characters of markup become entities."""
-    return MARKUP.sub(lambda found: f"&#{ord(found[0])};", name)
-
-
-def _params(study: TrackedStudy, model: str, intervention: str) -> dict[str, str]:
-    chosen, sampling = study.params.models[model], study.params.sampling
-    values: dict[str, object] = {
-        "model": model,
-        "intervention": intervention,
-        # The study does not know how a recorded model was sampled.
-        **({key: getattr(sampling, key) for key in SAMPLED_WITH} if chosen.settings_class.samples else {}),
-        "prompts": len(study.prompts),
-        "prompt_source": study.params.prompts.source,
-        "judge": study.params.judging.of(model).primary,
-        "engine": chosen.engine,
-        "revision": chosen.revision,
-        "stopping_rule": next(iter(sampling.adaptive), None),
-    }
-    return {key: f"{v:g}" if isinstance(v, float) else str(v) for key, v in values.items() if v is not None}
-
-
-def _tags(study: TrackedStudy, level: str, model: str, note: str) -> dict[str, str]:
-    return {
-        "study": study.params.study,
-        "level": level,
-        # A tag, not a parameter: as a parameter it would take an axis of the comparison page.
-        "model_path": study.params.models[model].path,
-        "prompts_md5": study.prompts_hash,
-        **rubric_tags(study.params.judging.of(model)),
-        **({"estimated": "true"} if study.params.sampling.adaptive else {}),
-        "mlflow.note.content": note,
-    }
-
-
-def _unseeded(tables: Mapping[str, pd.DataFrame], name: str, **place: float) -> dict[str, str]:
-    """The tag of a run some of whose responses were drawn without a seed."""
-    row = _counted(tables, name, **place)
-    return {} if row is None or not row["n_unseeded"] else {"unseeded": f"{row['n_unseeded']} of {row['n_asked']}"}
-
-
-def _speed(study: TrackedStudy, model: str) -> dict[str, float]:
-    """The model's generation speed over its whole grid: the store times all interventions of a session together."""
-    speed = study.speed.get(model)
-    if speed is None:
-        return {}
-    metrics = {"speed/model_tokens": float(speed.tokens), "speed/model_seconds": round(speed.seconds, 1)}
-    if speed.seconds > 0:
-        metrics["speed/tokens_per_second"] = round(speed.tokens / speed.seconds, 1)
-    return metrics
-
-
-def _machine(study: TrackedStudy, model: str) -> dict[str, str]:
-    speed = study.speed.get(model)
-    described = {str(key): str(value) for key, value in speed.description.items()} if speed else {}
-    return {**study.provenance.get(model, {}), **described}
-
-
-def _of(table: pd.DataFrame, model: str, intervention: str) -> pd.DataFrame:
-    """A metric table's rows about one model and intervention, on either side of a comparison."""
-    if "model" in table:
-        return table[(table["model"] == model) & (table["intervention"] == intervention)]
-    a = (table["model_a"] == model) & (table["intervention_a"] == intervention)
-    return table[a | ((table["model_b"] == model) & (table["intervention_b"] == intervention))]
-
-
-def _needed(study: TrackedStudy, name: str) -> pd.DataFrame:
-    if name not in study.tables:
-        raise StudyError(f"data/metrics/{name}.csv: no such file; run `make metrics`")
-    return study.tables[name]
-
-
-def _only(tables: Mapping[str, pd.DataFrame], name: str, **place: float) -> pd.Series[Any]:
-    table = tables.get(name, pd.DataFrame())
-    for column, value in place.items():
-        table = table[table[column] == value]
-    if len(table) != 1:
-        where = ", ".join(f"{column} {value:g}" for column, value in place.items()) or "one of the study's models"
-        raise StudyError(
-            f"data/metrics/{name}.csv: {len(table)} rows for {where}, expected one. The tables are from another study: "
-            "run `make metrics`"
-        )
-    return table.iloc[0]
-
-
-def _measured(table: str, row: pd.Series[Any], only: Sequence[str] = ()) -> dict[str, float]:
-    """A row's numbers as metrics, rounded: those with intervals first. Undefined ones are left out."""
-    columns = [COLUMNS[name] for name in METRIC_TABLES[table][1].columns if name in COLUMNS]
-    logged = [column for column in columns if column.mlflow and (not only or column.name in only)]
-    logged.sort(key=lambda column: not column.over)
-    cells = {
-        f"{column.mlflow.format(scope=SCOPES.get(table, ''))}{end}": row[f"{column.name}{end}"]
-        for column in logged
-        for end in BOUNDS
-        if f"{column.name}{end}" in row
-    }
-    return {metric: round(float(value), DIGITS) for metric, value in cells.items() if pd.notna(value)}
-
-
-def _outcomes(tables: Mapping[str, pd.DataFrame], name: str, **place: float) -> dict[str, float]:
-    """How many responses had each outcome, at a place or over all temperatures; nothing where it is not known."""
-    row = _counted(tables, name, **place)
-    return {} if row is None else _measured(name, row)
-
-
-def _counted(tables: Mapping[str, pd.DataFrame], name: str, **place: float) -> pd.Series[Any] | None:
-    """The counts of responses at a place or over all temperatures; None where they are not known."""
-    table = tables.get(name, pd.DataFrame())
-    if table.empty:
-        return None
-    return _only({name: table if place else table[table["temperature"].isna()]}, name, **place)
-
-
-def _with_bounds(row: pd.Series[Any], column: str) -> str:
-    value, low, high = (row[f"{column}{end}"] for end in BOUNDS)
-    if pd.isna(value):
-        return "(not defined)"
-    digits = COLUMNS[column].decimals
-    shown = f"{value:.{digits}f}"
-    return shown if pd.isna(low) or pd.isna(high) else f"{shown} ({low:.{digits}f} to {high:.{digits}f})"
-
-
-def _with_majority(rows: pd.DataFrame, per_prompt: pd.DataFrame) -> pd.DataFrame:
-    facts = per_prompt[list(PROMPT_FACTS)]
-    columns = ["prompt_id", "decision", "majority", "response", "ssi", "category"]
-    return rows.merge(facts, on="prompt_id", how="left", validate="one_to_one")[columns]
-
-
-def _table_hash(table: pd.DataFrame) -> str:
-    return content_hash(table.to_csv(index=False))
 
 
 def _listed(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+    return ", ".join(map(_number, values))
+
+
+def _number(value: float) -> str:
+    """A temperature in its shortest form; a seed with all its digits."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

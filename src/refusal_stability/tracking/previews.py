@@ -16,5 +16,5 @@ def write_preview(table: pd.DataFrame, path: Path) -> None:
     path.write_text(csv_text(table), encoding="utf-8", newline="")
 
 
-def excerpt(text: str) -> str:
-    return text if len(text) <= EXCERPT else f"{text[:EXCERPT]} […]"
+def excerpt(text: str, longest: int = EXCERPT) -> str:
+    return text if len(text) <= longest else f"{text[:longest]} […]"

@@ -20,6 +20,8 @@ from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT
 from refusal_stability.tracking.identity import study_digest
 from refusal_stability.tracking.provenance import file_md5, provenance
 
+REPORT_ARTIFACT = "report.html"
+
 
 @dataclass(frozen=True)
 class GenerationSpeed:
@@ -70,10 +72,10 @@ def read_tracked_study(
 ) -> TrackedStudy:
     """Read a study's files, except responses: they are read later, for the runs that are logged."""
     attachments = {f"figures/{path.name}": path for path in drawn_figures()}
-    attachments |= {"report.html": REPORT} if REPORT.is_file() else {}
+    attachments |= {REPORT_ARTIFACT: REPORT} if REPORT.is_file() else {}
     attachments["params.yaml"] = params_path
     conditions = [condition for model in params.models for condition in params.conditions(model)]
-    hashed = [*attachments.values(), *map(generation_file, conditions), *map(label_file, conditions)]
+    hashed = [PROMPTS, *attachments.values(), *map(generation_file, conditions), *map(label_file, conditions)]
     return TrackedStudy(
         params=params,
         prompts=read_table(PROMPTS, PROMPT_TABLE),
