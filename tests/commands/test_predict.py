@@ -7,6 +7,7 @@ import yaml
 
 from refusal_stability.commands import predict
 from refusal_stability.files import PROMPTS
+from refusal_stability.measures.flip_predictor import READ
 from refusal_stability.records import StudyError
 from refusal_stability.study.predicted import predicted_instability
 from refusal_stability.tables.csv_files import read_table, write_table
@@ -62,6 +63,17 @@ def test_the_predictor_is_held_out_by_prompt_and_by_intent():
     words = found[(found["predictor"] == "words") & (found["held_out"] == "prompt")]
     length = found[(found["predictor"] == "length") & (found["held_out"] == "prompt")]
     assert (words["auc"].to_numpy() > length["auc"].to_numpy()).all()
+
+
+def test_a_model_that_reads_the_prompts_adds_a_predictor(tiny_model):
+    words = read_table(*PREDICTION_TABLES["cross_validation"])
+    predict.run(PARAMS, str(tiny_model))
+    found = read_table(*PREDICTION_TABLES["cross_validation"])
+    assert set(found["predictor"]) - set(words["predictor"]) == {READ}
+    kept = found[found["predictor"] != READ].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, words)
+    assert len(predicted_instability("a")) == N
+    predict.run(PARAMS)
 
 
 def test_one_model_predicts_the_other():

@@ -3,16 +3,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.linear_model import LogisticRegression
 
 from refusal_stability.measures.flip_predictor import (
-    EVERYTHING,
     LENGTH,
+    READ,
     STRUCTURE,
+    TEXT,
     WORDS,
+    PromptFeatures,
+    _columns,
     auc,
     calibrated,
     calibration_error,
     cross_validated,
+    fit_chances,
     folds_of,
     quality,
     structure,
@@ -32,6 +37,10 @@ def planted(n=400, seed=0):
         texts.append(f"Tell me about {topic}, {' '.join(rng.choice(['and', 'more', 'please', 'now'], more))} {topic}.")
         chances.append(0.75 if topic in ("locks", "maps") else 0.02 + 0.01 * more)
     return texts, rng.random(n) < np.array(chances)
+
+
+def bare(texts, states=None):
+    return PromptFeatures(texts, [""] * len(texts), states)
 
 
 def test_auc_by_hand():
@@ -63,9 +72,8 @@ def test_any_text_has_a_structure(texts):
 def test_planted_words_are_found_and_chances_are_right():
     texts, flips = planted()
     folds = folds_of(texts, flips, 0)
-    none = [""] * len(texts)
-    by_words = cross_validated(texts, none, flips, flips, folds, EVERYTHING)
-    by_length = cross_validated(texts, none, flips, flips, folds, LENGTH)
+    by_words = cross_validated(bare(texts), flips, flips, folds, TEXT)
+    by_length = cross_validated(bare(texts), flips, flips, folds, LENGTH)
     found = quality(flips, by_words, 100, np.random.default_rng(0))
     assert found["auc"] > 0.8 > auc(flips, by_length) + 0.1
     assert found["auc_low"] < found["auc"] < found["auc_high"]
@@ -73,17 +81,42 @@ def test_planted_words_are_found_and_chances_are_right():
     assert found["calibration_error"] < 0.08
 
 
+def test_hidden_states_tell_what_words_do_not():
+    texts, _ = planted()
+    rng = np.random.default_rng(3)
+    states = rng.normal(size=(len(texts), 8)) * 1_000 + 50
+    flips = rng.random(len(texts)) < np.where(states[:, 2] > 50, 0.8, 0.1)
+    folds = folds_of(texts, flips, 0)
+    read = bare(texts, states)
+    assert read.predictors[-1] == READ
+    assert auc(flips, cross_validated(read, flips, flips, folds, READ)) > 0.75
+    assert auc(flips, cross_validated(read, flips, flips, folds, TEXT)) < 0.6
+
+
+def test_turned_columns_give_the_fit_of_all_columns():
+    texts, flips = planted(60)
+    rng = np.random.default_rng(4)
+    states = rng.normal(size=(len(texts), 90))
+    train, test = bare(texts, states).at(np.arange(40)), bare(texts, states).at(np.arange(40, 60))
+    words, held_out = _columns(train, test, TEXT)
+    centre, scale = train.states.mean(axis=0), train.states.std(axis=0)
+    wide = np.hstack([words.toarray(), (train.states - centre) / scale / np.sqrt(90)])
+    other = np.hstack([held_out.toarray(), (test.states - centre) / scale / np.sqrt(90)])
+    model = LogisticRegression(C=3, tol=1e-9, max_iter=5_000).fit(wide, flips[:40])
+    assert fit_chances(train, flips[:40], test, READ) == pytest.approx(model.predict_proba(other)[:, 1], abs=1e-3)
+
+
 def test_labels_without_a_pattern_are_not_predicted():
     texts, _ = planted()
     flips = np.random.default_rng(1).random(len(texts)) < 0.3
-    chances = cross_validated(texts, [""] * len(texts), flips, flips, folds_of(texts, flips, 0), WORDS)
+    chances = cross_validated(bare(texts), flips, flips, folds_of(texts, flips, 0), WORDS)
     assert 0.4 < auc(flips, chances) < 0.6
 
 
 def test_a_model_learned_elsewhere_is_calibrated_to_this_one():
     texts, flips = planted()
     rarer = flips & (np.random.default_rng(2).random(len(flips)) < 0.4)
-    chances = cross_validated(texts, [""] * len(texts), flips, rarer, folds_of(texts, flips, 0), WORDS)
+    chances = cross_validated(bare(texts), flips, rarer, folds_of(texts, flips, 0), WORDS)
     assert chances.mean() == pytest.approx(rarer.mean(), abs=0.02)
 
 

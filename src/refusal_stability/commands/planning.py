@@ -41,6 +41,14 @@ def power(
 
 
 @app.command("predict")
-def predict_instability(params: Params = PARAMS) -> None:
+def predict_instability(
+    params: Params = PARAMS,
+    read_by: Annotated[
+        str | None,
+        typer.Option(
+            help="Also use what this model makes of each prompt: a folder, a .gguf file or a Hugging Face id."
+        ),
+    ] = None,
+) -> None:
     """Predict from the prompts' texts which will flip or be unstable. Writes reports/prediction."""
-    import_module("refusal_stability.commands.predict").run(params)
+    import_module("refusal_stability.commands.predict").run(params, read_by)

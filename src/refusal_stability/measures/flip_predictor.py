@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,33 @@ STRUCTURE = (
     "letters per word",
     "ends with a mark",
 )
-WORDS, LENGTH, CATEGORY, EVERYTHING = "words", "length", "category", "words, structure and category"
-PREDICTORS = (LENGTH, CATEGORY, WORDS, EVERYTHING)
+WORDS, LENGTH, CATEGORY, TEXT = "words", "length", "category", "words, structure and category"
+READ = "words, structure, category and hidden states"
+PREDICTORS = (LENGTH, CATEGORY, WORDS, TEXT)
 
 Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class PromptFeatures:
+    """What a predictor may know of n prompts: texts, categories, (n, width) hidden states if a model read them."""
+
+    texts: Sequence[str]
+    categories: Sequence[str]
+    states: Floats | None = None
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Those that can be made of it; the last knows most."""
+        return PREDICTORS if self.states is None else (*PREDICTORS, READ)
+
+    def at(self, places: NDArray[np.int64]) -> PromptFeatures:
+        """The same of some of the prompts."""
+        return PromptFeatures(
+            [self.texts[place] for place in places],
+            [self.categories[place] for place in places],
+            None if self.states is None else self.states[places],
+        )
 
 
 def structure(texts: Sequence[str]) -> Floats:
@@ -110,47 +134,74 @@ def calibration_error(truth: Flags, chances: Floats, bins: int = 10) -> float:
     return float(sum(abs(truth[b].sum() - chances[b].sum()) for b in order if len(b)) / len(truth))
 
 
-def fit_chances(
-    train: tuple[Sequence[str], Sequence[str]], truth: Flags, test: tuple[Sequence[str], Sequence[str]], predictor: str
-) -> Floats:
+def fit_chances(train: PromptFeatures, truth: Flags, test: PromptFeatures, predictor: str) -> Floats:
     """Fit a predictor on some prompts and apply it to others.
 
     Parameters
     ----------
-    train, test : texts and categories.
+    train, test : n and m prompts.
     truth : (n,) whether each training prompt flips.
-    predictor : one of `PREDICTORS`.
+    predictor : one of `train.predictors`.
 
     Returns
     -------
     (m,) chances of a flip, before they are calibrated.
     """
-    from scipy.sparse import csr_matrix, hstack
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    looks = structure(train[0]), structure(test[0])
-    centre, scale = looks[0].mean(axis=0), looks[0].std(axis=0)
-    looks = tuple((found - centre) / np.where(scale > ROUNDING, scale, 1.0) for found in looks)
-    kinds = sorted(set(train[1]))
-    sorts = tuple(
-        np.array([[category == kind for kind in kinds] for category in side], dtype=float).reshape(len(side), -1)
-        for side in (train[1], test[1])
-    )
-    if predictor == LENGTH:
-        sides = tuple(csr_matrix(found[:, :2]) for found in looks)
-    elif predictor == CATEGORY:
-        sides = tuple(csr_matrix(found) for found in sorts)
-    else:
-        counter = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"(?u)\b\w+\b")
-        sides = counter.fit_transform(train[0]), counter.transform(test[0])
-        if predictor == EVERYTHING:
-            sides = tuple(
-                hstack([words, csr_matrix(MINOR * look), csr_matrix(MINOR * sort)], format="csr")
-                for words, look, sort in zip(sides, looks, sorts, strict=True)
-            )
+    sides = _columns(train, test, predictor)
     model = LogisticRegression(C=PENALTY, max_iter=3_000).fit(sides[0], truth)
     return np.asarray(model.predict_proba(sides[1])[:, 1])
+
+
+def _columns(train: PromptFeatures, test: PromptFeatures, predictor: str) -> tuple[Any, Any]:
+    """The features of either side, made comparable by the training side alone."""
+    from scipy.sparse import csr_matrix, hstack
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    looks = _alike(structure(train.texts), structure(test.texts))
+    kinds = sorted(set(train.categories))
+    sorts = tuple(
+        np.array([[category == kind for kind in kinds] for category in side.categories], dtype=float).reshape(
+            len(side.texts), -1
+        )
+        for side in (train, test)
+    )
+    if predictor == LENGTH:
+        return csr_matrix(looks[0][:, :2]), csr_matrix(looks[1][:, :2])
+    if predictor == CATEGORY:
+        return csr_matrix(sorts[0]), csr_matrix(sorts[1])
+    counter = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"(?u)\b\w+\b")
+    blocks = [(counter.fit_transform(train.texts), counter.transform(test.texts))]
+    if predictor != WORDS:
+        blocks += [tuple(csr_matrix(MINOR * side) for side in pair) for pair in (looks, sorts)]
+    first, second = (hstack([pair[side] for pair in blocks], format="csr") for side in (0, 1))
+    if predictor == READ and train.states is not None and test.states is not None:
+        return _rotated((first, second), _alike(train.states, test.states))
+    return first, second
+
+
+def _rotated(text: tuple[Any, Any], states: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """Text and states side by side, turned into as few columns as there are training prompts.
+
+    The penalty is on a length, which turning leaves as it is: the fit is that of all columns. States have length 1 on
+    average, as words do.
+    """
+    width = states[0].shape[1]
+    products = [
+        (side @ text[0].T).toarray() + own @ states[0].T / width for side, own in zip(text, states, strict=True)
+    ]
+    lengths, axes = np.linalg.eigh(products[0])
+    kept = lengths > ROUNDING * lengths[-1]
+    turn = axes[:, kept] / np.sqrt(lengths[kept])
+    return products[0] @ turn, products[1] @ turn
+
+
+def _alike(train: Floats, test: Floats) -> tuple[Floats, Floats]:
+    """Both sides' features in standard deviations from the training side's mean."""
+    centre, scale = train.mean(axis=0), train.std(axis=0)
+    scale = np.where(scale > ROUNDING, scale, 1.0)
+    return (train - centre) / scale, (test - centre) / scale
 
 
 def folds_of(groups: Sequence[str], truth: Flags, seed: int) -> NDArray[np.int64]:
@@ -188,22 +239,17 @@ def folds_of(groups: Sequence[str], truth: Flags, seed: int) -> NDArray[np.int64
 
 
 def cross_validated(
-    texts: Sequence[str],
-    categories: Sequence[str],
-    source: Flags,
-    target: Flags,
-    folds: NDArray[np.int64],
-    predictor: str,
+    prompts: PromptFeatures, source: Flags, target: Flags, folds: NDArray[np.int64], predictor: str
 ) -> Floats:
     """Calibrated chances of a flip for prompts that the predictor has not seen.
 
     Parameters
     ----------
-    texts, categories : (n,) of the prompts.
+    prompts : n of them.
     source : (n,) whether a prompt flips, on the model that is learned from.
     target : (n,) the same on the model that is predicted; `source` itself, or another model's for transfer.
     folds : (n,) as `folds_of` gives them.
-    predictor : one of `PREDICTORS`.
+    predictor : one of `prompts.predictors`.
 
     Returns
     -------
@@ -213,13 +259,11 @@ def cross_validated(
     ----------
     Platt (1999), Probabilistic outputs for support vector machines.
     """
-    names, kinds = np.asarray(texts, dtype=object), np.asarray(categories, dtype=object)
-    raw = np.zeros(len(names))
+    raw, chances = np.zeros(len(folds)), np.zeros(len(folds))
     for fold in np.unique(folds):
         out = folds == fold
-        train, test = (names[~out].tolist(), kinds[~out].tolist()), (names[out].tolist(), kinds[out].tolist())
-        raw[out] = fit_chances(train, source[~out], test, predictor)
-    chances = np.zeros(len(names))
+        seen, held_out = prompts.at(np.flatnonzero(~out)), prompts.at(np.flatnonzero(out))
+        raw[out] = fit_chances(seen, source[~out], held_out, predictor)
     for fold in np.unique(folds):
         out = folds == fold
         chances[out] = calibrated(raw[~out], target[~out], raw[out])
