@@ -161,12 +161,7 @@ def _columns(train: PromptFeatures, test: PromptFeatures, predictor: str) -> tup
 
     looks = _alike(structure(train.texts), structure(test.texts))
     kinds = sorted(set(train.categories))
-    sorts = tuple(
-        np.array([[category == kind for kind in kinds] for category in side.categories], dtype=float).reshape(
-            len(side.texts), -1
-        )
-        for side in (train, test)
-    )
+    sorts = _is_kind(train.categories, kinds), _is_kind(test.categories, kinds)
     if predictor == LENGTH:
         return csr_matrix(looks[0][:, :2]), csr_matrix(looks[1][:, :2])
     if predictor == CATEGORY:
@@ -174,11 +169,16 @@ def _columns(train: PromptFeatures, test: PromptFeatures, predictor: str) -> tup
     counter = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"(?u)\b\w+\b")
     blocks = [(counter.fit_transform(train.texts), counter.transform(test.texts))]
     if predictor != WORDS:
-        blocks += [tuple(csr_matrix(MINOR * side) for side in pair) for pair in (looks, sorts)]
+        blocks += [(csr_matrix(MINOR * own), csr_matrix(MINOR * other)) for own, other in (looks, sorts)]
     first, second = (hstack([pair[side] for pair in blocks], format="csr") for side in (0, 1))
     if predictor == READ and train.states is not None and test.states is not None:
         return _rotated((first, second), _alike(train.states, test.states))
     return first, second
+
+
+def _is_kind(categories: Sequence[str], kinds: Sequence[str]) -> Floats:
+    """(n, k): 1 where a prompt is of the category."""
+    return np.array([[c == kind for kind in kinds] for c in categories], dtype=np.float64).reshape(len(categories), -1)
 
 
 def _rotated(text: tuple[Any, Any], states: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
