@@ -7,7 +7,7 @@ import yaml
 
 from refusal_stability.commands import predict
 from refusal_stability.files import PROMPTS
-from refusal_stability.measures.flip_predictor import READ
+from refusal_stability.measures.prompt_features import READ
 from refusal_stability.records import StudyError
 from refusal_stability.study.predicted import predicted_instability
 from refusal_stability.tables.csv_files import read_table, write_table

@@ -6,13 +6,6 @@ from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import LogisticRegression
 
 from refusal_stability.measures.flip_predictor import (
-    LENGTH,
-    READ,
-    STRUCTURE,
-    TEXT,
-    WORDS,
-    PromptFeatures,
-    _columns,
     auc,
     calibrated,
     calibration_error,
@@ -20,8 +13,17 @@ from refusal_stability.measures.flip_predictor import (
     fit_chances,
     folds_of,
     quality,
-    structure,
     structure_effects,
+)
+from refusal_stability.measures.prompt_features import (
+    LENGTH,
+    READ,
+    STRUCTURE,
+    TEXT,
+    WORDS,
+    PromptFeatures,
+    feature_columns,
+    structure,
 )
 from refusal_stability.records import StudyError
 
@@ -98,7 +100,7 @@ def test_turned_columns_give_the_fit_of_all_columns():
     rng = np.random.default_rng(4)
     states = rng.normal(size=(len(texts), 90))
     train, test = bare(texts, states).at(np.arange(40)), bare(texts, states).at(np.arange(40, 60))
-    words, held_out = _columns(train, test, TEXT)
+    words, held_out = feature_columns(train, test, TEXT)
     centre, scale = train.states.mean(axis=0), train.states.std(axis=0)
     wide = np.hstack([words.toarray(), (train.states - centre) / scale / np.sqrt(90)])
     other = np.hstack([held_out.toarray(), (test.states - centre) / scale / np.sqrt(90)])

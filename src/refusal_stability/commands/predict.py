@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from refusal_stability.engines.hidden_states import prompt_states
 from refusal_stability.files import PROMPTS
 from refusal_stability.measures.flip_predictor import (
-    PromptFeatures,
     calibrated,
     cross_validated,
     fit_chances,
@@ -21,6 +20,7 @@ from refusal_stability.measures.flip_predictor import (
     quality,
     structure_effects,
 )
+from refusal_stability.measures.prompt_features import PromptFeatures
 from refusal_stability.params.load import load_params
 from refusal_stability.records import StudyError
 from refusal_stability.tables.csv_files import read_table, write_table
