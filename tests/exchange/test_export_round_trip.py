@@ -167,10 +167,13 @@ def test_the_imported_study_reads_as_the_exported_one(exported: Path) -> None:
     ]
 
 
-def test_an_export_among_other_logs_has_its_models_under_interventions_as_models_of_their_own(exported: Path) -> None:
+def test_an_export_among_other_logs_has_its_models_under_interventions_as_models_of_their_own(
+    exported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     row = {"model": "other", "prompt": "Q?", "temperature": 1.0, "seed": 7, "response": "No."}
     pd.DataFrame([row]).to_csv("other.csv", index=False)
     import_files(exported, Path("other.csv"))
+    assert "Not one whole export: each model under an intervention is a model of its own" in capsys.readouterr().out
     study = yaml.safe_load(Path("studies/imported.yaml").read_text())
     assert "interventions" not in study
     assert {"alpha_1", "alpha_1-examples", "other", "zeta-examples"} <= set(study["models"])

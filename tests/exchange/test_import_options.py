@@ -49,6 +49,8 @@ def test_a_study_that_no_import_wrote_is_replaced_by_force_only() -> None:
     import_files(runs, name="quickstart", force=True)
     assert Path("studies/quickstart.previous.yaml").read_text() == "study: quickstart\n"
     import_files(runs, name="quickstart")
+    own.write_text("# Imported by `refusal-stability import`; as an older version wrote it.\n")
+    import_files(runs, name="quickstart")
 
 
 def test_the_model_of_logs_that_do_not_name_it_is_a_constant(capsys: pytest.CaptureFixture[str]) -> None:

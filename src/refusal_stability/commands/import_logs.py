@@ -40,6 +40,8 @@ def run(
         read_logs(paths, format_name, options, collection, print)
         exported = only_study(options.studies, collection.grid())
         if exported is None:
+            if len(collection.grid().interventions) > 1:
+                options.note("Not one whole export: each model under an intervention is a model of its own")
             collection.fold_interventions()
         elif exported.judges_thinking:
             options.note(

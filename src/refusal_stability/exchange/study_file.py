@@ -26,7 +26,7 @@ DEFAULT_MAX_MISSING = JudgingParams().max_missing
 TAKEN = (MAJORITY, *NO_JUDGE_NAMES)
 SHOWN = 5
 # How the file begins that an import wrote.
-BY_IMPORT = "# Imported by `refusal-stability import`.\n"
+BY_IMPORT = "# Imported by `refusal-stability import`"
 
 
 def judge_name(judge: str) -> str:
@@ -194,4 +194,4 @@ def check_study_replaceable(path: Path, force: bool) -> None:
 def study_text(params: Mapping[str, Any], remarks: Iterable[str]) -> str:
     """The text of the study file, with remarks above it."""
     lines = "".join(f"# {' '.join(remark.split())}\n" for remark in remarks)
-    return BY_IMPORT + lines + yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True, width=120)
+    return f"{BY_IMPORT}.\n{lines}" + yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True, width=120)
