@@ -197,6 +197,7 @@ ANTHROPIC_CASES: dict[str, Case] = {
     "connection drops at each create": Case(_fail("create", "drop", "drop", "drop")),
     "connection drops beside others' batches": Case(_others_beside),
     "queue full": Case(_queue_full),
+    "queue full beside a create that failed": Case(_fail("create", 500, 429, 429, 429)),
     "queue full of others' requests": Case(_fail("create", *[429] * 5)),
     "killed before the list": Case(kill=("list", "before", 1)),
     "killed after the create, beside others' batches": Case(

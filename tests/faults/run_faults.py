@@ -46,7 +46,7 @@ FAMILIES: dict[str, tuple[str, Family, set[str]]] = {
         study_disks.BAD,
     ),
     "disks": ("full, read-only and small disks", lambda _, folder: disks.run(folder), disks.BAD),
-    "batches": ("56 cases of batches", lambda _, folder: batches.run(folder), batches.BAD),
+    "batches": ("57 cases of batches", lambda _, folder: batches.run(folder), batches.BAD),
     "browser": ("hostile texts in a browser", lambda _, folder: hostile_pages.run(folder), hostile_pages.BAD),
     "soak": ("20,000 requests with faults", lambda seed, folder: soak.run(seed, 20_000, folder), soak.BAD),
 }

@@ -49,6 +49,7 @@ SOME_OF_ANTHROPIC = [
     "created, but 500 is said",
     "connection drops beside others' batches",
     "queue full",
+    "queue full beside a create that failed",
     "torn download",
     "killed before the create",
     "killed after the create, beside others' batches",

@@ -147,6 +147,8 @@ class BatchEngine(HTTPEngine):
         if found is None:
             run.journal.forget(batch)
             run.drop(batch)
+            # It may have been all that a full server was waited for.
+            run.full = False
             return False
         batch.batch_id = found
         run.journal.write(batch)
