@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import beta
 
-from refusal_stability.measures.adaptive.estimates import mean_with_interval
+from refusal_stability.measures.adaptive.estimates import mean_with_interval, p_of_no_change
 from refusal_stability.measures.adaptive.rounds import Sampled, designed, sample_by_rounds
 from refusal_stability.measures.adaptive.rules import StoppingRule
 from refusal_stability.measures.coverage import PRIOR, SHARPNESS, simulate
@@ -84,7 +85,11 @@ def test_a_number_without_an_estimate_is_empty_and_flagged_rows_say_so(both: tup
     assert model["estimated"].all()
     assert model[["std_ssi", "spearman_ssi_comply_rate", "prior_refuse"]].isna().all(axis=None)
     assert rounds["temperature_pairs"]["p_holm"].isna().all()
-    assert rounds["interventions"]["mean_difference_p"].isna().all()
+    changes = rounds["interventions"]
+    assert (changes["mean_difference_p_holm"] >= changes["mean_difference_p"]).all()
+    # The test and the interval agree, at the temperatures and over them.
+    excluded = (changes["mean_difference_low"] > 0) | (changes["mean_difference_high"] < 0)
+    assert (excluded == (changes["mean_difference_p"] < 0.05)).all()
     assert rounds["aggregate_by_configuration"]["refuse_rate"].isna().all()
     assert not rounds["aggregate_by_configuration"]["estimated"].any()
     # The counts of what is there stay.
@@ -145,8 +150,11 @@ def test_the_interval_of_a_mean_by_hand() -> None:
     # implied 0.2: half of the sum of both counts
     _, low, high = mean_with_interval(value, np.full(40, 0.5), np.full(40, 0.2), 0.95, -1.0, 1.0)
     assert (high - low) / 2 == pytest.approx(2.02269 * math.sqrt((2 / 39 + 0.2) / 2 / 40), abs=1e-5)
-    # nothing happened in 50 prompts: 1 - 0.025 ** (1 / n), n = 50 shortened for the estimated spread
+    # t(39) = 0.02 / 0.0358 is exceeded either way in 58 % of studies
+    assert p_of_no_change(value - 0.48, np.full(40, 0.5), np.zeros(40)) == pytest.approx(0.5797, abs=1e-4)
+    assert p_of_no_change(np.zeros(4), np.zeros(4), np.zeros(4)) == 1
+    # nothing happened in 50 prompts: Jeffreys' beta(1/2, n + 1/2), n = 50 shortened for the estimated spread
     mean, low, high = mean_with_interval(np.zeros(50), np.zeros(50), np.zeros(50), 0.95, 0.0, 1.0)
     assert (mean, low) == (0.0, 0.0)
-    assert high == pytest.approx(1 - 0.025 ** (1 / (50 * (1.959964 / 2.009575) ** 2)), abs=1e-6)
+    assert high == pytest.approx(beta.isf(0.025, 0.5, 50 * (1.959964 / 2.009575) ** 2 + 0.5), abs=1e-6)
     assert all(map(math.isnan, mean_with_interval(np.array([0.5, np.nan]), value[:2], value[:2], 0.95, 0, 1)))

@@ -49,10 +49,9 @@ def _effect(inputs: ReportInputs, row: Row) -> str:
     if p < level:
         verdict = f"supported: decisions get {'more' if row['mean_difference'] > 0 else 'less'} stable"
     changed = f"mean SSI changes by {estimate(row, 'mean_difference')}, p = {p_value(p)}".replace("= <", "< ")
-    return (
-        f"{who}: {verdict}. Over {count(row['n_pairs'])} prompts, {count(row['n_different'])} of which have another "
-        f"SSI, {changed}.{_besides(row, level)}{_unequal(row)}"
-    )
+    others = "" if row.get("estimated") else f" {count(row['n_different'])} of which have another SSI,"
+    over = f"Over {count(row['n_pairs'])} prompts,{others} {changed}."
+    return f"{who}: {verdict}. {over}{_besides(row, level)}{_unequal(row)}"
 
 
 def _besides(row: Row, level: float) -> str:
@@ -96,7 +95,7 @@ def interventions(inputs: ReportInputs) -> Section | None:
             pooled,
             *who,
             *CORRECTED,
-            notes=("Sign flips of the paired differences. The family is all tests of a model in this table.",),
+            notes=(_tested_by(pooled),),
         ),
         laid_out("intervention_moves", "Prompts that changed between stable and unstable.", pooled, *who, *MOVES),
         laid_out(
@@ -123,6 +122,11 @@ def interventions(inputs: ReportInputs) -> Section | None:
         "of the model. Not distinguishable does not mean that there is no effect: look at how wide the interval is.",
     )
     return Section("interventions", "Does an intervention stabilise?", text, (), tables, inputs.show("interventions"))
+
+
+def _tested_by(rows: list[Row]) -> str:
+    test = "T tests of estimated" if rows[0].get("estimated") else "Sign flips of the paired"
+    return f"{test} differences. The family is all tests of a model in this table."
 
 
 def _most_moved(inputs: ReportInputs) -> list[Row]:

@@ -18,7 +18,7 @@ from refusal_stability.measures.stability import K, tally
 
 DRAWS, FEWEST_DRAWS = 200, 1000  # completions of the grid: for each prompt of a state, and for each state
 SPREAD_EVENLY = 0.01
-FEW = 5  # a figure that rests on fewer prompts gets an exact interval
+FEW = 5  # a figure that rests on fewer prompts gets the interval of a share
 
 
 @dataclass(frozen=True)
@@ -126,23 +126,19 @@ def mean_with_interval(
     -------
     mean, low, high
         A t interval over prompts, whose variance is at least the mean of the observed one and the one that the
-        population implies. Where the figure effectively rests on fewer than `FEW` prompts, it is joined with the exact
-        interval of a share of so many prompts. All NaN for fewer than two prompts.
+        population implies. Where the figure effectively rests on fewer than `FEW` prompts, it is Jeffreys' interval of
+        a share of so many prompts. All NaN for fewer than two prompts.
 
     References
     ----------
     Korn & Graubard (1998), Confidence intervals for proportions with small expected number of positive counts estimated
-    from survey data, Survey Methodology 24(2)
+    from survey data, Survey Methodology 24(2). Brown, Cai & DasGupta (2001), doi:10.1214/ss/1009213286
     """
-    there = ~np.isnan(value)
-    n = int(there.sum())
+    mean, error, n = _with_error(value, model, variance)
     if n < 2:
         return np.nan, np.nan, np.nan
-    observed = value[there].var(ddof=1)
-    implied = model[there].var(ddof=1) + variance[there].mean()
-    error = np.sqrt(max(observed, (observed + implied) / 2) / n)
     tail, quantile = (1 - confidence) / 2, t.isf((1 - confidence) / 2, n - 1)
-    centre = float(np.clip(value[there].mean(), low, high))
+    centre = float(np.clip(mean, low, high))
     bounds = [centre - quantile * error, centre + quantile * error]
     share, spread = (centre - low) / (high - low), error / (high - low)
     # One prompt of each kind is added, so that a share of 0 has a spread.
@@ -151,10 +147,43 @@ def mean_with_interval(
     units *= (norm.isf(tail) / quantile) ** 2
     events = share * units
     if min(padded, 1 - padded) * units < FEW:
-        least = beta.ppf(tail, events, units - events + 1) if events > 0 else 0.0
-        most = beta.isf(tail, events + 1, units - events) if events < units else 1.0
-        bounds = [min(bounds[0], low + least * (high - low)), max(bounds[1], low + most * (high - low))]
-    return centre, float(max(bounds[0], low)), float(min(bounds[1], high))
+        least = beta.ppf(tail, events + 0.5, units - events + 0.5) if events > 0 else 0.0
+        most = beta.isf(tail, events + 0.5, units - events + 0.5) if events < units else 1.0
+        bounds = [low + least * (high - low), low + most * (high - low)]
+    return centre, float(np.clip(bounds[0], low, centre)), float(np.clip(bounds[1], centre, high))
+
+
+def p_of_no_change(value: Floats, model: Floats, variance: Floats) -> float:
+    """How likely chance alone moves the mean of a difference this far from 0.
+
+    Parameters
+    ----------
+    value, model, variance : (P,) as in `PromptEstimates`, of differences; NaN where the figure is not defined.
+
+    Returns
+    -------
+    float
+        Two-sided p of a t test with the error of `mean_with_interval`. NaN for fewer than two prompts.
+    """
+    mean, error, n = _with_error(value, model, variance)
+    if n < 2:
+        return np.nan
+    return float(2 * t.sf(abs(mean) / error, n - 1)) if error > 0 else float(mean == 0)
+
+
+def _with_error(value: Floats, model: Floats, variance: Floats) -> tuple[float, float, int]:
+    """The mean over the prompts that have the figure, its standard error, and their number.
+
+    The observed variance rests on the audited prompts, of which a small study has few: on its own it is too small more
+    often than too large.
+    """
+    there = ~np.isnan(value)
+    n = int(there.sum())
+    if n < 2:
+        return np.nan, np.nan, n
+    observed = value[there].var(ddof=1)
+    implied = model[there].var(ddof=1) + variance[there].mean()
+    return float(value[there].mean()), float(np.sqrt(max(observed, (observed + implied) / 2) / n)), n
 
 
 def estimate_figures(

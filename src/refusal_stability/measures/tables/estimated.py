@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from refusal_stability.measures.adaptive.estimates import PromptEstimates, mean_with_interval
+from refusal_stability.measures.adaptive.estimates import PromptEstimates, mean_with_interval, p_of_no_change
 from refusal_stability.measures.adaptive.rounds import Mask, Sampled
 from refusal_stability.measures.aggregate import MEANS
 from refusal_stability.measures.decision_arrays import DecisionArrays
@@ -21,7 +21,7 @@ from refusal_stability.measures.distinct import Floats
 from refusal_stability.measures.estimates import Row
 from refusal_stability.measures.stability import COMPLY, REFUSE, below
 from refusal_stability.measures.tables.categories import membership
-from refusal_stability.measures.tables.interventions import moves_counted
+from refusal_stability.measures.tables.interventions import moves_counted, with_holm_of_changes
 from refusal_stability.records import DECISIONS
 from refusal_stability.tables.metrics import ESTIMATED_TABLES, METRIC_TABLES
 
@@ -71,7 +71,8 @@ class SampledGroup:
             getattr(self.found, part)[among, position] + sign * getattr(first.found, part)[among, position]
             for part, sign in (("value", -1), ("model", -1), ("variance", 1))
         )
-        return _named(name, mean_with_interval(value, model, variance, self.confidence, -span, span))
+        found = _named(name, mean_with_interval(value, model, variance, self.confidence, -span, span))
+        return found | {f"{name}_p": p_of_no_change(value, model, variance)}
 
 
 Groups = Mapping[tuple[str, str], SampledGroup]
@@ -112,7 +113,16 @@ def with_estimates(name: str, table: pd.DataFrame, study: DecisionArrays, groups
         estimated = ROWS[name](seen, study, groups)
         if estimated is not None:
             rows.append(seen | empty | estimated)
-    return pd.DataFrame(rows, columns=table.columns)
+    return pd.DataFrame(_corrected(rows) if name == "interventions" else rows, columns=table.columns)
+
+
+def _corrected(rows: list[Row]) -> list[Row]:
+    """The rows of `interventions`, in their order, with p values corrected over each model's tests."""
+    found = {}
+    for model in dict.fromkeys(row["model"] for row in rows):
+        for row in with_holm_of_changes([row for row in rows if row["model"] == model]):
+            found[model, row["intervention"], repr(row["temperature"])] = row
+    return [found[row["model"], row["intervention"], repr(row["temperature"])] for row in rows]
 
 
 def _aggregate(row: Row, study: DecisionArrays, groups: Groups) -> Row | None:

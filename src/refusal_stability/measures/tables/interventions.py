@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,10 +64,16 @@ def interventions(study: DecisionArrays, settings: Settings) -> list[Row]:
                 place = names(group) | {"temperature": temperature, "control": control.intervention}
                 row = place | change_row(first, second, study.benign, settings, *place.values())
                 (pooled if np.isnan(temperature) else single).append(row)
-        corrected = [*_with_holm(pooled), *_with_holm(single)]
+        corrected = with_holm_of_changes([*pooled, *single])
         for _, group in pairs:
             rows += [row for row in corrected if row["intervention"] == group.intervention]
     return rows
+
+
+def with_holm_of_changes(rows: Sequence[Row]) -> list[Row]:
+    """One model's rows with corrected p values: the rows that pool temperatures are a family, the others another."""
+    families = [[row for row in rows if np.isnan(row["temperature"]) == pooled] for pooled in (True, False)]
+    return [row for family in families for row in _with_holm(family)]
 
 
 def _with_holm(rows: list[Row]) -> list[Row]:
