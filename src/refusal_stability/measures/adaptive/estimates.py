@@ -209,9 +209,14 @@ def estimate_figures(
         columns = (found.value[:, i], found.model[:, i], found.variance[:, i])
         value = mean_with_interval(*columns, confidence, figure.low, figure.high)
         defined = ~np.isnan(found.value[:, i])
-        others = [float(part[defined, i].mean()) if defined.any() else np.nan for part in (found.model, found.seen)]
+        others = [_mean_of_known(part[defined, i]) for part in (found.model, found.seen)]
         estimates.append(FigureEstimate(figure, *value, *others))
     return estimates
+
+
+def _mean_of_known(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def _groups(sampled: Sampled, stopped: np.ndarray) -> list[np.ndarray]:
