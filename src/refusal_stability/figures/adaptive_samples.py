@@ -40,7 +40,7 @@ def adaptive_samples(tables: Tables, series_set: SeriesSet) -> Figure:
         row = one.of(spent).iloc[0]
         text = f"{row['n_samples']:,} of {row['n_grid']:,} samples\n{row['pct_saved']:.0f}% saved"
         note(axes, 0.5, 0.96, text, va="top", ha="center", fontsize=7.5, color=INK, transform=axes.transAxes)
-    panels[0].set_ylim(0, 1.25 * highest)
+    panels[0].set_ylim(0, 1.45 * highest)
     panels[0].set_xlim(0, most + 1)
     figure.supylabel("prompts", fontsize=8)
     figure.supxlabel("samples taken (plain: stable, hatched: unstable, dotted: undecided)", fontsize=8)
