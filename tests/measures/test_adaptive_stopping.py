@@ -224,3 +224,15 @@ def test_a_design_draws_its_audit_without_looking() -> None:
     assert design.audited.sum() == 20
     assert (np.sort(design.rank, axis=1) == np.arange(20)).all()
     assert len(np.unique(design.rank, axis=0)) > 90
+
+
+def test_prompts_that_turn_to_another_decision_when_colder_are_not_passed_as_stable() -> None:
+    # 30 of 100 prompts show one decision at temperature 0 and another above it: 8 of 12 agree, so they are unstable.
+    codes = np.full((100, 3, 4), 2, dtype=np.int8)
+    codes[:30, 0] = 0
+    rule, rng = StoppingRule(first=4), np.random.default_rng(0)
+    design = designed((0.0, 0.7, 1.0), 4, len(codes), rule, "hottest_first", rng)
+    found = sample_by_rounds(lambda _: codes, design, rule)
+    assert not (found.verdict[:30] == STABLE).any()
+    assert not (found.verdict[30:] == UNSTABLE).any()
+    assert found.spent.mean() < 9

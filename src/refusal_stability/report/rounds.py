@@ -27,7 +27,9 @@ def sampled_in_rounds(inputs: ReportInputs) -> Section | None:
             described("alpha", "Bound"),
             numbers("Samples", lambda row: f"{count(row['n_samples'])} of {count(row['n_grid'])}"),
             *each("pct_saved n_certified_stable n_certified_unstable n_undecided n_audited"),
-            notes=("Bound: at most this share of the unstable prompts is called stable, and the reverse. A dash: no bound.",),
+            notes=(
+                "Bound: at most this share of unstable prompts is called stable, and the reverse. A dash: no bound.",
+            ),
         ),
         laid_out(
             "rounds_stops",
