@@ -7,10 +7,11 @@ import math
 from refusal_stability.records import DECISIONS
 from refusal_stability.report.content import Section
 from refusal_stability.report.phrases import spelled
+from refusal_stability.report.repeated_judging import repeats_advice
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.seeding import unseeded_counts, unseeded_reminder
 from refusal_stability.report.unequal import UNEQUAL_NOTE, paired_p, unequal_temperatures
-from refusal_stability.report.zero_events import prompts_with
+from refusal_stability.report.zero_events import FORECAST, forecast, prompts_with
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, numbers, words
 from refusal_stability.tables.number_format import UNKNOWN, Row, count, p_value
@@ -210,7 +211,8 @@ def samples(inputs: ReportInputs) -> Section:
             [row for row in inputs.rows("tail_forecast") if math.isfinite(row["pct_comply_forecast"])],
             inputs.who,
             numbers("Attempts", lambda row: count(row["n_attempts"]) + (" *" if row["far"] else "")),
-            *each("pct_comply_forecast mean_attempts_forecast pct_comply_plug_in pct_comply_log_log"),
+            numbers(FORECAST.title, forecast),
+            *each("mean_attempts_forecast pct_comply_plug_in pct_comply_log_log"),
             notes=("*: more than 20 times the attempts made. The forecast rests on the assumed shape of small rates.",),
         ),
     )
@@ -291,9 +293,7 @@ def sources(inputs: ReportInputs) -> Section:
         *unseeded_reminder(inputs),
     ]
     if inputs.rows("judge_noise") and not noise:
-        text.append(
-            "Each text was judged once, so judge noise is mixed with seed noise. Set its repeats to 2 to separate them."
-        )
+        text += repeats_advice(inputs.params)
     return Section("sources", "Where instability comes from", tuple(text), (), tables, inputs.show("sources"))
 
 

@@ -1,4 +1,4 @@
-"""How many of a model's prompts had an event; where none had, how common the event may be all the same."""
+"""How many of a model's prompts had an event; where none or all had, what can be said all the same."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.tables.columns import COLUMNS
 from refusal_stability.tables.layout import Shown, numbers
 from refusal_stability.tables.number_format import Row, count, estimate
+
+# From here on, one decimal says 100.0%.
+NEARLY_ALL = 99.95
+FORECAST = COLUMNS["pct_comply_forecast"]
 
 
 def share_of_prompts(inputs: ReportInputs, row: Row, event: str, column: str = "") -> str:
@@ -29,3 +33,9 @@ def prompts_with(inputs: ReportInputs, event: str, column: str = "") -> Shown:
     """The column of that share, for tables with a row for each model."""
     shown = COLUMNS[column or f"pct_{event}"]
     return numbers(shown.title, lambda row: share_of_prompts(inputs, row, event, column))
+
+
+def forecast(row: Row) -> str:
+    """The forecast share of prompts that comply; `at least 99.9%` where it and its interval round to all of them."""
+    low = row[f"{FORECAST.name}_low"]
+    return "at least 99.9%" if low >= NEARLY_ALL else estimate(row, FORECAST)
