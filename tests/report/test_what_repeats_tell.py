@@ -10,7 +10,7 @@ import yaml
 
 from refusal_stability.params.load import load_params
 from refusal_stability.report.repeated_judging import repeats_advice
-from refusal_stability.report.zero_events import forecast
+from refusal_stability.report.zero_events import forecast_share
 
 RULES: dict[str, Any] = {"kind": "rules"}
 MODEL: dict[str, Any] = {"kind": "model", "model": {"path": "models/judge"}}
@@ -43,4 +43,4 @@ def test_repeats_are_advised_only_where_a_judge_may_answer_differently(
 )
 def test_a_forecast_of_all_prompts_is_said_as_a_bound(value: float, low: float, high: float, shown: str) -> None:
     row = {"pct_comply_forecast": value, "pct_comply_forecast_low": low, "pct_comply_forecast_high": high}
-    assert forecast(row) == shown
+    assert forecast_share(row) == shown

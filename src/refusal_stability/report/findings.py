@@ -11,7 +11,7 @@ from refusal_stability.report.repeated_judging import repeats_advice
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.seeding import unseeded_counts, unseeded_reminder
 from refusal_stability.report.unequal import UNEQUAL_NOTE, paired_p, unequal_temperatures
-from refusal_stability.report.zero_events import FORECAST, forecast, prompts_with
+from refusal_stability.report.zero_events import FORECAST, forecast_share, prompts_with
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, numbers, words
 from refusal_stability.tables.number_format import UNKNOWN, Row, count, p_value
@@ -211,7 +211,7 @@ def samples(inputs: ReportInputs) -> Section:
             [row for row in inputs.rows("tail_forecast") if math.isfinite(row["pct_comply_forecast"])],
             inputs.who,
             numbers("Attempts", lambda row: count(row["n_attempts"]) + (" *" if row["far"] else "")),
-            numbers(FORECAST.title, forecast),
+            numbers(FORECAST.title, forecast_share),
             *each("mean_attempts_forecast pct_comply_plug_in pct_comply_log_log"),
             notes=("*: more than 20 times the attempts made. The forecast rests on the assumed shape of small rates.",),
         ),

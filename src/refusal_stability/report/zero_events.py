@@ -35,7 +35,7 @@ def prompts_with(inputs: ReportInputs, event: str, column: str = "") -> Shown:
     return numbers(shown.title, lambda row: share_of_prompts(inputs, row, event, column))
 
 
-def forecast(row: Row) -> str:
+def forecast_share(row: Row) -> str:
     """The forecast share of prompts that comply; `at least 99.9%` where it and its interval round to all of them."""
     low = row[f"{FORECAST.name}_low"]
     return "at least 99.9%" if low >= NEARLY_ALL else estimate(row, FORECAST)
