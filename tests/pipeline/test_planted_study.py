@@ -27,14 +27,21 @@ def test_every_figure_is_there_as_png_and_pdf(planted: Study) -> None:
     assert {f.name for f in figures} == {f"{stem}{ending}" for stem in stems for ending in (".png", ".pdf")}
 
 
-def test_mlflow_holds_a_parent_run_a_model_and_a_child_a_configuration(planted: Study) -> None:
+def test_mlflow_holds_a_run_a_model_a_temperature_and_a_configuration(planted: Study) -> None:
     with sqlite3.connect(planted.folder / "mlruns/mlflow.db") as database:
+        levels = dict(
+            database.execute(
+                "SELECT value, count(*) FROM tags JOIN runs USING (run_uuid) WHERE key = 'level' "
+                "AND lifecycle_stage = 'active' GROUP BY value"
+            )
+        )
         total = database.execute("SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'").fetchone()[0]
         children = database.execute(
             "SELECT count(*) FROM tags JOIN runs USING (run_uuid) WHERE key = 'mlflow.parentRunId' "
             "AND lifecycle_stage = 'active'"
         ).fetchone()[0]
-    assert (total - children, children) == (2, 40)
+    assert levels == {"model": 2, "temperature": 8, "run": 40}
+    assert (total - children, children) == (2, 48)
 
 
 def test_tracking_again_leaves_the_same_runs(planted: Study) -> None:
