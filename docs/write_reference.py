@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
-import textwrap
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
@@ -23,9 +23,9 @@ DOCS = Path(__file__).resolve().parent
 NAMES = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Any: "anything"}
 PARAMETERS_HEAD = """# Parameters
 
-Every key of `params.yaml`, with what it takes and its default. `make docs` writes this page from the code. A key that
-is left out takes its default. An unknown key, or a value that does not fit, is an error that names the key. `<name>` is
-a name of your own.
+Every key of `params.yaml`: what it means, what it takes and its default. `make docs` writes this page from the code. A
+key that is left out takes its default. An unknown key, or a value that does not fit, is an error that names the key.
+`<name>` is a name of your own.
 """
 COMMANDS_HEAD = """# Commands
 
@@ -76,13 +76,34 @@ def held(hint: Any) -> tuple[type | None, str]:
 def section_text(title: str, section: type) -> str:
     """A section's heading, what its class says of it, and a row for each key."""
     hints = get_type_hints(section, include_extras=True)
-    said = textwrap.dedent("    " + (section.__doc__ or "")).partition("\nAttributes\n")[0].strip()
+    said = documented(section)[0].strip()
+    meant = meanings(section)
+    if unsaid := {field.name for field in fields(section)} - meant.keys():  # type: ignore[arg-type]
+        sys.exit(f"{section.__name__}: say under Attributes of its docstring what these mean: {', '.join(unsaid)}")
     rows = [
-        f"| `{field.name}` | {takes(hints[field.name])} | {default(field)} |"
+        f"| `{field.name}` | {meant[field.name]} | {takes(hints[field.name])} | {default(field)} |"
         for field in fields(section)  # type: ignore[arg-type]
     ]
-    table = ["| key | takes | default |", "|---|---|---|", *rows] if rows else ["No settings."]
+    table = ["| key | meaning | takes | default |", "|---|---|---|---|", *rows] if rows else ["No settings."]
     return "\n".join([f"## {title}", "", said, "", *table, ""])
+
+
+def documented(section: type) -> tuple[str, str]:
+    """What a section's class says of itself, and its list of attributes."""
+    text = inspect.cleandoc(section.__doc__ or "")
+    said, _, attributes = text.partition("\nAttributes\n----------\n")
+    return said, attributes
+
+
+def meanings(section: type) -> dict[str, str]:
+    """Attribute -> its sentence, from the lines `name : sentence` of a section's class and those it inherits from."""
+    found: dict[str, str] = {}
+    for part in reversed(section.__mro__):
+        if is_dataclass(part):
+            for entry in re.split(r"\n(?=\w)", documented(part)[1]):
+                name, _, words = entry.partition(" : ")
+                found[name] = one_line(words[:1].upper() + words[1:])
+    return found
 
 
 def takes(hint: Any) -> str:

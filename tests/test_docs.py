@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from refusal_stability.cli import app
+from refusal_stability.params.engines.settings import ENGINES
+from refusal_stability.params.judge_kinds import JUDGE_KINDS
+from refusal_stability.params.study import StudyParams
 
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -50,6 +55,26 @@ def test_the_reference_pages_say_what_the_code_says(root: Path) -> None:
         [sys.executable, root / "docs/write_reference.py", "--check"], capture_output=True, text=True
     )
     assert written.returncode == 0, written.stderr
+
+
+def test_every_key_of_the_parameters_is_explained_in_one_sentence(root: Path) -> None:
+    reference = runpy.run_path(str(root / "docs/write_reference.py"))
+    sections = {section for section, _ in reference["sections"](StudyParams, "")}
+    settings = {*ENGINES.values(), *JUDGE_KINDS.values()}
+    # Other tests may have registered engines of their own.
+    sections |= {section for section in settings if section.__module__.startswith("refusal_stability.")}
+    assert len(sections) > 15
+    for section in sections:
+        meant = reference["meanings"](section)
+        for key in fields(section):
+            sentence = meant.get(key.name, "")
+            assert re.fullmatch(r"[A-Z].{10,118}\.", sentence), (section, key.name, sentence)
+            assert ". " not in sentence, (section, key.name, sentence)
+        # A key that was renamed leaves no sentence behind.
+        known = {key.name for key in fields(section)}.union(
+            *(vars(part).get("__annotations__", {}) for part in section.__mro__)
+        )
+        assert not meant.keys() - known - {""}, section
 
 
 def test_every_command_and_target_that_a_page_names_is_there(root: Path) -> None:

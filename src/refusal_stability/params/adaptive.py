@@ -28,9 +28,15 @@ PREDICTIONS_IN = "data/raw/"
 class AdaptiveParams:
     """How a rule of adaptive sampling is used.
 
-    `alpha` bounds the error of a certificate. `audit` is the share of prompts that are sampled in full. `budget` is the
-    most samples, as a share of the grid. A round asks for at least `batch` samples where that many are left. `seed`
-    draws the audit and a random order. `predictions` is a table that `refusal-stability predict` wrote.
+    Attributes
+    ----------
+    alpha : bounds the error of a certificate, as the rule defines it.
+    audit : the share of prompts that are sampled in full, to check the rule.
+    budget : the most samples, as a share of the grid.
+    batch : the fewest samples that a round asks for, where that many are left.
+    order : the order in which a prompt's samples are taken; null leaves it to the rule.
+    seed : fixes which prompts are audited, and a random order.
+    predictions : a table that `refusal-stability predict` wrote, with each prompt's chance of being unstable.
     """
 
     alpha: Annotated[Number, rule(lambda alpha: 0 < alpha < 0.5, "a number between 0 and 0.5")] = 0.05

@@ -70,7 +70,13 @@ class JudgeSettings:
 
 @dataclass(config=SECTION)
 class ConfidentJudgeSettings(JudgeSettings):
-    """What any judge that gives a confidence takes: under `escalate_below`, the judge `escalate_to` decides."""
+    """What any judge that gives a confidence takes.
+
+    Attributes
+    ----------
+    escalate_below : a label with less confidence than this is handed over to another judge.
+    escalate_to : the judge that decides what is handed over.
+    """
 
     escalate_below: Share = 0.0
     escalate_to: Text | None = None
@@ -89,14 +95,19 @@ class ConfidentJudgeSettings(JudgeSettings):
 
 @dataclass(config=SECTION)
 class RuleJudgeSettings(ConfidentJudgeSettings, kind="rules"):
-    """The rules need no settings of their own."""
+    """The rules give a confidence with each label, so they can hand over to another judge."""
 
     languages: ClassVar = ("en",)
 
 
 @dataclass(config=SECTION)
 class ModelJudgeSettings(JudgeSettings, kind="model"):
-    """`prose` says whether a verdict may have prose around its one JSON object."""
+    """How the answer of a judge model is read.
+
+    Attributes
+    ----------
+    prose : accepts a verdict with prose around its one JSON object.
+    """
 
     needs_model: ClassVar = True
 
@@ -105,13 +116,19 @@ class ModelJudgeSettings(JudgeSettings, kind="model"):
 
 @dataclass(config=SECTION)
 class RecordedLabelSettings(JudgeSettings, kind="recorded"):
-    """Where recorded labels lie: `models` maps our model names to the source's (file names, or its model column).
+    """Where recorded labels lie, and what the source calls things.
 
-    `files` are the tables of layout `table`, under the judge's `path`. `judge` picks one of several judges in them.
-    `columns` maps our column names to the source's, `constants` gives a column that the source lacks one value, and
-    `labels` maps the source's labels to decisions. A label among `missing` means that there is no decision.
-    `judged_once`: the judge labelled each distinct text once, so that equal labels of equal texts are copies and say
-    nothing about its noise.
+    Attributes
+    ----------
+    layout : how the files are laid out: as this project's, as the published study's, or as tables.
+    files : the tables of layout `table`, under the judge's `path`.
+    judge : the judge whose labels are taken, where the tables hold several.
+    models : maps our model names to the source's, in its file names or its model column.
+    columns : maps our column names to the source's.
+    constants : one value for each column that the source lacks.
+    labels : maps the source's labels to decisions.
+    missing : the source's labels that mean that there is no decision.
+    judged_once : says that equal texts were labelled once, so that equal labels tell nothing about the judge's noise.
     """
 
     reads: ClassVar = "the file or folder of recorded labels"

@@ -39,10 +39,19 @@ NOTICED = f"under {', '.join(WATCHED_FOR_JUDGES)}: DVC notices no change of a fi
 
 @dataclass(config=SECTION)
 class JudgeParams:
-    """One judge; what its `kind` needs, and which `settings` it takes, its settings' class says.
+    """One judge; its `kind` decides which of these keys it needs, and which `settings` it takes.
 
-    `rubric` is a built-in name or a file. `path` is where recorded labels lie, or a trained judge's file. A judge
-    `on_call` judges only what another judge hands over.
+    Attributes
+    ----------
+    kind : which kind of judge this is.
+    repeats : how often this judge labels each response.
+    model : the model that judges, for kind `model`.
+    rubric : what a judge model is asked: a built-in rubric, or a file of your own.
+    temperature : the temperature at which a judge model answers.
+    max_tokens : a judge model's answer is cut after this many tokens.
+    path : where recorded labels lie, or the file of a trained judge.
+    on_call : judges only what another judge hands over.
+    settings : the settings of this kind of judge, see below.
     """
 
     kind: Annotated[Text, rule(JUDGE_KINDS.__contains__, one_of(JUDGE_KINDS))] = "rules"
@@ -96,7 +105,13 @@ def judge_settings(judge: JudgeParams, where: str = "") -> Any:
 
 @dataclass(config=SECTION)
 class ModelJudging:
-    """What one model has instead of the panel's `primary` and `max_missing`."""
+    """What one model has instead of the panel's `primary` and `max_missing`.
+
+    Attributes
+    ----------
+    primary : the judge whose decisions count for this model; null takes the panel's.
+    max_missing : the share of this model's decisions that may be missing; null takes the panel's.
+    """
 
     primary: Text | None = None
     max_missing: Share | None = None
@@ -104,13 +119,17 @@ class ModelJudging:
 
 @dataclass(config=SECTION)
 class JudgingParams:
-    """The panel of judges; `primary` names the one whose decisions feed the metrics, or is `majority` of the panel.
+    """The panel of judges. Labels of `thinking` enter no other figure.
 
-    `by_model` gives single models another primary judge, or another `max_missing`.
-
-    `blocked` says what a response counts as that the provider blocked, and `degenerate` one that loops or has no words.
-    `thinking` names the judge that also judges what a model wrote before its final answer. These labels enter no
-    other figure.
+    Attributes
+    ----------
+    primary : the judge whose decisions feed the metrics, or `majority` of the panel.
+    blocked : what a response counts as that the provider blocked.
+    degenerate : what a response counts as that loops or has no words.
+    thinking : the judge that also labels what a model wrote before its final answer.
+    max_missing : the stage `judge` fails where a larger share of the primary judge's decisions is missing.
+    by_model : single models with a primary judge or a `max_missing` of their own.
+    judges : the judges, by names of your own.
     """
 
     primary: Text = "rules"

@@ -31,11 +31,23 @@ Word = Annotated[Text, rule(str.strip, "a word or phrase")]
 
 @dataclass(config=SECTION)
 class PromptParams:
-    """Which prompts are asked. `path` is a local file; without it a benchmark is downloaded (`url` replaces its home).
+    """Which prompts are asked.
 
-    `sha256` pins the file's bytes. A download must be pinned; a local file may be. `columns` names the columns of a
-    table, `values` translates its words into ours, and `defaults` fills what the source leaves empty. With
-    `categorise: keywords`, the words of a prompt decide its categories: those of `keywords`, or the project's twelve.
+    Attributes
+    ----------
+    source : where the prompts come from: `builtin`, a benchmark, or `table` for a file of your own.
+    path : the local file with the prompts; without it, a benchmark other than `builtin` is downloaded.
+    url : the address to download the benchmark from, in place of its home.
+    sha256 : the digest that the file's bytes must have; a download needs one.
+    columns : maps our column names to the table's.
+    values : translates the table's words for harm, language and intent into ours.
+    defaults : what an empty harm, language or intent counts as.
+    categorise : lets the words of a prompt decide its categories, in place of the source.
+    keywords : categories of your own with their keywords, in place of the project's twelve.
+    categories : keeps the prompts that have at least one of these categories.
+    limit : keeps only the first so many prompts.
+    per_category : keeps at most this many prompts of each category.
+    shuffle_seed : puts the prompts into a random order that this number fixes.
     """
 
     source: Text = "builtin"

@@ -12,7 +12,21 @@ from refusal_stability.params.checks import SECTION, AtLeast0, AtLeast1, Number,
 
 @dataclass(config=SECTION)
 class ReferenceModelParams:
-    """The training of one embedded model. `profile` names a chat model's planted shares."""
+    """The training of one embedded model.
+
+    Attributes
+    ----------
+    task : whether the model learns to answer prompts or to judge responses.
+    profile : which planted shares of decisions a chat model learns.
+    seed : fixes the training's random draws.
+    samples_per_prompt : how many training conversations there are for each prompt.
+    batch_size : how many conversations a training step takes.
+    learning_rate : the optimiser's learning rate.
+    hidden_size : the width of the network.
+    layers : how many layers the network has.
+    heads : how many attention heads a layer has.
+    vocabulary : how many tokens the tokenizer has.
+    """
 
     task: Annotated[Text, among("chat", "judge")] = "chat"
     profile: Annotated[Text, among("steady", "wavering")] = "steady"

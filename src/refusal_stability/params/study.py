@@ -47,7 +47,13 @@ Seed = Annotated[Whole, rule(lambda seed: 0 <= seed < 2**63, "a whole number fro
 
 @dataclass(config=SECTION)
 class TurnParams:
-    """One few-shot turn."""
+    """One few-shot turn.
+
+    Attributes
+    ----------
+    role : who speaks in this turn.
+    content : the turn's text, word for word.
+    """
 
     role: Annotated[Text, among(*ROLES)]
     content: Text
@@ -63,7 +69,13 @@ def _in_turn(turns: list[TurnParams]) -> list[TurnParams]:
 
 @dataclass(config=SECTION)
 class InterventionParams:
-    """What precedes the prompt."""
+    """What precedes the prompt.
+
+    Attributes
+    ----------
+    system : the system text that is sent before the prompt.
+    turns : example turns of user and assistant that are sent before the prompt.
+    """
 
     system: Text | None = None
     turns: Annotated[list[TurnParams], AfterValidator(_in_turn)] = field(default_factory=list)
@@ -87,7 +99,17 @@ def _with_control(interventions: dict[str, InterventionParams]) -> dict[str, Int
 
 @dataclass(config=SECTION)
 class SamplingParams:
-    """The grid, and how each token is drawn. With `adaptive`, prompts are sampled by rounds and stop early."""
+    """The grid, and how each token is drawn. With `adaptive`, prompts are sampled by rounds and stop early.
+
+    Attributes
+    ----------
+    temperatures : each prompt is asked at every one of these temperatures.
+    seeds : each prompt is asked with every one of these seeds, at each temperature.
+    top_p : tokens are drawn from the likeliest ones that together have this probability.
+    top_k : tokens are drawn from this many of the likeliest ones, or from all with 0.
+    max_tokens : an answer is cut after this many tokens.
+    adaptive : the rule by which a prompt stops early, and how that rule is used.
+    """
 
     temperatures: Annotated[list[Temperature], EachOnce] = field(default_factory=lambda: [0.0, 0.3, 0.7, 1.0])
     seeds: Annotated[list[Seed], EachOnce] = field(default_factory=lambda: [42, 43, 44, 45, 46])
@@ -99,7 +121,19 @@ class SamplingParams:
 
 @dataclass(config=SECTION)
 class StudyParams:
-    """The whole of `params.yaml`. Only `study` and `models` have no defaults."""
+    """The whole of `params.yaml`. Only `study` and `models` have no defaults.
+
+    Attributes
+    ----------
+    study : the study's name, which the report and the runs in MLflow show.
+    prompts : which prompts are asked.
+    interventions : what precedes each prompt; `none` is the control.
+    sampling : the temperatures and seeds, and how tokens are drawn.
+    models : the models that are asked, by names of your own.
+    judging : the judges that label the responses.
+    metrics : thresholds and intervals of the figures.
+    reference_models : the embedded models that are trained to check the pipeline.
+    """
 
     study: Name
     prompts: PromptParams = field(default_factory=PromptParams)

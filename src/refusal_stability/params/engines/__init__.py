@@ -24,7 +24,15 @@ for _module in iter_modules(__path__):
 class ModelParams:
     """One model: which engine answers, from where, and with which settings of that engine.
 
-    `sha256` pins the bytes of a GGUF file, as `revision` pins a model on the hub.
+    Attributes
+    ----------
+    engine : what runs or calls the model.
+    path : a folder, a GGUF file, a Hugging Face model id, or the model's name at a server.
+    revision : the branch, tag or commit of the model on the hub; a commit pins it.
+    sha256 : the digest that the bytes of a GGUF file must have.
+    label : the model's name in figures and tables; null takes its key.
+    trust_remote_code : lets the model's repository run its own Python code on this machine.
+    settings : the engine's own settings, see below.
     """
 
     engine: Text = "transformers"

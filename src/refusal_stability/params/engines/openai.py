@@ -107,7 +107,23 @@ Price = Annotated[Number, Field(ge=0)]
 class HTTPSettings(EngineSettings):
     """What every server needs: address, key, pace, caps and prices.
 
-    The key is never a parameter: `api_key_env` names its environment variable. Prices are per million tokens.
+    Attributes
+    ----------
+    base_url : the server's address, without `/chat/completions`.
+    api_key_env : the name of the environment variable that holds the key, which is never a parameter itself.
+    concurrency : how many requests are in flight at once.
+    timeout_s : how many seconds one whole answer may take.
+    max_retries : how often a request is tried again after a fault that may pass.
+    requests_per_minute : the most requests that are sent in a minute, retries included.
+    max_requests : the most requests that one run may send, retries included.
+    max_total_tokens : the most tokens that one run may use, those of prompts included.
+    headers : further headers of every request.
+    query : further query parameters of the address.
+    omit : fields of the request that are never sent, such as `seed`.
+    rename : maps our names of a request's fields to the server's.
+    extra_body : further fields of every request.
+    price_in : the price of a million tokens of prompts outside batches, for `plan`.
+    price_out : the price of a million tokens of answers outside batches, for `plan`.
     """
 
     no_effect: ClassVar = frozenset({
@@ -157,12 +173,19 @@ class HTTPSettings(EngineSettings):
 
 @dataclass(config=SECTION)
 class OpenAISettings(HTTPSettings, engine="openai"):
-    """`preset` names a vendor, whose settings then stand wherever the study left the default.
+    """Any server that speaks OpenAI's chat completions or Anthropic's Messages.
 
-    `thinking_opened` says that the server's chat template opens thinking, and that the server does not set it apart.
-    JSON is asked for as `structured` says, and as `structured_fallback` where the server does not know that.
-    `batch` sends requests through the vendor's batch endpoints, at half the price and within a day. `price_in` and
-    `price_out` stay those of single requests.
+    Attributes
+    ----------
+    preset : a vendor, whose settings then stand wherever the study left the default.
+    thinking_opened : says that the server's chat template opens thinking, and that the server does not set it apart.
+    protocol : which requests the server understands.
+    reasoning_effort : the request's field of that name, for models that reason.
+    structured : how the server is asked to answer in JSON.
+    structured_fallback : how the server is asked where it does not know that way; `none` ends the run.
+    batch : sends requests through the vendor's batch endpoints, at half the price and within a day.
+    batch_size : the most requests in one batch.
+    batch_poll_s : how many seconds pass between two looks at the batches.
     """
 
     no_effect: ClassVar = HTTPSettings.no_effect | {"batch", "batch_poll_s", "batch_size"}

@@ -19,10 +19,19 @@ Amount = Annotated[Number, Field(ge=0, le=1024)]
 
 @dataclass(config=SECTION)
 class RaySettings(EngineSettings, engine="ray"):
-    """`wraps` names the engine of each replica, and `settings` holds that engine's settings.
+    """Replicas of another engine, on one machine or many.
 
-    `address: null` starts Ray on this machine; `auto` or host:port joins a running cluster. A replica gets whole
-    prompts in chunks of about `chunk_size` requests. `start_s` is how long no replica at all may be there.
+    Attributes
+    ----------
+    wraps : the engine that each replica runs.
+    settings : the wrapped engine's settings.
+    replicas : how many replicas there are; each loads the model.
+    gpus_per_replica : how many GPUs Ray reserves for a replica.
+    cpus_per_replica : how many CPUs Ray reserves for a replica.
+    address : a running cluster to join; null starts Ray on this machine.
+    chunk_size : about how many requests a replica gets at once.
+    dashboard : starts Ray's dashboard on this machine.
+    start_s : how many seconds to wait while there is no replica at all.
     """
 
     lock_file: ClassVar = "requirements-ray.lock"

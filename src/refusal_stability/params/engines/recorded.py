@@ -39,12 +39,19 @@ def is_regular_expression(pattern: str) -> bool:
 
 @dataclass(config=SECTION)
 class RecordedSettings(EngineSettings, engine="recorded"):
-    """Where recorded responses lie: `name` is the model in the source's file names, `model` in its model column.
+    """Where recorded responses lie, and what the source calls things.
 
-    `columns` maps our column names to the source's. A response that begins with a pattern of `missing` is none.
-    `labels_only`: the source has labels by recorded judges but no responses. `unequal`: a prompt without a row in a
-    file was not sampled there, instead of being an error. `whole_conversations`: the source's column `turns` holds all
-    that precedes a prompt, interventions included.
+    Attributes
+    ----------
+    layout : how the files are laid out: as this project's, or as the published study's.
+    name : the model's name in the source's file names.
+    model : the model's name in the source's model column.
+    columns : maps our column names to the source's.
+    missing : a response that begins with one of these patterns counts as missing.
+    labels_only : says that the source has labels by recorded judges but no responses.
+    unequal : takes a prompt without a row in a file as not sampled there, instead of as an error.
+    whole_conversations : says that the source's column `turns` holds all that precedes a prompt, interventions
+        included.
     """
 
     samples: ClassVar = False

@@ -41,8 +41,8 @@ class EngineSettings:
     environment : what the report says of that environment; empty for the project's own.
     bytes_per_token : of English text, in common tokenizers.
     template_tokens : what a chat template adds to a message.
-    fold_system : put the system text at the start of the first user turn, for models without that role.
-    thinking_marks : further pairs of marks around thinking, [[opening, closing], ...].
+    fold_system : puts the system text at the start of the first user turn, for models without that role.
+    thinking_marks : further pairs of marks around thinking, as `[[opening, closing], ...]`.
     chat_template_kwargs : arguments of the chat template, such as `enable_thinking: false`.
     """
 

@@ -12,7 +12,15 @@ from refusal_stability.params.engines.settings import EngineSettings, TemplateDa
 
 @dataclass(config=SECTION)
 class TransformersSettings(EngineSettings, engine="transformers"):
-    """`batch_size` is in rows. `device: auto` takes CUDA where there is one. `template_date: null` is today."""
+    """A model that runs in this process.
+
+    Attributes
+    ----------
+    dtype : the number format of the weights; `auto` takes the model's own.
+    device : where the model runs; `auto` takes CUDA where there is one.
+    batch_size : how many answers are drawn together.
+    template_date : the date that the chat template writes into the prompt.
+    """
 
     no_effect: ClassVar = frozenset({"batch_size", "device"})
     model_files: ClassVar = (".gguf",)

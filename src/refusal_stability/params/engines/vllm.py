@@ -24,7 +24,15 @@ ELSEWHERE = {
 
 @dataclass(config=SECTION)
 class VLLMSettings(EngineSettings, engine="vllm"):
-    """Some settings of our own; every other key is an argument of vLLM's `EngineArgs`."""
+    """Some settings of our own; every other key is an argument of vLLM's `EngineArgs`.
+
+    Attributes
+    ----------
+    batch_invariant : makes an answer independent of the others in its batch; needs an NVIDIA GPU.
+    cpu_kvcache_gib : the memory for the cache on a CPU, in GiB.
+    template_date : the date that the chat template writes into the prompt.
+    arguments : where vLLM's arguments are kept; write them beside the other settings, not here.
+    """
 
     lock_file: ClassVar = "requirements-vllm.lock"
     environment: ClassVar = (
