@@ -102,7 +102,8 @@ def meanings(section: type) -> dict[str, str]:
         if is_dataclass(part):
             for entry in re.split(r"\n(?=\w)", documented(part)[1]):
                 name, _, words = entry.partition(" : ")
-                found[name] = one_line(words[:1].upper() + words[1:])
+                if words:
+                    found[name] = one_line(words[0].upper() + words[1:])
     return found
 
 
