@@ -30,7 +30,7 @@ key that is left out takes its default. An unknown key, or a value that does not
 COMMANDS_HEAD = """# Commands
 
 Every command of `refusal-stability`. `make docs` writes this page from the code. `make` lists the targets that call
-them.
+them. The Tab key can [complete commands and options](running.md#complete-commands-with-the-tab-key).
 """
 
 

@@ -89,6 +89,17 @@ def test_every_command_and_target_that_a_page_names_is_there(root: Path) -> None
             assert target in targets, f"{page}: make {target}"
 
 
+@pytest.mark.parametrize(("typed", "completed"), [("pl", "plan"), ("plan --p", "--params")])
+def test_the_tab_key_completes_what_the_page_says(root: Path, typed: str, completed: str) -> None:
+    *before, last = typed.split()
+    page = " ".join((root / "docs/running.md").read_text().split())
+    assert f"After `{' '.join(['refusal-stability', *before])}`, `{last}` and Tab give `{completed}`" in page
+    words = f"refusal-stability {typed}"
+    asked = {"_REFUSAL_STABILITY_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = CliRunner().invoke(app, prog_name="refusal-stability", env=asked)
+    assert done.output.split() == [completed]
+
+
 def test_a_study_that_cannot_be_copied_leaves_the_active_one_as_it_is(root: Path, tmp_path: Path) -> None:
     shutil.copy(root / "Makefile", tmp_path)
     (tmp_path / "studies").mkdir()
