@@ -46,7 +46,7 @@ from explored_study import (
 )
 
 from refusal_stability.explorer.links import cell_key
-from refusal_stability.explorer.list_columns import LIST_COLUMNS
+from refusal_stability.explorer.list_columns import LIST_COLUMNS, ROW_HEIGHT
 from refusal_stability.explorer.study import PER_PROMPT
 from refusal_stability.explorer.views import LETTERS
 from refusal_stability.files import generation_file, label_file
@@ -62,7 +62,7 @@ pytestmark = pytest.mark.browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ROWS = 4 * N_PROMPTS
-ROW_HEIGHT = 35
+HEAD_HEIGHT = 35
 WAIT = 60_000
 SIZE: Any = {"width": 1500, "height": 1700}
 FOLD = "Response (may hold harmful text; click to unfold)"
@@ -236,15 +236,15 @@ def click_head(page: Page, name: str, from_end: int = 0) -> None:
     assert box is not None
     start = sum(WIDTHS[head] for head in heads(page)[: heads(page).index(name)])
     place = WIDTHS[name] - from_end if from_end else 10
-    page.mouse.move(box["x"] + start + place, box["y"] + ROW_HEIGHT / 2)
+    page.mouse.move(box["x"] + start + place, box["y"] + HEAD_HEIGHT / 2)
     page.wait_for_timeout(300)
-    page.mouse.click(box["x"] + start + place, box["y"] + ROW_HEIGHT / 2)
+    page.mouse.click(box["x"] + start + place, box["y"] + HEAD_HEIGHT / 2)
 
 
 def click_row(page: Page, number: int) -> None:
     box = page.locator("[data-testid=stDataFrame]").bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + 60, box["y"] + ROW_HEIGHT * (number + 1.5))
+    page.mouse.click(box["x"] + 60, box["y"] + HEAD_HEIGHT + ROW_HEIGHT * (number + 0.5))
 
 
 def text_at(folder: Path, condition: Condition, prompt_id: str) -> str:
@@ -393,7 +393,7 @@ def test_two_responses_stand_side_by_side_each_folded_until_it_is_asked_for(
     assert places[0] is not None
     assert places[1] is not None
     assert places[0]["x"] + places[0]["width"] < places[1]["x"]
-    assert abs(places[0]["y"] - places[1]["y"]) < ROW_HEIGHT
+    assert abs(places[0]["y"] - places[1]["y"]) < HEAD_HEIGHT
     assert page.locator("ul.verdicts li").count() == 4
     assert page.get_by_text(THINKING).count() == 0
     page.get_by_text(THOUGHTS).first.click()

@@ -12,7 +12,7 @@ import streamlit as st
 
 from refusal_stability.explorer import all_responses, links, marks, session, study, views
 from refusal_stability.explorer.links import LOWEST, Known, View
-from refusal_stability.explorer.list_columns import ALL_COLUMNS
+from refusal_stability.explorer.list_columns import ALL_COLUMNS, ROW_HEIGHT
 from refusal_stability.figures.series import Series, series_of
 from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.load import PARAMS_FILE
@@ -23,7 +23,7 @@ from refusal_stability.tables.spreadsheets import csv_text
 
 Decisions = Mapping[Condition, views.Decided]
 HERE = Path(__file__).parent
-LIST_HEIGHT = 330
+LIST_HEIGHT = 433
 CONTENT_NOTE = "Response (may hold harmful text; click to unfold)"
 ALL_NOTE = "All responses to this prompt (may hold harmful text; click to unfold)"
 THINKING_NOTE = "Thinking (may hold harmful text; click to unfold)"
@@ -142,6 +142,7 @@ def prompt_list(table: pd.DataFrame, rows: pd.DataFrame, order: str) -> None:
         shown,
         key=key,
         height=LIST_HEIGHT,
+        row_height=ROW_HEIGHT,
         hide_index=True,
         on_select=take_click,
         # Columns too: with these, Streamlit does not sort in the browser alone, where *Next prompt* would not see it.

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from refusal_stability.tables.columns import COLUMNS
 
+# In pixels: three lines of a prompt's text. Streamlit breaks lines in rows of over 64 only.
+ROW_HEIGHT = 66
+
 
 @dataclass(frozen=True)
 class ListColumn:
