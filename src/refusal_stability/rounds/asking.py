@@ -74,7 +74,7 @@ class Asking:
             return codes.reshape(wanted.shape)
 
         def tell(number: int, n_open: int, spent: int) -> None:
-            print(f"{self._model}, {intervention}, round {number}: {spent} of {grid} samples, {n_open} prompts go on")
+            print(f"{self._model}, {intervention}, round {number}: {spent} of {grid} samples; prompts that go on: {n_open}")
 
         ids = [prompt.prompt_id for prompt in self._prompts]
         predicted = predictions_of(self._params, self._model, intervention, ids)
