@@ -198,7 +198,7 @@ def stage_command(*arguments: str) -> list[str]:
 def copy_project(target: Path) -> Path:
     """A copy of the project as DVC needs it, without results, environments or history."""
     files = ("dvc.yaml", "pyproject.toml", "requirements.lock", "requirements-vllm.lock", ".dvcignore", ".dvc/config")
-    for name in (*files, "data/raw", "data/published", "data/people", "src"):
+    for name in (*files, "data/raw", "data/published", "data/people", "data/sampled", "src"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(

@@ -82,5 +82,5 @@ def test_a_command_spells_out_what_a_file_of_others_holds(
     said = capsys.readouterr().out
     assert not ended.value.code
     assert "\x1b" not in said
-    assert "1 REF\\x1b[2JUSE" in said
+    assert "'REF\\x1b[2JUSE' (1)" in said
     assert "evil\\x1b[31mcolumn" in said

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from synthetic_study import HOSTILE_PROMPTS, report_study
 
 from refusal_stability.figures.gallery import GALLERY
-from refusal_stability.replication.page import FIGURE
+from refusal_stability.replication.page import _figures
 from refusal_stability.report.content import Report, Section
 from refusal_stability.report.html import html_report
-from refusal_stability.tables.layout import laid_out
 
 pytestmark = pytest.mark.browser
 
@@ -115,6 +115,7 @@ def test_a_table_of_published_figures_is_shown_whole_on_a_laptop(browser: Any, t
         "judge": "claude-3.5-haiku and llama-judge",
         "temperature": 0.3,
         "category": "copyright",
+        "table": "judge_agreement.agreement",
         "source": "first report",
         "value": "[0.9098, 0.9384]",
         "tolerance": "inside",
@@ -123,7 +124,7 @@ def test_a_table_of_published_figures_is_shown_whole_on_a_laptop(browser: Any, t
         "outcome": "differs",
         "why": "see over_models_judge_agreement_of_all: a remark of many words, " * 4,
     }
-    table = laid_out("figures", "Figures.", [row] * 3, *FIGURE)
+    table = _figures("figures", "Figures.", pd.DataFrame([row] * 3))
     (tmp_path / "page.html").write_text(html_report(Report("r", "q", (Section("s", "S", tables=(table,)),))))
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto((tmp_path / "page.html").as_uri())

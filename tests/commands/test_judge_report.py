@@ -154,7 +154,7 @@ def test_the_studys_own_report_shows_agreement_with_people_and_corrected_rates()
     assert tables["people_rates"].equals(report("corrected_rates"))
     page = html_report(Report("", "", (section,)))
     assert f"People labelled {len(form)} distinct responses. These stand for " in page
-    assert "Rates as rules labels, and as people would." in page
+    assert "Rates as the primary judge labels, and as people would." in page
     assert "M 1" in page
     # The rules give each decision a confidence; what they are least sure of comes first.
     confidence = read_table(*OPTIONAL_TABLES["prompt_confidence"])

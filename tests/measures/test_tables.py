@@ -49,6 +49,9 @@ def test_every_table_has_the_columns_of_its_contract_and_no_others() -> None:
     assert tables["zero_events"].empty
     tables["zero_events"] = tables_of(study_of(np.zeros_like(RANDOM)))["zero_events"]
     for name, table in tables.items():
+        if name.startswith("adaptive"):  # of studies in rounds alone: tests/measures/test_estimated_tables.py
+            assert table.empty, name
+            continue
         assert len(table), name
         contract = METRIC_TABLES[name][1]
         assert set(table.columns) == set(contract.columns), name

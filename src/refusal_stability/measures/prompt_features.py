@@ -46,7 +46,16 @@ class PromptFeatures:
         return PREDICTORS if self.states is None else (*PREDICTORS, READ)
 
     def at(self, places: NDArray[np.int64]) -> PromptFeatures:
-        """The same of some of the prompts."""
+        """The same of some of the prompts.
+
+        Parameters
+        ----------
+        places : (m,) which of the n prompts, in this order.
+
+        Returns
+        -------
+        m of them.
+        """
         return PromptFeatures(
             [self.texts[place] for place in places],
             [self.categories[place] for place in places],
@@ -87,7 +96,17 @@ def structure(texts: Sequence[str]) -> Floats:
 
 
 def feature_columns(train: PromptFeatures, test: PromptFeatures, predictor: str) -> tuple[Any, Any]:
-    """The features of either side, made comparable by the training side alone."""
+    """The features of either side, made comparable by the training side alone.
+
+    Parameters
+    ----------
+    train, test : n and m prompts.
+    predictor : one of `train.predictors`.
+
+    Returns
+    -------
+    (n, k) and (m, k), dense or sparse.
+    """
     from scipy.sparse import csr_matrix, hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
 
