@@ -162,11 +162,12 @@ def test_the_statement_counts_printed_figures_apart_from_our_own(tmp_path: Path)
         "mean_ssi,m-1.5,haiku,0.7,0.7,0.0005,paper,",
         "mean_ssi,other,haiku,,0.5,0.1,raw labels,",
     )
-    printed, own = statement(compare_figures(table, tables, "haiku", {}, ALL_THERE))
+    printed, alone, own = statement(compare_figures(table, tables, "haiku", {}, ALL_THERE))
     assert printed == (
-        "5 figures as printed: 1 the same, 1 different with the reason, 1 different and not explained, 1 not "
-        "obtainable from the data, 1 whose printed figure is not at hand."
+        "4 figures as printed: 1 the same, 1 different with the reason, 1 different and not explained, 1 not "
+        "obtainable from the data."
     )
+    assert alone == "1 more were printed, and their numbers are not at hand: ours stand alone."
     assert own.startswith("1 figure recomputed or defined here: 1 the same, 0 different")
 
 

@@ -97,7 +97,7 @@ FIGURE = StudyFigure(
     alt_text=alt_text,
     finding=finding,
     title="Samples that each prompt took",
-    caption="Prompts by the number of samples that were taken. Plain bars are prompts whose full grid would be stable, "
+    caption="Prompts by the number of samples that were taken. Plain bars are prompts that the rule calls stable, "
     "hatched ones unstable, dotted ones undecided. Prompts at the right end were audited or took the whole grid.",
     optional=True,
 )

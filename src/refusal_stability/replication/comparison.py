@@ -73,6 +73,7 @@ PAIR = " vs "
 # As printed; the other sources are figures of ours, recomputed or defined here.
 PRINTED = ("paper", "first report")
 NO_NUMBER = "not at hand"
+INSIDE = "inside"  # the tolerance of a published interval
 NOT_EXPLAINED = "not explained"
 OVER = "over_models_"
 BETWEEN = re.compile(f"({OR}|{AND}|{BESIDE})")
@@ -138,7 +139,7 @@ def read_figures(path: Path) -> pd.DataFrame:
 
 def bounds(value: str, tolerance: str) -> tuple[float, float]:
     """The smallest and the largest number that count as the published one."""
-    if tolerance == "inside":
+    if tolerance == INSIDE:
         low, high = json.loads(value)
         return float(low), float(high)
     return float(value) - float(tolerance), float(value) + float(tolerance)
@@ -242,13 +243,17 @@ def statement(compared: pd.DataFrame) -> list[str]:
     printed = compared["source"].isin(PRINTED)
     for rows, what in ((compared[printed], "as printed"), (compared[~printed], "recomputed or defined here")):
         counts = rows["outcome"].value_counts()
-        if len(rows):
-            lacking = f", {counts[NO_NUMBER]} whose printed figure is not at hand" if NO_NUMBER in counts else ""
+        known = len(rows) - counts.get(NO_NUMBER, 0)
+        if known:
+            within = int(((rows["outcome"] == "same") & (rows["tolerance"] == INSIDE)).sum())
+            inside = f" ({within} by lying within a published interval)" if within else ""
             said.append(
-                f"{len(rows)} {'figure' if len(rows) == 1 else 'figures'} {what}: {counts.get('same', 0)} the same, "
+                f"{known} {'figure' if known == 1 else 'figures'} {what}: {counts.get('same', 0)} the same{inside}, "
                 f"{counts.get('differs', 0)} different with the reason, {counts.get(NOT_EXPLAINED, 0)} different and "
-                f"not explained, {counts.get('absent', 0)} not obtainable from the data{lacking}."
+                f"not explained, {counts.get('absent', 0)} not obtainable from the data."
             )
+        if NO_NUMBER in counts:
+            said.append(f"{counts[NO_NUMBER]} more were printed, and their numbers are not at hand: ours stand alone.")
     return said
 
 
@@ -272,7 +277,7 @@ def _compared(
         why = "; ".join(filter(None, ["printed figure not at hand", figure["note"]]))
         return row | {"difference": math.nan, "outcome": NO_NUMBER, "why": why}
     low, high = bounds(figure["value"], figure["tolerance"])
-    nearest = min(max(ours, low), high) if figure["tolerance"] == "inside" else float(figure["value"])
+    nearest = min(max(ours, low), high) if figure["tolerance"] == INSIDE else float(figure["value"])
     row["difference"] = ours - nearest
     if low <= ours <= high:
         return row | {"outcome": "same"}

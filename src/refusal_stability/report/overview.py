@@ -76,8 +76,11 @@ def question(inputs: ReportInputs) -> Section:
     under, changed = (
         ("", "Nothing else") if alone else (" under each intervention", "Within one intervention, nothing else")
     )
+    sent = "at every temperature with every seed"
+    if params.sampling.adaptive:
+        sent = f"until a rule had decided it, at most {sent}"
     text = (
-        f"Each prompt was sent to each model at every temperature with every seed{under}. Each response was labelled "
+        f"Each prompt was sent to each model {sent}{under}. Each response was labelled "
         f"{ANY_DECISION}. {changed} differs between a model's responses to one prompt.",
     )
     return Section("asked", "What was asked", text, terms)

@@ -28,7 +28,9 @@ def sampled_in_rounds(inputs: ReportInputs) -> Section | None:
             numbers("Samples", lambda row: f"{count(row['n_samples'])} of {count(row['n_grid'])}"),
             *each("pct_saved n_certified_stable n_certified_unstable n_undecided n_audited"),
             notes=(
-                "Bound: at most this share of unstable prompts is called stable, and the reverse. A dash: no bound.",
+                "Bound: at most this share of unstable prompts is called stable, and the reverse. A dash: no bound. "
+                "Under the rule population it holds as far as the population fits. Prompts that only agreed are "
+                "undecided here.",
             ),
         ),
         laid_out(

@@ -74,7 +74,8 @@ class Asking:
             return codes.reshape(wanted.shape)
 
         def tell(number: int, n_open: int, spent: int) -> None:
-            print(f"{self._model}, {intervention}, round {number}: {spent} of {grid} samples; prompts that go on: {n_open}")
+            taken = f"round {number}: {spent} of {grid} samples"
+            print(f"{self._model}, {intervention}, {taken}; {n_open} of the prompts go on")
 
         ids = [prompt.prompt_id for prompt in self._prompts]
         predicted = predictions_of(self._params, self._model, intervention, ids)

@@ -84,7 +84,7 @@ def estimate_prompts(
     Returns
     -------
     PromptEstimates
-        Means are without bias from stopping where there is an audit, however well the population fits.
+        Where there is an audit, means are corrected for what the population gets wrong.
 
     References
     ----------
