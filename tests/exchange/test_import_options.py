@@ -82,9 +82,29 @@ def test_a_model_that_nothing_names_is_asked_for() -> None:
 def test_what_the_logs_say_or_cannot_hold_is_told_as_unused(capsys: pytest.CaptureFixture[str]) -> None:
     import_files(LOGS / "promptfoo.json", constants=["model=x", "repeat=1"], columns=["response=output"])
     said = capsys.readouterr().out
-    assert "--constant model=x: not used, since these logs say it, or hold no such column" in said
-    assert "--constant repeat=1: not used" in said
+    assert "--constant model=x: not used for 24 records; the log counts, which says openai:chat:toy-1" in said
+    assert "--constant repeat=1: not used, since these logs say it, or hold no such column" in said
     assert "Columns and judges of a map are those of plain tables, and there is none here: not used" in said
+
+
+def test_what_a_log_says_otherwise_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    import_files(LOGS / "promptfoo.json", temperature=1.0)
+    assert "--temperature 1: not used for 12 records; the log counts, which says 0\n" in capsys.readouterr().out
+    runs = table([ROW | {"seed": k, "temperature": k / 10} for k in range(5)] + [ROW | {"seed": 9, "model": None}])
+    import_files(runs, temperature=0.4, constants=["model=zzz"])
+    said = capsys.readouterr().out
+    assert "--temperature 0.4: not used for 5 records; the log counts, which says 0, 0.1, 0.2 and 2 more\n" in said
+    assert "--constant model=zzz: not used for 5 records; the log counts, which says m\n" in said
+    assert sorted(study()["models"]) == ["m", "zzz"]
+    import_files(table([ROW | {"category": "b; a"}]), temperature=0.7, constants=["model=m", "category=b; a"])
+    assert "not used" not in capsys.readouterr().out
+
+
+def test_the_option_temperature_goes_before_a_constant_of_a_map() -> None:
+    row = {name: value for name, value in ROW.items() if name != "temperature"}
+    Path("map.yaml").write_text("constants: {temperature: 0.2}\n")
+    import_files(table([row]), temperature=0.5, map_path=Path("map.yaml"))
+    assert study()["sampling"]["temperatures"] == [0.5]
 
 
 def test_a_constant_temperature_is_one_for_every_format() -> None:

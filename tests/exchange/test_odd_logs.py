@@ -90,6 +90,45 @@ def test_no_answer_of_lm_eval_is_lost(change: dict[str, Any], texts: list[str]) 
     assert set(table.loc[table["response"] == "", "missing_reason"]) <= {"the log has no output"}
 
 
+def filtered(name: str, score: float, **change: Any) -> dict[str, Any]:
+    """A document's row under a filter."""
+    return SAMPLE | {"resps": [["a"]], "filter": name, "metrics": ["match"], "match": score} | change
+
+
+def test_lm_evals_metric_is_a_judge_under_each_filter() -> None:
+    rows = [filtered(name, score, doc_id=k) for name, score in (("strict", 0.0), ("flexible", 1.0)) for k in (0, 1)]
+    for k, row in enumerate(rows):
+        row["arguments"] = {"gen_args_0": {"arg_0": f"Q{k % 2}?", "arg_1": {"temperature": 1.0}}}
+    import_files(lines("samples_task_2026.jsonl", *rows), labels=["1.0=REFUSE", "0.0=COMPLY"])
+    table = run_imported()
+    assert table["response"].tolist() == ["a", "a"]
+    assert table["match-strict"].tolist() == ["COMPLY"] * 2
+    assert table["match-flexible"].tolist() == ["REFUSE"] * 2
+
+
+def test_lm_evals_documents_without_a_number_go_by_their_content() -> None:
+    rows = []
+    for name, score in (("strict", 0.0), ("flexible", 1.0)):
+        # Two documents are equal, and each of them was answered.
+        for asked, answer in (("Q1?", "a"), ("Q2?", "b"), ("Q2?", "c")):
+            row = filtered(name, score, resps=[[answer]])
+            del row["doc_id"]
+            row["arguments"] = {"gen_args_0": {"arg_0": asked, "arg_1": {"temperature": 1.0}}}
+            rows.append(row)
+    log = lines("samples_task_2026.jsonl", *rows)
+    import_files(log, labels=["1.0=REFUSE", "0.0=COMPLY"])
+    table = run_imported()
+    table = table[table["outcome"] != "not_sampled"]
+    assert sorted(table["response"]) == ["a", "b", "c"]
+    assert (set(table["match-strict"]), set(table["match-flexible"])) == ({"COMPLY"}, {"REFUSE"})
+
+
+def test_lm_evals_greedy_answer_is_of_temperature_zero_whatever_stands_beside_it() -> None:
+    settings = {"temperature": 0.7, "do_sample": False}
+    import_files(lm_eval(arguments={"gen_args_0": {"arg_0": "Q?", "arg_1": settings}}))
+    assert study()["sampling"]["temperatures"] == [0.0]
+
+
 def test_a_score_that_is_no_number_is_no_label(capsys: pytest.CaptureFixture[str]) -> None:
     import_files(lm_eval(resps=[["a"]], metrics=["refused"], refused=float("nan")))
     assert "judge refused: missing (1)" in capsys.readouterr().out

@@ -5,6 +5,7 @@ A format is one file in `exchange/formats/`. Its function is marked with `@log_f
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from refusal_stability.exchange.exported_study import ExportedStudy
 from refusal_stability.exchange.logged import LoggedResponse
 from refusal_stability.exchange.table_map import TableMap
-from refusal_stability.prompts.identity import UNCATEGORISED
+from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories
 
 
 @dataclass
@@ -21,7 +22,7 @@ class ImportOptions:
     """What the user says about the logs; `notes` collects what a reader could not place.
 
     `studies` are those that exports of this project describe, by the place of the description.
-    `used` names the constants that filled something.
+    `used` names the constants that filled something, `overruled` counts what a log says instead of each value.
     """
 
     temperature: float | None = None
@@ -29,6 +30,7 @@ class ImportOptions:
     notes: list[str] = field(default_factory=list)
     studies: dict[str, ExportedStudy | None] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    overruled: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def note(self, text: str) -> None:
         """Keep a line for the user, once."""
@@ -38,6 +40,7 @@ class ImportOptions:
     def filled(self, logged: LoggedResponse) -> LoggedResponse:
         """A response with the constants that its log does not say."""
         given = self.table_map.constants
+        self._count_overruled(logged)
         if not given:
             return logged
         blank: dict[str, str] = dict.fromkeys(ABOUT_PROMPT, "") | {"category": UNCATEGORISED}
@@ -52,14 +55,33 @@ class ImportOptions:
         self.used |= about.keys()
         return logged
 
+    def _count_overruled(self, logged: LoggedResponse) -> None:
+        given = self.table_map.constants
+        about = {"model": logged.model, "category": logged.prompt.category.replace(UNCATEGORISED, "")}
+        about |= {name: getattr(logged.prompt, name) for name in ABOUT_PROMPT}
+        for name, said in about.items():
+            if name in given and said not in ("", str(given[name]), joined_categories([str(given[name])])):
+                self.overruled[name][said] += 1
+        hot = logged.temperature
+        if hot is not None and self.temperature is not None and f"{hot:g}" != f"{self.temperature:g}":
+            self.overruled["temperature"][f"{hot:g}"] += 1
+
     def note_unused(self, formats: Collection[str]) -> None:
-        """Tell what the user says of tables where there is none, and constants that filled nothing."""
+        """Tell what the user says and a log says otherwise, or what could not be used."""
+        for name, said in self.overruled.items():
+            constant = f"--constant {name}={self.table_map.constants.get(name)}"
+            ours = f"--temperature {self.temperature:g}" if name == "temperature" else constant
+            others = f" and {len(said) - MOST_SAID} more" if len(said) > MOST_SAID else ""
+            self.note(
+                f"{ours}: not used for {said.total()} records; the log counts, which says "
+                f"{', '.join(one for one, _ in said.most_common(MOST_SAID))}{others}"
+            )
         if TABLES in formats:
             return
         chosen = self.table_map
         if chosen.columns or chosen.responses or chosen.judges:
             self.note("Columns and judges of a map are those of plain tables, and there is none here: not used")
-        for name in chosen.constants.keys() - self.used - {"temperature"}:
+        for name in chosen.constants.keys() - self.used - self.overruled.keys() - {"temperature"}:
             self.note(
                 f"--constant {name}={chosen.constants[name]}: not used, since these logs say it, or hold no such column"
             )
@@ -71,6 +93,7 @@ class ImportOptions:
 
 TABLES = "tables"  # the format of plain tables
 ABOUT_PROMPT = ("source", "harm", "language", "intent")
+MOST_SAID = 3
 HARNESS = 0  # the rank of a harness's own format
 Reader = Callable[[Sequence[Path], ImportOptions], Iterator[LoggedResponse]]
 Recogniser = Callable[[Path], bool]

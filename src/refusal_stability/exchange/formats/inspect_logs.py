@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ LARGEST_JSON = 256 * 2**20
 # So many compressed bytes at a time: a few of them may unpack to very many.
 CHECKED_AT_ONCE = 4096
 NOT_NEEDED = {"events", "store"}
+BESIDE_EVENTS = {"attachments", "events_data", "messages", "metadata", "scores", "store"}
 NO_OUTPUT = "the log has no output"
 UNSCORED = "the log has no score"
 
@@ -54,13 +56,13 @@ def inspect_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator
             options.add_study(str(path), study_in(str(path), header.eval.metadata[OWN]))
         if header.status != "success":
             options.note(f"{path.name}: status {header.status}; only the samples that it holds are taken")
-        for sample in _samples(api, path):
+        for sample, calls in _samples(api, path):
             place = f"{path}: sample {sample.id!r}, epoch {sample.epoch}"
             told = told_in(place, sample.metadata)
             if told is not None:
                 yield from _exported(place, header, sample, told)
             else:
-                yield _response(place, header, sample, options)
+                yield from _responses(place, header, sample, calls, options)
 
 
 def _reading_api() -> Any:
@@ -140,14 +142,41 @@ def _last_tries(headers: Mapping[Path, Any], options: ImportOptions) -> list[Pat
     return [path for path in headers if path in best.values()]
 
 
-def _samples(api: Any, path: Path) -> Iterator[Any]:
+@dataclass(frozen=True)
+class _Call:
+    """One call of a model in a sample: the answer's id and text, and the settings that were sent."""
+
+    model: str
+    answer: str | None
+    text: str
+    config: Any
+
+
+def _calls(sample: Any) -> list[_Call]:
+    found = []
+    for event in sample.events:
+        if event.event == "model":
+            answers = event.output.choices[:1]
+            answer = answers[0].message.id if answers else None
+            found.append(_Call(event.model, answer, event.output.completion, event.config))
+    return found
+
+
+def _samples(api: Any, path: Path) -> Iterator[tuple[Any, list[_Call]]]:
+    """Each sample and its calls of models, of which an archive's are read apart: their texts are not needed."""
     try:
         if path.suffix == ".json":
-            yield from api.read_eval_log(path, resolve_attachments=True).samples or []
+            for sample in api.read_eval_log(path, resolve_attachments=True).samples or []:
+                yield sample, _calls(sample)
             return
         there = [(summary.id, summary.epoch) for summary in api.read_eval_log_sample_summaries(path)]
         for chunk in _chunks(path, there):
-            yield from api.read_eval_log_samples_by_id(path, chunk, resolve_attachments=True, exclude_fields=NOT_NEEDED)
+            with_events = api.read_eval_log_samples_by_id(path, chunk, exclude_fields=BESIDE_EVENTS)
+            calls = {(sample.id, sample.epoch): _calls(sample) for sample in with_events}
+            for sample in api.read_eval_log_samples_by_id(
+                path, chunk, resolve_attachments=True, exclude_fields=NOT_NEEDED
+            ):
+                yield sample, calls[sample.id, sample.epoch]
     except LogError:
         raise
     except Exception as error:
@@ -184,50 +213,75 @@ def _exported(place: str, header: Any, sample: Any, told: Mapping[str, Any]) -> 
             label, score.explanation or "", about["missing_reason"], about["confidence"], about["repeat"]
         )
         labels[about["repeat"]][str(about["judge"])] = found
-    temperature = float(_setting(header, "temperature"))
+    temperature = float(_setting(header, None, "temperature"))
     response = exported_response(place, told, asked, temperature, text, thinking, labels.pop(0, {}))
     yield response
     yield from further_labels(response, labels)
 
 
-def _response(place: str, header: Any, sample: Any, options: ImportOptions) -> LoggedResponse:
-    text, thinking, refused = _answer(sample)
-    reason = "" if text or refused or sample.output.choices else NO_OUTPUT
-    if sample.error is not None:
-        reason = f"error: {' '.join(sample.error.message.split())[:200]}"
-    finish = str(sample.output.stop_reason) if sample.output.choices else ""
-    seeded = _setting(header, "seed")
-    epochs = header.eval.config.epochs or 1
-    return LoggedResponse(
-        place,
-        str(header.eval.model),
-        _prompt(place, sample, header, options),
-        options.temperature if (found := _setting(header, "temperature")) is None else float(found),
-        int(seeded) if seeded is not None and 0 <= seeded <= LARGEST and epochs == 1 else None,
-        "" if reason else text,
-        "refusal" if refused else finish,
-        reason,
-        thinking=thinking,
-        labels={} if reason else dict(_labels(sample)),
-        order=sample.epoch,
-    )
+def _responses(
+    place: str, header: Any, sample: Any, calls: Sequence[_Call], options: ImportOptions
+) -> Iterator[LoggedResponse]:
+    """Each choice of the final answer: repeats of which the first alone has the sample's scores."""
+    choices = range(max(len(sample.output.choices), 1))
+    if len(choices) > 1:
+        options.note(f"{header.eval.task}: samples of several choices: each is a repeat; scores are of the first alone")
+    call = _answering(header, sample, calls)
+    prompt = _prompt(place, sample, header, options)
+    seeded, found = _setting(header, call, "seed"), _setting(header, call, "temperature")
+    numbered = (header.eval.config.epochs or 1) == len(choices) == 1
+    for choice in choices:
+        text, thinking, refused = _answer(sample, choice)
+        reason = "" if text or refused or sample.output.choices else NO_OUTPUT
+        if sample.error is not None:
+            reason = f"error: {' '.join(sample.error.message.split())[:200]}"
+        finish = str(sample.output.choices[choice].stop_reason) if sample.output.choices else ""
+        yield LoggedResponse(
+            place,
+            str(header.eval.model),
+            prompt,
+            options.temperature if found is None else float(found),
+            int(seeded) if seeded is not None and 0 <= seeded <= LARGEST and numbered else None,
+            "" if reason else text,
+            "refusal" if refused else finish,
+            reason,
+            thinking=thinking,
+            labels={} if reason or choice else dict(_labels(sample)),
+            order=sample.epoch,
+        )
 
 
-def _setting(header: Any, name: str) -> Any:
-    """A setting of generation: the model's own, or the task's."""
-    own = getattr(header.eval.model_generate_config, name, None)
-    return getattr(header.plan.config, name, None) if own is None else own
+def _answering(header: Any, sample: Any, calls: Sequence[_Call]) -> _Call | None:
+    """The call that gave the sample's final answer; where there is no answer, the last one of the model."""
+    if not sample.output.choices:
+        return next((call for call in reversed(calls) if call.model == str(header.eval.model)), None)
+    answer = sample.output.choices[0].message.id
+    same = (call for call in reversed(calls) if call.answer == answer)
+    if answer is None:
+        same = (call for call in reversed(calls) if call.text == sample.output.completion)
+    return next(same, None)
 
 
-def _answer(sample: Any) -> tuple[str, str, bool]:
-    """The final answer's text, the thinking before it, and whether it is a structured refusal."""
+def _setting(header: Any, call: _Call | None, name: str) -> Any:
+    """A setting as it was sent: the call says it, or else, in this order, a `generate` step, the task, the model."""
+    if call is not None:
+        return getattr(call.config, name, None)
+    steps = [step.params for step in header.plan.steps if step.solver.rpartition("/")[2] == "generate"]
+    configs = [header.plan.config, header.eval.model_generate_config]
+    said = [params.get(name) for params in reversed(steps)] + [getattr(config, name, None) for config in configs]
+    return next((value for value in said if value is not None), None)
+
+
+def _answer(sample: Any, choice: int = 0) -> tuple[str, str, bool]:
+    """An answer's text, the thinking before it, and whether it is a structured refusal."""
     if not sample.output.choices:
         return "", "", False
-    content = sample.output.choices[0].message.content
+    message = sample.output.choices[choice].message
+    content = message.content
     parts = [] if isinstance(content, str) else [part.model_dump() for part in content]
     thinking = "\n".join(str(part.get("reasoning") or "") for part in parts if part.get("type") == "reasoning")
     refused = any(part.get("refusal") for part in parts)
-    return sample.output.completion, thinking, refused
+    return message.text if choice else sample.output.completion, thinking, refused
 
 
 def _prompt(place: str, sample: Any, header: Any, options: ImportOptions) -> Prompt:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from refusal_stability.tables.user_files import UserRow, every_row
 LARGEST_RESULTS = 64 * 2**20
 NO_OUTPUT = "the log has no output"
 UNSCORED = "the log has no score"
-NEEDED = ("doc_id", "arguments", "resps")
+NEEDED = ("arguments", "resps")
 
 
 def is_lm_eval_log(path: Path) -> bool:
@@ -36,10 +39,48 @@ def lm_eval_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator
         if path.suffix != ".jsonl":
             continue
         model, task, seen = _model(path, options), _task(path), set()
-        for row in every_row(path):
-            if (document := str(row.values.get("doc_id"))) not in seen:
+        judges = _labels_by_document(path)
+        for document, row in _documents(path):
+            if document not in seen:
                 seen.add(document)
-                yield from _responses(row, model, task, options)
+                yield from _responses(row, model, task, judges.get(document, {}), options)
+
+
+def _documents(path: Path) -> Iterator[tuple[Hashable, UserRow]]:
+    """Each row and its document: the log's number; else its content, and how often its filter had that before."""
+    before: Counter[Hashable] = Counter()
+    for row in every_row(path):
+        values = row.values
+        if (number := values.get("doc_id")) is not None:
+            yield str(number), row
+            continue
+        asked = json.dumps([values.get("doc"), values.get("arguments")], sort_keys=True, default=str)
+        content = sha256(asked.encode("utf-8", "surrogatepass")).digest()
+        under = (content, str(values.get("filter")))
+        before[under] += 1
+        yield (content, before[under]), row
+
+
+def _labels_by_document(path: Path) -> dict[Hashable, dict[str, LoggedLabel]]:
+    """Each document's labels: each metric is a judge, and so is each metric under each filter, where there are several.
+
+    The rows of a document under several filters lie far apart, so the file is read for the labels first.
+    """
+    found: dict[Hashable, dict[str, dict[str, LoggedLabel]]] = defaultdict(dict)
+    filters: set[str] = set()
+    for document, row in _documents(path):
+        name = str(row.values.get("filter"))
+        filters.add(name)
+        if labels := _labels(row):
+            found[document].setdefault(name, labels)
+    return {
+        document: {
+            f"{metric}.{name}" if len(filters) > 1 else metric: label
+            for name, labels in of_filters.items()
+            for metric, label in labels.items()
+        }
+        for document, of_filters in found.items()
+    }
 
 
 def _task(path: Path) -> str:
@@ -64,7 +105,9 @@ def _model(path: Path, options: ImportOptions) -> str:
     return folder
 
 
-def _responses(row: UserRow, model: str, task: str, options: ImportOptions) -> Iterator[LoggedResponse]:
+def _responses(
+    row: UserRow, model: str, task: str, labels: Mapping[str, LoggedLabel], options: ImportOptions
+) -> Iterator[LoggedResponse]:
     """The answers to each request of a document, which most tasks have one of."""
     requests, answers = row.values.get("arguments"), row.values.get("resps")
     requests = list(requests.values()) if isinstance(requests, dict) else requests
@@ -74,7 +117,9 @@ def _responses(row: UserRow, model: str, task: str, options: ImportOptions) -> I
     category = doc.get("category") if isinstance(doc, dict) else None
     asked_once = len(requests) == 1
     count = sum(map(len, answers))
-    labels = _labels(row, count, options)
+    if count > 1 and labels:
+        options.note(f"{row.file}: metrics {', '.join(labels)} stand for several answers each; left out")
+        labels = {}
     order = 0
     for position, texts in enumerate(answers or [[]]):
         asked, settings, *_ = _parts(requests[0 if asked_once else position % len(requests)])
@@ -103,18 +148,15 @@ def _parts(request: Any) -> list[Any]:
 
 
 def _temperature(place: str, settings: dict[str, Any], options: ImportOptions) -> float | None:
-    if settings.get("temperature") is not None:
-        return logged_number(place, "temperature", settings["temperature"])
-    return 0.0 if settings.get("do_sample") is False else options.temperature
+    if settings.get("do_sample") is False:
+        return 0.0
+    logged = logged_number(place, "temperature", settings.get("temperature"))
+    return options.temperature if logged is None else logged
 
 
-def _labels(row: UserRow, n_texts: int, options: ImportOptions) -> dict[str, LoggedLabel]:
-    """Each metric as a judge, where a document has one answer: a metric of several answers belongs to none of them."""
+def _labels(row: UserRow) -> dict[str, LoggedLabel]:
+    """Each metric of a row."""
     scores = {name: row.values.get(name) for name in row.values.get("metrics") or []}
     known = {name: value for name, value in scores.items() if isinstance(value, str | int | float)}
-    if n_texts > 1:
-        if known:
-            options.note(f"{row.file}: metrics {', '.join(known)} stand for several answers each; left out")
-        return {}
     unscored = LoggedLabel("", missing_reason=UNSCORED)
     return {name: LoggedLabel(str(value)) if value == value else unscored for name, value in known.items()}

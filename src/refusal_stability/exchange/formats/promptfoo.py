@@ -11,11 +11,13 @@ from refusal_stability.exchange.json_parts import json_parts
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import answer_text, file_head, first_record, logged_number, logged_prompt
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
+from refusal_stability.params.checks import LARGEST
 from refusal_stability.tables.user_files import UserRow, every_row
 
 RESULTS = ("results", "results")
 NEEDED = {"provider", "prompt", "testIdx"}
 TEMPLATE = "{{"
+SENT = ("temperature", "seed", "max_tokens")
 ERROR = 2  # promptfoo's failureReason where nothing was answered
 
 
@@ -31,6 +33,7 @@ def promptfoo_responses(paths: Sequence[Path], options: ImportOptions) -> Iterat
     """Every result; assertions are judges whose labels are `pass` and `fail`."""
     cached = again = 0
     taken: set[str] = set()
+    limits: dict[tuple[str, str, float | None], Any] = {}
     for path in paths:
         rows, providers, source = _results(path)
         of_this_file = set()
@@ -44,7 +47,11 @@ def promptfoo_responses(paths: Sequence[Path], options: ImportOptions) -> Iterat
                     continue
                 of_this_file.add(str(own))
             cached += bool((result.get("response") or {}).get("cached"))
-            yield _response(row, providers, source, options)
+            response, most_tokens = _response(row, providers, source, options)
+            cell = (response.model, response.prompt.prompt_id, response.temperature)
+            if limits.setdefault(cell, most_tokens) != most_tokens:
+                options.note(f"{response.model}: answers of different max_tokens to one prompt count as its repeats")
+            yield response
         taken |= of_this_file
     if again:
         options.note(f"{again} results stand in two files; each is taken once")
@@ -75,7 +82,8 @@ def _results(path: Path) -> tuple[Iterator[UserRow], list[Any], str]:
     return rows, providers if isinstance(providers, list) else [providers], str(config.get("description") or path.stem)
 
 
-def _response(row: UserRow, providers: list[Any], source: str, options: ImportOptions) -> LoggedResponse:
+def _response(row: UserRow, providers: list[Any], source: str, options: ImportOptions) -> tuple[LoggedResponse, Any]:
+    """The response, and the most tokens that it was allowed."""
     result = row.values
     response = result.get("response") or {}
     output = response.get("output")
@@ -85,10 +93,12 @@ def _response(row: UserRow, providers: list[Any], source: str, options: ImportOp
         reason = "error: " + " ".join(str(response.get("error") or result.get("error") or "no output").split())[:200]
     provider, prompt = result["provider"], result["prompt"]
     provider = provider if isinstance(provider, dict) else {"id": provider}
-    model, temperature = _provider(row.place, provider, providers)
     test = result.get("testCase") or {}
+    model, sent = _sent(row.place, provider, providers, _above_provider(prompt, test))
+    temperature = logged_number(row.place, "temperature", sent.get("temperature"))
+    seed = logged_number(row.place, "seed", sent.get("seed")) or 0
     category = (test.get("metadata") or {}).get("category") or (result.get("vars") or {}).get("category")
-    return LoggedResponse(
+    one = LoggedResponse(
         row.place,
         model,
         logged_prompt(row.place, prompt.get("raw") if isinstance(prompt, dict) else prompt, source, category),
@@ -98,28 +108,44 @@ def _response(row: UserRow, providers: list[Any], source: str, options: ImportOp
         "refusal" if response.get("isRefusal") else str(response.get("finishReason") or ""),
         reason,
         labels={} if reason else _labels(result),
+        order=int(seed) if 0 <= seed < LARGEST else 0,
     )
+    return one, sent.get("max_tokens")
 
 
-def _provider(place: str, provider: Mapping[str, Any], providers: list[Any]) -> tuple[str, float | None]:
-    """The model and its temperature; two providers that differ in more than that go by their labels."""
-    known = [one for one in providers if isinstance(one, dict)]
-    settings = [(one.get("id"), (one.get("config") or {}).get("temperature")) for one in known]
+def _above_provider(prompt: Any, test: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that promptfoo puts above the provider's: a result's prompt holds its own and the test's, merged."""
+    own = prompt.get("config") if isinstance(prompt, dict) else None
+    above = own if isinstance(own, dict) else test.get("options")
+    return above if isinstance(above, dict) else {}
+
+
+def _sent(
+    place: str, provider: Mapping[str, Any], providers: list[Any], above: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """The model and the settings it was sent; providers that differ in more than these go by their labels."""
+    known = [(one, {**(one.get("config") or {})}) for one in providers if isinstance(one, dict)]
     label = provider.get("label")
-    mine = next((s for one, s in zip(known, settings, strict=True) if label and one.get("label") == label), None)
-    if mine is None:
-        named = [s for s in settings if s[0] == provider.get("id")]
-        temperatures = list(dict.fromkeys(str(temperature) for _, temperature in named))
-        if len(temperatures) > 1:
+    mine = [pair for pair in known if label and pair[0].get("label") == label][:1]
+    mine = mine or [pair for pair in known if pair[0].get("id") == provider.get("id")]
+    sent = {}
+    for name in SENT:
+        values = {str(config.get(name)): config.get(name) for _, config in mine}
+        if name == "temperature" and len(values) > 1 and name not in above:
             raise LogError(
-                f"{place}: the providers named {provider.get('id')!r} have temperatures {', '.join(temperatures)} and "
+                f"{place}: the providers named {provider.get('id')!r} have temperatures {', '.join(values)} and "
                 "nothing tells which of them answered; give them a label each and run promptfoo again"
             )
-        mine = named[0] if named else (provider.get("id"), None)
-    name = label if settings.count(mine) > 1 and label else provider.get("id")
-    # A template is filled in when promptfoo runs.
-    told = None if TEMPLATE in str(mine[1]) else mine[1]
-    return str(name or ""), logged_number(place, "temperature", told)
+        value = above[name] if name in above else next(iter(values.values())) if len(values) == 1 else None
+        # A template is filled in when promptfoo runs.
+        sent[name] = None if TEMPLATE in str(value) else value
+    equal = [pair for pair in known if mine and _varied(*pair) == _varied(*mine[0])]
+    return str((label if len(equal) > 1 and label else provider.get("id")) or ""), sent
+
+
+def _varied(provider: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What providers of one model may differ in."""
+    return (provider.get("id"), config.get("temperature"), config.get("seed"))
 
 
 def _labels(result: Mapping[str, Any]) -> dict[str, LoggedLabel]:

@@ -96,7 +96,7 @@ class _TableReader:
         """The reader of a table with the columns `found`; it counts each judge's empty labels in `unlabelled`."""
         chosen = options.table_map
         if options.temperature is not None:
-            chosen = replace(chosen, constants={"temperature": options.temperature, **chosen.constants})
+            chosen = replace(chosen, constants={**chosen.constants, "temperature": options.temperature})
         columns = {}
         plain = {str(name).strip().lower(): name for name in reversed(list(found))}
         for ours in chosen.columns_read:

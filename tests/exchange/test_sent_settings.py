@@ -1,0 +1,172 @@
+"""The settings of an answer are those that its harness sent, wherever else the log names others."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from imported_study import import_files, run_imported
+
+from refusal_stability.exchange.logged import LogError
+
+
+def sampling() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]
+    return found
+
+
+def result(output: str, config: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """A result of promptfoo, whose prompt holds the settings that stood above the provider's."""
+    prompt = {"raw": "Q?"} if config is None else {"raw": "Q?", "config": config}
+    return {"provider": {"id": "toy"}, "prompt": prompt, "testIdx": 0, "response": {"output": output}} | more
+
+
+def promptfoo(results: list[dict[str, Any]], *providers: dict[str, Any]) -> Path:
+    log = {"evalId": "e", "results": {"results": results}, "config": {"providers": list(providers)}}
+    Path("pf.json").write_text(json.dumps(log))
+    return Path("pf.json")
+
+
+def labelled(label: str, **config: Any) -> dict[str, Any]:
+    return {"id": "toy", "label": label, "config": config}
+
+
+HALF = {"id": "toy", "config": {"temperature": 0.5}}
+
+
+def test_promptfoo_puts_the_prompts_and_the_tests_settings_above_the_providers() -> None:
+    results = [
+        result("provider", {}),
+        result("prompt", {"temperature": 0}),
+        # What is sent of a test stands in the prompt of the result.
+        result("test", {"temperature": 0.9}, testCase={"options": {"temperature": 0.9}}),
+        # Older results name the prompt by its text.
+        result("old", testCase={"options": {"temperature": 0.8}}) | {"prompt": "Q?"},
+    ]
+    import_files(promptfoo(results, HALF))
+    assert run_imported().set_index("response")["temperature"].to_dict() == {
+        "provider": 0.5,
+        "prompt": 0.0,
+        "test": 0.9,
+        "old": 0.8,
+    }
+
+
+def test_a_temperature_that_promptfoos_prompt_takes_back_or_fills_in_is_asked_for() -> None:
+    for above in (None, "{{t}}"):
+        with pytest.raises(LogError, match="the log does not say the temperature"):
+            import_files(promptfoo([result("a", {"temperature": above})], HALF))
+
+
+def test_promptfoos_providers_of_one_name_need_no_labels_where_the_prompt_says_the_temperature() -> None:
+    providers = [{"id": "toy", "config": {"temperature": t}} for t in (0.1, 0.2)]
+    import_files(promptfoo([result("a", {"temperature": 0.7}), result("b", {"temperature": 0.7})], *providers))
+    assert sampling() == {"temperatures": [0.7], "seeds": [1, 2]}
+
+
+def test_promptfoos_seeds_order_the_repeats_of_one_model() -> None:
+    providers = [labelled("x", temperature=1, seed=9), labelled("y", temperature=1, seed=4)]
+    results = [result(label, {}, provider={"id": "toy", "label": label}) for label in ("x", "y")]
+    results.append(result("z", {"seed": 6}, provider={"id": "toy", "label": "x"}))
+    import_files(promptfoo(results, *providers))
+    assert run_imported().sort_values("seed")["response"].tolist() == ["y", "z", "x"]
+
+
+def test_promptfoos_answers_of_different_lengths_allowed_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    told = "toy: answers of different max_tokens to one prompt count as its repeats"
+    import_files(promptfoo([result("a", {}), result("b", {"max_tokens": 9})], HALF))
+    assert told in capsys.readouterr().out
+    import_files(promptfoo([result("a", {"max_tokens": 9}), result("b", {"max_tokens": 9})], HALF))
+    assert told not in capsys.readouterr().out
+
+
+def inspect_log(
+    path: str,
+    *,
+    own: float | None = None,
+    task: float | None = None,
+    step: float | None = None,
+    calls: tuple[tuple[str, float], ...] = (),
+    texts: tuple[str, ...] = ("final",),
+) -> Path:
+    """A log of one sample; `calls` are its model's answers and the temperature of each."""
+    log, model, event, scorer = (
+        importlib.import_module(f"inspect_ai.{name}") for name in ("log", "model", "event", "scorer")
+    )
+
+    def output(*answers: str) -> Any:
+        message = [model.ChatMessageAssistant(id=f"id of {text}", content=text) for text in answers]
+        return model.ModelOutput(model="m", choices=[model.ChatCompletionChoice(message=one) for one in message])
+
+    spec = log.EvalSpec(
+        created="2026-01-01T00:00:00+00:00",
+        task="ask",
+        task_id="ask",
+        eval_id="ask",
+        run_id="one",
+        dataset=log.EvalDataset(name="d"),
+        model="m",
+        model_generate_config=model.GenerateConfig(temperature=own),
+        config=log.EvalConfig(epochs=1),
+    )
+    steps = [log.EvalPlanStep(solver="generate", params={} if step is None else {"temperature": step})]
+    events = [
+        event.ModelEvent(
+            model="m",
+            input=[model.ChatMessageUser(content="Q?")],
+            tools=[],
+            tool_choice="auto",
+            config=model.GenerateConfig(temperature=temperature),
+            output=output(text),
+        )
+        for text, temperature in calls
+    ]
+    sample = log.EvalSample(
+        id="q",
+        epoch=1,
+        input="Q?",
+        target="",
+        messages=[model.ChatMessageUser(content="Q?")],
+        output=output(*texts),
+        scores={"judge": scorer.Score(value="COMPLY")},
+        events=events,
+    )
+    plan = log.EvalPlan(steps=steps, config=model.GenerateConfig(temperature=task))
+    log.write_eval_log(log.EvalLog(status="success", eval=spec, plan=plan, samples=[sample]), path)
+    return Path(path)
+
+
+@pytest.mark.logs("inspect_ai")
+@pytest.mark.parametrize("path", ["ask.eval", "ask.json"])
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ({"own": 0.1}, 0.1),
+        ({"own": 0.1, "task": 0.9}, 0.9),
+        ({"own": 0.1, "task": 0.9, "step": 0.3}, 0.3),
+        ({"own": 0.1, "task": 0.9, "step": 0.3, "calls": (("draft", 0.5), ("final", 0.7), ("grade", 0.0))}, 0.7),
+        ({"own": 0.1, "calls": (("another", 0.5),)}, 0.1),
+        ({"own": 0.1, "calls": (("draft", 0.5), ("failed", 0.7)), "texts": ()}, 0.7),
+    ],
+    ids=["model", "task", "step", "call", "no call of this answer", "no answer"],
+)
+def test_inspects_temperature_is_that_of_the_call_or_of_what_inspect_puts_first(
+    said: dict[str, Any], sent: float, path: str
+) -> None:
+    import_files(inspect_log(path, **said))
+    assert sampling()["temperatures"] == [sent]
+
+
+@pytest.mark.logs("inspect_ai")
+def test_inspects_choices_are_repeats_and_the_score_is_of_the_first(capsys: pytest.CaptureFixture[str]) -> None:
+    import_files(inspect_log("ask.eval", own=1.0, texts=("a", "b", "c")))
+    said = capsys.readouterr().out
+    assert "3 responses: 1 prompt, 1 model, temperature 1, 3 repeats" in said
+    assert "ask: samples of several choices: each is a repeat; scores are of the first alone" in said
+    table = run_imported().sort_values("seed")
+    assert table["response"].tolist() == ["a", "b", "c"]
+    assert table["judge"].fillna("").tolist() == ["COMPLY", "", ""]
