@@ -11,6 +11,7 @@ import yaml
 from imported_study import import_files, run_imported
 
 from refusal_stability.exchange.logged import LogError
+from refusal_stability.exchange.told_by_export import OWN, TOLD, TOLD_OF_ANSWER, told_by
 
 REFUSAL, HELP = "I'm sorry, but I can't help with that.", "Sure, here is how: mix the two and stir."
 
@@ -136,3 +137,26 @@ def test_the_results_of_one_sample_are_judges_of_one_response() -> None:
     assert list(table["response"]) == list(answers)
     assert list(table["levels"]) == ["REFUSE", "COMPLY", ""]
     assert list(table["refused"]) == ["REFUSE", "COMPLY", "COMPLY"]
+
+
+@pytest.mark.parametrize(
+    "spoilt", [{"confidence": "high"}, {"confidence": 10**400}, {"confidence": 2}, {"repeat": "x"}, {"reasoning": None}]
+)
+def test_what_this_project_told_beside_a_score_is_checked(spoilt: dict[str, Any]) -> None:
+    row: dict[str, Any] = dict.fromkeys((*TOLD, *TOLD_OF_ANSWER), "m")
+    row |= {"seed": 1, "harm": "", "unseeded": False, "outcome": "answered"}
+    label: dict[str, Any] = {"judge": "j", "repeat": 0, "reasoning": "", "confidence": 0.5, "label_missing": ""}
+    import_files(*written([sample("Q?", HELP, metadata={OWN: told_by(row, **label)})]), missing=["incorrect"])
+    spoilt_sample = sample("Q?", HELP, metadata={OWN: told_by(row, **(label | spoilt))})
+    with pytest.raises(LogError, match=rf"^run_samples\.jsonl: row 1: metadata\.{OWN} is not as an export .*again$"):
+        import_files(*written([spoilt_sample]))
+
+
+def test_results_that_list_their_samples_in_different_orders_are_told_so() -> None:
+    rows = [
+        sample("Q?", text, evaluation_name=name, evaluation_result_id=name)
+        for name, texts in (("a", (REFUSAL, HELP)), ("b", (HELP, REFUSAL)))
+        for text in texts
+    ]
+    with pytest.raises(LogError, match=r"two responses for one repeat .*; remove one, or list the samples in the same"):
+        import_files(*written(rows), temperature=0.7)

@@ -81,3 +81,29 @@ def test_an_answer_without_choices_is_missing() -> None:
 def test_an_answer_to_another_batch_is_an_error() -> None:
     with pytest.raises(LogError, match=r"row 1: custom_id 'r7' is in no input file"):
         import_files(lines("in.jsonl", [asked(0)]), lines("out.jsonl", [answered(7, choice("Sure."))]))
+
+
+def test_a_temperature_that_is_null_is_asked_for_and_given() -> None:
+    files = lines("in.jsonl", [asked(0, temperature=None)]), lines("out.jsonl", [answered(0, choice("Sure."))])
+    with pytest.raises(LogError, match=r"row 1: the log does not say the temperature; give it: --temperature 0\.7"):
+        import_files(*files)
+    import_files(*files, temperature=0.3)
+    assert yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]["temperatures"] == [0.3]
+
+
+@pytest.mark.parametrize("setting", ["top_p", "max_tokens", "reasoning_effort"])
+def test_requests_that_differ_in_a_setting_are_no_repeats(setting: str) -> None:
+    requests = lines("in.jsonl", [asked(0, **{setting: 1}), asked(2)])
+    output = lines("out.jsonl", [answered(0, choice("Sure.")), answered(2, choice("No."))])
+    with pytest.raises(
+        LogError, match=rf"^in\.jsonl: row 2: asks what in\.jsonl: row 1 asks, but with another {setting}"
+    ):
+        import_files(requests, output)
+
+
+def test_a_seed_of_each_equal_request_is_kept_and_one_that_is_shared_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    output = lines("out.jsonl", [answered(k, choice(f"Answer {k}")) for k in range(4)])
+    for seeds, kept in (([11, 11, 12, 12], [11, 12]), ([7, 7, 7, 7], [1, 2])):
+        import_files(lines("in.jsonl", [asked(k, seed=seeds[k], user=f"u{k}") for k in range(4)]), output)
+        assert yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]["seeds"] == kept
+        assert ("some equal requests share their seed" in capsys.readouterr().out) == (kept == [1, 2])

@@ -6,7 +6,6 @@ same.
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import tempfile
 from collections import Counter
@@ -17,16 +16,19 @@ from pathlib import Path
 
 from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.exchange.collected import CELL, GROUP, SCHEMA, Collected, Grid
-from refusal_stability.exchange.logged import NO_TEXT, LogError, LoggedLabel, LoggedResponse
-from refusal_stability.params.checks import LARGEST
+from refusal_stability.exchange.logged import (
+    NO_TEXT,
+    LogError,
+    LoggedLabel,
+    LoggedResponse,
+    check_words,
+    checked_temperature,
+)
 from refusal_stability.records import NO_INTERVENTION, Message, Prompt, storable_text
 
-# More repeats than this many times the most responses to any prompt are no shared repeats: each response has its own.
+# More seeds than this many times the most responses to any prompt are no shared repeats: each response has its own.
 SHARED = 2
 MOST_ASKED = 1000
-# Of a temperature, as params.yaml takes it; beyond them is what a sum of floats leaves, as in 0.30000000000000004.
-DIGITS = 6
-HOTTEST = 5  # the highest temperature that params.yaml takes
 
 
 class Collection:
@@ -45,7 +47,7 @@ class Collection:
         self._ids: dict[tuple[Message, ...], str] = {}
         self.labels: dict[str, Counter[str]] = {}
         self.said_again: list[str] = []
-        self._counted = False
+        self._counted = self._seeds = False
 
     def close(self) -> None:
         """Nothing is kept."""
@@ -56,23 +58,10 @@ class Collection:
 
         Records of equal `identity` say the same, whatever the `file`.
         """
-        if not logged.model.strip():
-            raise LogError(f"{logged.place}: the log does not name the model; give it: --constant model=NAME")
-        if logged.temperature is None:
-            raise LogError(f"{logged.place}: the log does not say the temperature; give it: --temperature 0.7")
-        if not 0 <= logged.temperature <= HOTTEST:
-            raise LogError(
-                f"{logged.place}: the temperature {logged.temperature:g} is not allowed; allowed: a number from 0 to "
-                f"{HOTTEST}"
-            )
-        if logged.repeat is not None and not 0 <= logged.repeat <= LARGEST:
-            raise LogError(
-                f"{logged.place}: {logged.repeat} is no repeat; a whole number from 0 to 2^63 - 1 is expected"
-            )
-        temperature = float(f"{logged.temperature:.{DIGITS}g}")
-        if not math.isclose(temperature, logged.temperature, rel_tol=1e-9):
-            raise LogError(f"{logged.place}: temperature {logged.temperature!r}; round it to {DIGITS} digits")
+        temperature = checked_temperature(logged)
+        check_words(logged)
         self._counted |= logged.counted
+        self._seeds |= logged.repeat is not None and not logged.counter
         prompt = self._prompt(logged)
         cell = (logged.model, logged.intervention, prompt, temperature, logged.repeat)
         found = None
@@ -121,7 +110,7 @@ class Collection:
         text = None if logged.text is None else storable_text(logged.text)
         reason = storable_text(logged.missing_reason) or (NO_TEXT if text is None else "")
         outcome = "" if logged.outcome is None else logged.outcome.value
-        finish = logged.finish_reason or ("" if reason else "unknown")
+        finish = storable_text(logged.finish_reason) or ("" if reason else "unknown")
         return text, finish, reason, outcome, storable_text(logged.thinking), logged.unseeded
 
     def _join(self, found: tuple[int, str | None, str], logged: LoggedResponse) -> int:
@@ -130,10 +119,12 @@ class Collection:
         if told[0] is None:
             return number
         if response is not None and response != told[0]:
+            remedy = "remove one, or leave the column of repeats out"
+            if logged.counted:
+                remedy = "remove one, or list the samples in the same order in each result of the log"
             raise LogError(
                 f"{place} and {logged.place} hold two responses for one repeat (model {logged.model!r}, temperature "
-                f"{logged.temperature}, repeat {logged.repeat}, prompt {logged.prompt.prompt_id!r}); remove one, or "
-                "leave the column of repeats out"
+                f"{logged.temperature}, repeat {logged.repeat}, prompt {logged.prompt.prompt_id!r}); {remedy}"
             )
         self._db.execute(
             "UPDATE answers SET response = ?, finish_reason = ?, missing_reason = ?, outcome = ?, thinking = ?, "
@@ -207,8 +198,8 @@ class Collection:
     def number_repeats(self) -> bool:
         """Settle every response's repeat; returns whether the numbers are the log's own.
 
-        The log's numbers stay where all responses have one and different prompts share them. Otherwise each prompt's
-        responses become repeats 1 to N, in the order of the log.
+        The log's numbers stay where all responses have one and different prompts share them: all of them, or, of
+        seeds, at least half. Otherwise each prompt's responses become repeats 1 to N, in the order of the log.
         """
         unnumbered, distinct = self._db.execute(
             "SELECT COUNT(*) - COUNT(repeat), COUNT(DISTINCT repeat) FROM answers"
@@ -218,7 +209,7 @@ class Collection:
         ]
         if unnumbered:
             self._check_joined()
-        if not unnumbered and distinct <= SHARED * (most or 1):
+        if not unnumbered and distinct <= (SHARED if self._seeds else 1) * (most or 1):
             return not self._counted
         self._db.execute("DROP INDEX cell")
         self._db.execute(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from refusal_stability.records import NO_INTERVENTION, Outcome, Prompt, StudyError
+from refusal_stability.params.checks import LARGEST
+from refusal_stability.records import NO_INTERVENTION, Outcome, Prompt, StudyError, storable_text
 
 NO_TEXT = "labels only: the source has no response"
+# Of a temperature, as params.yaml takes it; beyond them is what a sum of floats leaves, as in 0.30000000000000004.
+DIGITS = 6
+HOTTEST = 5  # the highest temperature that params.yaml takes
 
 
 class LogError(StudyError):
@@ -45,6 +50,7 @@ class LoggedResponse:
     order : the response's place among unnumbered repeats, such as an epoch.
     intervention : what preceded the prompt apart from its own turns; only this project's exports name one.
     unseeded : whether the log says that the server took no seed.
+    counter : whether `repeat` counts responses by the log's own word, such as `trial`, and is no seed.
     """
 
     place: str
@@ -62,3 +68,40 @@ class LoggedResponse:
     counted: bool = False
     intervention: str = NO_INTERVENTION
     unseeded: bool = False
+    counter: bool = False
+
+
+def checked_temperature(logged: LoggedResponse) -> float:
+    """The temperature of a response as a study takes it; raises where the response has no sound place in a study."""
+    if not logged.model.strip():
+        raise LogError(f"{logged.place}: the log does not name the model; give it: --constant model=NAME")
+    if logged.temperature is None:
+        raise LogError(f"{logged.place}: the log does not say the temperature; give it: --temperature 0.7")
+    if not 0 <= logged.temperature <= HOTTEST:
+        raise LogError(
+            f"{logged.place}: the temperature {logged.temperature:g} is not allowed; allowed: a number from 0 to "
+            f"{HOTTEST}"
+        )
+    if logged.repeat is not None and not 0 <= logged.repeat <= LARGEST:
+        raise LogError(f"{logged.place}: {logged.repeat} is no repeat; a whole number from 0 to 2^63 - 1 is expected")
+    temperature = float(f"{logged.temperature:.{DIGITS}g}")
+    if not math.isclose(temperature, logged.temperature, rel_tol=1e-9):
+        raise LogError(f"{logged.place}: temperature {logged.temperature!r}; round it to {DIGITS} digits")
+    return temperature
+
+
+def check_words(logged: LoggedResponse) -> None:
+    """Refuse names and confidences that no table of a study holds."""
+    prompt = logged.prompt
+    names = {"model": logged.model, "prompt": prompt.text, "prompt's id": prompt.prompt_id, "category": prompt.category}
+    names |= {"prompt's source": prompt.source, "language": prompt.language, "intent": prompt.intent}
+    for judge, label in logged.labels.items():
+        sure = label.confidence
+        if sure is not None and not (isinstance(sure, int | float) and 0 <= sure <= 1):
+            raise LogError(
+                f"{logged.place}: judge {judge!r} has the confidence {str(sure)[:20]!r}; it is a number from 0 to 1"
+            )
+        names[f"name of the judge {judge!r}"] = judge
+    for what, text in names.items():
+        if storable_text(text) != text:
+            raise LogError(f"{logged.place}: the {what} holds half a character (a lone surrogate); correct the text")

@@ -12,7 +12,7 @@ from refusal_stability.exchange.exported_study import study_in
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head, first_record, logged_number, logged_prompt, whole_json
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
-from refusal_stability.exchange.told_by_export import OWN, exported_response, told_in
+from refusal_stability.exchange.told_by_export import OWN, exported_response, told_in, told_label
 from refusal_stability.prompts.conversation import ROLES
 from refusal_stability.records import Message, Prompt
 from refusal_stability.tables.user_files import UserRow, every_row
@@ -158,9 +158,7 @@ def _exported(
     labels = {}
     if told.get("judge"):
         found = _label(row.values, one)
-        label = found.label if found and not told["label_missing"] else ""
-        reasons = (str(told["reasoning"]), str(told["label_missing"]))
-        labels[str(told["judge"])] = LoggedLabel(label, *reasons, told["confidence"], int(told["repeat"]))
+        labels[str(told["judge"])] = told_label(row.place, told, found.label if found else "")
     return exported_response(row.place, told, messages, temperature, text, thinking, labels)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,9 @@ from refusal_stability.tables.user_files import UserRow, every_row
 
 SOURCE = "openai-batch"
 NO_ANSWER = "the batch has no answer"
+# Of a request's body, what a model does not answer to, or what may differ between repeats.
+FREE = {"seed", "n", "metadata", "user", "safety_identifier", "store"}
+Asked = Mapping[str, tuple[str, Mapping[str, Any]]]
 
 
 def is_batch_file(path: Path) -> bool:
@@ -32,6 +37,7 @@ def batch_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
                 name, body = str(row.values.get("custom_id")), row.values.get("body") or {}
                 if not body.get("messages"):
                     raise LogError(f"{row.place}: no messages; batches of /v1/chat/completions are read")
+                body = {key: value for key, value in body.items() if value is not None}
                 place, other = asked.setdefault(name, (row.place, body))
                 if other != body:
                     raise LogError(
@@ -42,6 +48,10 @@ def batch_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
             outputs.append(path)
     if not asked:
         raise LogError(f"{paths[0]}: a batch's output has no prompts; import the batch's input file with it")
+    _check_equal(asked)
+    seeded = _is_seeded(asked)
+    if not seeded and any("seed" in body for _, body in asked.values()):
+        options.note("openai-batch: some equal requests share their seed, or have none; the repeats are only counted")
     answered = set()
     for path in outputs:
         for row in every_row(path):
@@ -51,13 +61,40 @@ def batch_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
             if name in answered:
                 raise LogError(f"{row.place}: custom_id {name!r} is answered twice; import one of its outputs")
             answered.add(name)
-            yield from _choices(row, asked[name][1], options)
+            yield from _choices(row, asked[name][1], options, seeded)
     for name, (place, body) in asked.items():
         if name not in answered:
-            yield _one(place, body, {}, NO_ANSWER, options)
+            yield _one(place, body, {}, NO_ANSWER, options, seeded)
 
 
-def _choices(row: UserRow, body: Mapping[str, Any], options: ImportOptions) -> Iterator[LoggedResponse]:
+def _check_equal(asked: Asked) -> None:
+    """Refuse requests of one prompt at one temperature that differ in anything else: they are no repeats."""
+    first: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for place, body in asked.values():
+        sent = {key: value for key, value in body.items() if key not in FREE}
+        cell = json.dumps([body.get(name) for name in ("model", "messages", "temperature")], sort_keys=True)
+        other_place, other = first.setdefault(cell, (place, sent))
+        differing = sorted(key for key in sent.keys() | other.keys() if sent.get(key) != other.get(key))
+        if differing:
+            raise LogError(
+                f"{place}: asks what {other_place} asks, but with another {', '.join(differing)}, so it is no repeat; "
+                "import the requests of each setting as a study of their own"
+            )
+
+
+def _is_seeded(asked: Asked) -> bool:
+    """Whether every request has a seed of its own among the requests that equal it, so that seeds are the repeats."""
+    seeds: Counter[str] = Counter()
+    for _, body in asked.values():
+        seed = body.get("seed")
+        if type(seed) is not int or seed < 0 or body.get("n", 1) != 1:
+            return False
+        cell = [body.get(name) for name in ("model", "messages", "temperature")]
+        seeds[json.dumps([*cell, seed], sort_keys=True)] += 1
+    return max(seeds.values()) == 1
+
+
+def _choices(row: UserRow, body: Mapping[str, Any], options: ImportOptions, seeded: bool) -> Iterator[LoggedResponse]:
     response = row.values.get("response") or {}
     answer = response.get("body") or {}
     error = row.values.get("error") or answer.get("error")
@@ -65,15 +102,15 @@ def _choices(row: UserRow, body: Mapping[str, Any], options: ImportOptions) -> I
     if error or response.get("status_code") != 200:
         said = error.get("message") if isinstance(error, dict) else error
         told = " ".join(str(said or f"status {response.get('status_code')}").split())[:200]
-        yield _one(row.place, body, {}, f"error: {told}", options)
+        yield _one(row.place, body, {}, f"error: {told}", options, seeded)
     elif not choices:
-        yield _one(row.place, body, {}, NO_ANSWER, options)
+        yield _one(row.place, body, {}, NO_ANSWER, options, seeded)
     for choice in choices:
-        yield _one(row.place, body, choice, "", options)
+        yield _one(row.place, body, choice, "", options, seeded)
 
 
 def _one(
-    place: str, body: Mapping[str, Any], choice: Mapping[str, Any], reason: str, options: ImportOptions
+    place: str, body: Mapping[str, Any], choice: Mapping[str, Any], reason: str, options: ImportOptions, seeded: bool
 ) -> LoggedResponse:
     message = choice.get("message") or {}
     temperature = body.get("temperature", options.temperature)
@@ -82,7 +119,7 @@ def _one(
         str(body.get("model") or ""),
         logged_prompt(place, body.get("messages"), SOURCE),
         logged_number(place, "temperature", temperature),
-        None,
+        body["seed"] if seeded else None,
         answer_text(message.get("content")),
         "refusal" if message.get("refusal") else str(choice.get("finish_reason") or ""),
         reason,

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.exchange.answer_lists import rows_of_answers
 from refusal_stability.exchange.log_format import TABLES, ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
-from refusal_stability.exchange.table_map import NOT_SAMPLED, USUAL_NAMES, JudgeColumns, TableMap
+from refusal_stability.exchange.table_map import NOT_SAMPLED, ROW_COLUMNS, USUAL_NAMES, JudgeColumns, TableMap
 from refusal_stability.params.checks import LARGEST as LARGEST_NUMBER
 from refusal_stability.prompts.conversation import conversation_in
 from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories, prompt_id
@@ -53,7 +54,7 @@ def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
             for response in responses:
                 reader.check_judge(row, response, judges)
                 yield response
-            blanks += reader.chosen.repeats_in_a_row - len(responses)
+            blanks += max(0, reader.chosen.repeats_in_a_row - len(responses))
             empty += [row.place] * (not responses)
         if reader is not None:
             reader.note_columns(path, found, options)
@@ -165,13 +166,26 @@ class _TableReader:
 
     def responses(self, row: UserRow) -> Iterator[LoggedResponse]:
         """The row's response, or each of its repeats."""
+        if self.columns_of_repeats:
+            yield from self._responses(row)
+            return
+        of_each = self.used() - {column for ours, column in self.columns.items() if ours in (*ROW_COLUMNS, "judge")}
+        for one in rows_of_answers(row, self.columns.get("response"), of_each):
+            yield from self._responses(one)
+
+    @property
+    def columns_of_repeats(self) -> bool:
+        """Whether several columns of a row hold a repeat each."""
+        return bool(self.chosen.responses) or self.chosen.repeats_in_a_row > 1
+
+    def _responses(self, row: UserRow) -> Iterator[LoggedResponse]:
         prompt = self._prompt(row)
         model, temperature = self._text(row, "model"), self._number(row, "temperature")
         if not model:
             raise row.error(self.columns["model"], "is empty; name the model")
-        if self.chosen.responses or self.chosen.repeats_in_a_row > 1:
+        if self.columns_of_repeats:
             for position in range(self.chosen.repeats_in_a_row):
-                text = _cell(row, self.chosen.responses[position]) if self.chosen.responses else None
+                text = _answer(row, self.chosen.responses[position]) if self.chosen.responses else None
                 if self.chosen.blank == NOT_SAMPLED and not text and not self._is_labelled(row, position):
                     continue
                 yield LoggedResponse(
@@ -186,7 +200,7 @@ class _TableReader:
                 )
             return
         repeat = self._repeat(row)
-        text = _cell(row, self.columns["response"]) if self.columns.get("response") in row.values else None
+        text = _answer(row, self.columns["response"]) if self.columns.get("response") in row.values else None
         yield LoggedResponse(
             row.place,
             model,
@@ -198,6 +212,7 @@ class _TableReader:
             self._text(row, "missing_reason"),
             thinking=self._text(row, "thinking"),
             labels=self._labels(row, 0),
+            counter="seed" not in str(self.columns.get("repeat", "seed")).lower(),
         )
 
     def _repeat(self, row: UserRow) -> int | None:
@@ -214,9 +229,10 @@ class _TableReader:
 
     def _prompt(self, row: UserRow) -> Prompt:
         messages: tuple[Message, ...] = ()
-        if "messages" in self.columns or "prompt" in self.columns:
-            asked = self.columns.get("messages") or self.columns["prompt"]
-            messages = conversation_in(row, asked, as_json="messages" in self.columns)
+        there = [name for name in ("messages", "prompt") if self.columns.get(name) in row.values]
+        filled = [name for name in there if not _is_blank(row.values[self.columns[name]])]
+        for asked in (filled or there)[:1]:
+            messages = conversation_in(row, self.columns[asked], as_json=asked == "messages")
         given = self._text(row, "prompt_id")
         if not messages and not given:
             raise row.error(self.columns.get("prompt_id", "prompt_id"), "the prompt's id is empty; fill it in")
@@ -284,9 +300,26 @@ def _numbered_columns(found: Mapping[str, Any]) -> list[str]:
     return [str(column) for column, match in stems.items() if match and counts[match[1]] > 1]
 
 
+def _is_blank(value: Any) -> bool:
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
+
+
 def _cell(row: UserRow, column: str) -> str:
     value = row.values.get(column)
+    if isinstance(value, list | dict):
+        raise row.error(column, f"holds a {type(value).__name__}, {str(value)[:60]}; a text or a number is expected")
     return "" if value is None or value != value else value if isinstance(value, str) else str(value)
+
+
+def _answer(row: UserRow, column: str) -> str:
+    value = row.values.get(column)
+    if not (value is None or isinstance(value, str) or value != value):
+        raise row.error(
+            column,
+            f"holds a {type(value).__name__}, {str(value)[:60]}; write the response as a text, or several as a list of "
+            "texts",
+        )
+    return _cell(row, column)
 
 
 def _as_number(row: UserRow, column: str) -> float | None:
