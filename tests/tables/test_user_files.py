@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refusal_stability.files import ArtifactError
-from refusal_stability.tables import user_files
+from refusal_stability.tables import parquet_batches, user_files
 from refusal_stability.tables.user_files import read_rows
 
 AWKWARD = [
@@ -210,8 +210,24 @@ def test_a_line_or_a_file_without_end_is_refused(tmp_path: Path, monkeypatch: py
 
 
 def test_the_rows_of_a_large_parquet_file_are_numbered_through(tmp_path: Path) -> None:
-    count = 2 * user_files.BATCH + 5
+    count = 2 * parquet_batches.MOST_ROWS + 5
     pd.DataFrame({"a": [f"text {k}" for k in range(count)]}).to_parquet(tmp_path / "rows.parquet")
     rows = list(read_rows(tmp_path / "rows.parquet", ["a"]))
     assert [row.number for row in rows] == list(range(2, count + 2))
     assert [row.text("a") for row in rows] == [f"text {k}" for k in range(count)]
+
+
+@pytest.mark.parametrize("as_categories", [True, False])
+def test_a_parquet_file_that_unpacks_to_far_more_than_its_size_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_categories: bool
+) -> None:
+    monkeypatch.setattr(parquet_batches, "LARGEST", 2**20)
+    table = pd.DataFrame({"a": ["x" * 2**14] * 200})
+    (table.astype("category") if as_categories else table).to_parquet(tmp_path / "bomb.parquet", compression="zstd")
+    with pytest.raises(
+        ArtifactError, match=r"bomb\.parquet: unpacks to over 1 MB, more than 200 times its size; .*lines"
+    ):
+        list(read_rows(tmp_path / "bomb.parquet", ["a"]))
+    monkeypatch.setattr(parquet_batches, "LARGEST", 2**30)
+    monkeypatch.setattr(parquet_batches, "LARGEST_BATCH", 2**16)
+    assert len(list(read_rows(tmp_path / "bomb.parquet", ["a"]))) == 200

@@ -13,11 +13,11 @@ from refusal_stability.files import atomic_write, generation_file, label_file
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Condition, Outcome
 from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.parquet_batches import parquet_rows
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
 
 FORM = (b"refusal_stability", b"responses 1")
 COMPRESSION = "zstd"
-BATCH = 1000
 # Column -> (kind, meaning); `labels` follows.
 RESPONSE_COLUMNS: dict[str, tuple[str, str]] = {
     "study": ("text", "the study's name"),
@@ -140,8 +140,7 @@ def read_responses(path: Path, columns: Sequence[str] | None = None) -> Iterator
         file = pq.ParquetFile(path)
         if file.schema_arrow.metadata.get(FORM[0]) != FORM[1]:
             raise LogError(f"{path}: an export of another version of this project; export it again with this one")
-        for batch in file.iter_batches(BATCH, columns=columns):
-            yield from batch.to_pylist()
+        yield from parquet_rows(path, file, path.stat().st_size, columns)
     except (pa.ArrowException, OSError) as error:
         raise LogError(
             f"{path}: not readable as Parquet: {' '.join(str(error).split())[:200]}; copy it again"

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from refusal_stability.files import ArtifactError
 from refusal_stability.tables.delimited_text import numbered_rows
+from refusal_stability.tables.parquet_batches import parquet_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,6 @@ OTHER_DELIMITERS = ";\t|"
 # No line may be longer, and no file that is read at once may unpack to more.
 LONGEST_LINE = 128 * 2**20
 LARGEST_WHOLE = 2**30
-BATCH = 1000
 # Of a header, in letters of a message.
 MOST_LISTED = 1000
 
@@ -226,10 +226,10 @@ def _from_parquet(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.ParquetFile(io.BytesIO(_whole(path, file)))
+        content = _whole(path, file)
+        table = pyarrow.parquet.ParquetFile(io.BytesIO(content))
         _check_header(path, table.schema_arrow.names)
-        batches = table.iter_batches(BATCH)
-        yield from enumerate((row for batch in batches for row in batch.to_pylist()), start=2)
+        yield from enumerate(parquet_rows(path, table, len(content)), start=2)
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ArtifactError(f"{path}: not readable as Parquet: {reason}; fetch or write it again") from error
