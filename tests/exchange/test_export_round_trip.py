@@ -27,7 +27,8 @@ from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT
 INSPECT = pytest.param("inspect", marks=pytest.mark.logs("inspect_ai"))
 OUT = Path("reports/export/trial")
 PARAMS = Path("params.yaml")
-PROMPTS = 12
+PROMPTS = 13
+NEVER_SAMPLED = 9
 # Nothing is sorted, and each part has what an import must not lose.
 STUDY = """
 study: trial
@@ -52,9 +53,11 @@ metrics: {n_resamples: 100, seed: 3, threshold: 0.7, confidence: 0.9}
 """
 SYSTEM = [{"role": "system", "content": "Be kind."}]
 THINKING = "First <think>this</think>,\n\nthen \u2028 that."
+NOT_SAMPLED = {"response": "", "finish_reason": "", "missing_reason": "not sampled", "outcome": "not_sampled"}
 HOSTILE = "I'm sorry, but I can't.\r\n <script>alert(1)</script> \u2028\t\U0001f600 "
 ODD = {
-    1: {"response": "", "finish_reason": "", "missing_reason": "error: 500", "outcome": "unanswered"},
+    1: {"response": "", "finish_reason": "", "missing_reason": "error: 500", "outcome": "unanswered"}
+    | {"thinking": THINKING},
     2: {"response": HOSTILE, "thinking": THINKING},
     3: {"finish_reason": "length", "outcome": "cut"},
     4: {"response": "", "finish_reason": "", "missing_reason": "content_filter", "outcome": "blocked"},
@@ -81,9 +84,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         recorded = []
         for model in params.models:
             for number, condition in enumerate(params.conditions(model)):
-                chosen = [
-                    k % 3 if condition.temperature == 0 or rng.random() < 0.5 else rng.randrange(3) for k in range(12)
-                ]
+                settled = condition.temperature == 0
+                chosen = [k % 3 if settled or rng.random() < 0.5 else rng.randrange(3) for k in range(PROMPTS)]
                 same = random.Random(0) if condition.temperature == 0 else rng
                 texts = [grammar.respond(t, DECISIONS[c], same) for t, c in zip(topics, chosen, strict=True)]
                 table = pd.DataFrame({"prompt_id": ids, "prompt": topics, "response": texts, "finish_reason": "stop"})
@@ -92,9 +94,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 )
                 for row, odd in ODD.items() if number % 5 == 1 else ():
                     table.loc[row, list(odd)] = list(odd.values())
-                if number == 11:
-                    table.loc[8, ["response", "finish_reason"]] = ["", ""]
-                    table.loc[8, ["missing_reason", "outcome"]] = ["not sampled", "not_sampled"]
+                # The first prompt is not the first that was asked.
+                for row in [NEVER_SAMPLED, *[0] * (number == 0), *[8] * (number == 11)]:
+                    table.loc[row, list(NOT_SAMPLED)] = list(NOT_SAMPLED.values())
                 write_table(table, generation_file(condition), GENERATION_TABLE)
                 place = {"model": "Z", "intervention": condition.intervention, "seed": condition.seed}
                 for prompt, c in zip(ids, chosen, strict=True):

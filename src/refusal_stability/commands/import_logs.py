@@ -8,7 +8,7 @@ from pathlib import Path
 
 from refusal_stability.exchange.collected import Grid
 from refusal_stability.exchange.collection import Collection, collecting
-from refusal_stability.exchange.exported_study import grid_of, only_study
+from refusal_stability.exchange.exported_study import complete_prompts, grid_of, only_study
 from refusal_stability.exchange.log_format import ImportOptions
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.exchange.read_logs import read_logs
@@ -43,10 +43,12 @@ def run(
             if len(collection.grid().interventions) > 1:
                 options.note("Not one whole export: each model under an intervention is a model of its own")
             collection.fold_interventions()
-        elif exported.judges_thinking:
-            options.note(
-                "The judging of the thinking (judging.thinking) is no part of an export; set it again to have it"
-            )
+        else:
+            complete_prompts(collection, options.studies.values())
+            if exported.judges_thinking:
+                options.note(
+                    "The judging of the thinking (judging.thinking) is no part of an export; set it again to have it"
+                )
         own_numbers = collection.number_repeats()
         judges, unused = judge_labels(collection, options.table_map, exported)
         params = imported_study(name, folder, collection, judges, options.table_map.missing, unused, exported)

@@ -12,13 +12,13 @@ CREATE TABLE answers (
     n INTEGER PRIMARY KEY, model TEXT, intervention TEXT, prompt INTEGER, temperature REAL, repeat INTEGER,
     ord INTEGER, place TEXT, response TEXT, finish_reason TEXT, missing_reason TEXT, outcome TEXT, thinking TEXT,
     unseeded INTEGER, file TEXT, identity INTEGER);
-CREATE UNIQUE INDEX cell ON answers (model, intervention, prompt, temperature, repeat) WHERE repeat IS NOT NULL;
 CREATE TABLE labels (
     answer INTEGER, judge TEXT, asked INTEGER, label TEXT, reasoning TEXT, missing_reason TEXT, confidence REAL,
     PRIMARY KEY (answer, judge, asked)) WITHOUT ROWID;
 """
 GROUP = "model, intervention, prompt, temperature"
 CELL = f"{GROUP}, repeat"
+CELL_INDEX = f"CREATE UNIQUE INDEX cell ON answers ({CELL}) WHERE repeat IS NOT NULL;"
 
 
 @dataclass(frozen=True)

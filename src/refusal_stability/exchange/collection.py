@@ -10,12 +10,12 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Collection as Group
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from refusal_stability.engines.finish_reasons import Ending, ending_of
-from refusal_stability.exchange.collected import CELL, GROUP, SCHEMA, Collected, Grid
+from refusal_stability.exchange.collected import CELL, CELL_INDEX, GROUP, SCHEMA, Collected, Grid
 from refusal_stability.exchange.logged import (
     NO_TEXT,
     LogError,
@@ -42,7 +42,7 @@ class Collection:
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + SCHEMA + "BEGIN;")
+        self._db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + SCHEMA + CELL_INDEX + "BEGIN;")
         self._prompts: dict[str, tuple[int, Prompt]] = {}
         self._ids: dict[tuple[Message, ...], str] = {}
         self.labels: dict[str, Counter[str]] = {}
@@ -181,19 +181,29 @@ class Collection:
         """Every prompt, in the order in which the logs name them."""
         return [prompt for _, prompt in self._prompts.values()]
 
+    def complete_prompts(self, ids: Sequence[str], unanswered: Sequence[Prompt]) -> None:
+        """Add prompts without a response, and put all in the order of `ids`; those that it lacks come last."""
+        found = {prompt.prompt_id: prompt for prompt in self.prompts}
+        for prompt in unanswered:
+            is_new = self._ids.setdefault(prompt.conversation, prompt.prompt_id) == prompt.prompt_id
+            known = found.get(prompt.prompt_id)
+            if is_new and (known is None or _is_an_id(known)):
+                found[prompt.prompt_id] = prompt
+        order = {one: k for k, one in enumerate(dict.fromkeys([*filter(found.get, ids), *found]))}
+        self._db.execute("DROP INDEX cell")
+        self._db.create_function("moved", 1, {k: order[one] for one, (k, _) in self._prompts.items()}.get)
+        self._db.execute("UPDATE answers SET prompt = moved(prompt)")
+        self._db.execute(CELL_INDEX)
+        self._prompts = {one: (k, found[one]) for one, k in order.items()}
+
     def count(self) -> int:
         """Responses, those without text included."""
         return int(self._db.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
 
     def missing(self) -> Counter[str]:
         """Why responses have no text: reason -> count."""
-        return Counter(
-            dict(
-                self._db.execute(
-                    "SELECT missing_reason, COUNT(*) FROM answers WHERE missing_reason != '' GROUP BY 1"
-                ).fetchall()
-            )
-        )
+        query = "SELECT missing_reason, COUNT(*) FROM answers WHERE missing_reason != '' GROUP BY 1"
+        return Counter(dict(self._db.execute(query).fetchall()))
 
     def number_repeats(self) -> bool:
         """Settle every response's repeat; returns whether the numbers are the log's own.
@@ -216,7 +226,7 @@ class Collection:
             f"UPDATE answers SET repeat = o.r FROM (SELECT n, ROW_NUMBER() OVER (PARTITION BY {GROUP} "
             "ORDER BY ord, repeat, n) AS r FROM answers) AS o WHERE answers.n = o.n"
         )
-        self._db.execute(f"CREATE UNIQUE INDEX cell ON answers ({CELL})")
+        self._db.execute(CELL_INDEX)
         return False
 
     def _check_joined(self) -> None:

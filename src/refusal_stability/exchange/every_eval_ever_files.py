@@ -56,10 +56,10 @@ def write_every_eval_ever(
     `stability` is the table `aggregate_by_temperature`; `written` is when the study was measured, in epoch seconds.
     """
     about: dict[Any, Any] = prompts.set_index("prompt_id", drop=False).to_dict("index")
-    count = 0
+    count, described = 0, study_description(params, prompts)
     for model in params.models:
         for intervention, group in groupby(params.conditions(model), lambda condition: condition.intervention):
-            one = _Evaluation(params, model, intervention, written)
+            one = _Evaluation(params, model, intervention, written, described)
             rows = stability[(stability["model"] == model) & (stability["intervention"] == intervention)]
             count += one.write(list(group), about, rows, folder)
     return count
@@ -68,8 +68,8 @@ def write_every_eval_ever(
 class _Evaluation:
     """One model under one intervention."""
 
-    def __init__(self, params: StudyParams, model: str, intervention: str, written: float) -> None:
-        self.params, self.model, self.intervention = params, model, intervention
+    def __init__(self, params: StudyParams, model: str, intervention: str, written: float, described: str) -> None:
+        self.params, self.model, self.intervention, self.described = params, model, intervention, described
         self.timestamp = f"{written:.0f}"
         given = params.models[model]
         named = given.engine != "recorded" and HUB_NAME.fullmatch(given.path or "") and not Path(given.path).exists()
@@ -233,7 +233,7 @@ class _Evaluation:
                 "additional_details": {
                     **unknown,
                     "intervention": self.intervention,
-                    OWN: study_description(self.params),
+                    OWN: self.described,
                 },
             },
             "evaluation_results": results,

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, field
 
+import pandas as pd
 from pydantic.dataclasses import dataclass
 
 from refusal_stability.exchange.collected import Grid
 from refusal_stability.exchange.collection import Collection
 from refusal_stability.exchange.logged import LogError
-from refusal_stability.params.checks import SECTION, AtLeast1, Flag, Name, ParamsError, Share, Temperature, Text, parsed
+from refusal_stability.files import generation_file
+from refusal_stability.params.checks import SECTION, AtLeast1, Flag, Name, Share, Temperature, Text, parsed
 from refusal_stability.params.judges import ModelJudging
 from refusal_stability.params.metrics import MetricsParams
 from refusal_stability.params.study import InterventionParams, Seed, StudyParams
-from refusal_stability.records import Intervention, Message
+from refusal_stability.records import Intervention, Message, Outcome, StudyError
+from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE, prompts_of
 
 
 @dataclass(config=SECTION)
@@ -39,8 +43,26 @@ class ExportedJudging:
 
 
 @dataclass(config=SECTION)
+class ExportedPrompt:
+    """A row of the study's table of prompts."""
+
+    prompt_id: Text
+    prompt: Text
+    category: Text
+    source: Text
+    turns: Text
+    harm: Text
+    language: Text
+    intent: Text
+
+
+@dataclass(config=SECTION)
 class ExportedStudy:
-    """A study as its export describes it: everything in its own order; `models` gives each its label."""
+    """A study as its export describes it: everything in its own order; `models` gives each its label.
+
+    `prompts` are the ids of all its prompts, and `unsampled` those that no model was asked. Exports of one study may
+    hold different prompts.
+    """
 
     study: Name
     models: dict[Name, Text | None]
@@ -50,6 +72,8 @@ class ExportedStudy:
     judging: ExportedJudging
     metrics: MetricsParams
     judges_thinking: Flag = False
+    prompts: list[Text] = field(default_factory=list, compare=False)
+    unsampled: list[ExportedPrompt] = field(default_factory=list, compare=False)
 
     def intervention(self, name: str) -> Intervention:
         """The named intervention as the records speak of it."""
@@ -66,8 +90,8 @@ class ExportedStudy:
         )
 
 
-def study_description(params: StudyParams) -> str:
-    """The JSON text that describes a study in each form of its export."""
+def study_description(params: StudyParams, prompts: pd.DataFrame) -> str:
+    """The JSON text that describes a study and its table of `prompts` in each form of its export."""
     judging = params.judging
     panel = {name: judge for name, judge in judging.judges.items() if not judge.on_call}
     values = {
@@ -86,8 +110,22 @@ def study_description(params: StudyParams) -> str:
         },
         "metrics": asdict(params.metrics),
         "judges_thinking": judging.thinking is not None,
+        "prompts": prompts["prompt_id"].tolist(),
+        "unsampled": _unsampled(params, prompts).to_dict("records"),
     }
     return json.dumps(values, ensure_ascii=False)
+
+
+def _unsampled(params: StudyParams, prompts: pd.DataFrame) -> pd.DataFrame:
+    """The prompts that no model was asked."""
+    sampled: set[str] = set()
+    for model in params.models:
+        for condition in params.conditions(model):
+            if sampled.issuperset(prompts["prompt_id"]):
+                break
+            table = read_table(generation_file(condition), GENERATION_TABLE)
+            sampled.update(table.loc[table["outcome"] != Outcome.NOT_SAMPLED, "prompt_id"])
+    return prompts.loc[~prompts["prompt_id"].isin(sampled), list(PROMPT_TABLE.columns)]
 
 
 def study_in(place: str, text: str | None) -> ExportedStudy | None:
@@ -95,13 +133,28 @@ def study_in(place: str, text: str | None) -> ExportedStudy | None:
     if text is None:
         return None
     try:
-        return parsed(ExportedStudy, json.loads(text))
-    except (TypeError, ValueError, RecursionError, ParamsError) as error:
+        values = json.loads(text)
+        json.dumps(values, ensure_ascii=False).encode()  # no table of a study holds half a character
+        study = parsed(ExportedStudy, values)
+        prompts_of(_table(study.unsampled))
+        return study
+    except (TypeError, ValueError, RecursionError, StudyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise LogError(
             f"{place}: its description of the study is not as an export of this project writes it ({reason}); export "
             "again"
         ) from error
+
+
+def _table(prompts: Iterable[ExportedPrompt]) -> pd.DataFrame:
+    return pd.DataFrame([asdict(prompt) for prompt in prompts], columns=list(PROMPT_TABLE.columns))
+
+
+def complete_prompts(collection: Collection, studies: Iterable[ExportedStudy | None]) -> None:
+    """Give a collection all prompts of the studies that exports describe, in their order."""
+    described = [study for study in studies if study is not None]
+    unsampled = prompts_of(_table(prompt for study in described for prompt in study.unsampled))
+    collection.complete_prompts([one for study in described for one in study.prompts], unsampled)
 
 
 def only_study(found: Mapping[str, ExportedStudy | None], grid: Grid) -> ExportedStudy | None:

@@ -39,14 +39,14 @@ def write_inspect_logs(params: StudyParams, prompts: pd.DataFrame, written: floa
         ) from error
     about: dict[Any, Any] = prompts.set_index("prompt_id", drop=False).to_dict("index")
     folder.mkdir(parents=True, exist_ok=True)
-    count = 0
+    count, described = 0, study_description(params, prompts)
     for model in params.models:
         of_log = groupby(params.conditions(model), lambda c: (c.intervention, c.temperature))
         for (intervention, temperature), conditions in of_log:
             samples = [sample for k, c in enumerate(conditions) for sample in _samples(params, c, about, k + 1)]
             if not samples:
                 continue
-            log = _log(params, model, intervention, temperature, written)
+            log = _log(params, model, intervention, temperature, written, described)
             log.samples = samples
             log.results = EvalResults(total_samples=len(samples), completed_samples=len(samples))
             write_eval_log(log, str(folder / f"{log.eval.task_id}.eval"))
@@ -54,7 +54,7 @@ def write_inspect_logs(params: StudyParams, prompts: pd.DataFrame, written: floa
     return count
 
 
-def _log(params: StudyParams, model: str, intervention: str, temperature: float, written: float) -> Any:
+def _log(params: StudyParams, model: str, intervention: str, temperature: float, written: float, described: str) -> Any:
     from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalPlan, EvalSpec
     from inspect_ai.model import GenerateConfig
 
@@ -71,7 +71,7 @@ def _log(params: StudyParams, model: str, intervention: str, temperature: float,
         model_generate_config=config,
         config=EvalConfig(epochs=len(params.sampling.seeds)),
         packages={"refusal_stability": version("refusal-stability")},
-        metadata={"intervention": intervention, "seeds": list(params.sampling.seeds), OWN: study_description(params)},
+        metadata={"intervention": intervention, "seeds": list(params.sampling.seeds), OWN: described},
     )
     return EvalLog(status="success", eval=spec, plan=EvalPlan(config=config))
 
@@ -105,7 +105,7 @@ def _samples(
 def _output(row: Mapping[str, Any], model: str, place: str) -> Any:
     from inspect_ai.model import ChatCompletionChoice, ChatMessageAssistant, ContentReasoning, ContentText, ModelOutput
 
-    if row["missing_reason"]:
+    if row["missing_reason"] and not row["thinking"]:
         return ModelOutput(model=model)
     # Parts, not a text: Inspect takes thinking marks out of a text.
     thinking = [ContentReasoning(reasoning=row["thinking"])] if row["thinking"] else []

@@ -63,7 +63,7 @@ def write_responses(params: StudyParams, prompts: Any, path: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema, count = _schema(study_description(params)), 0
+    schema, count = _schema(study_description(params, prompts)), 0
     about = prompts.set_index("prompt_id").to_dict("index")
     with atomic_write(path, "wb") as file, pq.ParquetWriter(file, schema, compression=COMPRESSION) as writer:
         for model in params.models:
