@@ -44,6 +44,7 @@ from explored_study import (
     UNSAMPLED_PROMPT,
     write_explored_study,
 )
+from playwright.sync_api import expect
 
 from refusal_stability.explorer.links import cell_key
 from refusal_stability.explorer.list_columns import LIST_COLUMNS, ROW_HEIGHT
@@ -217,6 +218,18 @@ def cell(page: Page, key: str) -> Locator:
     return page.locator(f"button[data-key='{key}']")
 
 
+# Whether the blocks of code on the page hold these texts, in this order.
+SHOWN_CODE = """texts => JSON.stringify(texts) === JSON.stringify(
+    [...document.querySelectorAll('[data-testid=stCode]')].map(e => e.innerText.trim()))"""
+
+
+def unfold(page: Page, label: str, wait_for_shown: Callable[[int], None]) -> None:
+    """Unfold both open responses at `label`, each click after what the one before it shows is there."""
+    for index in range(2):
+        page.get_by_text(label).nth(index).click()
+        wait_for_shown(index + 1)
+
+
 # What the list draws stands beside its canvas for screen readers: the ids of the rows that are on the screen.
 CELLS = """[...document.querySelectorAll('[data-testid=stDataFrame] [role=row]')].slice(1)
     .map(row => row.lastElementChild.textContent + ',').join('')"""
@@ -361,7 +374,7 @@ def test_a_click_in_the_list_opens_that_prompts_grids(page: Page, address: str, 
     click_row(page, 2)
     wait_for_query(page, "prompt=0002")
     cell(page, "answering/none/0.0/42").wait_for()
-    assert page.locator("table button").count() == 24
+    expect(page.locator("table button")).to_have_count(24, timeout=WAIT)
     for condition in (Condition("answering", "cautious", 0.7, 44), Condition("labelled", "none", 0.0, 43)):
         labels = read_table(folder / label_file(condition), LABEL_TABLE)
         said = labels.loc[(labels["prompt_id"] == "0002") & (labels["judge"] == "rules"), "label"].item()
@@ -382,8 +395,6 @@ def test_two_responses_stand_side_by_side_each_folded_until_it_is_asked_for(
     cell(page, cell_key(right)).click(modifiers=["Shift"])
     page.get_by_text("Right: Answering").wait_for()
     folds = page.get_by_text(FOLD)
-    from playwright.sync_api import expect
-
     expect(folds).to_have_count(2, timeout=WAIT)
     assert all(text not in page.content() and page.get_by_text(text).count() == 0 for text in texts)
     for text, fold in zip(texts, folds.all(), strict=True):
@@ -394,46 +405,44 @@ def test_two_responses_stand_side_by_side_each_folded_until_it_is_asked_for(
     assert places[1] is not None
     assert places[0]["x"] + places[0]["width"] < places[1]["x"]
     assert abs(places[0]["y"] - places[1]["y"]) < HEAD_HEIGHT
-    assert page.locator("ul.verdicts li").count() == 4
+    expect(page.locator("ul.verdicts li")).to_have_count(4, timeout=WAIT)
     assert page.get_by_text(THINKING).count() == 0
     page.get_by_text(THOUGHTS).first.click()
     page.locator("[data-testid=stCode]").get_by_text(visible(THINKING), exact=True).wait_for()
-    assert page.get_by_text(f"confidence {CONFIDENCE:.2f}").count() == 2
+    expect(page.get_by_text(f"confidence {CONFIDENCE:.2f}")).to_have_count(2, timeout=WAIT)
     whys = page.get_by_text(WHY)
-    assert whys.count() == 2
+    expect(whys).to_have_count(2, timeout=WAIT)
     assert page.locator(".reasoning").count() == 0
     assert REASONING.splitlines()[0] not in html.unescape(page.content())
     whys.first.click()
     page.locator(".reasoning").first.wait_for()
-    assert page.locator(".reasoning").count() == 2
+    expect(page.locator(".reasoning")).to_have_count(2, timeout=WAIT)
     whys.first.click()
     page.locator(".reasoning").first.wait_for(state="detached")
     page.get_by_role("button", name="Close the left").click()
     page.get_by_text("Left: no response is open.").wait_for()
     page.wait_for_function("document.querySelectorAll('[data-testid=stExpander]').length === 5")
-    assert page.locator("ul.verdicts li").count() == 2
+    expect(page.locator("ul.verdicts li")).to_have_count(2, timeout=WAIT)
 
 
 def test_other_peoples_texts_are_shown_as_text_wherever_they_stand(page: Page, address: str) -> None:
     visit(page, address, order="prompts", prompt="0000")
     # Of a conversation, the earlier turns stand before it.
-    shown = page.locator("[data-testid=stCode]").last
     for number, text in enumerate(PROMPT_TEXTS):
         if number:
             page.get_by_role("button", name="Next prompt").click()
         wait_for_query(page, f"prompt={number:04d}")
         cell(page, AT).wait_for()
-        assert shown.inner_text().strip() == text
         turns = [turn["content"] for turn in EARLIER_TURNS] if number == 1 else []
-        assert [code.inner_text().strip() for code in page.locator("[data-testid=stCode]").all()] == [*turns, text]
+        page.wait_for_function(SHOWN_CODE, arg=[*turns, text])
     cell(page, AT).click()
     page.get_by_text(f"Left: Answering {MARKDOWN}, temperature 0.7, seed 43").wait_for()
     page.get_by_text(WHY).click()
     page.locator(".reasoning").first.wait_for()
     reasoning = page.locator(".reasoning").first.inner_text()
     assert all(part in reasoning for part in (IMAGE, MARKDOWN, SCRIPT))
-    assert page.get_by_role("heading", name=MARKDOWN).count() >= 2
-    assert page.get_by_text(f"Asked as: system: Decline harm. {MARKDOWN}").count() == 2
+    page.get_by_role("heading", name=MARKDOWN).nth(1).wait_for()
+    expect(page.get_by_text(f"Asked as: system: Decline harm. {MARKDOWN}")).to_have_count(2, timeout=WAIT)
     page.wait_for_timeout(500)
 
 
@@ -456,18 +465,18 @@ def test_every_kind_of_response_is_shown_word_for_word(page: Page, address: str,
 def test_chosen_models_and_interventions_are_compared_by_the_chosen_judge(page: Page, address: str) -> None:
     visit(page, address, prompt="0001", compared="labelled/none")
     cell(page, "labelled/none/0.0/42").wait_for()
-    assert page.locator("table button").count() == 6
+    expect(page.locator("table button")).to_have_count(6, timeout=WAIT)
     page.get_by_role("combobox", name="Compare").click()
     page.get_by_role("option", name="labelled + cautious").click()
     cell(page, "labelled/cautious/0.0/42").wait_for()
-    assert page.locator("table button").count() == 12
+    expect(page.locator("table button")).to_have_count(12, timeout=WAIT)
     wait_for_query(page, "compared=labelled%2Fnone%2Clabelled%2Fcautious")
     page.keyboard.press("Escape")
     page.get_by_role("combobox", name="Decisions by").click()
     page.get_by_role("option", name="other").click()
     note = page.get_by_text("The SSI is by rules; these decisions are by other.")
     note.first.wait_for()
-    assert note.count() == 2
+    expect(note).to_have_count(2, timeout=WAIT)
     wait_for_query(page, "judge=other")
 
 
@@ -482,10 +491,10 @@ def test_a_link_opens_the_same_view_again_with_the_responses_folded(
     again = browser.new_page()
     again.goto(page.url)
     again.get_by_text("Right: labelled").wait_for()
-    assert again.get_by_text("Left: Answering").count() == 1
+    expect(again.get_by_text("Left: Answering")).to_have_count(1, timeout=WAIT)
     cell(again, AT).wait_for()
-    assert again.get_by_text("Labels only: the study has no responses from this model.").count() == 2
-    assert again.locator("[data-testid=stCode]").count() == 1
+    expect(again.get_by_text("Labels only: the study has no responses from this model.")).to_have_count(2, timeout=WAIT)
+    expect(again.locator("[data-testid=stCode]")).to_have_count(1, timeout=WAIT)
     assert again.get_by_role("combobox", name="Order").input_value() == "as in the prompt file"
     assert query_of(again) == query_of(page)
     again.close()
@@ -513,11 +522,10 @@ def test_what_is_missing_says_why(page: Page, address: str) -> None:
     visit(page, address, prompt=MISSING_PROMPT, left=cell_key(MISSING_AT), right="labelled/none/0.0/42")
     button = cell(page, cell_key(MISSING_AT))
     button.wait_for()
-    assert button.inner_text().startswith("–")
-    assert f"missing: {NO_ANSWER}" in str(button.get_attribute("aria-label"))
-    assert page.locator(".why").first.inner_text() == f"missing: {NO_ANSWER}"
-    for fold in page.get_by_text(FOLD).all():
-        fold.click()
+    expect(button).to_have_text(re.compile("^–"), timeout=WAIT)
+    expect(button).to_have_attribute("aria-label", re.compile(re.escape(f"missing: {NO_ANSWER}")), timeout=WAIT)
+    expect(page.locator(".why").first).to_have_text(f"missing: {NO_ANSWER}", timeout=WAIT)
+    unfold(page, FOLD, lambda count: page.get_by_text("No response (unanswered): ").nth(count - 1).wait_for())
     page.get_by_text(f"No response (unanswered): {NO_ANSWER}").wait_for()
     page.get_by_text("No response (unanswered): labels only: the source has none").wait_for()
 
@@ -526,8 +534,8 @@ def test_what_was_not_sampled_looks_other_than_what_is_missing(page: Page, addre
     visit(page, address, prompt=UNSAMPLED_PROMPT)
     button = cell(page, cell_key(UNSAMPLED_AT))
     button.wait_for()
-    assert button.inner_text().startswith("·")
-    assert str(button.get_attribute("aria-label")).endswith("not sampled")
+    expect(button).to_have_text(re.compile("^·"), timeout=WAIT)
+    expect(button).to_have_attribute("aria-label", re.compile("not sampled$"), timeout=WAIT)
     button.click()
     page.get_by_text(FOLD).click()
     page.get_by_text("No response (not_sampled)").wait_for()
@@ -559,10 +567,10 @@ def test_the_keyboard_alone_opens_prompts_and_responses(page: Page, address: str
     page.keyboard.press("Enter")
     page.get_by_text("temperature 0, seed 43").wait_for()
     opened = cell(page, "answering/none/0.0/43")
-    assert opened.get_attribute("aria-pressed") == "true"
-    assert str(opened.get_attribute("aria-label")).endswith("open on the left")
+    expect(opened).to_have_attribute("aria-pressed", "true", timeout=WAIT)
+    expect(opened).to_have_attribute("aria-label", re.compile("open on the left$"), timeout=WAIT)
     page.wait_for_timeout(500)
-    assert opened.evaluate("e => e.getRootNode().activeElement === e")
+    expect(opened).to_be_focused(timeout=WAIT)
 
 
 def test_every_control_has_a_name_and_every_text_enough_contrast(page: Page, address: str) -> None:
@@ -575,15 +583,15 @@ def test_every_control_has_a_name_and_every_text_enough_contrast(page: Page, add
     assert same.count() == 0
     page.get_by_text(FOLD).nth(1).click()
     same.wait_for()
-    for fold in page.get_by_text(WHY).all():
-        fold.click()
-    page.wait_for_function("document.querySelectorAll('.reasoning').length === 4")
+    reasons = page.locator(".reasoning")
+    unfold(page, WHY, lambda count: reasons.nth(2 * count - 1).wait_for())
+    expect(reasons).to_have_count(4, timeout=WAIT)
     cells = page.locator("table button")
-    assert cells.count() == 24
+    expect(cells).to_have_count(24, timeout=WAIT)
     assert all(
         re.match("temperature .*, seed .*: ", name) for name in cells.evaluate_all("a => a.map(e => e.ariaLabel)")
     )
-    assert page.locator("caption").count() == 4
+    expect(page.locator("caption")).to_have_count(4, timeout=WAIT)
     nameless = page.locator("button, input").evaluate_all(
         "all => all.filter(e => !(e.innerText || e.ariaLabel || e.title || (e.labels && e.labels.length)"
         " || e.getAttribute('aria-labelledby'))).map(e => e.outerHTML.slice(0, 200))"
@@ -686,7 +694,7 @@ def test_a_laptops_window_shows_every_column_of_the_list_and_the_open_prompts_gr
     click_row(small_page, 0)
     for model in ("reference-steady", "reference-wavering"):
         cell(small_page, f"{model}/none/0.0/42").wait_for()
-    assert small_page.locator("table button").count() == 2 * 20
+    expect(small_page.locator("table button")).to_have_count(2 * 20, timeout=WAIT)
     shoot(small_page, "explorer")
 
 
@@ -703,11 +711,9 @@ def test_one_model_is_seen_to_refuse_and_to_comply_side_by_side(
     small_page.get_by_text("Left: reference-wavering").wait_for()
     cells.filter(has_text="C").first.click(modifiers=["Shift"])
     small_page.get_by_text("Right: reference-wavering").wait_for()
-    for label in (FOLD, WHY):
-        for fold in small_page.get_by_text(label).all():
-            fold.click()
-    small_page.wait_for_function("document.querySelectorAll('.reasoning').length >= 4")
-    small_page.get_by_text("characters; answered, ended by:").nth(1).wait_for()
+    answers = small_page.get_by_text("characters; answered, ended by:")
+    unfold(small_page, FOLD, lambda count: answers.nth(count - 1).wait_for())
+    unfold(small_page, WHY, lambda count: small_page.locator(".reasoning").nth(2 * count - 1).wait_for())
     decided = small_page.locator("ul.verdicts:not(:has(.reasoning))").all_inner_texts()
     assert ["REFUSE" in decided[0], "COMPLY" in decided[1]] == [True, True]
     small_page.get_by_role("button", name="Close the left").scroll_into_view_if_needed()

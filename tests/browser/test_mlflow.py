@@ -281,7 +281,7 @@ def test_seeds_are_found_under_their_temperature_and_that_under_its_model(page: 
 def test_the_view_of_configurations_opens_with_the_metrics_that_matter(page: Page, tracked: Tracked) -> None:
     visit(page, another_view(tracked, "configurations"), "matching runs")
     page.get_by_text("reference-steady T=0 seed=42").wait_for()
-    assert re.search(r"\b40\s+matching runs", page.inner_text("body"))
+    expect(page.locator("body")).to_contain_text(re.compile(r"\b40\s+matching runs"), timeout=WAIT)
     assert columns_of(page)[:6] == [
         "params.`model`",
         "params.`temperature`",
@@ -332,7 +332,7 @@ def test_the_charts_open_on_parallel_coordinates_over_what_varies_and_stability(
     assert max(ends) <= frame["x"] + frame["width"]
     for alias in ("steady", "wavering"):
         expect(plot.get_by_text(alias, exact=True)).to_be_visible(timeout=WAIT)
-    assert page.get_by_text("Showing all runs").count()
+    page.get_by_text("Showing all runs").first.wait_for()
     if view == "temperatures":
         shoot(page, "mlflow_charts")
 
