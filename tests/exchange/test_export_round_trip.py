@@ -127,7 +127,7 @@ def answers_and_labels() -> list[pd.DataFrame]:
     answers = pd.concat(read_table(generation_file(condition), GENERATION_TABLE) for condition in conditions)
     labels = pd.concat(read_table(label_file(condition), LABEL_TABLE) for condition in conditions)
     labels = labels.sort_values(["model", "temperature", "seed", "prompt_id", "judge", "repeat"], ignore_index=True)
-    return [answers, labels.drop(columns=["missing_reason", "basis", "reasoning"])]
+    return [answers, labels.drop(columns=["missing_reason", "reasoning"])]
 
 
 @pytest.mark.parametrize("form", ["responses.parquet", "every-eval-ever", INSPECT])

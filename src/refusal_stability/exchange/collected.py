@@ -14,7 +14,7 @@ CREATE TABLE answers (
     unseeded INTEGER, file TEXT, identity INTEGER);
 CREATE TABLE labels (
     answer INTEGER, judge TEXT, asked INTEGER, label TEXT, reasoning TEXT, missing_reason TEXT, confidence REAL,
-    PRIMARY KEY (answer, judge, asked)) WITHOUT ROWID;
+    basis TEXT, PRIMARY KEY (answer, judge, asked)) WITHOUT ROWID;
 """
 GROUP = "model, intervention, prompt, temperature"
 CELL = f"{GROUP}, repeat"

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection as Group
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from refusal_stability.engines.finish_reasons import Ending, ending_of
@@ -24,7 +25,7 @@ from refusal_stability.exchange.logged import (
     check_words,
     checked_temperature,
 )
-from refusal_stability.records import NO_INTERVENTION, Message, Prompt, storable_text
+from refusal_stability.records import NO_INTERVENTION, Basis, Message, Prompt, storable_text
 
 # More seeds than this many times the most responses to any prompt are no shared repeats: each response has its own.
 SHARED = 2
@@ -137,14 +138,10 @@ class Collection:
         """Add a label; whether it is new."""
         if not 0 <= label.repeat < MOST_ASKED:
             raise LogError(f"{place}: judge {judge!r} has a repeat {label.repeat}; at most {MOST_ASKED} are read")
-        row = (
-            storable_text(label.label),
-            storable_text(label.reasoning),
-            storable_text(label.missing_reason),
-            label.confidence,
-        )
+        texts = map(storable_text, (label.label, label.reasoning, label.missing_reason))
+        row = (*texts, label.confidence, label.basis.value)
         try:
-            self._db.execute("INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?, ?)", (number, judge, label.repeat, *row))
+            self._db.execute("INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (number, judge, label.repeat, *row))
         except sqlite3.IntegrityError:
             known = self._db.execute(
                 "SELECT label FROM labels WHERE (answer, judge, asked) = (?, ?, ?)", (number, judge, label.repeat)
@@ -155,7 +152,7 @@ class Collection:
                     "that is right"
                 ) from None
             return False
-        self.labels.setdefault(judge, Counter())[row[0]] += 1
+        self.labels.setdefault(judge, Counter())[str(row[0])] += 1
         return True
 
     def drop(self, file: str) -> None:
@@ -322,12 +319,11 @@ class Collection:
         labels: dict[int, dict[str, list[LoggedLabel]]] = {}
         where = "WHERE (model, intervention, temperature, repeat) = (?, ?, ?, ?)"
         cell = (model, intervention, temperature, repeat)
-        query = "SELECT answer, judge, label, reasoning, l.missing_reason, confidence, asked FROM labels AS l "
+        query = "SELECT answer, judge, label, reasoning, l.missing_reason, confidence, asked, basis FROM labels AS l "
         query += "JOIN answers ON answer = n "
-        for answer, judge, *label in self._db.execute(query + where, cell):
-            labels.setdefault(answer, {}).setdefault(judge, []).append(LoggedLabel(*label))
-        query = "SELECT n, prompt, response, finish_reason, missing_reason, outcome, thinking, unseeded FROM "
-        query += "answers "
+        for answer, judge, *label, basis in self._db.execute(query + where, cell):
+            labels.setdefault(answer, {}).setdefault(judge, []).append(replace(LoggedLabel(*label), basis=Basis(basis)))
+        query = "SELECT n, prompt, response, finish_reason, missing_reason, outcome, thinking, unseeded FROM answers "
         for number, prompt, response, *told in self._db.execute(query + where + " ORDER BY prompt", cell):
             finish, reason, outcome, thinking, unseeded = told
             of_it = labels.get(number, {})

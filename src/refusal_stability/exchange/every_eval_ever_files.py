@@ -44,7 +44,10 @@ STABILITY = {
     "pct_flipped": (100.0, True),
     "pct_unstable": (100.0, True),
 }
-NO_JUDGE = {"judge": "", "repeat": 0, "label": "", "reasoning": "", "missing_reason": "", "confidence": None}
+NO_JUDGE = dict.fromkeys(("judge", "label", "reasoning", "missing_reason", "basis"), "") | {
+    "repeat": 0,
+    "confidence": None,
+}
 Scores = dict[tuple[float, str, int], list[int]]
 
 
@@ -129,7 +132,7 @@ class _Evaluation:
         turns = [*turns, {"role": "user", "content": row["prompt"]}, answer]
         messages = [{"turn_idx": k, **turn} for k, turn in enumerate(turns)] if len(turns) > 2 else None
         output = {"raw": [row["response"]] if has_text else [], "reasoning_trace": [thinking] if thinking else None}
-        given = {name: label[name] for name in ("judge", "repeat", "reasoning", "confidence")}
+        given = {name: label[name] for name in ("judge", "repeat", "reasoning", "confidence", "basis")}
         attribution = {
             "turn_idx": len(turns) - 1 if messages else 0,
             "source": "messages[turn_idx].content" if messages else "output.raw",

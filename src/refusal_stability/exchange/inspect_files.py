@@ -125,7 +125,7 @@ def _scores(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     from inspect_ai.scorer import Score
 
     for label in row["labels"]:
-        told = {name: label[name] for name in ("judge", "repeat", "missing_reason", "confidence")}
+        told = {name: label[name] for name in ("judge", "repeat", "missing_reason", "confidence", "basis")}
         name = f"{label['judge']}-{label['repeat'] + 1}" if label["repeat"] else label["judge"]
         value = label["label"] or float("nan")
         yield name, Score(value=value, explanation=label["reasoning"], metadata={OWN: json.dumps(told)})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from refusal_stability.params.checks import LARGEST
-from refusal_stability.records import NO_INTERVENTION, Outcome, Prompt, StudyError, storable_text
+from refusal_stability.records import NO_INTERVENTION, Basis, Outcome, Prompt, StudyError, storable_text
 
 NO_TEXT = "labels only: the source has no response"
 # Of a temperature, as params.yaml takes it; beyond them is what a sum of floats leaves, as in 0.30000000000000004.
@@ -31,6 +31,7 @@ class LoggedLabel:
     missing_reason: str = ""
     confidence: float | None = None
     repeat: int = 0
+    basis: Basis = Basis.JUDGE
 
 
 @dataclass(frozen=True)

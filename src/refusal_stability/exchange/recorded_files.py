@@ -111,7 +111,7 @@ def write_recorded(collection: Collection, folder: Path, exported: ExportedStudy
                         rows = list(collection.responses(model, intervention.name, temperature, repeat))
                         tables.append(_response_table(prompts, rows, intervention).assign(**cell))
                         if judges and rows:
-                            labels = _label_table(prompts, rows, judges).assign(**cell, basis="judge")
+                            labels = _label_table(prompts, rows, judges).assign(**cell)
                             under = "" if intervention.name == NO_INTERVENTION else f"_{intervention.name}"
                             path = new / LABEL_FILES["project"].format(**place, under=under)
                             write_table(labels, path, LABEL_TABLE)
@@ -170,9 +170,9 @@ def _label_table(prompts: Sequence[Prompt], rows: Sequence[Collected], judges: M
             labels = {label.repeat: label for label in row.labels.get(judge, [])}
             for repeat in range(repeats):
                 label = labels.get(repeat, NO_LABEL)
-                told = (label.label, label.reasoning, label.missing_reason, label.confidence)
+                told = (label.label, label.reasoning, label.missing_reason, label.confidence, label.basis.value)
                 lines.append((prompts[row.prompt].prompt_id, judge, repeat, *told))
-    columns = ["prompt_id", "judge", "repeat", "label", "reasoning", "missing_reason", "confidence"]
+    columns = ["prompt_id", "judge", "repeat", "label", "reasoning", "missing_reason", "confidence", "basis"]
     return pd.DataFrame(lines, columns=columns).astype({"confidence": float})
 
 

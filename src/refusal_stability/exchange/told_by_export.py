@@ -9,7 +9,7 @@ from typing import Any
 
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
 from refusal_stability.params.checks import LARGEST
-from refusal_stability.records import Message, Outcome, Prompt
+from refusal_stability.records import Basis, Message, Outcome, Prompt
 
 # The key of a sample's metadata that holds these, as JSON.
 OWN = "refusal_stability"
@@ -43,10 +43,12 @@ def told_label(place: str, told: Mapping[str, Any], label: str) -> LoggedLabel:
     """A judge's `label` with the reasons, the confidence and the repeat that an export wrote beside it."""
     reasons, confidence, repeat = (told.get("reasoning"), told.get("label_missing")), told.get("confidence"), "repeat"
     sound = isinstance(told.get("judge"), str) and type(told.get(repeat)) is int and 0 <= told[repeat] <= LARGEST
-    sound = sound and all(isinstance(text, str) for text in reasons)
+    basis = told.get("basis", Basis.JUDGE.value)
+    sound = sound and all(isinstance(text, str) for text in reasons) and basis in [one.value for one in Basis]
     if not sound or not (confidence is None or (type(confidence) in (int, float) and 0 <= confidence <= 1)):
         raise _spoilt(place)
-    return LoggedLabel("" if reasons[1] else label, str(reasons[0]), str(reasons[1]), confidence, told[repeat])
+    said = ("" if reasons[1] else label, str(reasons[0]), str(reasons[1]), confidence, told[repeat])
+    return LoggedLabel(*said, Basis(basis))
 
 
 def _spoilt(place: str) -> LogError:

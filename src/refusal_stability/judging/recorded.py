@@ -16,7 +16,7 @@ from refusal_stability.judging.label_names import decision_named
 from refusal_stability.judging.protocol import Judge, Judgements, JudgingError
 from refusal_stability.params.judge_kinds import RecordedLabelSettings
 from refusal_stability.params.judges import JudgeParams
-from refusal_stability.records import NO_INTERVENTION, Condition, Judgement, Response
+from refusal_stability.records import NO_INTERVENTION, Basis, Condition, Judgement, Response
 from refusal_stability.tables.user_files import read_frame
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Recorded:
     missing_reason: str
     response: str | None
     confidence: float | None
+    basis: Basis
 
 
 class RecordedJudge(Judge):
@@ -124,7 +125,7 @@ class RecordedJudge(Judge):
         label = row.label.strip()
         decision = decision_named(label, self._settings.labels)
         if decision is not None:
-            return Judgement(decision, row.reasoning, confidence=row.confidence)
+            return Judgement(decision, row.reasoning, confidence=row.confidence, basis=row.basis)
         if label.casefold() in self._missing:
             return Judgement(None, row.reasoning, f"the source recorded {label!r}")
         raise JudgingError(
@@ -231,6 +232,8 @@ class RecordedJudge(Judge):
             )
         table = pd.DataFrame({name: found[source] for name, source in present.items()})
         table = table.assign(**{name: value for name, value in constants.items() if name not in present})
+        if self._settings.layout == "project" and "basis" in found:
+            table["basis"] = found["basis"]
         if "repeat" not in table:
             table["repeat"] = "0"
         if self._settings.judge is not None:
@@ -264,7 +267,10 @@ def _rows(file: Path, table: pd.DataFrame) -> Iterator[Recorded]:
     )
     responses = table["response"].tolist() if "response" in table else [None] * len(table)
     confidences = _confidences(file, table) if "confidence" in table else [None] * len(table)
-    for number, *cells in zip(table.index.tolist(), labels, reasonings, reasons, responses, confidences, strict=True):
+    known = {basis.value: basis for basis in Basis}
+    bases = [known.get(text, Basis.JUDGE) for text in table.get("basis", nothing)]
+    columns = (labels, reasonings, reasons, responses, confidences, bases)
+    for number, *cells in zip(table.index.tolist(), *columns, strict=True):
         yield Recorded(file, number, *cells)
 
 

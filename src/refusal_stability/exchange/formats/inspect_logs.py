@@ -20,7 +20,7 @@ from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedRespo
 from refusal_stability.exchange.told_by_export import OWN, exported_response, further_labels, told_in
 from refusal_stability.params.checks import LARGEST
 from refusal_stability.prompts.conversation import ROLES
-from refusal_stability.records import Message, Prompt
+from refusal_stability.records import Basis, Message, Prompt
 
 CHUNK = 1000
 # Samples are read in chunks of at most so many bytes; no part of an archive may unpack to more than a larger number.
@@ -209,9 +209,8 @@ def _exported(place: str, header: Any, sample: Any, told: Mapping[str, Any]) -> 
     for score in (sample.scores or {}).values():
         about = json.loads((score.metadata or {})[OWN])
         label = "" if about["missing_reason"] else str(score.value)
-        found = LoggedLabel(
-            label, score.explanation or "", about["missing_reason"], about["confidence"], about["repeat"]
-        )
+        said = (about["missing_reason"], about["confidence"], about["repeat"])
+        found = LoggedLabel(label, score.explanation or "", *said, Basis(about.get("basis", Basis.JUDGE)))
         labels[about["repeat"]][str(about["judge"])] = found
     temperature = float(_setting(header, None, "temperature"))
     response = exported_response(place, told, asked, temperature, text, thinking, labels.pop(0, {}))

@@ -12,7 +12,7 @@ from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.logged import LoggedLabel, LoggedResponse
 from refusal_stability.exchange.response_table import is_response_table, read_responses, study_of
 from refusal_stability.exchange.told_by_export import exported_response, further_labels
-from refusal_stability.records import Message
+from refusal_stability.records import Basis, Message
 
 
 @log_format("export", is_response_table, rank=-1)
@@ -36,5 +36,5 @@ def _labels(row: Mapping[str, Any]) -> dict[int, dict[str, LoggedLabel]]:
     labels: dict[int, dict[str, LoggedLabel]] = defaultdict(dict)
     for label in row["labels"]:
         told = (label["label"], label["reasoning"], label["missing_reason"], label["confidence"], label["repeat"])
-        labels[label["repeat"]][label["judge"]] = LoggedLabel(*told)
+        labels[label["repeat"]][label["judge"]] = LoggedLabel(*told, Basis(label["basis"]))
     return labels
