@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,8 @@ def test_a_template_that_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch) 
         "{{ 1 / 0 }}",
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
         "{% for %}",
+        "{{ 9 ** (9 ** 9) }}",
+        "{% set n = namespace(x=9) %}{% for i in range(40) %}{% set n.x = n.x * n.x %}{% endfor %}",
         "",
     ],
 )
@@ -231,3 +234,15 @@ def test_a_template_that_fails_in_python_s_own_ways_costs_its_answers_alone(mode
 def test_a_template_that_writes_without_measure_is_named(model_with: Any) -> None:
     with pytest.raises(EngineError, match="the chat template wrote 10,000,000 characters for one conversation"):
         list(engine(model_with("{{ 'x' * 10**7 }}")).complete([request(ASK)]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
+@pytest.mark.parametrize("template", ["{{ 'x' * 10**11 }}", "{{ '%099999999999d' % 1 }}", "{{ [0] * 10**11 }}"])
+def test_a_template_that_wants_more_memory_than_there_is_is_named(model_with: Any, template: str) -> None:
+    with pytest.raises(EngineError, match="the chat template asked for over 1 GiB of memory for one conversation"):
+        list(engine(model_with(template)).complete([request(ASK)]))
+
+
+def test_numbers_and_repetitions_of_a_template_are_as_jinja_s(model_with: Any) -> None:
+    made = engine(model_with("{{ 2 ** 16 }} {{ 2.5 ** 2 }} {{ 2 ** -1 }} {{ 'ab' * 3 }} {{ 7 * 6 }}"))
+    assert made.rendered(ASK) == "65536 6.25 0.5 ababab 42"

@@ -56,10 +56,29 @@ def draw(sampling: Sampling, scores: list[float]) -> int:
     return int(chosen.argmax())
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_weights_that_give_no_numbers_are_an_error_and_no_empty_answer(temperature: float) -> None:
-    with pytest.raises(EngineError, match=r"no numbers \(NaN\).*weights are damaged"):
-        draw(Sampling(temperature, 0, 0), [0.0, float("nan"), 1.0])
+@pytest.mark.parametrize("token", [1, 2])
+def test_weights_that_give_no_numbers_are_an_error_and_no_empty_answer(
+    token: int, temperature: float, wrong: float
+) -> None:
+    draws = sampler([Sampling(temperature, 0, 0)], length=2)
+    before = torch.zeros((1, token - 1), dtype=torch.long)
+    with pytest.raises(EngineError, match=rf"\(NaN or infinity\) for token {token} .*weights are damaged"):
+        draws(before, torch.tensor([[0.0, wrong, 1.0]]))
+
+
+def test_one_damaged_word_ends_the_run_where_it_is_written(tiny_model: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    tensors = load_file(folder / "model.safetensors")
+    # No letter of the prompt, but some letter of every long answer.
+    tensors["model.embed_tokens.weight"][2:40] = float("nan")
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(EngineError, match="weights are damaged"):
+        complete(folder, [request("abc", 1.0, 1, max_tokens=200)], batch_size=2)
 
 
 @pytest.mark.parametrize("temperature", [1e-45, 1e-38, 1e-31, 1e-29, 1e-6])

@@ -7,15 +7,14 @@ it. A rejected conversation costs its own answers only.
 from __future__ import annotations
 
 import datetime
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from refusal_stability.engines.conversation import folded
 from refusal_stability.engines.protocol import EngineError
+from refusal_stability.engines.template_limits import MOST_BYTES, template_limits
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.transformers import TransformersSettings
 from refusal_stability.params.engines.vllm import VLLMSettings
@@ -98,7 +97,7 @@ class ChatTemplate:
 
         asked = folded(messages) if self._settings.fold_system else messages
         try:
-            with _date_is(date), _no_longer_than(TEMPLATE_SECONDS):
+            with _date_is(date), template_limits(TEMPLATE_SECONDS):
                 text: str = self._tokenizer.apply_chat_template(
                     [message.identity() for message in asked],
                     tokenize=False,
@@ -108,6 +107,11 @@ class ChatTemplate:
         except TimeoutError as error:
             raise EngineError(
                 f"{self._where}: the chat template took over {TEMPLATE_SECONDS} s for one conversation; "
+                "correct the model's `chat_template`, or use another model"
+            ) from error
+        except MemoryError as error:
+            raise EngineError(
+                f"{self._where}: the chat template asked for over {MOST_BYTES >> 30} GiB of memory for one conversation; "
                 "correct the model's `chat_template`, or use another model"
             ) from error
         except (
@@ -127,25 +131,6 @@ class ChatTemplate:
                 "model's `chat_template`, or use another model"
             )
         return text
-
-
-@contextmanager
-def _no_longer_than(seconds: int) -> Iterator[None]:
-    """Raise TimeoutError in a block that does not end; only the main thread of a process can be interrupted so."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def load_tokenizer(model: ModelParams, elsewhere: str | None, where: str) -> Any:

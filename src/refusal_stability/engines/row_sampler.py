@@ -46,10 +46,11 @@ class RowSampler:
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """The scores (rows x vocabulary), changed in place: the drawn token's is infinite on the rows that sample."""
         step = input_ids.shape[1] - self._width
-        if step == 0 and bool(scores.isnan().any()):
+        # The largest score of a row with a NaN is NaN. A finished row may have none but forbidden ones.
+        if not bool((scores.amax(dim=-1) < float("inf")).all()):
             raise EngineError(
-                "the model computes no numbers (NaN) for the first token: its weights are damaged, or do not fit its "
-                "dtype; fetch the weights again, or set another dtype"
+                f"the model computes no numbers (NaN or infinity) for token {step + 1} of an answer: its weights are "
+                "damaged, or do not fit its dtype; fetch the weights again, or set another dtype"
             )
         if not len(self._sampled):
             return scores
