@@ -220,6 +220,7 @@ def test_a_template_that_does_not_end_is_named(monkeypatch: pytest.MonkeyPatch) 
         "{{ 1 / 0 }}",
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
         "{% for %}",
+        "{{ '\\ud800' }}",
         "{{ 9 ** (9 ** 9) }}",
         "{% set n = namespace(x=9) %}{% for i in range(40) %}{% set n.x = n.x * n.x %}{% endfor %}",
         "",
@@ -229,6 +230,13 @@ def test_a_template_that_fails_in_python_s_own_ways_costs_its_answers_alone(mode
     ((_, answer),) = engine(model_with(template)).complete([request(ASK)])
     assert answer.missing_reason is not None
     assert "template" in answer.missing_reason
+
+
+def test_what_a_template_says_when_it_rejects_is_shown_on_one_line(model_with: Any) -> None:
+    ((_, answer),) = engine(model_with("{{ raise_exception('no\x1b[2J\x07\u202e') }}")).complete([request(ASK)])
+    assert answer.missing_reason is not None
+    assert answer.missing_reason.isprintable()
+    assert "no\\x1b[2J\\x07\\u202e" in answer.missing_reason
 
 
 def test_a_template_that_writes_without_measure_is_named(model_with: Any) -> None:

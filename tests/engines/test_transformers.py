@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -320,7 +321,12 @@ def configured(**values: object) -> Callable[[Path], None]:
     return change
 
 
-BROKEN: dict[str, Callable[[Path], None]] = {
+def replaced(file: Path) -> Path:
+    file.unlink()
+    return file
+
+
+BROKEN: dict[str, Callable[[Path], object]] = {
     **{f"half of {name}": cut(name) for name in ("config.json", "tokenizer.json", "model.safetensors")},
     **{f"nothing of {name}": cut(name, 0) for name in ("config.json", "tokenizer.json", "model.safetensors")},
     "weights that are none": written("model.safetensors", b"\xff" * 10),
@@ -332,13 +338,20 @@ BROKEN: dict[str, Callable[[Path], None]] = {
     "more layers than weights": configured(num_hidden_layers=9),
     "unknown activation": configured(hidden_act="nope"),
     "unknown kind": configured(model_type="no\x1b[2Jsuch"),
+    "no layer": configured(num_hidden_layers=-1),
+    "layers without end": configured(num_hidden_layers=2**70),
+    "a window of text": configured(sliding_window="abc"),
+    "an end that is no number": lambda folder: (folder / "generation_config.json").write_text('{"eos_token_id": "x"}'),
+    "weights that lead nowhere": lambda folder: replaced(folder / "model.safetensors").symlink_to("/nowhere/at/all"),
+    "weights without end": lambda folder: replaced(folder / "model.safetensors").symlink_to("/dev/zero"),
+    "a pipe": lambda folder: os.mkfifo(replaced(folder / "model.safetensors")),
     "unknown scaling": configured(rope_scaling={"type": "nope"}),
 }
 
 
 @pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
 def test_a_broken_model_folder_is_an_error_in_words_and_never_random_weights(
-    tiny_model: Path, tmp_path: Path, change: Callable[[Path], None]
+    tiny_model: Path, tmp_path: Path, change: Callable[[Path], object]
 ) -> None:
     folder = tmp_path / "model"
     shutil.copytree(tiny_model, folder)
@@ -346,6 +359,7 @@ def test_a_broken_model_folder_is_an_error_in_words_and_never_random_weights(
     with pytest.raises(EngineError, match=r"fetch (or save )?the model again") as refused:
         complete(folder, [request("x", 1.0, 1, max_tokens=2)], batch_size=2)
     assert str(folder) in str(refused.value)
+    assert str(refused.value).isprintable()
 
 
 def test_a_dtype_that_there_is_not_is_named(tiny_model: Path, tmp_path: Path) -> None:

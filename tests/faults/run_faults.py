@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import batches
+import broken_models
 import disks
 import echoed_secrets
 import hostile_pages
@@ -45,6 +46,7 @@ FAMILIES: dict[str, tuple[str, Family, set[str]]] = {
         lambda seed, folder: study_disks.run(seed, tries=1, folder=folder),
         study_disks.BAD,
     ),
+    "models": ("broken models", lambda _, __: broken_models.run(), broken_models.BAD),
     "disks": ("full, read-only and small disks", lambda _, folder: disks.run(folder), disks.BAD),
     "batches": ("57 cases of batches", lambda _, folder: batches.run(folder), batches.BAD),
     "browser": ("hostile texts in a browser", lambda _, folder: hostile_pages.run(folder), hostile_pages.BAD),

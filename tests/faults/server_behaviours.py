@@ -14,6 +14,8 @@ from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from odd_answers import odd_answers
+
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.http.engine import HTTPEngine
 from refusal_stability.engines.store import Store
@@ -23,6 +25,8 @@ from refusal_stability.records import Completion, Message, Request, Sampling, St
 
 BESIDE = 6
 POISON = "poison"
+# What an answer to it may begin with.
+WORDS = ("fine", "late", "abc", "caf\ufffd", "word", "1", "\ufffd", "a\ufffdb")
 MOST_TRIES = 40
 LONGEST_S = 20
 BAD = {"lost", "doubled", "wrong text", "traceback", "too long", "too often"}
@@ -112,7 +116,7 @@ def behaviours() -> dict[str, bytes | str]:
         "drip": "drip",
         "event stream": b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: {}\n\n",
     }
-    return made
+    return made | odd_answers(answer, response, _with)
 
 
 class Misbehaving:
@@ -228,15 +232,7 @@ def _judged(server: Misbehaving, outcome: str, answers: list[Completion], prompt
         return "lost"
     if any(count != 1 for prompt, count in server.sent.items() if prompt != POISON):
         return "doubled"
-    if answers[3].text.strip() and answers[3].text.split()[0] not in (
-        "fine",
-        "late",
-        "abc",
-        "caf\ufffd",
-        "word",
-        "1",
-        "\ufffd",
-    ):
+    if (text := answers[3].text.strip()) and not text.startswith(WORDS):
         return outcome if "\x1b" in answers[3].text else "wrong text"
     if server.sent[POISON] > MOST_TRIES:
         return "too often"

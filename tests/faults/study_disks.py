@@ -142,7 +142,7 @@ def _fill(broken: Broken, disk: Path, random: Random, tries: int, stages: Sequen
                     (fill / str(number)).touch()
             broken.run(stage, f"{what}: {left} left")
             shutil.rmtree(fill)
-            broken.mend(stage, f"{what}: {left} left")
+        broken.mend(stage, "a full disk")
 
 
 def run(seed: int, tries: int, folder: Path, stages: Sequence[str] = tuple(STAGES)) -> Counter[str]:

@@ -20,6 +20,9 @@ SOME = [
     "endless",
     "status 503",
     "content: half a letter",
+    "a reason of 1 MB",
+    "chunk size 2**70",
+    "redirect 308 elsewhere",
 ]
 
 

@@ -82,8 +82,10 @@ def gguf_digest(path: Path) -> str:
     Raises
     ------
     EngineError
-        There is no such file, or it cannot be read.
+        There is no such file, it is no regular file, or it cannot be read.
     """
+    if path.exists() and not path.is_file():
+        raise EngineError(f"models path {str(path)!r}: is no regular file; correct the path")
     try:
         return file_sha256(path)
     except FileNotFoundError as error:

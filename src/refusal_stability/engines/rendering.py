@@ -18,6 +18,7 @@ from refusal_stability.engines.template_limits import MOST_BYTES, template_limit
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.transformers import TransformersSettings
 from refusal_stability.params.engines.vllm import VLLMSettings
+from refusal_stability.plain_text import visible_line
 from refusal_stability.records import Completion, Message
 
 DATE_FUNCTION = "strftime_now"
@@ -104,6 +105,8 @@ class ChatTemplate:
                     add_generation_prompt=True,
                     **self._settings.chat_template_kwargs,
                 )
+                # Half a surrogate pair is no text that a tokenizer takes.
+                text.encode("utf-8")
         except TimeoutError as error:
             raise EngineError(
                 f"{self._where}: the chat template took over {TEMPLATE_SECONDS} s for one conversation; "
@@ -111,8 +114,8 @@ class ChatTemplate:
             ) from error
         except MemoryError as error:
             raise EngineError(
-                f"{self._where}: the chat template asked for over {MOST_BYTES >> 30} GiB of memory for one conversation; "
-                "correct the model's `chat_template`, or use another model"
+                f"{self._where}: the chat template asked for over {MOST_BYTES >> 30} GiB of memory for one "
+                "conversation; correct the model's `chat_template`, or use another model"
             ) from error
         except (
             TemplateError,
@@ -154,7 +157,7 @@ def unasked(reason: str, prompt_tokens: int = 0) -> Completion:
 
 
 def _rejected(messages: Sequence[Message], error: Exception) -> str:
-    reason = " ".join(str(error).split())[:200]
+    reason = visible_line(" ".join(str(error).split())[:200])
     remedy = "ask single turns, or use a model whose template takes these roles"
     if any(message.role == "system" for message in messages):
         remedy = "set fold_system: true in the model's settings, or drop the system prompt"

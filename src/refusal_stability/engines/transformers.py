@@ -18,7 +18,14 @@ from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection,
 from refusal_stability.engines.row_sampler import RowSampler
 from refusal_stability.engines.thinking_marks import with_marks
 from refusal_stability.engines.thinking_tokens import decoded, marking_tokens, opened_thinking
-from refusal_stability.engines.weights import check_all_found, folder_digest, why_not_loaded
+from refusal_stability.engines.weights import (
+    check_all_found,
+    check_depth,
+    failures_in_words,
+    folder_digest,
+    token_ids,
+    why_not_loaded,
+)
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.transformers import TransformersSettings
 from refusal_stability.records import Completion, Message, Request, Sampling, canonical_json
@@ -131,15 +138,10 @@ class TransformersEngine:
             do_sample=False, max_new_tokens=length, eos_token_id=self._stop_ids(), pad_token_id=self._pad_id()
         )
         processors = self._processors(first, [requests[p].sampling for p in filled], width, length)
-        try:
-            with torch.inference_mode():
-                prefix = self._prefix([prompts[p] for p in filled], width, length)
-                output = self._model.generate(**inputs, **prefix, generation_config=config, logits_processor=processors)
-        except torch.cuda.OutOfMemoryError as error:
-            raise EngineError(
-                f"{self._params.path}: out of GPU memory with {len(batch)} rows of {width} + {length} tokens; lower "
-                "settings.batch_size or sampling.max_tokens"
-            ) from error
+        size = f"{len(batch)} rows of {width} + {length} tokens"
+        with torch.inference_mode(), failures_in_words(self._params.path, size):
+            prefix = self._prefix([prompts[p] for p in filled], width, length)
+            output = self._model.generate(**inputs, **prefix, generation_config=config, logits_processor=processors)
         return [
             self._read_row(row, len(prompts[position]))
             for row, position in zip(output[: len(batch), width:].tolist(), batch, strict=True)
@@ -240,13 +242,14 @@ class TransformersEngine:
 
         if not isinstance(dtype := getattr(torch, self._dtype_name(), None), torch.dtype):
             raise EngineError(f"{self._params.path}: its config.json names no dtype of PyTorch; set settings.dtype")
+        check_depth(self._params.path, getattr(self._config.get_text_config(), "num_hidden_layers", None))
         model, found = self._from_pretrained("AutoModelForCausalLM", dtype=dtype, output_loading_info=True)
         check_all_found(self._params.path, found["missing_keys"])
         self._model = model.to(self._device).eval()
         if self._is_exact():
             pack_linear_layers(self._model, self._settings.batch_size)
         # Published generation configs carry temperatures and penalties of their own; a study's sampling is its own.
-        self._stops = _token_ids(self._model.generation_config.eos_token_id)
+        self._stops = token_ids(self._params.path, self._model.generation_config.eos_token_id)
         self._model.generation_config = self._generation_config()
 
     def _generation_config(self, **values: Any) -> Any:
@@ -315,7 +318,7 @@ class TransformersEngine:
         return int(getattr(self._config.get_text_config(), "max_position_embeddings", None) or 2**31)
 
     def _stop_ids(self) -> list[int]:
-        return sorted({*self._stops, *_token_ids(self._tokenizer.eos_token_id)})
+        return sorted({*self._stops, *token_ids(self._params.path, self._tokenizer.eos_token_id)})
 
     def _pad_id(self) -> int:
         return int(self._tokenizer.pad_token_id)
@@ -342,9 +345,3 @@ class TransformersEngine:
             "dtype": self._dtype_name(),
             "batch_size": str(self._settings.batch_size),
         }
-
-
-def _token_ids(value: int | list[int] | None) -> list[int]:
-    if value is None:
-        return []
-    return [int(v) for v in value] if isinstance(value, list) else [int(value)]

@@ -16,7 +16,7 @@ from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.http import anthropic_messages, chat_completions
 from refusal_stability.engines.http.budget import Abandoned
 from refusal_stability.engines.http.error_names import Meaning
-from refusal_stability.engines.http.errors import ServerError, read_error
+from refusal_stability.engines.http.errors import ServerError, one_line, read_error
 from refusal_stability.engines.http.presets import with_preset
 from refusal_stability.engines.http.request_fields import RequestFields
 from refusal_stability.engines.http.said import SETTLED, AskedOnceMore, Fault, completion, is_unknown
@@ -232,8 +232,9 @@ class HTTPEngine:
             raise Fault(f"the answer ({kind}) is not a chat completion") from error
         if is_unknown(said):
             self._transport.say(
-                f"finish reason {said.reason}",
-                f"unknown finish reason {said.reason!r}: such answers are kept as whole ones; check that they are",
+                f"finish reason {one_line(str(said.reason))}",
+                f"unknown finish reason {one_line(str(said.reason))!r}: such answers are kept as whole ones; check "
+                "that they are",
             )
         try:
             answer = completion(said, details)

@@ -311,7 +311,8 @@ def _finite(number: str) -> float | None:
 
 
 # Infinity and NaN are no JSON, and the store holds none: null, so that no answer is lost for the sake of a count.
-FINITE_JSON = json.JSONDecoder(parse_float=_finite, parse_constant=lambda _: None)
+# Nor is one lost for a line end that the server did not escape.
+FINITE_JSON = json.JSONDecoder(parse_float=_finite, parse_constant=lambda _: None, strict=False)
 
 
 def _proxy(url: str) -> str | None:
