@@ -11,6 +11,8 @@ import pytest
 import yaml
 from imported_study import import_files
 
+from refusal_stability.exchange.logged import LogError
+
 LOGS = Path(__file__).parent / "logs"
 ROWS = [
     {
@@ -81,4 +83,60 @@ def test_two_runs_of_equal_answers_are_two_runs_where_their_logs_tell_the_run() 
         shutil.copy(samples, f"samples_refusals_run{k}.jsonl")
         Path(f"results_run{k}.json").write_text(json.dumps(json.loads(results.read_text()) | {"date": k}))
     import_files(*Path().glob("*_run*"))
+    assert seeds() == [1, 2, 3, 4, 5, 6]
+
+
+def written(name: str, rows: list[dict[str, object]]) -> Path:
+    """A table of these rows."""
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(name, index=False)
+    return Path(name)
+
+
+def test_runs_of_equal_answers_are_runs_where_a_column_or_a_number_in_the_name_tells_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answers = [{**row, "temperature": 0, "response": "No."} for row in ROWS[::2]]
+    by_name = [written(f"runs/{k}/out.csv", answers) for k in range(3)]
+    import_files(*by_name)
+    told = (
+        "out.csv: the same file as runs/0/out.csv; counts as a run of its own, since a number in its name differs. If"
+    )
+    assert told in capsys.readouterr().out
+    assert seeds() == [1, 2, 3]
+    for column in ("run_id", "created"):
+        import_files(*[written(f"{name}.csv", [row | {column: f"{name}7"} for row in answers]) for name in "ab"])
+        told = f"b.csv: says what a.csv says; counts as a run of its own, since its column {column} differs. If it is a"
+        assert told in capsys.readouterr().out
+        assert seeds() == [1, 2]
+    # A copy of a copy, a download under another number, and equal times in two formats are copies.
+    rows = [row | {"created": "2026-01-02 03:04:05", "ms": 7.0} for row in answers]
+    table = written("runs.csv", rows)
+    pd.DataFrame(rows).assign(created=pd.Timestamp("2026-01-02 03:04:05"), ms=7).to_parquet("other.parquet")
+    shutil.copy(table, "runs (1).csv")
+    shutil.copy(table, "runs (2).csv")
+    import_files(*Path().glob("runs*.csv"), Path("other.parquet"))
+    assert capsys.readouterr().out.count("taken once") == 3
+    assert seeds() == [1]
+
+
+def test_the_command_says_what_equal_files_are(capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = written("a.csv", ROWS), written("b.csv", ROWS)
+    import_files(one, two, equal_files="runs")
+    assert "b.csv: the same file as a.csv; counts as a run of its own, since --equal-files" in capsys.readouterr().out
+    assert seeds() == [1, 2, 3, 4]
+    import_files(written("run1.csv", ROWS), written("run2.csv", ROWS), equal_files="once")
+    said = capsys.readouterr().out
+    assert "run2.csv: the same file as run1.csv; taken once. If it is a run of its own" in said
+    assert "add --equal-files runs" in said
+    assert seeds() == [1, 2]
+    with pytest.raises(LogError, match=r"--equal-files 'no' is not allowed; allowed: once, runs"):
+        import_files(one, two, equal_files="no")
+
+
+def test_a_log_of_lm_eval_without_its_results_tells_its_run_by_the_time_in_its_name() -> None:
+    samples = next((LOGS / "lm-eval/toy-1").glob("samples_*"))
+    for k in (1, 2):
+        shutil.copy(samples, f"samples_refusals_2026-01-0{k}T10-00-00.000000.jsonl")
+    import_files(*Path().glob("samples_*"), constants=["model=m"])
     assert seeds() == [1, 2, 3, 4, 5, 6]

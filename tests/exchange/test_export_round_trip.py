@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -182,6 +183,17 @@ def test_an_export_among_other_logs_has_its_models_under_interventions_as_models
     pd.DataFrame([row | {"model": "zeta-examples"}]).to_csv("other.csv", index=False)
     with pytest.raises(LogError, match=r"a model 'zeta-examples', and a model 'zeta' under intervention 'examples'"):
         import_files(exported, Path("other.csv"))
+
+
+def test_what_an_export_names_without_a_response_is_told(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pq.read_table(exported / "responses.parquet")
+    rows = table.filter((pc.field("model") == "zeta") & (pc.field("temperature") == 1.0))
+    pq.write_table(rows, "part.parquet")
+    import_files(Path("part.parquet"))
+    told = (
+        "model alpha_1, temperature 0.0: left out, since the export holds no response of it; tables that name it will"
+    )
+    assert told in capsys.readouterr().out
 
 
 def test_further_labels_of_an_exported_study_join_it(exported: Path) -> None:

@@ -153,6 +153,24 @@ def test_a_table_separated_by_another_mark_is_read(mark: str) -> None:
     assert run_imported()["response"].tolist() == ["No, no."]
 
 
+def test_decimal_commas_and_the_line_that_names_the_separator_are_read() -> None:
+    rows = 'm;Q?;"No, no.";0,7;1;x;REFUSE;0,95\r\nm;Q?;Yes.;0,7;2;x;COMPLY;"1,0"\r\n'
+    for first in ("", "sep=;\r\n"):
+        head = 'model;"the prompt, as sent";response;temperature;seed;judge;label;confidence\r\n'
+        Path("runs.csv").write_text(f"{first}{head}{rows}", encoding="utf-8-sig", newline="")
+        import_files(Path("runs.csv"), columns=["prompt=the prompt, as sent"])
+        assert yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]["temperatures"] == [0.7]
+        found = read_table(next(Path("data/raw/imported").rglob("*seed1*labels*")), LABEL_TABLE)
+        assert found["confidence"].tolist() == [0.95]
+    for wrong, error in (
+        ("0,7;1,5", r"row 2, column seed: 1,5 is no repeat"),
+        ("1.000,7;1", r"row 2, column temper.*"),
+    ):
+        Path("runs.csv").write_text(f"model;prompt;response;temperature;seed\nm;Q?;No.;{wrong}\n")
+        with pytest.raises(StudyError, match=error):
+            import_files(Path("runs.csv"))
+
+
 def test_repeats_in_columns_of_their_own_name_the_map_that_reads_them() -> None:
     wide = [{"model": "m", "question": "Q?", "temperature": 1, "answer_1": "a", "answer_2": "b", "gpt4": "c"}]
     with pytest.raises(

@@ -38,15 +38,15 @@ def sample(ending: str) -> Any:
     )
 
 
-def write(task: str, model: str, seed: int) -> None:
+def write(task: str, model: str, seed: int, run: str = "one") -> None:
     """A log of the eval set in `logs`."""
     log, models = importlib.import_module("inspect_ai.log"), importlib.import_module("inspect_ai.model")
     spec = log.EvalSpec(
         created="2026-01-01T00:00:00+00:00",
         task=task,
-        task_id=f"{task}-{model}-{seed}",
-        eval_id=f"{task}-{model}-{seed}",
-        run_id="one",
+        task_id=f"{task}-{model}-{seed}-{run}",
+        eval_id=f"{task}-{model}-{seed}-{run}",
+        run_id=run,
         dataset=log.EvalDataset(name="d"),
         model=model,
         model_generate_config=models.GenerateConfig(temperature=0.7, seed=seed),
@@ -56,6 +56,15 @@ def write(task: str, model: str, seed: int) -> None:
     one.samples = [sample(ending) for ending in ENDINGS]
     Path("logs").mkdir(exist_ok=True)
     log.write_eval_log(one, f"logs/{spec.eval_id.replace('/', '-')}.eval")
+
+
+def test_runs_of_one_seed_and_equal_answers_are_repeats(capsys: pytest.CaptureFixture[str]) -> None:
+    for run in ("one", "two", "three"):
+        write("ask", "prov/a", 42, run)
+    import_files(Path("logs"))
+    said = capsys.readouterr().out
+    assert "18 responses: 6 prompts, 1 model, temperature 0.7, 3 repeats" in said
+    assert "responses sent the seed of another response to their prompt: 12; each is a repeat" in said
 
 
 def test_an_eval_set_keeps_how_each_sample_ended(capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,21 @@ def test_requests_that_differ_in_a_setting_are_no_repeats(setting: str) -> None:
         import_files(requests, output)
 
 
+def test_the_outputs_of_one_input_that_was_sent_again_are_repeats(capsys: pytest.CaptureFixture[str]) -> None:
+    requests = lines("in.jsonl", [asked(k, seed=7) for k in range(2)])
+    failed = {"id": "f", "custom_id": "r1", "response": {"status_code": 500}, "error": None}
+    first = lines("1.jsonl", [answered(0, choice("A.")), failed])
+    second = lines("2.jsonl", [answered(k, choice("A.")) | {"id": f"again {k}"} for k in range(2)])
+    copy = lines("3.jsonl", [json.loads(line) for line in second.read_text().splitlines()[::-1]])
+    import_files(requests, first, second, copy)
+    said = capsys.readouterr().out
+    assert "3 responses: 2 prompts, 1 model, temperature 0.7, 2 repeats" in said
+    assert "requests that failed and were sent again: 1; their answers count" in said
+    assert "requests answered more than once: 1; each answer is a repeat" in said
+    assert "responses sent the seed of another response to their prompt: 1; each is a repeat" in said
+    assert run_imported()["response"].tolist() == ["A.", "A.", "A.", ""]
+
+
 def test_a_seed_of_each_equal_request_is_kept_and_one_that_is_shared_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     output = lines("out.jsonl", [answered(k, choice(f"Answer {k}")) for k in range(4)])
     for seeds, kept in (([11, 11, 12, 12], [11, 12]), ([7, 7, 7, 7], [1, 2])):

@@ -68,12 +68,28 @@ def test_promptfoos_providers_of_one_name_need_no_labels_where_the_prompt_says_t
     assert sampling() == {"temperatures": [0.7], "seeds": [1, 2]}
 
 
-def test_promptfoos_seeds_order_the_repeats_of_one_model() -> None:
+def test_promptfoos_provider_may_be_a_map_from_its_id() -> None:
+    import_files(promptfoo([result("a", {})], {"toy": {"config": {"temperature": 0.3}}}))  # type: ignore[arg-type]
+    assert sampling()["temperatures"] == [0.3]
+    for unknown in ({"toy": {"config": {}}}, "file://toy.yaml"):
+        log = promptfoo([result("a", {})], unknown)  # type: ignore[arg-type]
+        with pytest.raises(LogError, match=r"results: row 0: the log does not say the temp.* --temperature 0\.7"):
+            import_files(log)
+        import_files(log, constants=["temperature=0.4"])
+        assert sampling()["temperatures"] == [0.4]
+
+
+def test_promptfoos_seeds_are_the_repeats_of_one_model_unless_two_answers_share_one() -> None:
     providers = [labelled("x", temperature=1, seed=9), labelled("y", temperature=1, seed=4)]
     results = [result(label, {}, provider={"id": "toy", "label": label}) for label in ("x", "y")]
     results.append(result("z", {"seed": 6}, provider={"id": "toy", "label": "x"}))
     import_files(promptfoo(results, *providers))
     assert run_imported().sort_values("seed")["response"].tolist() == ["y", "z", "x"]
+    assert sampling()["seeds"] == [4, 6, 9]
+    results.append(result("y again", {}, provider={"id": "toy", "label": "y"}))
+    import_files(promptfoo(results, *providers))
+    assert run_imported().sort_values("seed")["response"].tolist() == ["y", "y again", "z", "x"]
+    assert sampling()["seeds"] == [1, 2, 3, 4]
 
 
 def test_promptfoos_answers_of_different_lengths_allowed_are_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from refusal_stability.exchange.collected import Grid
 from refusal_stability.exchange.collection import Collection, collecting
 from refusal_stability.exchange.exported_study import complete_prompts, grid_of, only_study
-from refusal_stability.exchange.log_format import ImportOptions
+from refusal_stability.exchange.log_format import ONCE, RUNS, ImportOptions
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.exchange.read_logs import read_logs
 from refusal_stability.exchange.recorded_files import check_replaceable, study_name, write_recorded
@@ -45,11 +45,18 @@ def run(
             collection.fold_interventions()
         else:
             complete_prompts(collection, options.studies.values())
+            if absent := exported.without_response(collection.grid()):
+                options.note(
+                    f"{', '.join(absent)}: left out, since the export holds no response of it; tables that name it "
+                    "will differ from the exported ones"
+                )
             if exported.judges_thinking:
                 options.note(
                     "The judging of the thinking (judging.thinking) is no part of an export; set it again to have it"
                 )
         own_numbers = collection.number_repeats()
+        if shared := collection.shared_seeds:
+            options.note(f"responses sent the seed of another response to their prompt: {shared}; each is a repeat")
         judges, unused = judge_labels(collection, options.table_map, exported)
         params = imported_study(name, folder, collection, judges, options.table_map.missing, unused, exported)
         parsed(StudyParams, params)
@@ -110,8 +117,11 @@ def options_of(
     constants: Sequence[str],
     labels: Sequence[str],
     missing: Sequence[str],
+    equal_files: str | None = None,
 ) -> ImportOptions:
     """What the command line says about the logs; single options go before the map's."""
+    if equal_files not in (None, ONCE, RUNS):
+        raise LogError(f"--equal-files {equal_files!r} is not allowed; allowed: {ONCE}, {RUNS}")
     chosen = read_table_map(map_path) if map_path else TableMap()
     added = {
         "columns": {**chosen.columns, **_pairs("--column", columns)},
@@ -121,7 +131,8 @@ def options_of(
     }
     given = parsed(TableMap, asdict(chosen) | added, "import")
     told = given.constants.get("temperature")
-    return ImportOptions(float(told) if temperature is None and told is not None else temperature, given)
+    temperature = float(told) if temperature is None and told is not None else temperature
+    return ImportOptions(temperature, equal_files, given)
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:

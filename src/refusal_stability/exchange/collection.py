@@ -39,6 +39,7 @@ class Collection:
     ----------
     labels : judge -> each label's count, in the source's words; a missing label counts under the empty text.
     said_again : the place of each record that says nothing new of its repeat.
+    shared_seeds : how many responses were sent the seed of another response to their prompt.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,6 +49,7 @@ class Collection:
         self._ids: dict[tuple[Message, ...], str] = {}
         self.labels: dict[str, Counter[str]] = {}
         self.said_again: list[str] = []
+        self.shared_seeds = 0
         self._counted = self._seeds = False
 
     def close(self) -> None:
@@ -70,6 +72,9 @@ class Collection:
             found = self._db.execute(
                 f"SELECT n, response, place FROM answers WHERE ({CELL}) = (?, ?, ?, ?, ?)", cell
             ).fetchone()
+        if found and logged.sent_seed and found[1] is not None and logged.text is not None:
+            self.shared_seeds += 1
+            found, cell = None, (*cell[:4], None)
         number = self._insert(cell, logged, file, identity) if found is None else self._join(found, logged)
         new_labels = [self._label(number, judge, label, logged.place) for judge, label in logged.labels.items()]
         had_text = found is not None and (found[1] is not None or logged.text is None)
@@ -221,7 +226,7 @@ class Collection:
         self._db.execute("DROP INDEX cell")
         self._db.execute(
             f"UPDATE answers SET repeat = o.r FROM (SELECT n, ROW_NUMBER() OVER (PARTITION BY {GROUP} "
-            "ORDER BY ord, repeat, n) AS r FROM answers) AS o WHERE answers.n = o.n"
+            "ORDER BY ord, repeat NULLS LAST, n) AS r FROM answers) AS o WHERE answers.n = o.n"
         )
         self._db.execute(CELL_INDEX)
         return False

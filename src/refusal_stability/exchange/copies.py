@@ -1,43 +1,90 @@
-"""Files that are imported together and say the same: a copy under another name would double every repeat."""
+"""Files that are imported together and say the same: a copy would double every repeat, a run of its own is a repeat."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from refusal_stability.exchange.logged import LoggedResponse
 from refusal_stability.files import file_sha256
 
 IDENTITY_BYTES = 8
+# A number in a path, but for that of a copy such as `runs (1).csv`.
+NUMBER = re.compile(r"(?<![(\d])\d+(?![\d)])")
+# The time in a log's name, as lm-evaluation-harness writes it.
+TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d.-]+\d")
+FORMAT_SUFFIXES = re.compile(r"(\.(csv|tsv|jsonl?|ndjson|parquet|xlsx?|gz|xz|bz2))+$", re.IGNORECASE)
 
 
-def equal_files(files: Sequence[Path], beside: Callable[[Path], Path] | None = None) -> dict[Path, Path]:
+@dataclass(frozen=True)
+class Equal:
+    """A file that says what another says; `own_run` tells why it is a run of its own, and is empty for a copy.
+
+    `may_be_run` says whether a copy could also be a run of its own whose answers are all equal.
+    """
+
+    other: str
+    own_run: str
+    may_be_run: bool = True
+
+
+def equal_files(
+    files: Sequence[Path], beside: Callable[[Path], Path] | None = None, names_runs: bool = True
+) -> dict[str, Equal]:
     """Each file whose bytes an earlier one holds too -> that file.
 
-    `beside` names the file that belongs to one. Two equal files are two runs where both have such a file and these
-    differ: at temperature 0 a second run gives the same answers.
+    Two equal files may be two runs: at temperature 0 a second run gives the same answers. `beside` names the file that
+    tells the run of a log; where there is none, the time in the log's name does. Of logs that name no run
+    (`names_runs`), a number in the path does.
     """
     by_size: dict[int, list[Path]] = defaultdict(list)
     for file in files:
         by_size[file.stat().st_size].append(file)
-    copies = {}
+    found: dict[str, Equal] = {}
     for group in by_size.values():
-        first: dict[tuple[str, str], Path] = {}
+        kept: dict[str, list[Path]] = defaultdict(list)
         for file in group if len(group) > 1 else ():
-            content = file_sha256(file)
-            run = file_sha256(beside(file)) if beside and beside(file).is_file() else ""
-            earlier = first.get((content, run)) or next(
-                (other for (theirs, its_run), other in first.items() if theirs == content and not (run and its_run)),
-                None,
-            )
-            if earlier is None:
-                first[content, run] = file
-            else:
-                copies[file] = earlier
-    return copies
+            earlier = kept[file_sha256(file)]
+            told = {
+                str(other): _other_run(file, other, beside)
+                if beside
+                else numbered_apart(file, other) * (not names_runs)
+                for other in earlier
+            }
+            _add_equal(found, str(file), told, may_be_run=beside is not None or not names_runs)
+            if all(told.values()):
+                earlier.append(file)
+    return found
+
+
+def _add_equal(found: dict[str, Equal], file: str, told: dict[str, str], may_be_run: bool = True) -> None:
+    """Enter a file that equals each of `told`, which says how it is told apart from these, as a copy or a run."""
+    if told:
+        other, reason = min(told.items(), key=lambda item: bool(item[1]))
+        found[file] = Equal(other, reason, may_be_run)
+
+
+def _other_run(file: Path, other: Path, beside: Callable[[Path], Path]) -> str:
+    """How the files beside two equal logs, or the times in their names, tell that they are two runs."""
+    about = [beside(one) for one in (file, other)]
+    if all(one.is_file() for one in about) and file_sha256(about[0]) != file_sha256(about[1]):
+        return f"{about[0].name} differs"
+    times = [TIME.search(one.name) for one in (file, other)]
+    return "the time in its name differs" if times[0] and times[1] and times[0][0] != times[1][0] else ""
+
+
+def numbered_apart(file: Path, other: Path) -> str:
+    """How numbers alone tell two paths apart, as in run1.csv and run2.csv; empty where they do not."""
+    ours, theirs = (FORMAT_SUFFIXES.sub("", path.as_posix()) for path in (file, other))
+    if ours == theirs or NUMBER.sub("#", ours) != NUMBER.sub("#", theirs):
+        return ""
+    return "a number in its name differs"
 
 
 @dataclass
@@ -45,18 +92,49 @@ class FileContents:
     """What each file says, whatever its format and the order of its rows."""
 
     _sums: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _beside: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, file: str, logged: LoggedResponse) -> int:
         """Add a record of a file; returns a number that equal records share."""
         identity = _identity(logged)
         count, total = self._sums.get(file, (0, 0))
         self._sums[file] = count + 1, total + identity
+        beside = self._beside.setdefault(file, {})
+        for name, value in logged.beside.items():
+            beside[name] = beside.get(name, 0) + hash((identity, _canonical(value)))
         return identity
 
-    def copies(self) -> Mapping[str, str]:
+    def equal(self) -> dict[str, Equal]:
         """Each file that says exactly what an earlier one says -> that file."""
-        first: dict[tuple[int, int], str] = {}
-        return {file: first[said] for file, said in self._sums.items() if first.setdefault(said, file) != file}
+        kept: dict[tuple[int, int], list[str]] = defaultdict(list)
+        found: dict[str, Equal] = {}
+        for file, said in self._sums.items():
+            told = {other: self._told_apart(file, other) for other in kept[said]}
+            _add_equal(found, file, told)
+            if all(told.values()):
+                kept[said].append(file)
+        return found
+
+    def _told_apart(self, file: str, other: str) -> str:
+        """How two files of equal answers are told apart: by what their records say beside, or by their names."""
+        ours, theirs = self._beside[file], self._beside[other]
+        columns = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+        if columns:
+            return f"its column {columns[0]} differs"
+        return numbered_apart(Path(file), Path(other))
+
+
+def _canonical(value: Any) -> str:
+    """A cell as every format of tables gives it."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, list | dict):
+        return json.dumps(value, sort_keys=True, default=str)
+    text = str(value).strip().lower()
+    try:
+        return f"{float(text):.12g}"
+    except ValueError:
+        return text
 
 
 def _identity(logged: LoggedResponse) -> int:

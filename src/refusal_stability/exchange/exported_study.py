@@ -89,6 +89,16 @@ class ExportedStudy:
             [seed for seed in self.seeds if seed in grid.repeats],
         )
 
+    def without_response(self, grid: Grid) -> list[str]:
+        """What this study names and a grid lacks, since none of its responses was exported."""
+        named: dict[str, tuple[Iterable[object], Iterable[object]]] = {
+            "model": (self.models, grid.models),
+            "intervention": (self.interventions, grid.interventions),
+            "temperature": (self.temperatures, grid.temperatures),
+            "seed": (self.seeds, grid.repeats),
+        }
+        return [f"{what} {one}" for what, (all_, there) in named.items() for one in all_ if one not in set(there)]
+
 
 def study_description(params: StudyParams, prompts: pd.DataFrame) -> str:
     """The JSON text that describes a study and its table of `prompts` in each form of its export."""

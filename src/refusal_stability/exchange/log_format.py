@@ -22,10 +22,12 @@ class ImportOptions:
     """What the user says about the logs; `notes` collects what a reader could not place.
 
     `studies` are those that exports of this project describe, by the place of the description.
+    `equal_files` says what files with equal answers are: RUNS, ONCE, or, where it is None, what tells them apart.
     `used` names the constants that filled something, `overruled` counts what a log says instead of each value.
     """
 
     temperature: float | None = None
+    equal_files: str | None = None
     table_map: TableMap = field(default_factory=TableMap)
     notes: list[str] = field(default_factory=list)
     studies: dict[str, ExportedStudy | None] = field(default_factory=dict)
@@ -91,6 +93,7 @@ class ImportOptions:
         self.studies[place] = study
 
 
+RUNS, ONCE = "runs", "once"
 TABLES = "tables"  # the format of plain tables
 ABOUT_PROMPT = ("source", "harm", "language", "intent")
 MOST_SAID = 3

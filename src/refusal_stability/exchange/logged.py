@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from refusal_stability.params.checks import LARGEST
 from refusal_stability.records import NO_INTERVENTION, Basis, Outcome, Prompt, StudyError, storable_text
@@ -52,6 +53,8 @@ class LoggedResponse:
     intervention : what preceded the prompt apart from its own turns; only this project's exports name one.
     unseeded : whether the log says that the server took no seed.
     counter : whether `repeat` counts responses by the log's own word, such as `trial`, and is no seed.
+    sent_seed : whether `repeat` is the seed that was sent: two responses with one seed are two repeats.
+    beside : what the record says beside all this, such as the id of its run; it tells equal files apart.
     """
 
     place: str
@@ -70,6 +73,8 @@ class LoggedResponse:
     intervention: str = NO_INTERVENTION
     unseeded: bool = False
     counter: bool = False
+    sent_seed: bool = False
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 def checked_temperature(logged: LoggedResponse) -> float:

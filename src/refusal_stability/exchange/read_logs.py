@@ -10,14 +10,14 @@ from pathlib import Path
 
 from refusal_stability.exchange import formats
 from refusal_stability.exchange.collection import Collection
-from refusal_stability.exchange.copies import FileContents, equal_files
+from refusal_stability.exchange.copies import Equal, FileContents, equal_files
 from refusal_stability.exchange.export_folder import left_aside
-from refusal_stability.exchange.log_format import HARNESS, LOG_FORMATS, ImportOptions, LogFormat
+from refusal_stability.exchange.log_format import HARNESS, LOG_FORMATS, ONCE, RUNS, ImportOptions, LogFormat
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.records import StudyError
 
 MOST_NOTES = 3
-OWN_RUNS = ". If it is a run of its own, number the repeats of both: a column `repeat`"
+OWN_RUNS = ". If it is a run of its own, number the repeats of both (a column `repeat`), or add --equal-files runs"
 
 
 def known_formats() -> Mapping[str, LogFormat]:
@@ -59,11 +59,10 @@ def read_logs(
     for found, files in by_format.items():
         before = collection.count()
         suffix = found if len(harnesses) > 1 and found in harnesses else ""
-        copies = equal_files(files, known[found].beside)
-        for copy, first in copies.items():
-            options.note(f"{copy}: the same file as {first}; taken once" + OWN_RUNS * (not known[found].names_runs))
-        files = [file for file in files if file not in copies]
-        _add_all(found, known[found], files, options, collection, suffix)
+        one = known[found]
+        copies = _copies(equal_files(files, one.beside, one.names_runs), "the same file as {}", options)
+        files = [file for file in files if str(file) not in copies]
+        _add_all(found, one, files, options, collection, suffix)
         added = collection.count() - before
         tell(f"{found}: {added} responses in {len(files)} file{'s' if len(files) > 1 else ''}")
     options.note_unused(by_format)
@@ -100,16 +99,34 @@ def _add_all(
             "name its format with --format"
         ) from error
     if compared:
-        _take_once(contents.copies(), names, options, collection)
+        _take_once(contents.equal(), names, options, collection)
 
 
-def _take_once(copies: Mapping[str, str], names: Sequence[str], options: ImportOptions, collection: Collection) -> None:
+def _copies(equal: Mapping[str, Equal], says: str, options: ImportOptions) -> list[str]:
+    """The files that are copies of others; tells these, and those that count as runs of their own."""
+    copies = []
+    for file, found in equal.items():
+        reason = "--equal-files says so" if options.equal_files == RUNS else found.own_run
+        if reason and options.equal_files != ONCE:
+            options.note(
+                f"{file}: {says.format(found.other)}; counts as a run of its own, since {reason}. If it is a copy, "
+                f"leave it out, or add --equal-files {ONCE}"
+            )
+        else:
+            copies.append(file)
+            options.note(f"{file}: {says.format(found.other)}; taken once{OWN_RUNS * found.may_be_run}")
+    return copies
+
+
+def _take_once(
+    equal: Mapping[str, Equal], names: Sequence[str], options: ImportOptions, collection: Collection
+) -> None:
     """Drop files that say what another says, and tell those that another says too, beside more."""
-    for copy, first in copies.items():
+    for copy in _copies(equal, "says what {} says", options):
         collection.drop(copy)
-        options.note(f"{copy}: says what {first} says; taken once{OWN_RUNS}")
+    told = equal.keys() | {found.other for found in equal.values()}
     for part, count in collection.contained():
-        if part in names:
+        if part in names and part not in told:
             options.note(
                 f"{part}: all its {count} responses stand in another file too, and count twice; if it is a part of "
                 "that file, leave it out and import again"

@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 OPENERS: dict[str, Any] = {"": open, ".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 OTHER_DELIMITERS = ";\t|"
+# The line that tells Excel the delimiter, and a field in quotation marks.
+SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
+QUOTED = re.compile(r'"[^"\n]*"')
 # No line may be longer, and no file that is read at once may unpack to more.
 LONGEST_LINE = 128 * 2**20
 LARGEST_WHOLE = 2**30
@@ -164,11 +168,16 @@ def _whole(path: Path, file: IO[bytes]) -> bytes:
 def _from_table(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     delimiter = next(DELIMITERS[s.lower()] for s in reversed(path.suffixes) if s.lower() in DELIMITERS)
     text = _decoded(_whole(path, file), lambda line: f"{path}: line {line}")
-    head = text.partition("\n")[0]
-    if delimiter not in head:
+    told = SEPARATOR_LINE.match(text)
+    head = QUOTED.sub("", text[told.end() if told else 0 :].partition("\n")[0])
+    if told:
+        delimiter = told[1]
+    elif delimiter not in head:
         # Excel writes semicolons where the comma is a decimal mark.
         delimiter = next((other for other in OTHER_DELIMITERS if other in head), delimiter)
     rows = numbered_rows(text, delimiter, str(path))
+    if told:
+        next(rows)
     _, header = next(rows, (0, [""]))
     if header == [""]:
         raise ArtifactError(f"{path}: the file is empty; give it a header and rows")

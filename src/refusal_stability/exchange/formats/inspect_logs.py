@@ -247,6 +247,7 @@ def _responses(
             thinking=thinking,
             labels={} if reason or choice else dict(_labels(sample)),
             order=sample.epoch,
+            sent_seed=True,
         )
 
 

@@ -53,18 +53,62 @@ def batch_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
     if not seeded and any("seed" in body for _, body in asked.values()):
         options.note("openai-batch: some equal requests share their seed, or have none; the repeats are only counted")
     answered = set()
-    for path in outputs:
-        for row in every_row(path):
-            name = str(row.values.get("custom_id"))
-            if name not in asked:
-                raise LogError(f"{row.place}: custom_id {name!r} is in no input file; import the batch's own")
-            if name in answered:
-                raise LogError(f"{row.place}: custom_id {name!r} is answered twice; import one of its outputs")
-            answered.add(name)
-            yield from _choices(row, asked[name][1], options, seeded)
+    for name, row in _answers(outputs, asked, options):
+        answered.add(name)
+        yield from _choices(row, asked[name][1], options, seeded)
     for name, (place, body) in asked.items():
         if name not in answered:
             yield _one(place, body, {}, NO_ANSWER, options, seeded)
+
+
+def _answers(outputs: Sequence[Path], asked: Asked, options: ImportOptions) -> Iterator[tuple[str, UserRow]]:
+    """Each answer to each request; of one that failed and was sent again, only what it was answered then."""
+    succeeded: Counter[str] = Counter()
+    failures, taken, again = set[str](), set[str](), 0
+    for path in outputs:
+        of_this_file = set()
+        for row in every_row(path):
+            name, own = str(row.values.get("custom_id")), row.values.get("id")
+            if name not in asked:
+                raise LogError(f"{row.place}: custom_id {name!r} is in no input file; import the batch's own")
+            if (name, own) in of_this_file:
+                raise LogError(f"{row.place}: custom_id {name!r} is answered twice; import one of its outputs")
+            of_this_file.add((name, own))
+            succeeded[name] += not _failure(row) and not _is_taken(row, taken)
+    taken.clear()
+    for path in outputs:
+        for row in every_row(path):
+            name = str(row.values.get("custom_id"))
+            if _failure(row):
+                again += bool(succeeded[name])
+                if succeeded[name] or name in failures:
+                    continue
+                failures.add(name)
+            elif _is_taken(row, taken):
+                continue
+            yield name, row
+    if again:
+        options.note(f"openai-batch: requests that failed and were sent again: {again}; their answers count")
+    if several := sum(count > 1 for count in succeeded.values()):
+        options.note(f"openai-batch: requests answered more than once: {several}; each answer is a repeat")
+
+
+def _is_taken(row: UserRow, taken: set[str]) -> bool:
+    """Whether another output has this very answer: the server names each; then or not, it is taken now."""
+    own = row.values.get("id")
+    known = own is not None and str(own) in taken
+    taken |= set() if own is None else {str(own)}
+    return known
+
+
+def _failure(row: UserRow) -> str:
+    """Why a request has no answer; empty where it has one."""
+    response = row.values.get("response") or {}
+    error = row.values.get("error") or (response.get("body") or {}).get("error")
+    if not error and response.get("status_code") == 200:
+        return ""
+    said = error.get("message") if isinstance(error, dict) else error
+    return "error: " + " ".join(str(said or f"status {response.get('status_code')}").split())[:200]
 
 
 def _check_equal(asked: Asked) -> None:
@@ -95,17 +139,11 @@ def _is_seeded(asked: Asked) -> bool:
 
 
 def _choices(row: UserRow, body: Mapping[str, Any], options: ImportOptions, seeded: bool) -> Iterator[LoggedResponse]:
-    response = row.values.get("response") or {}
-    answer = response.get("body") or {}
-    error = row.values.get("error") or answer.get("error")
-    choices = answer.get("choices") or []
-    if error or response.get("status_code") != 200:
-        said = error.get("message") if isinstance(error, dict) else error
-        told = " ".join(str(said or f"status {response.get('status_code')}").split())[:200]
-        yield _one(row.place, body, {}, f"error: {told}", options, seeded)
-    elif not choices:
-        yield _one(row.place, body, {}, NO_ANSWER, options, seeded)
-    for choice in choices:
+    choices = ((row.values.get("response") or {}).get("body") or {}).get("choices") or []
+    failure = _failure(row)
+    if failure or not choices:
+        yield _one(row.place, body, {}, failure or NO_ANSWER, options, seeded)
+    for choice in [] if failure else choices:
         yield _one(row.place, body, choice, "", options, seeded)
 
 
@@ -124,4 +162,5 @@ def _one(
         "refusal" if message.get("refusal") else str(choice.get("finish_reason") or ""),
         reason,
         thinking=str(message.get("reasoning_content") or ""),
+        sent_seed=True,
     )

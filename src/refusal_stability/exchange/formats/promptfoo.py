@@ -96,19 +96,21 @@ def _response(row: UserRow, providers: list[Any], source: str, options: ImportOp
     test = result.get("testCase") or {}
     model, sent = _sent(row.place, provider, providers, _above_provider(prompt, test))
     temperature = logged_number(row.place, "temperature", sent.get("temperature"))
-    seed = logged_number(row.place, "seed", sent.get("seed")) or 0
+    seed = logged_number(row.place, "seed", sent.get("seed"))
+    seeded = seed is not None and 0 <= seed < LARGEST and seed == int(seed)
     category = (test.get("metadata") or {}).get("category") or (result.get("vars") or {}).get("category")
     one = LoggedResponse(
         row.place,
         model,
         logged_prompt(row.place, prompt.get("raw") if isinstance(prompt, dict) else prompt, source, category),
         options.temperature if temperature is None else temperature,
-        None,
+        int(seed) if seed is not None and seeded else None,
         "" if reason else text,
         "refusal" if response.get("isRefusal") else str(response.get("finishReason") or ""),
         reason,
         labels={} if reason else _labels(result),
-        order=int(seed) if 0 <= seed < LARGEST else 0,
+        order=int(seed) if seed is not None and seeded else 0,
+        sent_seed=True,
     )
     return one, sent.get("max_tokens")
 
@@ -124,7 +126,7 @@ def _sent(
     place: str, provider: Mapping[str, Any], providers: list[Any], above: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
     """The model and the settings it was sent; providers that differ in more than these go by their labels."""
-    known = [(one, {**(one.get("config") or {})}) for one in providers if isinstance(one, dict)]
+    known = [(one, {**(one.get("config") or {})}) for one in map(_by_id, providers) if one]
     label = provider.get("label")
     mine = [pair for pair in known if label and pair[0].get("label") == label][:1]
     mine = mine or [pair for pair in known if pair[0].get("id") == provider.get("id")]
@@ -141,6 +143,15 @@ def _sent(
         sent[name] = None if TEMPLATE in str(value) else value
     equal = [pair for pair in known if mine and _varied(*pair) == _varied(*mine[0])]
     return str((label if len(equal) > 1 and label else provider.get("id")) or ""), sent
+
+
+def _by_id(provider: Any) -> dict[str, Any]:
+    """A provider of the configuration with its id, which may be the key of a map: `{openai:chat:x: {config: ...}}`."""
+    if not isinstance(provider, dict):
+        return {}
+    name, about = next(iter(provider.items()), ("", None))
+    by_key = "id" not in provider and len(provider) == 1 and isinstance(about, dict)
+    return {"id": name, **about} if by_key else provider
 
 
 def _varied(provider: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -25,6 +25,7 @@ ONE_JUDGE = "source"
 LARGEST = 512 * 2**20
 SUFFIXES = READERS.keys() - {".txt"}
 LONGEST_NUMBER = 100
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 NUMBERED = re.compile(r"(.*[^0-9])[0-9]+")
 WHOLE_FILES = (".csv", ".tsv", ".json", ".parquet", ".xlsx", ".xls")
 
@@ -53,7 +54,7 @@ def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
             responses = list(reader.responses(row))
             for response in responses:
                 reader.check_judge(row, response, judges)
-                yield response
+                yield replace(response, beside={name: row.values.get(name) for name in reader.unused})
             blanks += max(0, reader.chosen.repeats_in_a_row - len(responses))
             empty += [row.place] * (not responses)
         if reader is not None:
@@ -91,6 +92,7 @@ class _TableReader:
     chosen: TableMap
     columns: Mapping[str, str]
     unlabelled: Counter[str]
+    unused: Sequence[str] = ()
 
     @classmethod
     def of(cls, path: Path, found: Mapping[str, Any], options: ImportOptions, unlabelled: Counter[str]) -> _TableReader:
@@ -108,16 +110,17 @@ class _TableReader:
             if theirs is not None and (ours in chosen.columns or theirs not in chosen.columns.values()):
                 columns[ours] = theirs
         reader = cls(chosen, columns, unlabelled)
+        reader = replace(reader, unused=sorted(set(found) - reader.used()))
         reader.check(path, found)
         return reader
 
     def note_columns(self, path: Path, found: Mapping[str, Any], options: ImportOptions) -> None:
         """Tell the columns that are not read, and those that the map names but the table lacks."""
-        unused = sorted(set(found) - self.used())
-        if unused:
-            labels = any(word in name.lower() for name in map(str, unused) for word in ("label", "judge", "verdict"))
+        if self.unused:
+            names = [str(name).lower() for name in self.unused]
+            labels = any(word in name for name in names for word in ("label", "judge", "verdict"))
             remedy = "; a --map reads judges that have columns of their own" if labels else ""
-            options.note(f"{path.name}: columns not used: {', '.join(map(str, unused))}{remedy}")
+            options.note(f"{path.name}: columns not used: {', '.join(map(str, self.unused))}{remedy}")
         absent = sorted((self.used() | set(self.chosen.columns.values())) - set(found))
         if absent:
             options.note(f"{path.name}: has no column {', '.join(absent)}, which the map names")
@@ -223,8 +226,8 @@ class _TableReader:
         repeat = self._number(row, "repeat")
         if repeat is None:
             return None
-        if repeat != int(repeat) or repeat < 0:
-            raise row.error(self.columns["repeat"], f"{repeat!r} is no repeat; a whole number from 0 is expected")
+        if repeat != int(repeat) or repeat < 0 or "," in text:
+            raise row.error(self.columns["repeat"], f"{text} is no repeat; a whole number from 0 is expected")
         return int(repeat)
 
     def _prompt(self, row: UserRow) -> Prompt:
@@ -327,7 +330,8 @@ def _as_number(row: UserRow, column: str) -> float | None:
     if not text:
         return None
     try:
-        number = float(text)
+        # A temperature or a confidence is far below a thousand, so a comma is a decimal mark.
+        number = float(text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
