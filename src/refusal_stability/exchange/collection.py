@@ -216,9 +216,8 @@ class Collection:
         unnumbered, distinct = self._db.execute(
             "SELECT COUNT(*) - COUNT(repeat), COUNT(DISTINCT repeat) FROM answers"
         ).fetchone()
-        most = self._db.execute(f"SELECT MAX(c) FROM (SELECT COUNT(*) AS c FROM answers GROUP BY {GROUP})").fetchone()[
-            0
-        ]
+        query = f"SELECT MAX(c) FROM (SELECT COUNT(*) AS c FROM answers GROUP BY {GROUP})"
+        (most,) = self._db.execute(query).fetchone()
         if unnumbered:
             self._check_joined()
         if not unnumbered and distinct <= (SHARED if self._seeds else 1) * (most or 1):

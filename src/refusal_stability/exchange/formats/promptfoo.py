@@ -150,8 +150,9 @@ def _by_id(provider: Any) -> dict[str, Any]:
     if not isinstance(provider, dict):
         return {}
     name, about = next(iter(provider.items()), ("", None))
-    by_key = "id" not in provider and len(provider) == 1 and isinstance(about, dict)
-    return {"id": name, **about} if by_key else provider
+    if len(provider) == 1 and isinstance(about, dict):
+        return {"id": name, **about}
+    return provider
 
 
 def _varied(provider: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Any, ...]:
