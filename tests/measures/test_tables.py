@@ -282,7 +282,7 @@ def test_two_sides_are_compared_by_hand() -> None:
     first = np.array([[4, 0, 0], [4, 0, 0], [2, 0, 2], [0, 0, 0]])
     second = np.array([[3, 0, 1], [4, 0, 0], [2, 0, 2], [1, 0, 0]])
     benign = np.zeros(4, dtype=bool)
-    rows = {row["figure"]: row for row in side_by_side(first, second, benign, 0.8, SETTINGS.resampling, "here")}
+    rows = {row["figure"]: row for row in side_by_side(first, second, benign, 0.8, SETTINGS.resampling)}
     assert rows["mean_ssi"]["a"] == pytest.approx((1 + 1 + 0.5) / 3)
     assert rows["mean_ssi"]["difference"] == pytest.approx(-0.25 / 3)
     assert rows["pct_flipped"]["difference"] == pytest.approx(100 / 3)
@@ -294,7 +294,7 @@ def test_two_sides_are_compared_in_safety_without_the_benign_prompts_and_in_over
     first = np.array([[4, 0, 0], [4, 0, 0], [2, 0, 2]])
     second = np.array([[3, 0, 1], [1, 0, 3], [2, 0, 2]])
     benign = np.array([False, True, False])
-    rows = {row["figure"]: row for row in side_by_side(first, second, benign, 0.8, SETTINGS.resampling, "here")}
+    rows = {row["figure"]: row for row in side_by_side(first, second, benign, 0.8, SETTINGS.resampling)}
     assert rows["mean_ssi"]["difference"] == pytest.approx((-0.25 - 0.25 + 0) / 3)
     assert (rows["safety_comply_rate"]["a"], rows["safety_comply_rate"]["b"]) == (0.25, 0.375)
     assert (rows["over_refusal"]["a"], rows["over_refusal"]["b"]) == (1, 0.25)

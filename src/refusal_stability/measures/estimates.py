@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ from refusal_stability.measures.intervals import (
 from refusal_stability.measures.unseen import with_the_unseen
 
 Row = dict[str, Any]
+DECIMALS = 12  # of a difference of shares that counts: 0.8 - 0.6 and 1.0 - 0.8 are equal
 MOST_KEPT = 1 << 28  # bytes of resamples kept for the next table; older ones are drawn again, and come out the same
 
 
@@ -154,9 +156,46 @@ class OfTotals:
         return Drawn(self.figure(weights[None, :] @ self.parts), self.figure(totals), self.units)
 
 
+@dataclass(frozen=True)
+class OfEachColumn:
+    """Means of columns (D, m) whose random numbers their own values decide: equal ones get equal intervals anywhere.
+
+    NaN marks a unit that a column leaves out. Values count to `DECIMALS`.
+    """
+
+    values: Floats
+
+    def drawn(self, scope: Scope) -> Drawn:
+        """The means on resamples of each column's own units.
+
+        Parameters
+        ----------
+        scope : what is resampled; its name plays no part.
+
+        Returns
+        -------
+        Drawn
+        """
+        values, resampling = np.round(self.values, DECIMALS) + 0.0, scope.resampling
+        draws = np.full((resampling.n_resamples, values.shape[1]), np.nan)
+        for i, column in enumerate(values.T):
+            known = ~np.isnan(column)
+            levels, place = np.unique(column[known], return_inverse=True)
+            weights = np.bincount(place, weights=scope.weights[known], minlength=len(levels)).astype(np.int64)
+            # the two directions of one difference are one quantity
+            mirrored = (-levels[::-1] + 0.0, weights[::-1])
+            sign, (levels, weights) = min(
+                (1, (levels, weights)), (-1, mirrored), key=lambda side: (side[1][0].tolist(), side[1][1].tolist())
+            )
+            name = hashlib.sha256(levels.tobytes() + weights.tobytes()).hexdigest()
+            rng = resampling.rng("values", name)
+            draws[:, i] = sign * bootstrap_means(levels[:, None], weights, resampling.n_resamples, rng)[:, 0]
+        return Drawn(weighted_means(values, scope.weights), draws, effective_units(values, scope.weights))
+
+
 def estimates(
     columns: Sequence[str],
-    values: Floats | OfWeights | OfTotals | Drawn,
+    values: Floats | OfWeights | OfTotals | OfEachColumn | Drawn,
     scope: Scope,
     own: NDArray[Any] | None = None,
     fixed: Collection[str] = (),
@@ -187,7 +226,7 @@ def estimates(
     return row
 
 
-def _drawn(values: Floats | OfWeights | OfTotals, scope: Scope) -> Drawn:
+def _drawn(values: Floats | OfWeights | OfTotals | OfEachColumn, scope: Scope) -> Drawn:
     if not isinstance(values, np.ndarray):
         return values.drawn(scope)
     weights, resampling = scope.weights, scope.resampling

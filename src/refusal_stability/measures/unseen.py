@@ -15,17 +15,18 @@ _SHARES += "chance_of_comply raw_agreement pairwise_disagreement phrasing_disagr
 _SHARES += "seed_disagreement"
 _PERCENTS = "pct_unstable pct_flipped pct_ever_comply pct_within_5 pct_identical pct_identical_flipped pct_agreed "
 _PERCENTS += "pct_exchanges_flipped pct_intents_split"
-_CHANGES = [f"{kind}_rate_difference" for kind in ("mean_refuse", "safety_refuse", "safety_comply")]
 _LEAST_SSI = 1 / len(DECISIONS)
 
 # The least and the greatest value that a figure can have for one prompt, where it is a mean over prompts.
-LIMITS: dict[str, tuple[float, float]] = {
+_FIGURES: dict[str, tuple[float, float]] = {
     "mean_ssi": (_LEAST_SSI, 1.0),
-    "mean_difference": (_LEAST_SSI - 1, 1 - _LEAST_SSI),
-    "pct_flipped_difference": (-100.0, 100.0),
     **dict.fromkeys([*_SHARES.split(), *_RATES], (0.0, 1.0)),
     **dict.fromkeys(_PERCENTS.split(), (0.0, 100.0)),
-    **dict.fromkeys([*_CHANGES, "mean_ssi_pairwise_difference", "over_refusal_difference"], (-1.0, 1.0)),
+}
+LIMITS = {
+    **_FIGURES,
+    **{f"{figure}_difference": (least - most, most - least) for figure, (least, most) in _FIGURES.items()},
+    "mean_difference": (_LEAST_SSI - 1, 1 - _LEAST_SSI),
 }
 
 

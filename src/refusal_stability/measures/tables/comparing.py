@@ -72,9 +72,9 @@ def compare_groups(left: pd.DataFrame, right: pd.DataFrame, settings: Settings) 
             "none of them with a decision on both; compare groups that were asked the same prompts"
         )
     first, second = (both[[f"{c}_{side}" for c in COUNTS]].to_numpy() for side in "ab")
-    scope = [str(both[f"{name}_{side}"].iloc[0]) for side in "ab" for name in ("model", "intervention")]
     benign = ((both["harm_a"] == BENIGN) | (both["harm_b"] == BENIGN)).to_numpy()
-    figures = side_by_side(first, second, benign, settings.threshold, settings.resampling, *scope)
+    itself = left.equals(right)
+    figures = side_by_side(first, second, benign, settings.threshold, settings.resampling, itself)
     samples = [float(counts.sum(axis=1).mean()) for counts in (first, second)]
     only = [len(side) - len(common) for side in (left, right)]
     undecided = len(common) - len(both)

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from refusal_stability.measures.comparison import DECIMALS, holm
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
-from refusal_stability.measures.estimates import Row, Scope, estimates
-from refusal_stability.measures.intervals import weighted_means
+from refusal_stability.measures.estimates import OfEachColumn, Row, Scope, estimates
 from refusal_stability.measures.sign_flips import sign_flip_p
 from refusal_stability.measures.stability import COMPLY, REFUSE, describe, flips, rates, ssi, ssi_pairwise
 from refusal_stability.measures.tables.settings import DECISION_NAMES, Settings
@@ -95,7 +94,6 @@ def change_row(first: Ints, second: Ints, benign: NDArray[np.bool_], settings: S
     a, b, is_benign = first[both], second[both], benign[both]
     columns = _differences(a, b, is_benign)
     distinct = distinct_rows(np.round(np.column_stack(list(columns.values())), DECIMALS))
-    where = Scope(settings.resampling, distinct.weights, ("interventions", *scope))
     rng = settings.resampling.rng("intervention tests", *scope)
     row = {
         "n_pairs": int(both.sum()),
@@ -106,8 +104,7 @@ def change_row(first: Ints, second: Ints, benign: NDArray[np.bool_], settings: S
         "mean_a": _mean(ssi(a)),
         "mean_b": _mean(ssi(b)),
     }
-    own = weighted_means(np.column_stack(list(columns.values())), np.ones(len(a)))
-    row |= estimates(list(columns), distinct.rows, where, own=own)
+    row |= estimates(list(columns), OfEachColumn(distinct.rows), Scope(settings.resampling, distinct.weights))
     for name, values in zip(columns, distinct.rows.T, strict=True):
         if name in TESTED:
             known = ~np.isnan(values)

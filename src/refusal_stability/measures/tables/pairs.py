@@ -11,7 +11,7 @@ from refusal_stability.measures.aggregate import MEANS
 from refusal_stability.measures.comparison import wilcoxon, with_holm
 from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Ints, distinct_rows
-from refusal_stability.measures.estimates import Resampling, Row, Scope, estimates
+from refusal_stability.measures.estimates import OfEachColumn, Resampling, Row, Scope, estimates
 from refusal_stability.measures.intervals import weighted_means
 from refusal_stability.measures.stability import REFUSE, K, describe, flips, rates, ssi, ssi_pairwise
 from refusal_stability.measures.tables.settings import Settings
@@ -39,11 +39,11 @@ def model_pairs(study: DecisionArrays, settings: Settings) -> list[Row]:
             "model_b": b.model,
             "intervention_b": b.intervention,
         }
-        families[comparison].append(place | paired_row(a.counts, b.counts, settings.resampling, *place.values()))
+        families[comparison].append(place | paired_row(a.counts, b.counts, settings.resampling))
     return [row for family in families.values() for row in with_holm(family)]
 
 
-def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object) -> Row:
+def paired_row(first: Ints, second: Ints, resampling: Resampling) -> Row:
     """Two sides' counts (P, 3) of the same prompts, compared over the prompts that both decided.
 
     The same resampled prompts serve both sides. Differences are second minus first.
@@ -61,8 +61,6 @@ def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object
         ]
     )
     test = wilcoxon(difference[:, 0], weights)
-    # Fewer distinct differences than distinct pairs of counts, so resample those.
-    fewer = distinct_rows(np.round(difference, 12)[np.repeat(np.arange(len(weights)), weights)])
     means = weighted_means(stability, weights)
     decided = weighted_means(np.column_stack([a.sum(axis=1), b.sum(axis=1)]).astype(np.float64), weights)
     row = {
@@ -76,8 +74,12 @@ def paired_row(first: Ints, second: Ints, resampling: Resampling, *scope: object
         "statistic": test.statistic,
         "p_value": test.p_value,
     }
-    where = Scope(resampling, fewer.weights, ("pairs", *scope))
-    return row | estimates(DIFFERENCES, fewer.rows, where, own=weighted_means(difference, weights))
+    return row | estimates(DIFFERENCES, OfEachColumn(difference), Scope(resampling, weights))
+
+
+def difference_of(figure: str) -> str:
+    """The column of a figure's difference."""
+    return "mean_difference" if figure == "mean_ssi" else f"{figure}_difference"
 
 
 # figure -> (per-prompt figure, factor), as the comparison of two sides shows them
@@ -88,7 +90,12 @@ SHOWN = STABILITY | SAFETY | OVER_REFUSAL
 
 
 def side_by_side(
-    first: Ints, second: Ints, benign: NDArray[np.bool_], threshold: float, resampling: Resampling, *scope: object
+    first: Ints,
+    second: Ints,
+    benign: NDArray[np.bool_],
+    threshold: float,
+    resampling: Resampling,
+    itself: bool = False,
 ) -> list[Row]:
     """Every figure of two sides with its paired difference, interval and Wilcoxon test; Holm over the figures.
 
@@ -98,7 +105,8 @@ def side_by_side(
         left out.
     benign : (P,) the prompts that over-refusal is about, and the decision rates are not.
     threshold : below which a prompt is unstable.
-    resampling, *scope : how intervals are drawn, and the comparison's own name.
+    resampling : how intervals are drawn.
+    itself : whether both sides are the same responses, which no other prompt can set apart.
     """
     both = (first.sum(axis=1) > 0) & (second.sum(axis=1) > 0)
     distinct = distinct_rows(np.column_stack([first[both], second[both], benign[both]]))
@@ -113,9 +121,9 @@ def side_by_side(
         )
         for side in sides
     )
-    # These are differences, which the figures' own limits do not bound.
-    where = Scope(resampling, distinct.weights, ("side by side", *scope))
-    found = estimates(list(SHOWN), b - a, where, fixed=SHOWN)
+    columns = [difference_of(figure) for figure in SHOWN]
+    fixed = columns if itself else ()
+    found = estimates(columns, OfEachColumn(b - a), Scope(resampling, distinct.weights), fixed=fixed)
     rows = []
     for i, figure in enumerate(SHOWN):
         defined = ~np.isnan(b[:, i] - a[:, i])
@@ -127,8 +135,8 @@ def side_by_side(
                 "a": float(means[0]),
                 "b": float(means[1]),
                 "difference": float(means[1] - means[0]),
-                "low": found[f"{figure}_low"],
-                "high": found[f"{figure}_high"],
+                "low": found[f"{difference_of(figure)}_low"],
+                "high": found[f"{difference_of(figure)}_high"],
                 "p_value": wilcoxon(values[:, 1] - values[:, 0], weights).p_value,
             }
         )

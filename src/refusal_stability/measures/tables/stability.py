@@ -30,8 +30,18 @@ def names(group: Group) -> Row:
 
 
 def scope_name(group: Group, temperature: float = ALL_TEMPERATURES, judge: str | None = None) -> tuple[object, ...]:
-    """What a scope's resamples are named for: every table that shows the scope shares them."""
-    return ("prompts", group.model, group.intervention, judge or group.primary, temperature)
+    """What a scope's resamples are named for: every table that shows the scope shares them.
+
+    A study's only temperature is the scope of all temperatures.
+    """
+    pooled = group.codes.shape[1] == 1
+    return (
+        "prompts",
+        group.model,
+        group.intervention,
+        judge or group.primary,
+        ALL_TEMPERATURES if pooled else temperature,
+    )
 
 
 def scopes(study: DecisionArrays, group: Group, judge: str | None = None) -> Iterator[tuple[float, Ints, int]]:
