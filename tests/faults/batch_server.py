@@ -2,8 +2,8 @@
 
 A batch goes one state further each time it is looked at. What is answered counts as paid, by custom id. `faults` maps
 a step to what its next requests meet: a status, `drop` (the step is done, the connection breaks), `done` (the step is
-done, the answer is a status of 500), `torn` (half of a file), `short`, or a function that is called before or after the
-step is done, such as one that kills the client; then the connection breaks too.
+done, the answer is a status of 500), `torn` (half of a file), `short`, `page` (that of a proxy), or a function that is
+called before or after the step is done, such as one that kills the client; then the connection breaks too.
 """
 
 from __future__ import annotations
@@ -106,6 +106,8 @@ class Server:
                 half = web.StreamResponse(headers={"Content-Length": str(len(response.body))})
                 await half.prepare(request)
                 await half.write(response.body[: len(response.body) // 2])
+            if fault == "page":
+                return web.json_response({"message": "sign in to the network", "status": "ok"})
             if fault == "short":
                 return web.Response(body=response.body[: len(response.body) // 2])
             if fault == "done":
@@ -122,6 +124,8 @@ class BatchServer(Server):
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        # How many looks at a batch that has ended do not name its files yet.
+        self.late = 0
         self.refused: list[str] = []
         super().__init__()
 
@@ -182,7 +186,14 @@ class BatchServer(Server):
                 self._validate(batch)
             elif batch["status"] == "completed":
                 self._answer(batch)
-        return self._shown(name)
+                batch["_late"] = self.late
+        elif batch.get("_late"):
+            batch["_late"] -= 1
+        shown = self._shown(name)
+        if batch.get("_late"):
+            unnamed = {"output_file_id": None, "error_file_id": None}
+            return web.json_response(json.loads(shown.body) | unnamed)  # type: ignore[arg-type]
+        return shown
 
     def _validate(self, batch: dict[str, Any]) -> None:
         lines = [json.loads(line) for line in self.files[batch["input_file_id"]].splitlines()]

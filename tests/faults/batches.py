@@ -138,12 +138,60 @@ def _lines_of_errors(server: Server) -> None:
     server.broken = broken
 
 
+def _errors_alone(server: Server) -> None:
+    """Each request of the first batch is an error, once."""
+    seen: Counter[str] = Counter()
+
+    def broken(line: dict[str, Any]) -> dict[str, Any] | None:
+        seen[line["custom_id"]] += 1
+        number = int(line["body"]["messages"][-1]["content"].split()[-1])
+        if number <= 10 and seen[line["custom_id"]] == 1:
+            body = {"error": {"message": "The server had an error", "type": "server_error"}}
+            return {"status_code": 500, "request_id": "r", "body": body}
+        return None
+
+    server.broken = broken
+
+
+def _error_before_the_answer(server: Server) -> None:
+    """Three custom ids twice: the first line is no answer, the second is."""
+    server.lines_of = lambda lines: [*({**line, **NO_ANSWER} for line in lines[:3]), *lines]
+
+
+def _foreign_lines(server: Server) -> None:
+    """Lines of no request, of a request of another batch, and without a name."""
+
+    def lines(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        others = [line["custom_id"] for sent in list(earlier) for line in sent if line["custom_id"] not in ours(found)]
+        earlier.append(found)
+        names = ["f" * 64, 7, None, *others[:2]]
+        return [*({**found[0], "custom_id": name} for name in names), *found]
+
+    def ours(found: list[dict[str, Any]]) -> set[str]:
+        return {line["custom_id"] for line in found}
+
+    earlier: list[list[dict[str, Any]]] = []
+    server.lines_of = lines
+
+
+# A line that both vendors' readers take for an error that may pass.
+NO_ANSWER: dict[str, Any] = {
+    "response": {"status_code": 500, "request_id": "r", "body": {"error": {"message": "The server had an error"}}},
+    "result": {"type": "errored", "error": {"type": "error", "error": {"type": "api_error", "message": "Overloaded"}}},
+}
+
 CASES: dict[str, Case] = {
     "no fault": Case(),
     "lines in another order": Case(_another_order),
     "custom ids twice in the output": Case(_twice),
     "answers left out": Case(_lines_left_out),
     "lines in the error file": Case(_lines_of_errors),
+    "error file alone": Case(_errors_alone),
+    "an error before the answer": Case(_error_before_the_answer),
+    "lines of other requests": Case(_foreign_lines),
+    "output file named late": Case(lambda s: setattr(s, "late", 3)),
+    "page of a proxy in place of the answers": Case(_fail("download", "page", "page")),
+    "download that ends early, again and again": Case(_fail("download", "short", "short")),
     "expired half way": Case(_fates("expired", "completed", "expired")),
     "expired with nothing done": Case(_fates("expired whole", "expired whole")),
     "cancelled by somebody": Case(_fates("cancelled"), stops=1),
@@ -184,6 +232,8 @@ ANTHROPIC_STEPS = ("list", "create", "look", "download")
 ANTHROPIC_CASES: dict[str, Case] = {
     **{name: case for name, case in CASES.items() if name in {
         "no fault", "lines in another order", "custom ids twice in the output", "answers left out", "expired half way",
+        "an error before the answer", "lines of other requests", "page of a proxy in place of the answers",
+        "download that ends early, again and again",
         "expired with nothing done", "cancelled by somebody", "torn download", "download that ends early, unseen",
         "connection drops after create", "killed before the create", "killed after the create",
         "killed after the last create", "killed while it looks", "killed at the last look",

@@ -12,6 +12,7 @@ from batch_server import CUSTOM_ID, AnthropicServer, BatchServer, answer_of
 from batches import ANTHROPIC, ANTHROPIC_CASES, CASES, COUNT, OPENAI, ask, engine_at, requests_of, run_case
 
 from refusal_stability.engines.complete import complete_stored
+from refusal_stability.engines.http.batch import openai
 from refusal_stability.engines.http.batch.anthropic import AnthropicBatches
 from refusal_stability.engines.http.batch.engine import BatchEngine
 from refusal_stability.engines.http.batch.journal import UNSEEN, Batch, Journal
@@ -31,6 +32,11 @@ SOME = [
     "custom ids twice in the output",
     "answers left out",
     "lines in the error file",
+    "an error before the answer",
+    "lines of other requests",
+    "output file named late",
+    "page of a proxy in place of the answers",
+    "download that ends early, again and again",
     "expired half way",
     "cancelled by somebody",
     "file refused",
@@ -42,6 +48,8 @@ SOME = [
     "killed with answers stored",
 ]
 SOME_OF_ANTHROPIC = [
+    "an error before the answer",
+    "page of a proxy in place of the answers",
     "expired half way",
     "cancelled by somebody",
     "results that are errors",
@@ -170,6 +178,20 @@ def test_what_a_line_says_of_one_prompt_is_its_outcome_and_what_fails_thrice_is_
     # Only what may fare better is asked again: alone, since a run's first request is.
     assert [number for number, c in enumerate(again) if c.missing_reason] == [3, 4]
     assert len(server.batches) == batches_before
+
+
+def test_answers_in_no_file_are_waited_for_and_never_asked_again(
+    server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.late = 5
+    monkeypatch.setattr(openai, "LONGEST_UNNAMED_S", 0.0)
+    with pytest.raises(
+        EngineError, match=r"batch_0 has 10 answers, and the server names no file of them; run the same"
+    ):
+        ask(server.url, tmp_path / "store.sqlite")
+    monkeypatch.undo()
+    assert len(ask(server.url, tmp_path / "store.sqlite")) == COUNT
+    assert (server.paid + server.alone).total() == COUNT
 
 
 def test_a_cap_stops_a_batch_before_anything_is_sent(server: BatchServer, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from refusal_stability.engines.http.said import Fault
 from refusal_stability.engines.http.transport import LONGEST_BACKOFF_S, LONGEST_WAIT_S, Reply, Transport
 from refusal_stability.engines.protocol import EngineError
 
-# A file that lacks lines each time lacks them at the server too.
+# A file of whole lines that is too short each time is so at the server too.
 MOST_DOWNLOADS_OF_A_SHORT_FILE = 2
 SHORTEST_BACKOFF_S = 0.5
 # While others wait at the server, a queue that is full is left alone until one of them ends.
@@ -120,7 +120,11 @@ class Endpoints(Transport, ABC):
         """The (custom id, reply, error's name) of a line of answers; a reply may be an error of the batch."""
 
     def fetch(self, path: str, into: Path, lines: int) -> None:
-        """Download a file of at least so many lines. A file that stays shorter is taken as it is, after some tries."""
+        """Download a file of at least so many lines.
+
+        One that stays shorter is taken as it is after some tries, but never one without any answer, such as a proxy's
+        page, nor one whose last line is cut: what it lacks may be paid for.
+        """
         tries = 0
 
         async def whole() -> None:
@@ -128,10 +132,14 @@ class Endpoints(Transport, ABC):
             tries += 1
             with into.open("wb") as file:
                 await self._download(path, file)
+            found, last = 0, b""
             with into.open("rb") as file:
-                found = sum(1 for line in file if line.rstrip().endswith(b"}"))
-            if found < lines and tries < MOST_DOWNLOADS_OF_A_SHORT_FILE:
-                raise Fault(f"{found:,} of {lines:,} answers were downloaded")
+                for line in file:
+                    last = line.rstrip() or last
+                    found += b'"custom_id"' in line and last.endswith(b"}")
+            short = found < lines and tries < MOST_DOWNLOADS_OF_A_SHORT_FILE
+            if short or not found or not last.endswith(b"}"):
+                raise Fault(f"{found:,} of {max(1, lines):,} answers were downloaded")
 
         self._patiently(whole)
 

@@ -271,9 +271,8 @@ class BatchEngine(HTTPEngine):
             answers: list[tuple[str, Completion]] = []
             for key, reply, error in part:
                 seen[key] += 1
-                if key not in left or seen[key] > 1:
-                    continue
-                if error in (EXPIRED, CANCELLED):
+                # A second answer is left out; one that follows an error is taken.
+                if key not in left or error in (EXPIRED, CANCELLED):
                     continue
                 try:
                     completion = self._meaning(run, batch, key, reply)
@@ -282,13 +281,15 @@ class BatchEngine(HTTPEngine):
                     continue
                 if completion is not None:
                     answers.append((key, completion))
+                    left.remove(key)
             answered += len(answers)
-            left.difference_update(key for key, _ in answers)
             for position, answer in enumerate(answers):
                 self._yielded_next = len(answers) - position - 1
                 yield answer
         if (double := sum(seen.values()) - len(seen)) > 0:
-            log.warning("%s: %s has %d answers twice; the first is kept", self._where, batch.batch_id, double)
+            log.warning(
+                "%s: %s has %d lines too many; of answers the first is kept", self._where, batch.batch_id, double
+            )
         if not (answered and batch.state == "expired"):
             for key in left:
                 run.tries[key] += 1
@@ -309,8 +310,7 @@ class BatchEngine(HTTPEngine):
         path = run.journal.folder / f"{batch.name}.answers"
         try:
             for place, lines in self._endpoints.files(batch):
-                # Of a batch that did not complete, the counts say little about the files.
-                self._endpoints.fetch(place, path, lines if batch.state == "completed" else 0)
+                self._endpoints.fetch(place, path, lines)
                 yield from self._endpoints.replies(path)
         except NotThere as error:
             raise EngineError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,25 @@ from refusal_stability.engines.http.batch.journal import Batch
 from refusal_stability.engines.http.errors import one_line
 from refusal_stability.engines.http.said import token_count
 from refusal_stability.engines.http.transport import Reply
+from refusal_stability.engines.protocol import EngineError
 
 NAMED_IN_METADATA = "refusal_stability_batch"
 WINDOW = "24h"
 LISTED_AT_ONCE = 100
 PATH_OF_A_REQUEST = "/v1/chat/completions"
+# How long a batch that has ended may not name the file of its answers.
+LONGEST_UNNAMED_S = 600.0
+UNNAMED = "finalizing"
 
 
 class OpenAIBatches(Endpoints):
     """OpenAI's endpoints for files and batches. A batch's metadata holds our name of it."""
 
     MOST_BYTES = 200_000_000
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._unnamed: dict[str, float] = {}
 
     def line(self, key: str, body: dict[str, Any]) -> bytes:
         """One line of the file."""
@@ -56,13 +65,24 @@ class OpenAIBatches(Endpoints):
         return self._patiently(lambda: self._found(batch.name))
 
     def update(self, batch: Batch) -> list[str]:
-        """Bring a batch up to date with the server; returns why the server refused its file, if it did."""
+        """Bring a batch up to date with the server; returns why the server refused its file, if it did.
+
+        One with answers that are in no file yet has not ended: to send their requests again would be to pay twice.
+        """
         said = self._patiently(lambda: self._call("GET", f"/batches/{batch.batch_id}"))
         counts = said.get("request_counts") or {}
         batch.state = str(said.get("status") or batch.state)
         batch.completed = token_count(counts.get("completed")) if isinstance(counts, dict) else 0
         batch.failed = token_count(counts.get("failed")) if isinstance(counts, dict) else 0
         batch.output, batch.errors = str(said.get("output_file_id") or ""), str(said.get("error_file_id") or "")
+        if batch.ended and batch.completed and not batch.output:
+            since = self._unnamed.setdefault(batch.name, time.monotonic())
+            if time.monotonic() - since > LONGEST_UNNAMED_S:
+                raise EngineError(
+                    f"{self._where}: {batch.batch_id} has {batch.completed:,} answers, and the server names no file of "
+                    "them; run the same command again later, and they are taken"
+                )
+            batch.state = UNNAMED
         found = said.get("errors")
         listed = found.get("data") if isinstance(found, dict) else found
         return [one_line(self.clean(json.dumps(error))) for error in listed] if isinstance(listed, list) else []
