@@ -60,7 +60,7 @@ ONLY_IN = {
     "mlflow": {"tracking.server", "tracking.mlflow_log", "review.mlflow_queue"},
     "vllm": {"engines.vllm"},
     "streamlit": {"explorer.app", "explorer.session", "commands.explore"},
-    "ray": {"engines.ray"},
+    "ray": {"engines.ray_cluster"},
 }
 HEAVY = {"torch", "transformers", "mlflow", "vllm", "ray", "aiohttp", "matplotlib", "seaborn", "sklearn", "statsmodels"}
 HEAVY |= {"dvc"}

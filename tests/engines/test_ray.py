@@ -18,6 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from batch_server import BatchServer, answer_of
 from batches import served
@@ -36,6 +37,7 @@ ray = pytest.importorskip("ray")
 SEEDS = 5
 COUNT = 120
 IN_FLIGHT = 2
+PATIENCE_S = 300.0
 REPLICAS = 2
 DRIVER = """
 import sys
@@ -168,12 +170,9 @@ def test_a_node_that_dies_costs_only_what_was_in_flight(
     engine = engine_at(cluster.address, server.url, replicas=4)
     try:
         with Store(tmp_path / "store.sqlite") as store:
-            killer = threading.Thread(
-                target=_while_held, args=(server, engine, 20, lambda: cluster.remove_node(lost, False))
-            )
-            killer.start()
+            killer = in_background(_while_held, server, engine, 20, lambda: cluster.remove_node(lost, False))
             got = complete_stored(engine, requests_of(), store, "m")
-            killer.join()
+            killer.join(PATIENCE_S)
     finally:
         engine.close()
         cluster.nodes_with_room.append(patiently(lambda: cluster.add_node(num_cpus=2)))
@@ -188,7 +187,7 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(cluster: Any, server: Batc
     command = [sys.executable, "-c", DRIVER, cluster.address, server.url, *here]
     driver = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
     _when_answered(server, 30, lambda: driver.send_signal(signal.SIGKILL))
-    assert driver.wait() == -signal.SIGKILL
+    assert driver.wait(PATIENCE_S) == -signal.SIGKILL
     stored = len(_stored_keys(tmp_path / "store.sqlite"))
     assert stored > 0
     before = server.alone.total()
@@ -214,13 +213,40 @@ def test_a_replica_that_stands_still_is_waited_for_while_the_others_go_on(
 
     try:
         with Store(tmp_path / "store.sqlite") as store:
-            waker = threading.Thread(target=lambda: (_when_answered(server, 10, stop_one), let_it_go()))
-            waker.start()
+            waker = in_background(lambda: (_when_answered(server, 10, stop_one), let_it_go()))
             got = complete_stored(engine, requests_of(), store, "m")
-            waker.join()
+            waker.join(PATIENCE_S)
     finally:
         engine.close()
     check("a replica stands still for a while", server, tmp_path / "store.sqlite", got, 0)
+
+
+def test_a_replica_that_stands_still_for_good_is_said_and_replaced(
+    cluster: Any, server: BatchServer, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refusal_stability.engines.ray.QUIET_S", 5.0)
+    engine = engine_at(cluster.address, server.url, answer_s=20.0)
+    stopped: list[int] = []
+
+    def stop_one() -> None:
+        stopped.append(engine.processes()[0])
+        os.kill(stopped[0], signal.SIGSTOP)
+
+    try:
+        with Store(tmp_path / "store.sqlite") as store:
+            stopper = in_background(_when_answered, server, 10, stop_one)
+            got = complete_stored(engine, requests_of(), store, "m")
+            stopper.join(PATIENCE_S)
+    finally:
+        engine.close()
+    # Nothing is left of it that would hold its share of the node.
+    until(lambda: not psutil.pid_exists(stopped[0]), "the end of the stopped process")
+    said = [record.getMessage() for record in caplog.records]
+    assert any("nothing came for" in one and f"processes {stopped[0]}" in one for one in said)
+    assert any("a replica died (no answer within 20 s, its setting answer_s)" in one for one in said)
+    check(
+        "a replica stands still for good", server, tmp_path / "store.sqlite", got, 10 * deaths(caplog), deaths(caplog)
+    )
 
 
 def test_a_replica_out_of_memory_is_replaced(
@@ -236,16 +262,14 @@ def test_a_replica_out_of_memory_is_replaced(
         server.padding = 20_000_000
 
     def enough() -> None:
-        while starved[0] in engine.processes() and server.alone.total() < COUNT:
-            time.sleep(0.005)
+        until(lambda: starved[0] not in engine.processes() or server.alone.total() >= COUNT, "the starved one's end")
         server.padding = 0
 
     try:
         with Store(tmp_path / "store.sqlite") as store:
-            taker = threading.Thread(target=_while_held, args=(server, engine, 10, starve, enough))
-            taker.start()
+            taker = in_background(_while_held, server, engine, 10, starve, enough)
             got = complete_stored(engine, requests_of(), store, "m")
-            taker.join()
+            taker.join(PATIENCE_S)
             assert starved
     finally:
         engine.close()
@@ -307,9 +331,23 @@ engine.close()
     assert ran.stdout.splitlines() == ["10", "True ['127.0.0.1']", "False", "False"]
 
 
-def _when_answered(server: BatchServer, count: int, act: Any) -> None:
-    while server.alone.total() < count:
+def in_background(act: Callable[..., Any], *arguments: Any) -> threading.Thread:
+    """A thread that does not outlive a test that fails meanwhile."""
+    thread = threading.Thread(target=act, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+def until(done: Callable[[], bool], what: str) -> None:
+    """Wait for something, and say what it was if it does not come."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not done():
+        assert time.monotonic() < deadline, f"waited {PATIENCE_S:g} s for {what}"
         time.sleep(0.005)
+
+
+def _when_answered(server: BatchServer, count: int, act: Any) -> None:
+    until(lambda: server.alone.total() >= count, f"{count} answers")
     act()
 
 
@@ -318,9 +356,8 @@ def _while_held(
 ) -> None:
     """Act while every replica has a chunk and none gets an answer."""
     _when_answered(server, count, lambda: setattr(server, "held", True))
-    while engine._working() < engine._settings.replicas:
-        time.sleep(0.005)
     try:
+        until(lambda: engine._working() >= engine._settings.replicas, "work for every replica")
         act()
     finally:
         server.held = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -23,12 +24,16 @@ COMMANDS = {
     # Ray's command: the first FAILING starts of a head end at once, the next one stays.
     "python": """
 case "$*" in
-*health-check*) [ -f head ]; exit ;;
+*health-check*) exit 0 ;;
 *--head*)
   echo try >>tries
-  if [ "$(wc -l <tries)" -le "${FAILING:-0}" ]; then exit 1; fi
-  touch head ;;
+  if [ "$(wc -l <tries)" -le "${FAILING:-0}" ]; then echo "it timed out"; exit 1; fi
+  echo "Ray runtime started." ;;
+*)
+  echo try >>joins
+  if [ "$(wc -l <joins)" -le "${FAILING_TO_JOIN:-0}" ]; then exit 1; fi ;;
 esac
+[ "$RAY_AUTH_MODE" = token ] && echo "$RAY_AUTH_TOKEN" >>tokens
 echo "$*" >>"$LOG"
 exec /bin/sleep 600""",
 }
@@ -98,19 +103,39 @@ def test_a_head_on_the_first_node_is_joined_by_all_others_and_the_study_gets_its
         "--port=20012 --include-dashboard=false --block",
         "-m ray.scripts.scripts start --head --node-ip-address=127.0.0.1 --port=20012 --include-dashboard=false "
         "--block",
-        f"srun --nodes=2 --ntasks=2 --overlap --exclude=node1 bash -c ray start --address={address} --block",
+        f"srun --nodes=2 --ntasks=2 --overlap --exclude=node1 bash -c for _ in 1 2 3; do ray start --address={address} "
+        f"--block; ray health-check --address {address} || break; done",
         f"-m ray.scripts.scripts start --address={address} --block",
         f"repro with {address}",
     ])  # fmt: skip
+    # One secret word for all nodes of the job.
+    tokens = (tmp_path / "tokens").read_text().split()
+    assert len(tokens) == 2
+    assert len(set(tokens)) == 1
+    assert re.fullmatch("[0-9a-f]{64}", tokens[0])
 
 
-@pytest.mark.parametrize(("failing", "ends"), [("2", "ended with 0"), ("3", "error: Ray does not start on node1")])
+@pytest.mark.parametrize(
+    ("failing", "ends"), [("2", "ended with 0"), ("3", "error: Ray does not start on node1 (it timed out)")]
+)
 def test_a_head_is_tried_three_times(start: Start, tmp_path: Path, failing: str, ends: str) -> None:
     code, lines = said(start(2, FAILING=failing))
     assert code == ("error" in ends)
     assert ends in lines[-1]
     assert (tmp_path / "tries").read_text().count("try") == 3
     assert ("repro" in (tmp_path / "log").read_text()) == (failing == "2")
+
+
+def test_another_node_is_tried_again_while_the_head_is_there(start: Start, tmp_path: Path) -> None:
+    assert said(start(2, FAILING_TO_JOIN="2"))[0] == 0
+    _wait_for(tmp_path / "joins", "try", 3)
+    _wait_for(tmp_path / "log", "scripts start --address=127.0.0.1:20012 --block", 1)
+
+
+def test_a_log_of_an_earlier_start_of_the_job_is_not_believed(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "slurm-12.ray-1.log").write_text("Ray runtime started.\n")
+    assert said(start(2, FAILING="1"))[0] == 0
+    assert (tmp_path / "tries").read_text().count("try") == 2
 
 
 def test_on_one_node_ray_is_started_only_if_asked_for(start: Start, tmp_path: Path) -> None:

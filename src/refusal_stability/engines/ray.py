@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.engines.protocol import EngineError
+from refusal_stability.engines.ray_cluster import joined
 from refusal_stability.engines.replica import Answers, Open, Replica
 from refusal_stability.engines.thinking_marks import MARKS
 from refusal_stability.params.engines import ModelParams
@@ -27,21 +26,12 @@ from refusal_stability.records import Completion, Message, Request, canonical_js
 
 log = logging.getLogger(__name__)
 
-ENVIRONMENT = Path(".venv-ray")
 # So many chunks a replica, so that a slow one does not hold up the end.
 CHUNKS_A_REPLICA = 4
 # A chunk whose replicas die so often without an answer is what kills them.
 MOST_DEATHS = 3
-MOST_STARTS = 3
-# Completions of one chunk are what passes through it.
-OBJECT_STORE_BYTES = 200_000_000
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DISABLE_IMPORT_WARNING": "1",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
-# Ray then takes the loopback address for the machine's own, and its servers listen nowhere else.
-LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# How long nothing may come before the log says what is waited for.
+QUIET_S = 60.0
 
 
 @dataclass
@@ -62,6 +52,7 @@ class _Worker:
     chunk: _Chunk | None = None
     places: list[int] = field(default_factory=list)
     process: int = 0
+    heard: float = 0.0
 
     @property
     def idle(self) -> bool:
@@ -122,7 +113,7 @@ class RayEngine:
         ray = self._start()
         todo = deque(self._chunks(requests))
         left, stopped = len(requests), None
-        last_alive = time.monotonic()
+        last_alive = last_heard = time.monotonic()
         while left and (stopped is None or any(worker.stream is not None for worker in self._workers)):
             if stopped is None:
                 self._hire(min(self._settings.replicas, len(todo) + self._working()))
@@ -132,10 +123,12 @@ class RayEngine:
             elif time.monotonic() - last_alive > self._settings.start_s:
                 raise EngineError(self._no_room())
             waiting = {worker.beginning or worker.stream: worker for worker in self._workers if not worker.idle}
-            found, _ = ray.wait(list(waiting), num_returns=1, timeout=min(10.0, self._settings.start_s))
-            for event in found:
+            patience = min(10.0, self._settings.start_s, self._settings.answer_s)
+            found, _ = ray.wait(list(waiting), num_returns=1, timeout=patience)
+            last_heard = self._say_what_is_awaited(time.monotonic() if found else last_heard)
+            for worker in [waiting[event] for event in found] or self._silent():
                 try:
-                    answers = self._heard(waiting[event], todo)
+                    answers = self._heard(worker, todo) if found else self._given_up(worker, todo)
                 except EngineError as error:
                     # Replicas that are at work finish their chunks: those may be paid for.
                     stopped = stopped or error
@@ -186,36 +179,12 @@ class RayEngine:
             yield _Chunk({place: requests[place] for place in places})
 
     def _start(self) -> Any:
-        if self._ray is not None and self._joined:
-            return self._ray
-        settings = self._settings
-        # Replicas begin in the environment of this process.
-        getattr(self._inner, "require_environment", lambda: None)()
-        ray = self._ray = _imported(self._where, settings.address is None)
-        local: dict[str, Any] = {}
-        if settings.address is None:
-            local = {
-                "num_cpus": max(os.cpu_count() or 1, math.ceil(settings.replicas * settings.cpus_per_replica)),
-                "include_dashboard": settings.dashboard,
-                "object_store_memory": OBJECT_STORE_BYTES,
-            }
-        for tries_left in reversed(range(MOST_STARTS)):
-            try:
-                ray.init(address=settings.address or "local", configure_logging=False, log_to_driver=False, **local)
-                break
-            except Exception as error:
-                # Of a start that takes over half a minute, as on a busy machine, Ray raises a bare Exception.
-                ray.shutdown()
-                if tries_left and settings.address is None:
-                    continue
-                first = next(iter(str(error).splitlines()), type(error).__name__)
-                raise EngineError(
-                    f"{self._where}.settings.address: Ray does not start, or no cluster answers at "
-                    f"{settings.address or 'this machine'} ({first}); start one with `ray start --head`, or correct "
-                    "the address"
-                ) from error
-        self._joined = True
-        return ray
+        if self._ray is None or not self._joined:
+            # Replicas begin in the environment of this process.
+            getattr(self._inner, "require_environment", lambda: None)()
+            self._ray = joined(self._settings, self._where)
+            self._joined = True
+        return self._ray
 
     def _hire(self, wanted: int) -> None:
         """Ask for replicas until there are so many; Ray places each where there is room."""
@@ -234,6 +203,7 @@ class RayEngine:
             if todo and worker.idle:
                 worker.chunk = todo.popleft()
                 worker.places = list(worker.chunk.requests)
+                worker.heard = time.monotonic()
                 streaming = worker.actor.complete.options(num_returns="streaming")
                 worker.stream = streaming.remote(list(worker.chunk.requests.values()))
 
@@ -262,13 +232,41 @@ class RayEngine:
         assert worker.chunk is not None
         if isinstance(said, str):
             raise EngineError(said)
-        worker.chunk.deaths = 0
+        worker.chunk.deaths, worker.heard = 0, time.monotonic()
         answers = [(worker.places[place], completion) for place, completion in said]
         for place, _ in answers:
             del worker.chunk.requests[place]
         if not worker.chunk.requests:
             worker.chunk = worker.stream = None
         return answers
+
+    def _silent(self) -> list[_Worker]:
+        """Replicas that have had a chunk for too long without an answer, such as one whose process stands still."""
+        longest = time.monotonic() - self._settings.answer_s
+        return [worker for worker in self._workers if worker.stream is not None and worker.heard < longest]
+
+    def _given_up(self, worker: _Worker, todo: deque[_Chunk]) -> Answers:
+        self._died(worker, todo, f"no answer within {self._settings.answer_s:g} s, its setting answer_s")
+        return []
+
+    def _say_what_is_awaited(self, since: float) -> float:
+        """Log it where nothing came for a while; returns since when nothing came, or was said."""
+        quiet = time.monotonic() - since
+        if quiet < QUIET_S:
+            return since
+        at_work = [worker for worker in self._workers if worker.chunk is not None and worker.stream is not None]
+        beginning = sum(worker.beginning is not None for worker in self._workers)
+        log.warning(
+            "%s: nothing came for %.0f s; waiting for %d replicas that have work (processes %s) and %d that begin; one "
+            "without an answer for %g s is replaced (answer_s)",
+            self._where,
+            quiet,
+            len(at_work),
+            ", ".join(str(worker.process) for worker in at_work) or "none",
+            beginning,
+            self._settings.answer_s,
+        )
+        return time.monotonic()
 
     def _begun(self, worker: _Worker, said: Mapping[str, Any]) -> None:
         worker.beginning = None
@@ -319,25 +317,3 @@ class RayEngine:
             f"{self._settings.cpus_per_replica:g} CPUs and {self._settings.gpus_per_replica:g} GPUs, and the cluster "
             f"has {there or 'none'}: lower cpus_per_replica or gpus_per_replica, or add nodes"
         )
-
-
-def _imported(where: str, alone: bool) -> Any:
-    """Ray, from the environment or from the folder of its own beside it; quiet, and without reports to its makers."""
-    os.environ |= QUIET | (LOOPBACK_ONLY if alone else {})
-    folder = str(ENVIRONMENT.absolute())
-    if ENVIRONMENT.is_dir() and folder not in sys.path:
-        # At the end: what both have, the environment decides.
-        sys.path.append(folder)
-        os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    try:
-        import ray
-        import ray.exceptions
-        from ray._private import ray_constants as constants
-    except ImportError as error:
-        raise EngineError(
-            f"{where}.engine: Ray is not installed; `make ray` puts it into {ENVIRONMENT}, which the stage then finds "
-            "by itself"
-        ) from error
-    # Something else may have imported Ray before the environment said so.
-    constants.ENABLE_RAY_CLUSTER = not alone
-    return ray

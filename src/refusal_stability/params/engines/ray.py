@@ -32,6 +32,7 @@ class RaySettings(EngineSettings, engine="ray"):
     chunk_size : about how many requests a replica gets at once.
     dashboard : starts Ray's dashboard on this machine.
     start_s : how many seconds to wait while there is no replica at all.
+    answer_s : how many seconds a replica may take for its next answer, before it is replaced.
     """
 
     lock_file: ClassVar = "requirements-ray.lock"
@@ -40,7 +41,7 @@ class RaySettings(EngineSettings, engine="ray"):
         "`.venv-ray` (`make ray`)."
     )
     no_effect: ClassVar = frozenset({
-        "address", "chunk_size", "cpus_per_replica", "dashboard", "gpus_per_replica", "replicas", "start_s",
+        "address", "answer_s", "chunk_size", "cpus_per_replica", "dashboard", "gpus_per_replica", "replicas", "start_s",
     })  # fmt: skip
     model_files: ClassVar = (".gguf",)
 
@@ -53,6 +54,7 @@ class RaySettings(EngineSettings, engine="ray"):
     chunk_size: AtLeast1 = 512
     dashboard: Flag = False
     start_s: Annotated[Number, Field(gt=0, le=86_400)] = 600.0
+    answer_s: Annotated[Number, Field(gt=0, le=604_800)] = 3600.0
 
     @model_validator(mode="after")
     def _what_is_wrapped(self) -> RaySettings:
