@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -309,6 +310,44 @@ def test_no_room_for_a_replica_is_said_with_what_there_is(cluster: Any, server: 
             list(engine.complete(requests_of(10)))
     finally:
         engine.close()
+
+
+def test_an_address_where_nothing_listens_ends_the_run_at_once(server: BatchServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        free = other.getsockname()[1]
+    with pytest.raises(EngineError, match=rf"no cluster answers at 127.0.0.1:{free} .*refused.*ray start --head"):
+        list(engine_at(f"127.0.0.1:{free}", server.url).complete(requests_of(10)))
+
+
+def test_a_cluster_that_asks_for_a_token_gets_the_one_of_this_machine(server: BatchServer, tmp_path: Path) -> None:
+    """As after `ray start --head` in another shell, with the driver's environment as it is."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RAY")} | {"HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "ray.scripts.scripts"]
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray/auth_token").write_text("a" * 64)
+    code = f"""
+import sys
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parent.parent / "faults")]!r}
+import test_ray
+engine = test_ray.engine_at(sys.argv[1], {server.url!r}, replicas=1)
+print(len(list(engine.complete(test_ray.requests_of(10)))))
+engine.close()
+"""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    start = [*command, "start", "--head", "--block", f"--port={port}", "--num-cpus=1", "--include-dashboard=false"]
+    with (tmp_path / "head.log").open("w") as log:
+        head = subprocess.Popen(start, env=env | {"PYTHONUNBUFFERED": "1"}, stdout=log, stderr=log)
+    try:
+        until(lambda: "Ray runtime started" in (tmp_path / "head.log").read_text(), "the head")
+        for address, more in ((f"127.0.0.1:{port}", {}), ("auto", {"RAY_ADDRESS": f"127.0.0.1:{port}"})):
+            ran = subprocess.run(
+                [sys.executable, "-c", code, address], env=env | more, capture_output=True, text=True, check=False
+            )
+            assert ran.stdout == "10\n", ran.stderr
+    finally:
+        head.terminate()
+        head.wait(PATIENCE_S)
 
 
 def test_alone_it_listens_on_this_machine_only_and_reports_nothing(server: BatchServer, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.engines.protocol import EngineError
-from refusal_stability.engines.ray_cluster import joined
+from refusal_stability.engines.ray_cluster import joined_ray
 from refusal_stability.engines.replica import Answers, Open, Replica
 from refusal_stability.engines.thinking_marks import MARKS
 from refusal_stability.params.engines import ModelParams
@@ -182,7 +182,7 @@ class RayEngine:
         if self._ray is None or not self._joined:
             # Replicas begin in the environment of this process.
             getattr(self._inner, "require_environment", lambda: None)()
-            self._ray = joined(self._settings, self._where)
+            self._ray = joined_ray(self._settings, self._where)
             self._joined = True
         return self._ray
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from refusal_stability.params.engines.ray import RaySettings
 
 ENVIRONMENT = Path(".venv-ray")
 MOST_STARTS = 3
+LONGEST_CONNECT_S = 60.0
 # Completions of one chunk are what passes through it.
 OBJECT_STORE_BYTES = 200_000_000
 QUIET = {
@@ -24,7 +26,7 @@ QUIET = {
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
-def joined(settings: RaySettings, where: str) -> Any:
+def joined_ray(settings: RaySettings, where: str) -> Any:
     """Ray, joined to the cluster that the settings name, or to one that is started here.
 
     Parameters
@@ -47,31 +49,40 @@ def joined(settings: RaySettings, where: str) -> Any:
         }
     for tries_left in reversed(range(MOST_STARTS)):
         try:
+            if settings.address is not None:
+                _reach(ray, settings.address)
             ray.init(address=settings.address or "local", configure_logging=False, log_to_driver=False, **local)
             return ray
         except Exception as error:
             # Of a start that takes over half a minute, as on a busy machine, Ray raises a bare Exception.
             ray.shutdown()
-            if tries_left and (settings.address is None or _has_a_token(ray, error)):
+            if tries_left and settings.address is None:
                 continue
             first = next(iter(str(error).splitlines()), type(error).__name__)
             raise EngineError(
                 f"{where}.settings.address: Ray does not start, or no cluster answers at "
                 f"{settings.address or 'this machine'} ({first}); start one with `ray start --head`, or correct "
-                "the address"
+                "the address; one that asks for a token needs RAY_AUTH_MODE=token here too"
             ) from error
     raise AssertionError
 
 
-def _has_a_token(ray: Any, error: Exception) -> bool:
-    """Whether a cluster asks for a token, and this machine has one that was not shown yet."""
-    asked = isinstance(error, ray.exceptions.AuthenticationError) and "RAY_AUTH_MODE" not in os.environ
-    if not asked:
-        return False
+def _reach(ray: Any, address: str) -> None:
+    """Fail at once where nothing listens, which Ray tries for 15 minutes; show the token where one is asked for."""
     from ray._private.authentication import authentication_token_setup as setup
+    from ray._private.services import canonicalize_bootstrap_address
 
-    there: bool = setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-    return there
+    found = str(canonicalize_bootstrap_address(address) or "")
+    host, _, port = found.rpartition(":")
+    if not port:
+        return
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=LONGEST_CONNECT_S):
+        pass
+    try:
+        ray._raylet.GcsClient(address=found)
+    except ray.exceptions.AuthenticationError:
+        # Of itself, Ray shows it to a cluster that it found without an address only.
+        setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def _imported(where: str, alone: bool) -> Any:
