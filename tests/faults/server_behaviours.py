@@ -26,7 +26,7 @@ from refusal_stability.records import Completion, Message, Request, Sampling, St
 BESIDE = 6
 POISON = "poison"
 # What an answer to it may begin with.
-WORDS = ("fine", "late", "abc", "caf\ufffd", "word", "1", "\ufffd", "a\ufffdb")
+WORDS = ("fi", "late", "abc", "caf\ufffd", "word", "1", "\ufffd", "a\ufffdb")
 MOST_TRIES = 40
 LONGEST_S = 20
 BAD = {"lost", "doubled", "wrong text", "traceback", "too long", "too often"}

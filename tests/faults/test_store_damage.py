@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -81,6 +84,49 @@ def test_a_damaged_row_is_generated_again_and_said_in_one_line_and_the_rest_is_k
     ]
     assert server.sent == ["0", "1", "2", "3", "4", "3"]
     assert check_store(path).whole == 5
+
+
+def test_a_log_that_is_gone_after_a_kill_is_said_and_after_an_orderly_end_it_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "store.sqlite"
+    code = (
+        "import os, sys; from pathlib import Path; from refusal_stability.engines.store import Store; "
+        "from refusal_stability.records import Completion; store = Store(Path(sys.argv[1])); "
+        "store.put('a', Completion('x', 'stop')); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 9
+    path.with_name("store.sqlite-wal").unlink()
+    path.with_name("store.sqlite-shm").unlink()
+    for said in ("store.sqlite-wal: not there, although the previous run was killed", ""):
+        with Store(path):
+            assert said in (err := capsys.readouterr().err)
+            assert bool(err) == bool(said)
+
+
+def test_an_empty_file_is_said_and_its_log_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "store.sqlite"
+    path.touch()
+    with Store(path):
+        assert "an empty file: nothing is stored in it" in capsys.readouterr().err
+    make_store(tmp_path / "whole.sqlite", log=True)
+    log = (tmp_path / "whole.sqlite-wal").rename(tmp_path / "store.sqlite-wal").read_bytes()
+    path.write_bytes(b"")
+    for use in (Store, check_store):
+        with pytest.raises(StoreError, match=r"an empty file, although its log store\.sqlite-wal is none"):
+            use(path)
+    assert (tmp_path / "store.sqlite-wal").read_bytes() == log
+
+
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(path)) as other:
+        other.executescript("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)")
+    before = path.read_bytes()
+    for use in (Store, check_store):
+        with pytest.raises(StoreError, match="a database of another program, and no store; nothing was written"):
+            use(path)
+    assert path.read_bytes() == before
 
 
 def test_two_names_of_one_store_send_no_request_twice(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from refusal_stability.engines.store_file import (
     structural_damage,
     transaction,
 )
-from refusal_stability.engines.store_log import committed_frames, log_state
+from refusal_stability.engines.store_log import Gone, committed_frames, log_state, refuse_empty_file, what_is_gone
 from refusal_stability.engines.store_owners import Owner
 from refusal_stability.records import Completion, Request, canonical_json, text_hash
 
@@ -69,7 +69,12 @@ class Store:
             self._owner = Owner(self.path)
             try:
                 # A log that another process writes meanwhile says nothing.
-                log = None if self._owner.others() else log_state(self.path)
+                # Seen before and after: what a process is making meanwhile is not gone.
+                seen = what_is_gone(self.path)
+                living = self._owner.others()
+                gone = seen if not living and what_is_gone(self.path) is seen else Gone.NOTHING
+                refuse_empty_file(self.path, gone)
+                log = None if living else log_state(self.path)
                 written = committed_frames(self.path)
                 self._database = opened_store(self.path)
                 untouched = log is not None and log_state(self.path) == log
@@ -79,6 +84,14 @@ class Store:
                 raise
         self.owner = self._owner.name
         self.lost_commits = untouched and (written is None or written > read)
+        if gone is Gone.FILE:
+            print(f"warning: {path}: an empty file: nothing is stored in it", file=sys.stderr)
+        if gone is Gone.LOG and self._owner.found_killed:
+            print(
+                f"warning: {path}-wal: not there, although the previous run was killed: if somebody removed it, that "
+                "run's last completions are lost, and are generated again when they are needed",
+                file=sys.stderr,
+            )
         if self.lost_commits:
             print(
                 f"warning: {path}-wal: damaged: the last completions before the previous run ended are lost, and are "
@@ -97,6 +110,9 @@ class Store:
             with suppress(sqlite3.Error):
                 self._database.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
         finally:
+            # What a killed process left: its log is in the file now, or is left to those who still run.
+            with suppress(OSError):
+                self._owner.others()
             self._database.close()
             self._owner.leave()
 

@@ -25,6 +25,7 @@ from refusal_stability.engines.store_file import (
     text_or_damage,
     transaction,
 )
+from refusal_stability.engines.store_log import refuse_empty_file, what_is_gone
 from refusal_stability.engines.store_owners import Owner
 
 # The start of SQLite's header, and what follows the page size: the same in every store.
@@ -68,6 +69,7 @@ def check_store(path: Path) -> StoreState:
     """
     path = _existing(path)
     state = StoreState()
+    refuse_empty_file(path, what_is_gone(path))
     with named_errors(path), closing(opened_store(path)) as database:
         state.pages = structural_damage(database)
         if state.pages is not None:

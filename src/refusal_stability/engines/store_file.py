@@ -125,6 +125,7 @@ def opened_store(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         database.text_factory = text_or_damage
+        _refuse_another_programs(path, database)
         database.execute("PRAGMA journal_mode=WAL")
         # NORMAL survives a kill -9 of this process; only a power cut may cost the last commits.
         database.execute("PRAGMA synchronous=NORMAL")
@@ -134,6 +135,16 @@ def opened_store(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _refuse_another_programs(path: Path, database: sqlite3.Connection) -> None:
+    """Leave a database alone that some other program made."""
+    tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "completions" not in tables and database.execute("PRAGMA user_version").fetchone()[0] == 0:
+        raise StoreError(
+            f"{path}: a database of another program, and no store; nothing was written to it: move it away, or name "
+            "another file"
+        )
 
 
 def text_or_damage(data: bytes) -> str:

@@ -18,6 +18,10 @@ class Owner:
     ----------
     store : the store's file, its symbolic links resolved, so that all its users see the same lock files.
 
+    Attributes
+    ----------
+    found_killed : whether `others` met what a killed process left.
+
     Raises
     ------
     OSError
@@ -26,6 +30,7 @@ class Owner:
 
     def __init__(self, store: Path) -> None:
         self._store = store
+        self.found_killed = False
         self.name = uuid.uuid4().hex
         self._file = self._lock_file(self.name)
         # Locked before it has its name: nobody sees a living process without its lock.
@@ -53,7 +58,9 @@ class Owner:
             if file.suffix == OPENING:
                 _is_locked(file)
         names = {file.name.removeprefix(start).removesuffix(SUFFIX) for file in locks if file.suffix == SUFFIX}
-        return {name for name in names - {self.name} if self.is_alive(name)}
+        living = {name for name in names - {self.name} if self.is_alive(name)}
+        self.found_killed = self.found_killed or bool(names - {self.name} - living)
+        return living
 
     def is_alive(self, name: str) -> bool:
         """Whether the process of this name still runs."""
