@@ -107,6 +107,7 @@ def inspect_log(
     task: float | None = None,
     step: float | None = None,
     calls: tuple[tuple[str, float], ...] = (),
+    model_name: str = "m",
     texts: tuple[str, ...] = ("final",),
 ) -> Path:
     """A log of one sample; `calls` are its model's answers and the temperature of each."""
@@ -125,7 +126,7 @@ def inspect_log(
         eval_id="ask",
         run_id="one",
         dataset=log.EvalDataset(name="d"),
-        model="m",
+        model=model_name,
         model_generate_config=model.GenerateConfig(temperature=own),
         config=log.EvalConfig(epochs=1),
     )
@@ -138,6 +139,7 @@ def inspect_log(
             tool_choice="auto",
             config=model.GenerateConfig(temperature=temperature),
             output=output(text),
+            cache="read",
         )
         for text, temperature in calls
     ]
@@ -175,6 +177,15 @@ def test_inspects_temperature_is_that_of_the_call_or_of_what_inspect_puts_first(
 ) -> None:
     import_files(inspect_log(path, **said))
     assert sampling()["temperatures"] == [sent]
+
+
+@pytest.mark.logs("inspect_ai")
+def test_inspects_answer_is_of_the_model_that_gave_it(capsys: pytest.CaptureFixture[str]) -> None:
+    import_files(inspect_log("ask.eval", model_name="none/none", calls=(("final", 0.7),)))
+    said = capsys.readouterr().out
+    assert "ask: m gave the answers, not the task's model none/none; they are its answers" in said
+    assert "ask: answers came from Inspect's cache: repeats there are no fresh draws" in said
+    assert set(run_imported()["model"]) == {"m"}
 
 
 @pytest.mark.logs("inspect_ai")

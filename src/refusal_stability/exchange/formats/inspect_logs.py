@@ -31,6 +31,7 @@ LARGEST_JSON = 256 * 2**20
 CHECKED_AT_ONCE = 4096
 NOT_NEEDED = {"events", "store"}
 BESIDE_EVENTS = {"attachments", "events_data", "messages", "metadata", "scores", "store"}
+NO_MODEL = "none/none"  # of a task whose roles have models
 NO_OUTPUT = "the log has no output"
 UNSCORED = "the log has no score"
 
@@ -144,12 +145,13 @@ def _last_tries(headers: Mapping[Path, Any], options: ImportOptions) -> list[Pat
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of a model in a sample: the answer's id and text, and the settings that were sent."""
+    """One call of a model in a sample: the answer's id and text, the settings that were sent, and if it was cached."""
 
     model: str
     answer: str | None
     text: str
     config: Any
+    cached: bool
 
 
 def _calls(sample: Any) -> list[_Call]:
@@ -158,7 +160,7 @@ def _calls(sample: Any) -> list[_Call]:
         if event.event == "model":
             answers = event.output.choices[:1]
             answer = answers[0].message.id if answers else None
-            found.append(_Call(event.model, answer, event.output.completion, event.config))
+            found.append(_Call(event.model, answer, event.output.completion, event.config, event.cache == "read"))
     return found
 
 
@@ -226,6 +228,14 @@ def _responses(
     if len(choices) > 1:
         options.note(f"{header.eval.task}: samples of several choices: each is a repeat; scores are of the first alone")
     call = _answering(header, sample, calls)
+    model = str(header.eval.model)
+    if call is not None and call.model != model:
+        options.note(
+            f"{header.eval.task}: {call.model} gave the answers, not the task's model {model}; they are its answers"
+        )
+        model = call.model
+    if call is not None and call.cached:
+        options.note(f"{header.eval.task}: answers came from Inspect's cache: repeats there are no fresh draws")
     prompt = _prompt(place, sample, header, options)
     seeded, found = _setting(header, call, "seed"), _setting(header, call, "temperature")
     numbered = (header.eval.config.epochs or 1) == len(choices) == 1
@@ -237,7 +247,7 @@ def _responses(
         finish = str(sample.output.choices[choice].stop_reason) if sample.output.choices else ""
         yield LoggedResponse(
             place,
-            str(header.eval.model),
+            model,
             prompt,
             options.temperature if found is None else float(found),
             int(seeded) if seeded is not None and 0 <= seeded <= LARGEST and numbered else None,
@@ -254,7 +264,8 @@ def _responses(
 def _answering(header: Any, sample: Any, calls: Sequence[_Call]) -> _Call | None:
     """The call that gave the sample's final answer; where there is no answer, the last one of the model."""
     if not sample.output.choices:
-        return next((call for call in reversed(calls) if call.model == str(header.eval.model)), None)
+        model = str(header.eval.model)
+        return next((call for call in reversed(calls) if model in (call.model, NO_MODEL)), None)
     answer = sample.output.choices[0].message.id
     same = (call for call in reversed(calls) if call.answer == answer)
     if answer is None:
