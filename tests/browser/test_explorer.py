@@ -12,20 +12,15 @@ import io
 import os
 import re
 import shutil
-import signal
 import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import pytest
-from connections import strangers, watching
+from accessibility import serious_findings
+from connections import strangers
 from explored_study import (
     CONFIDENCE,
     EARLIER_TURNS,
@@ -45,6 +40,7 @@ from explored_study import (
     write_explored_study,
 )
 from playwright.sync_api import expect
+from served_explorer import WAIT, careful, cell, opened_browser, serving, set_trap, visit
 
 from refusal_stability.explorer.links import cell_key
 from refusal_stability.explorer.list_columns import LIST_COLUMNS, ROW_HEIGHT
@@ -57,15 +53,12 @@ from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Locator, Page
+    from playwright.sync_api import BrowserContext, Page
 
 pytestmark = pytest.mark.browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ROWS = 4 * N_PROMPTS
 HEAD_HEIGHT = 35
-WAIT = 60_000
-SIZE: Any = {"width": 1500, "height": 1700}
 FOLD = "Response (may hold harmful text; click to unfold)"
 THOUGHTS = "Thinking (may hold harmful text; click to unfold)"
 WHY = "Reasoning of the judges (may quote the response; click to unfold)"
@@ -107,37 +100,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., 
     return folder
 
 
-@contextmanager
-def serving(folder: Path, log: Path) -> Iterator[str]:
-    """The explorer on a free port of loopback, started by its own command; what it says goes into `log`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "refusal_stability.cli", "explore", "--headless", "--port", str(port)]
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=watching(log.with_suffix(".connections")),
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        for _ in range(600):
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5):
-                break
-            assert process.poll() is None, log.read_text()[-2000:]
-            time.sleep(0.2)
-        else:
-            raise AssertionError(log.read_text()[-2000:])
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("log") / "explorer.log"
@@ -151,16 +113,8 @@ def address(folder: Path, log: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[BrowserContext]:
-    """A browser whose pages share their cache."""
-    from playwright.sync_api import sync_playwright
-
-    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if binary is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed; e.g. apt-get install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
-        yield running.new_context(viewport=SIZE)
-        running.close()
+    with opened_browser() as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -169,53 +123,12 @@ def page(browser: BrowserContext, address: str) -> Iterator[Page]:
         yield page
 
 
-@contextmanager
-def careful(browser: BrowserContext, address: str) -> Iterator[Page]:
-    """A page that must ask nobody but the server, run nothing of a text, and log no error."""
-    page = browser.new_page()
-    page.set_default_timeout(WAIT)
-    asked: list[str] = []
-    trouble: list[str] = []
-    set_trap(page, trouble)
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("websocket", lambda websocket: asked.append(websocket.url))
-    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
-    yield page
-    assert page.locator("img[src='x'], img[src*=leak], a[href*=javascript], a[href*=leak]").count() == 0
-    page.close()
-    ours = (address, address.replace("http", "ws"), "data:", "blob:")
-    assert [url for url in asked if not url.startswith(ours)] == []
-    assert trouble == []
-
-
-def set_trap(page: Page, caught: list[str]) -> None:
-    """Note whatever a text runs in the page, on every address that it visits."""
-    page.expose_function("caught", lambda what: caught.append(what))
-    page.add_init_script("Object.defineProperty(window, 'harmed', {set(value) { caught(`harmed ${value}`) }})")
-
-
-def visit(page: Page, address: str, **query: str) -> None:
-    """Open the explorer and wait for its list."""
-    from urllib.parse import urlencode
-
-    page.goto(f"{address}/?{urlencode(query)}" if query else address)
-    page.get_by_text(re.compile(r"of \d+ rows")).wait_for()
-    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
-    page.wait_for_timeout(500)
-
-
 def query_of(page: Page) -> str:
     return page.url.partition("?")[2]
 
 
 def wait_for_query(page: Page, part: str) -> None:
     page.wait_for_function("part => location.search.includes(part)", arg=part)
-
-
-def cell(page: Page, key: str) -> Locator:
-    return page.locator(f"button[data-key='{key}']")
 
 
 # Whether the blocks of code on the page hold these texts, in this order.
@@ -562,15 +475,31 @@ def test_the_keyboard_alone_opens_prompts_and_responses(page: Page, address: str
     wait_for_query(page, "prompt=0000")
     page.get_by_role("button", name="Next prompt").press("Enter")
     wait_for_query(page, "prompt=0001")
+    # Each grid is one step of the Tab key. Arrows move within it, and stop at its ends.
     cell(page, "answering/none/0.0/42").focus()
-    page.keyboard.press("Tab")
+    for key, reached in (
+        ("ArrowLeft", "answering/none/0.0/42"),
+        ("ArrowDown", "answering/none/0.7/42"),
+        ("End", "answering/none/0.7/44"),
+        ("ArrowRight", "answering/none/0.7/44"),
+        ("ArrowUp", "answering/none/0.0/44"),
+        ("Tab", "answering/cautious/0.0/42"),
+        ("Shift+Tab", "answering/none/0.0/44"),
+        ("ArrowLeft", "answering/none/0.0/43"),
+    ):
+        page.keyboard.press(key)
+        expect(cell(page, reached)).to_be_focused(timeout=WAIT)
     page.keyboard.press("Enter")
+    page.get_by_text("Left: Answering").wait_for()
     page.get_by_text("temperature 0, seed 43").wait_for()
     opened = cell(page, "answering/none/0.0/43")
     expect(opened).to_have_attribute("aria-pressed", "true", timeout=WAIT)
     expect(opened).to_have_attribute("aria-label", re.compile("open on the left$"), timeout=WAIT)
-    page.wait_for_timeout(500)
     expect(opened).to_be_focused(timeout=WAIT)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+Enter")
+    page.get_by_text("Right: Answering").wait_for()
+    expect(cell(page, "answering/none/0.7/43")).to_be_focused(timeout=WAIT)
 
 
 def test_every_control_has_a_name_and_every_text_enough_contrast(page: Page, address: str) -> None:
@@ -599,6 +528,29 @@ def test_every_control_has_a_name_and_every_text_enough_contrast(page: Page, add
     assert nameless == []
     texts = "h1, h2, h3, h4, p, th, table button, .decision, .reasoning, strong, label, pre, code"
     assert page.locator(texts).evaluate_all(CONTRAST) == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 420)])
+def test_axe_finds_nothing_serious_on_the_list_or_on_an_open_prompt(
+    page: Page, address: str, scheme: Any, width: int
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    visit(page, address, prompt="0001", left=AT, right=AT)
+    page.get_by_text("Right: Answering").wait_for()
+    answers = page.get_by_text("characters; answered, ended by:")
+    unfold(page, FOLD, lambda count: answers.nth(count - 1).wait_for())
+    page.get_by_text("All responses to this prompt").click()
+    page.locator("h5").first.wait_for()
+    # The page is dark where the browser asks for it.
+    paper = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    assert (max(map(int, re.findall(r"\d+", paper))) < 60) == (scheme == "dark")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert serious_findings(page) == []
+    assert (
+        page.locator("h1, h2, h3, h4, p, th, table button, .decision, .reasoning, label, code").evaluate_all(CONTRAST)
+        == []
+    )
 
 
 def test_a_study_that_goes_away_is_said_in_one_line(page: Page, address: str, folder: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from accessibility import serious_findings
 from synthetic_study import HOSTILE_PROMPTS, report_study
 
 from refusal_stability.figures.gallery import GALLERY
@@ -97,6 +98,7 @@ def test_the_report_renders_alone_and_sets_nothing_off(browser: Any, report_page
     assert all(len(words) > 40 for words in page.eval_on_selector_all("img", "found => found.map(i => i.alt)"))
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.evaluate(CONTRAST) == []
+    assert serious_findings(page) == []
     prompts = page.locator("#prompts td.verbatim, #prompts th.verbatim").all_text_contents()
     assert STUDY or set(HOSTILE_PROMPTS) <= set(prompts)
     if SCREENSHOTS and STUDY and scheme == "light":
@@ -105,6 +107,14 @@ def test_the_report_renders_alone_and_sets_nothing_off(browser: Any, report_page
             page.evaluate("section => document.querySelector(section).scrollIntoView()", section)
             page.wait_for_timeout(1500)
             page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+    page.close()
+
+
+def test_the_checker_finds_what_a_page_lacks(browser: Any) -> None:
+    page = browser.new_page()
+    page.set_content("<p style='color: #aaa'>pale</p><img src='data:,'><button></button>")
+    found = " ".join(serious_findings(page))
+    assert all(rule in found for rule in ("color-contrast", "image-alt", "button-name", "html-has-lang"))
     page.close()
 
 
@@ -143,6 +153,7 @@ def test_the_report_fits_a_phone_and_its_figures_keep_their_size(browser: Any, r
     # A figure that shrank to the screen could not be read: it scrolls instead, inside its own frame.
     shrunk = "found => found.filter(i => i.getBoundingClientRect().width < Number(i.getAttribute('width')) - 1).length"
     assert page.eval_on_selector_all("figure img", shrunk) == 0
+    assert serious_findings(page) == []
     if SCREENSHOTS and STUDY:
         page.screenshot(path=Path(SCREENSHOTS) / f"report_phone_{scheme}.png")
     page.close()

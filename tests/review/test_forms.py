@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from refusal_stability.judging.protocol import JudgingError
-from refusal_stability.review.forms import check_reviewer, form_of, read_form, write_form
+from refusal_stability.review.forms import check_reviewer, form_of, read_cells, read_form, write_form, write_label
 from refusal_stability.review.labels import merge_labels
 from refusal_stability.tables.review import PEOPLE_TABLE
 
@@ -63,6 +63,33 @@ def test_no_cell_of_a_form_is_a_formula_and_ids_and_labels_come_back(tmp_path, t
     assert read_form(tmp_path / "anna.csv", "anna").to_dict("records") == [
         {"item_id": "i0", "reviewer": "anna", "label": "REFUSE", "note": "fine, thanks"}
     ]
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_label_changes_its_own_cell_and_no_other(tmp_path, separator):
+    path = tmp_path / "anna.csv"
+    write_form(form_of(sample('=say ""hi""', "a\rb", "c\nd; e"), "anna").assign(note='1,5; "so"'), path)
+    if separator == ";":
+        pd.read_csv(path, dtype=str, keep_default_na=False).assign(extra="x").to_csv(
+            path, sep=";", index=False, quoting=1
+        )
+    before = read_cells(path)
+    for label in ("REFUSE", "COMPLY", ""):
+        write_label(path, "i1", label)
+        pd.testing.assert_frame_equal(
+            read_cells(path), before.assign(label=[label if item == "i1" else "" for item in before["item_id"]])
+        )
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+def test_a_label_of_an_item_that_a_form_lacks_or_has_twice_is_refused(tmp_path):
+    path = tmp_path / "anna.csv"
+    path.write_text("item_id,prompt,response,label,note\ni1,p,r,,\ni1,p,r,,\n")
+    before = path.read_bytes()
+    for item, rows in (("i1", 2), ("i2", 0)):
+        with pytest.raises(JudgingError, match=f"{rows} rows have the item_id '{item}'"):
+            write_label(path, item, "REFUSE")
+    assert path.read_bytes() == before
 
 
 def test_a_form_that_is_there_is_never_written_over(tmp_path):

@@ -24,8 +24,10 @@ SETTINGS = {
     "client.toolbarMode": "viewer",
     "client.showErrorLinks": "false",
     "runner.magicEnabled": "false",
-    "theme.primaryColor": DECISION_COLOURS[Decision.REFUSE],
-    "theme.textColor": INK,
+    # The page follows the browser's choice of light or dark. The figures' dark blue cannot be read on dark.
+    "theme.light.primaryColor": DECISION_COLOURS[Decision.REFUSE],
+    "theme.light.textColor": INK,
+    "theme.dark.primaryColor": "#8FBBE8",
     "global.suppressDeprecationWarnings": "true",
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from refusal_stability.explorer import all_responses, links, marks, session, study, views
+from refusal_stability.explorer import all_responses, labelling, links, marks, session, study, views
 from refusal_stability.explorer.links import LOWEST, Known, View
 from refusal_stability.explorer.list_columns import ALL_COLUMNS, ROW_HEIGHT
 from refusal_stability.figures.series import Series, series_of
@@ -56,16 +56,24 @@ def show(params: StudyParams, table: pd.DataFrame) -> None:
     st.text(f"study: {params.study}")
     filters(params, known)
     view = session.current_view(params)
+    if view.reviewer:
+        labelling.label_responses(view.reviewer)
+    else:
+        browse(params, table, view)
+    session.write_link(session.current_view(params))
+    fold = st.sidebar.expander("Copy a link to this view", key="link", on_change="rerun")
+    if fold.open:
+        fold.code(links.address(st.context.url or "", session.current_view(params)), language=None, wrap_lines=True)
+
+
+def browse(params: StudyParams, table: pd.DataFrame, view: View) -> None:
+    """The list, and the prompt that is open."""
     rows = views.filtered(of_marks(params, table, view), view)
     prompt_list(table, rows, view.order)
     if view.prompt:
         opened(params, table, view)
     else:
         st.text("Click a prompt in the list to see its decisions.")
-    session.write_link(session.current_view(params))
-    fold = st.sidebar.expander("Copy a link to this view", key="link", on_change="rerun")
-    if fold.open:
-        fold.code(links.address(st.context.url or "", session.current_view(params)), language=None, wrap_lines=True)
 
 
 def of_marks(params: StudyParams, table: pd.DataFrame, view: View) -> pd.DataFrame:
@@ -95,6 +103,7 @@ def known_of(params: StudyParams, table: pd.DataFrame) -> Known:
         "prompt": list(dict.fromkeys(table["prompt_id"])),
         "judge": list(params.judging.judges),
         "compared": [links.series_key(one.model, one.intervention) for one in series],
+        "reviewer": labelling.reviewers(),
     }
     return Known(options, [c for model in params.models for c in params.conditions(model)])
 
@@ -104,6 +113,7 @@ def filters(params: StudyParams, known: Known) -> None:
     """The side bar."""
     names = {name: model.label or name for name, model in params.models.items()}
     with st.sidebar:
+        labelling.reviewer_chooser(known.options["reviewer"])
         st.header("Filter")
         st.text_input("Words in the prompt", key="text", placeholder="words, or a prompt's id")
         st.multiselect(
@@ -120,6 +130,8 @@ def filters(params: StudyParams, known: Known) -> None:
         st.multiselect("Labels", known.options["marks"], key="marks", placeholder="all")
         st.multiselect("A response's outcome", known.options["outcomes"], key="outcomes", placeholder="any")
         st.selectbox("Order", known.options["order"], format_func=lambda key: views.ORDERS[key][0], key="order")
+        if not known.options["reviewer"]:
+            st.text("To label responses here, first run: refusal-stability review export YOUR-NAME")
         st.text("The address of this page opens the same view again. Responses stay folded.")
 
 
@@ -203,7 +215,8 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
         row = by_series.get(links.series_key(series.model, series.intervention))
         grids.append(views.grid(series, decisions, row, view, notes_on(params, series, row, decisions, judge)))
     st.html(views.legend())
-    st.text("Click a decision to open its response on the left. Hold Shift, or choose above, to open it on the right.")
+    st.text("Click a decision, or go to it with the arrow keys and press Enter, to open its response on the left.")
+    st.text("Hold Shift, or choose above, to open it on the right.")
     grids_of_decisions(data={"grids": grids}, key="grids", on_opened_change=open_cell)
     responses_at_once(view, by_decision)
     alike, sides = st.container(), st.columns(2)

@@ -36,6 +36,7 @@ class View:
     judge : whose decisions the grid shows; empty for the primary.
     compared : the series shown (`series_key`); empty for all.
     left, right : the cells whose responses are open.
+    reviewer : who labels responses here; empty for nobody, then the page shows the list.
     """
 
     text: str = ""
@@ -56,6 +57,7 @@ class View:
     compared: tuple[str, ...] = ()
     left: Condition | None = None
     right: Condition | None = None
+    reviewer: str = ""
 
 
 @dataclass(frozen=True)

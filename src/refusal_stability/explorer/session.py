@@ -11,7 +11,7 @@ from refusal_stability.explorer.links import Known, View
 from refusal_stability.params.study import StudyParams
 from refusal_stability.plain_text import visible
 
-WIDGETS = ("text", *links.LISTS, "flip", "order", "judge")
+WIDGETS = ("text", *links.LISTS, "flip", "order", "judge", "reviewer")
 ECHO_SECONDS = 1.5
 
 
@@ -29,6 +29,10 @@ def follow_link(params: StudyParams, known: Known) -> None:
             state[name] = list(value) if isinstance(value, tuple) else value
         state.update(ssi=(view.lowest, view.highest), prompt=view.prompt, left=view.left, right=view.right)
         state.update(judge=view.judge or params.judging.primary, written=query, notes=notes)
+    # Streamlit forgets what a widget holds that is not on the page, as these while somebody labels.
+    for name in ("compared", "judge", "side"):
+        if name in state:
+            state[name] = state[name]
     for note in state["notes"]:
         st.text(visible(note))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Collection
 from pathlib import Path
+from threading import Lock
 
 import pandas as pd
 
@@ -18,6 +21,7 @@ from refusal_stability.tables.spreadsheets import csv_text
 COLUMNS = ["item_id", "prompt", "response", "label", "note"]
 REVIEWER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 BYTE_ORDER_MARK = "\ufeff"
+WRITING = Lock()
 
 
 def check_reviewer(name: str, judges: Collection[str] = ()) -> None:
@@ -71,20 +75,7 @@ def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -
     JudgingError
         Where the file is absent, is not a form, or has a row of another sample.
     """
-    if not path.is_file():
-        raise JudgingError(f"{path}: no such form; write one with `refusal-stability review export`")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise JudgingError(
-            f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it again as 'CSV UTF-8'"
-        ) from error
-    found = _table(path, text)
-    absent = [name for name in ("item_id", "label") if name not in found.columns]
-    if absent:
-        raise JudgingError(f"{path}: no column {', '.join(absent)}; a form has {', '.join(COLUMNS)}")
-    # Spreadsheets may append rows of empty cells.
-    found = found[found.apply(lambda column: column.str.strip() != "").any(axis=1)]
+    found = read_cells(path, ("item_id", "label"))
     ids = found["item_id"].str.strip()
     if items is not None and not (known := ids.isin(list(items))).all():
         row = int(known.idxmin())
@@ -96,6 +87,54 @@ def read_form(path: Path, reviewer: str, items: Collection[str] | None = None) -
     rows = pd.DataFrame({"item_id": ids, "reviewer": reviewer, "label": found["label"]})
     rows = rows.assign(note=note)
     return rows[rows["label"].str.strip() != ""].reset_index(drop=True)
+
+
+def read_cells(path: Path, needed: Collection[str] = COLUMNS) -> pd.DataFrame:
+    """A form's cells as they stand, labelled or not, without rows of empty cells, which spreadsheets may append.
+
+    Raises
+    ------
+    JudgingError
+        Where the file is absent, is not a form, or lacks a column that is needed.
+    """
+    if not path.is_file():
+        raise JudgingError(f"{path}: no such form; write one with `refusal-stability review export`")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise JudgingError(
+            f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it again as 'CSV UTF-8'"
+        ) from error
+    found = _table(path, text)
+    absent = [name for name in needed if name not in found.columns]
+    if absent:
+        raise JudgingError(f"{path}: no column {', '.join(absent)}; a form has {', '.join(COLUMNS)}")
+    return found[found.apply(lambda column: column.str.strip() != "").any(axis=1)]
+
+
+def write_label(path: Path, item_id: str, label: str) -> None:
+    """Set one item's label in a form, or clear it with ""; every other cell stays as it is.
+
+    Raises
+    ------
+    JudgingError
+        Where the file is not a form, or does not have the item exactly once.
+    """
+    # Two pages of the explorer may label in one form.
+    with WRITING:
+        cells = read_cells(path)
+        here = cells["item_id"].str.strip() == item_id
+        if here.sum() != 1:
+            raise JudgingError(
+                f"{path}: {here.sum()} rows have the item_id {item_id[:40]!r}, and a label needs one; use the form as "
+                "`refusal-stability review export` wrote it"
+            )
+        cells.loc[here, "label"] = label
+        text = io.StringIO()
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer.writerows([cells.columns, *cells.to_numpy()])
+        with atomic_write(path) as file:
+            file.write(BYTE_ORDER_MARK + text.getvalue())
 
 
 def _table(path: Path, text: str) -> pd.DataFrame:

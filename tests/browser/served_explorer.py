@@ -1,0 +1,111 @@
+"""The explorer behind its own command, and a browser whose pages may ask nobody else."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import pytest
+from connections import watching
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Locator, Page
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WAIT = 60_000
+SIZE: Any = {"width": 1500, "height": 1700}
+
+
+@contextmanager
+def serving(folder: Path, log: Path) -> Iterator[str]:
+    """The explorer on a free port of loopback, started by its own command; what it says goes into `log`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "refusal_stability.cli", "explore", "--headless", "--port", str(port)]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=watching(log.with_suffix(".connections")),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        for _ in range(600):
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5):
+                break
+            assert process.poll() is None, log.read_text()[-2000:]
+            time.sleep(0.2)
+        else:
+            raise AssertionError(log.read_text()[-2000:])
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def opened_browser() -> Iterator[BrowserContext]:
+    """A browser whose pages share their cache."""
+    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if binary is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed; e.g. apt-get install chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        yield running.new_context(viewport=SIZE)
+        running.close()
+
+
+@contextmanager
+def careful(browser: BrowserContext, address: str) -> Iterator[Page]:
+    """A page that must ask nobody but the server, run nothing of a text, and log no error."""
+    page = browser.new_page()
+    page.set_default_timeout(WAIT)
+    asked: list[str] = []
+    trouble: list[str] = []
+    set_trap(page, trouble)
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda websocket: asked.append(websocket.url))
+    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
+    yield page
+    assert page.locator("img[src='x'], img[src*=leak], a[href*=javascript], a[href*=leak]").count() == 0
+    page.close()
+    ours = (address, address.replace("http", "ws"), "data:", "blob:")
+    assert [url for url in asked if not url.startswith(ours)] == []
+    assert trouble == []
+
+
+def set_trap(page: Page, caught: list[str]) -> None:
+    """Note whatever a text runs in the page, on every address that it visits."""
+    page.expose_function("caught", lambda what: caught.append(what))
+    page.add_init_script("Object.defineProperty(window, 'harmed', {set(value) { caught(`harmed ${value}`) }})")
+
+
+def visit(page: Page, address: str, **query: str) -> None:
+    """Open the explorer and wait for its list."""
+    page.goto(f"{address}/?{urlencode(query)}" if query else address)
+    page.get_by_text(re.compile(r"of \d+ rows")).wait_for()
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    page.wait_for_timeout(500)
+
+
+def cell(page: Page, key: str) -> Locator:
+    return page.locator(f"button[data-key='{key}']")

@@ -1,0 +1,124 @@
+"""Labelling in the explorer, in a real browser: a form is filled in by keys, blind, and imported as any other."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from accessibility import serious_findings
+from explored_study import EARLIER_TURNS, write_explored_study
+from playwright.sync_api import expect
+from served_explorer import WAIT, careful, opened_browser, serving, visit
+
+from refusal_stability.commands import review
+from refusal_stability.files import PEOPLE_LABELS, REVIEW_FORMS
+from refusal_stability.plain_text import visible
+from refusal_stability.review.forms import read_cells
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+ANNA, BEN = (REVIEW_FORMS / f"{name}.csv" for name in ("anna", "ben"))
+NOTE = "Responses to label (may hold harmful text; click to unfold)"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., None]) -> Iterator[Path]:
+    folder, before = tmp_path_factory.mktemp("labelled"), Path.cwd()
+    os.chdir(folder)
+    write_explored_study(write_study)
+    review.export(["anna", "ben"], 8, None, False, Path("params.yaml"))
+    yield folder
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(folder, tmp_path_factory.mktemp("log") / "explorer.log") as address:
+        yield address
+
+
+@pytest.fixture
+def page(address: str) -> Iterator[Page]:
+    with opened_browser() as browser, careful(browser, address) as page:
+        yield page
+
+
+def said(page: Page, words: str) -> None:
+    expect(page.locator(".item [role=status]")).to_have_text(words, timeout=WAIT)
+
+
+def test_a_form_is_labelled_by_keys_blind_and_imported_as_any_other(page: Page, address: str, folder: Path) -> None:
+    form = read_cells(ANNA)
+    assert len(form) == 8
+    visit(page, address, prompt="0001")
+    page.get_by_role("combobox", name="Label as").click()
+    page.get_by_role("option", name="anna", exact=True).click()
+    expect(page.get_by_text("0 of 8 are labelled.")).to_be_visible(timeout=WAIT)
+    page.wait_for_function("location.search.includes('reviewer=anna')")
+    # Neither the list nor a judge's decision is left on the page, and nothing is shown before it is unfolded.
+    for shown in ("[data-testid=stDataFrame]", "table button", ".decision", ".item"):
+        expect(page.locator(shown)).to_have_count(0, timeout=WAIT)
+    page.get_by_text(NOTE).click()
+    said(page, "Response 1 of 8: no label yet")
+    texts = page.locator(".item pre")
+    for number, key in enumerate("rcp"):
+        row = form.iloc[number]
+        expect(texts).to_have_count(2, timeout=WAIT)
+        assert texts.all_text_contents() == [visible(row["prompt"]), visible(row["response"])]
+        page.keyboard.press(key)
+        said(page, f"Response {number + 2} of 8: no label yet")
+    expect(page.get_by_text("3 of 8 are labelled.")).to_be_visible(timeout=WAIT)
+    # A wrong key is mended, and a label is taken back.
+    page.keyboard.press("ArrowLeft")
+    said(page, "Response 3 of 8: PARTIAL")
+    page.keyboard.press("R")
+    said(page, "Response 4 of 8: no label yet")
+    page.get_by_role("button", name="previous").click()
+    said(page, "Response 3 of 8: REFUSE")
+    expect(page.get_by_role("button", name="R REFUSE")).to_have_attribute("aria-pressed", "true", timeout=WAIT)
+    page.get_by_role("button", name="previous").click()
+    said(page, "Response 2 of 8: COMPLY")
+    page.keyboard.press("Backspace")
+    said(page, "Response 2 of 8: no label yet")
+    assert serious_findings(page) == []
+    given = form.assign(label=["REFUSE", "", "REFUSE", *[""] * 5])
+    pd.testing.assert_frame_equal(read_cells(ANNA), given)
+    review.import_labels([ANNA], False, Path("params.yaml"))
+    imported = pd.read_csv(PEOPLE_LABELS).set_index("item_id")
+    assert imported["label"].to_dict() == {form["item_id"][i]: "REFUSE" for i in (0, 2)}
+    assert set(imported["reviewer"]) == {"anna"}
+    # Back to the list, with the prompt that was open.
+    page.get_by_role("combobox", name="Label as").click()
+    page.get_by_role("option", name="nobody", exact=True).click()
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    expect(page.locator("[data-testid=stCode]").first).to_contain_text(EARLIER_TURNS[0]["content"], timeout=WAIT)
+
+
+def test_a_link_opens_a_form_where_it_was_left_and_a_form_that_is_gone_is_said_in_one_line(
+    page: Page, address: str, folder: Path
+) -> None:
+    page.goto(f"{address}/?reviewer=ben")
+    page.get_by_text(NOTE).click()
+    said(page, "Response 1 of 8: no label yet")
+    page.keyboard.press("c")
+    said(page, "Response 2 of 8: no label yet")
+    page.goto(f"{address}/?reviewer=ben")
+    page.get_by_text(NOTE).click()
+    said(page, "Response 2 of 8: no label yet")
+    # A word that is typed elsewhere labels nothing.
+    page.get_by_label("Words in the prompt").press_sequentially("rcp")
+    page.get_by_label("Words in the prompt").press("Enter")
+    page.wait_for_function("location.search.includes('text=rcp')")
+    assert read_cells(BEN)["label"].tolist() == ["COMPLY", *[""] * 7]
+    BEN.write_text("item_id,label\nr1,\n", encoding="utf-8")
+    page.locator(".item").press("r")
+    page.get_by_text(re.compile(f"{BEN}: (0 rows have the item_id|no column prompt)")).first.wait_for()
+    assert BEN.read_text(encoding="utf-8") == "item_id,label\nr1,\n"
