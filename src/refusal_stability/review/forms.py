@@ -109,7 +109,8 @@ def read_cells(path: Path, needed: Collection[str] = COLUMNS) -> pd.DataFrame:
     absent = [name for name in needed if name not in found.columns]
     if absent:
         raise JudgingError(f"{path}: no column {', '.join(absent)}; a form has {', '.join(COLUMNS)}")
-    return found[found.apply(lambda column: column.str.strip() != "").any(axis=1)]
+    filled: pd.Series[bool] = found.apply(lambda column: column.str.strip() != "").any(axis=1)
+    return found[filled]
 
 
 def write_label(path: Path, item_id: str, label: str) -> None:
