@@ -120,6 +120,22 @@ def test_runs_of_equal_answers_are_runs_where_a_column_or_a_number_in_the_name_t
     assert seeds() == [1]
 
 
+def test_a_table_that_another_holds_with_labels_is_taken_once(capsys: pytest.CaptureFixture[str]) -> None:
+    raw = written("raw.csv", [{name: value for name, value in row.items() if name != "label"} for row in ROWS])
+    import_files(raw, written("zjudged.csv", ROWS))
+    said = capsys.readouterr().out
+    assert "raw.csv: says what zjudged.csv says; taken once. If" in said
+    assert "judge source: 'COMPLY' (3), 'REFUSE' (3)" in said
+    assert seeds() == [1, 2]
+    import_files(written("a.csv", ROWS), written("b.csv", [row | {"label": "REFUSE"} for row in ROWS]))
+    assert "b.csv: says what a.csv says; counts as a run of its own, since its labels differ" in capsys.readouterr().out
+    assert seeds() == [1, 2, 3, 4]
+    numbered = [row | {"repeat": k % 2, "judge": "a"} for k, row in enumerate(ROWS)]
+    import_files(written("a.csv", numbered), written("b.csv", [row | {"judge": "b"} for row in numbered]))
+    assert "says what" not in capsys.readouterr().out
+    assert seeds() == [0, 1]
+
+
 def test_the_command_says_what_equal_files_are(capsys: pytest.CaptureFixture[str]) -> None:
     one, two = written("a.csv", ROWS), written("b.csv", ROWS)
     import_files(one, two, equal_files="runs")

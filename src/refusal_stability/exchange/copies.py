@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,8 @@ NUMBER = re.compile(r"(?<![(\d])\d+(?![\d)])")
 # The time in a log's name, as lm-evaluation-harness writes it.
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d.-]+\d")
 FORMAT_SUFFIXES = re.compile(r"(\.(csv|tsv|jsonl?|ndjson|parquet|xlsx?|gz|xz|bz2))+$", re.IGNORECASE)
+
+OTHER_LABELS = "its labels differ (another judge's of the same responses need columns `judge` and `repeat`)"
 
 
 @dataclass(frozen=True)
@@ -88,39 +90,63 @@ def numbered_apart(file: Path, other: Path) -> str:
 
 
 @dataclass
+class _Content:
+    """What one file says: sums over its records, of all that they say and of that without labels."""
+
+    count: int = 0
+    said: int = 0
+    unlabelled: int = 0
+    labels: int = 0
+    is_numbered: bool = False
+    beside: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
 class FileContents:
     """What each file says, whatever its format and the order of its rows."""
 
-    _sums: dict[str, tuple[int, int]] = field(default_factory=dict)
-    _beside: dict[str, dict[str, int]] = field(default_factory=dict)
+    _files: dict[str, _Content] = field(default_factory=dict)
 
     def add(self, file: str, logged: LoggedResponse) -> int:
         """Add a record of a file; returns a number that equal records share."""
-        identity = _identity(logged)
-        count, total = self._sums.get(file, (0, 0))
-        self._sums[file] = count + 1, total + identity
-        beside = self._beside.setdefault(file, {})
+        content = self._files.setdefault(file, _Content())
+        labels = sorted((judge, label.label, label.repeat) for judge, label in logged.labels.items())
+        unlabelled = _identity(logged)
+        identity = _digest((unlabelled, labels))
+        content.count += 1
+        content.said += identity
+        content.unlabelled += unlabelled
+        content.labels += len(labels)
+        content.is_numbered |= logged.repeat is not None and not logged.counted
         for name, value in logged.beside.items():
-            beside[name] = beside.get(name, 0) + hash((identity, _canonical(value)))
+            content.beside[name] += hash((unlabelled, _canonical(value)))
         return identity
 
     def equal(self) -> dict[str, Equal]:
-        """Each file that says exactly what an earlier one says -> that file."""
-        kept: dict[tuple[int, int], list[str]] = defaultdict(list)
+        """Each file whose responses are exactly those of another -> that file.
+
+        Of a file without labels and one with the same responses and labels, the first is the copy. Where repeats are
+        numbered, other labels are no matter: they join the responses.
+        """
+        kept: dict[tuple[int, ...], list[str]] = defaultdict(list)
         found: dict[str, Equal] = {}
-        for file, said in self._sums.items():
-            told = {other: self._told_apart(file, other) for other in kept[said]}
+        for file in sorted(self._files, key=lambda file: self._files[file].labels == 0):
+            content = self._files[file]
+            same = kept[content.count, content.unlabelled, content.said if content.is_numbered else 0]
+            told = {other: self._told_apart(file, other) for other in same}
             _add_equal(found, file, told)
             if all(told.values()):
-                kept[said].append(file)
+                same.append(file)
         return found
 
     def _told_apart(self, file: str, other: str) -> str:
-        """How two files of equal answers are told apart: by what their records say beside, or by their names."""
-        ours, theirs = self._beside[file], self._beside[other]
-        columns = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+        """How two files of equal responses are told apart: by other columns, by their names, or by their labels."""
+        ours, theirs = self._files[file], self._files[other]
+        columns = [name for name in ours.beside if name in theirs.beside and ours.beside[name] != theirs.beside[name]]
         if columns:
             return f"its column {columns[0]} differs"
+        if ours.labels and ours.said != theirs.said:
+            return OTHER_LABELS
         return numbered_apart(Path(file), Path(other))
 
 
@@ -138,7 +164,7 @@ def _canonical(value: Any) -> str:
 
 
 def _identity(logged: LoggedResponse) -> int:
-    """A number for what a record says; the repeat is part of it only where the log gives it."""
+    """A number for what a record says beside its labels; the repeat is part of it only where the log gives it."""
     told = (
         logged.model,
         logged.prompt.prompt_id,
@@ -147,7 +173,10 @@ def _identity(logged: LoggedResponse) -> int:
         None if logged.counted else logged.repeat,
         logged.text,
         logged.missing_reason,
-        sorted((judge, label.label, label.repeat) for judge, label in logged.labels.items()),
     )
+    return _digest(told)
+
+
+def _digest(told: tuple[Any, ...]) -> int:
     digest = hashlib.blake2b(repr(told).encode("utf-8", "backslashreplace"), digest_size=IDENTITY_BYTES)
     return int.from_bytes(digest.digest(), "big", signed=True)
