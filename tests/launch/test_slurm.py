@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -78,7 +80,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.wait(60)
 
 
-def said(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
+def said(process: subprocess.Popen[str], patience: float = 60) -> tuple[int, list[str]]:
     """How it ended, and its own lines; processes that it left may still hold the pipe."""
     assert process.stdout is not None
     lines = []
@@ -86,7 +88,7 @@ def said(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
         lines.append(line.rstrip("\n"))
         if "ended with" in line or "goes back" in line or line.startswith("error:"):
             break
-    return process.wait(60), lines
+    return process.wait(patience), lines
 
 
 def test_a_head_on_the_first_node_is_joined_by_all_others_and_the_study_gets_its_address(
@@ -160,6 +162,37 @@ def test_before_the_time_is_over_the_study_is_ended_and_the_job_goes_back_into_t
     assert (code, lines[-1]) == (0, "job 12 stops before its time is over, and goes back into the queue")
     log = (tmp_path / "log").read_text().splitlines()
     assert [line for line in log if line in ("study ended", "scontrol requeue 12")] == log_of_the_end
+
+
+SEES_NODES = """
+import os, sys, time, ray
+ray.init(address=os.environ["RAY_ADDRESS"], configure_logging=False, log_to_driver=False)
+deadline = time.monotonic() + 400
+while (there := sum(node["Alive"] for node in ray.nodes())) < 2 and time.monotonic() < deadline:
+    time.sleep(0.5)
+open("seen", "w").write(str(there))
+"""
+
+
+@pytest.mark.ray
+def test_ray_itself_starts_on_two_nodes_and_the_study_sees_both(start: Start, tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray")
+    (tmp_path / ".venv-ray").rmdir()
+    (tmp_path / ".venv-ray").symlink_to(Path(ray.__file__).parent.parent)
+    put(tmp_path / ".venv/bin", "python", f'exec {sys.executable} "$@"')
+    put(tmp_path / ".venv/bin", "dvc", f"exec {sys.executable} -c '{SEES_NODES}'")
+    put(tmp_path / ".venv/bin", "sleep", 'exec /bin/sleep "$@"')
+    code, lines = said(start(2, SLURM_JOB_ID=_free_job(), HOME=str(tmp_path)), 500)
+    assert (code, lines[-1].split()[-1]) == (0, "0"), lines
+    assert (tmp_path / "seen").read_text() == "2"
+
+
+def _free_job() -> str:
+    """A job whose port nobody uses."""
+    for number in range(os.getpid() % 10_000, 20_000):
+        with suppress(OSError), socket.create_server(("", 20_000 + number)):
+            return str(number)
+    raise AssertionError("no port is free")
 
 
 def _wait_for(log: Path, line: str, count: int) -> None:
