@@ -582,6 +582,9 @@ def test_the_trap_catches_what_a_text_would_run(browser: BrowserContext, address
         ("localhost", "localhost", 101),
         ("evil.example", "evil.example", 403),
         ("127.0.0.1", "evil.example", 403),
+        ("127.0.0.1", "127.0.0.1.evil.example", 403),
+        ("127.0.0.1", "127.0.0.1@evil.example", 403),
+        ("127.0.0.1.evil.example", "127.0.0.1.evil.example", 403),
     ],
 )
 def test_a_page_of_another_site_cannot_read_the_study_and_the_server_asks_nobody_about_it(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import echoed_secrets
 import pytest
+from echoed_secrets import KEY
 
-from refusal_stability.engines.http.secrets import SHORTEST_IN_ANSWERS, Secrets
+from refusal_stability.engines.http.secrets import SHORTEST_IN_ANSWERS, SHOWN_AS, Secrets
 from refusal_stability.params.checks import ParamsError, parsed
 from refusal_stability.params.engines.openai import OpenAISettings
 
@@ -38,3 +39,10 @@ def test_an_address_with_a_key_is_refused_without_showing_it(url: str) -> None:
 def test_an_address_that_there_cannot_be_is_refused(host: str) -> None:
     with pytest.raises(ParamsError, match=r"base_url.*host and port"):
         parsed(OpenAISettings, {"base_url": f"http://{host}/v1"}, "models.m.settings")
+
+
+@pytest.mark.parametrize("text", ["\\" * 200_000, "%25" * 70_000, "&#0" + "0" * 200_000, "s" + " " * 200_000])
+def test_a_long_run_of_one_mark_is_read_to_its_end(text: str) -> None:
+    secrets = Secrets()
+    secrets.add(KEY)
+    assert secrets.cut_from(f"\\u0073{text}{KEY}") == f"\\u0073{text}{SHOWN_AS}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -78,7 +79,7 @@ def among(*names: str) -> AfterValidator:
 
 
 def _each_once(values: list[Any]) -> list[Any]:
-    repeated = sorted({v for v in values if values.count(v) > 1})
+    repeated = sorted(value for value, times in Counter(values).items() if times > 1)
     require(values, "", values, "at least one value")
     require(not repeated, "", values, f"each value once; repeated: {', '.join(map(str, repeated))}")
     return values

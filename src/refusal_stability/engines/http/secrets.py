@@ -19,6 +19,8 @@ ESCAPES = re.compile(
     re.IGNORECASE,
 )
 NAMED = {letter: name for name, letter in html5.items() if len(letter) == 1 and name.endswith(";")}
+# Four levels of escapes. Without a bound, a page of backslashes takes hours.
+SLASHES = r"\\{1,15}"
 # What may stand between the letters of a key that a line's end breaks, or that is listed letter by letter.
 BETWEEN = ('"', "'", ",", ":", "\u200b", "\\n")
 SPREAD = rf"(?:\s|{'|'.join(map(re.escape, BETWEEN))})*"
@@ -98,9 +100,10 @@ def _in_base64(data: bytes) -> set[str]:
 def _any_escape(letter: str) -> str:
     """A pattern of one letter as JSON, URLs, HTML and Python write it, also escaped more than once."""
     code = ord(letter)
-    forms = [re.escape(letter), rf"\\+u{code:04x}", rf"&#0*{code};", rf"&#x0*{code:x};", rf"\\+{re.escape(letter)}"]
+    forms = [re.escape(letter), rf"{SLASHES}u{code:04x}", rf"&#0*{code};", rf"&#x0*{code:x};"]
+    forms += [rf"{SLASHES}{re.escape(letter)}"]
     forms += [rf"%(?:25)*{byte:02x}" for byte in letter.encode("utf-8", "replace")] if code < 128 else []
-    forms += [rf"\\+x{code:02x}", rf"\\+0?{code:o}", rf"={code:02x}"] if code < 128 else []
-    forms += [rf"\\+u\{{0*{code:x}\}}", rf"%u{code:04x}"]
+    forms += [rf"{SLASHES}x{code:02x}", rf"{SLASHES}0?{code:o}", rf"={code:02x}"] if code < 128 else []
+    forms += [rf"{SLASHES}u\{{0*{code:x}\}}", rf"%u{code:04x}"]
     forms += [re.escape(f"&{NAMED[letter]}")] if letter in NAMED else []
     return f"(?:{'|'.join(forms)})"
