@@ -17,8 +17,8 @@ from refusal_stability.engines.http.said import Fault
 from refusal_stability.engines.http.transport import LONGEST_BACKOFF_S, LONGEST_WAIT_S, Reply, Transport
 from refusal_stability.engines.protocol import EngineError
 
-# A file of whole lines that is too short each time is so at the server too.
-MOST_DOWNLOADS_OF_A_SHORT_FILE = 2
+# A file of whole lines that is too short each time is so at the server too. Another look costs less than an answer.
+MOST_DOWNLOADS_OF_A_SHORT_FILE = 3
 SHORTEST_BACKOFF_S = 0.5
 # While others wait at the server, a queue that is full is left alone until one of them ends.
 MOST_TRIES_AT_A_FULL_QUEUE = 3
