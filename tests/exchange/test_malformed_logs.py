@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_anthropic_batch import asked as message
+from test_anthropic_batch import result
 from test_every_eval_ever import sample
 from test_openai_batch import answered, asked, choice
 
@@ -45,17 +47,18 @@ RECORDS: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "promptfoo": ("results.jsonl", promptfoo_record),
     "every-eval-ever": ("run_samples.jsonl", lambda: sample("Q?", "A.")),
     "openai-batch": ("out.jsonl", lambda: answered(0, choice("Sure."))),
+    "anthropic-batch": ("out.jsonl", lambda: result(0, text="Sure.")),
 }
 
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_spoilt_record_is_read_or_refused_in_one_line(name: str) -> None:
     file, record = RECORDS[name]
-    Path("in.jsonl").write_text(json.dumps(asked(0)) + "\n")
+    Path("in.jsonl").write_text(json.dumps(message(0) if name == "anthropic-batch" else asked(0)) + "\n")
     refusals = []
     for spoilt_record in spoilt(record()):
         Path(file).write_text(json.dumps(spoilt_record) + "\n")
-        batch = [Path("in.jsonl")] if name == "openai-batch" else []
+        batch = [Path("in.jsonl")] if name.endswith("batch") else []
         with collecting() as collection:
             try:
                 read_logs([*batch, Path(file)], name, ImportOptions(temperature=0.7), collection)

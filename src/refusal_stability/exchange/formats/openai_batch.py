@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ SOURCE = "openai-batch"
 NO_ANSWER = "the batch has no answer"
 # Of a request's body, what a model does not answer to, or what may differ between repeats.
 FREE = {"seed", "n", "metadata", "user", "safety_identifier", "store"}
+Rows = Callable[[Path], Iterator[UserRow]]
 Asked = Mapping[str, tuple[str, Mapping[str, Any]]]
 
 
@@ -26,14 +27,20 @@ def is_batch_file(path: Path) -> bool:
     return "custom_id" in found and not {"body", "response", "error"}.isdisjoint(found)
 
 
-@log_format("openai-batch", is_batch_file)
+@log_format(SOURCE, is_batch_file)
 def batch_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
     """Every choice of every answered request; a request without an answer is missing."""
+    yield from responses_of_batches(paths, options, every_row)
+
+
+def responses_of_batches(paths: Sequence[Path], options: ImportOptions, rows: Rows) -> Iterator[LoggedResponse]:
+    """The responses of batches whose `rows` are built as OpenAI's are."""
     asked: dict[str, tuple[str, Mapping[str, Any]]] = {}
     outputs = []
     for path in paths:
-        if "body" in first_record(path):
-            for row in every_row(path):
+        first = next(rows(path), None)
+        if first is not None and "body" in first.values:
+            for row in rows(path):
                 name, body = str(row.values.get("custom_id")), row.values.get("body") or {}
                 if not body.get("messages"):
                     raise LogError(f"{row.place}: no messages; batches of /v1/chat/completions are read")
@@ -51,9 +58,9 @@ def batch_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
     _check_equal(asked)
     seeded = _is_seeded(asked)
     if not seeded and any("seed" in body for _, body in asked.values()):
-        options.note("openai-batch: some equal requests share their seed, or have none; the repeats are only counted")
+        options.note("some equal requests share their seed, or have none; the repeats are only counted")
     answered = set()
-    for name, row in _answers(outputs, asked, options):
+    for name, row in _answers(outputs, asked, options, rows):
         answered.add(name)
         yield from _choices(row, asked[name][1], options, seeded)
     for name, (place, body) in asked.items():
@@ -61,13 +68,15 @@ def batch_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
             yield _one(place, body, {}, NO_ANSWER, options, seeded)
 
 
-def _answers(outputs: Sequence[Path], asked: Asked, options: ImportOptions) -> Iterator[tuple[str, UserRow]]:
+def _answers(
+    outputs: Sequence[Path], asked: Asked, options: ImportOptions, rows: Rows
+) -> Iterator[tuple[str, UserRow]]:
     """Each answer to each request; of one that failed and was sent again, only what it was answered then."""
     succeeded: Counter[str] = Counter()
     failures, taken, again = set[str](), set[str](), 0
     for path in outputs:
         of_this_file = set()
-        for row in every_row(path):
+        for row in rows(path):
             name, own = str(row.values.get("custom_id")), row.values.get("id")
             if name not in asked:
                 raise LogError(f"{row.place}: custom_id {name!r} is in no input file; import the batch's own")
@@ -77,7 +86,7 @@ def _answers(outputs: Sequence[Path], asked: Asked, options: ImportOptions) -> I
             succeeded[name] += not _failure(row) and not _is_taken(row, taken)
     taken.clear()
     for path in outputs:
-        for row in every_row(path):
+        for row in rows(path):
             name = str(row.values.get("custom_id"))
             if _failure(row):
                 again += bool(succeeded[name])
@@ -88,9 +97,9 @@ def _answers(outputs: Sequence[Path], asked: Asked, options: ImportOptions) -> I
                 continue
             yield name, row
     if again:
-        options.note(f"openai-batch: requests that failed and were sent again: {again}; their answers count")
+        options.note(f"requests that failed and were sent again: {again}; their answers count")
     if several := sum(count > 1 for count in succeeded.values()):
-        options.note(f"openai-batch: requests answered more than once: {several}; each answer is a repeat")
+        options.note(f"requests answered more than once: {several}; each answer is a repeat")
 
 
 def _is_taken(row: UserRow, taken: set[str]) -> bool:
