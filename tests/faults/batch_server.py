@@ -2,8 +2,9 @@
 
 A batch goes one state further each time it is looked at. What is answered counts as paid, by custom id. `faults` maps
 a step to what its next requests meet: a status, `drop` (the step is done, the connection breaks), `done` (the step is
-done, the answer is a status of 500), `torn` (half of a file), `short`, `page` (that of a proxy), or a function that is
-called before or after the step is done, such as one that kills the client; then the connection breaks too.
+done, the answer is a status of 500), `torn` (half of a file), `short`, `page` (that of a proxy), `endless`, `at once`
+(a 429 that asks to come back at once), or a function that is called before or after the step is done, such as one that
+kills the client; then the connection breaks too.
 """
 
 from __future__ import annotations
@@ -95,6 +96,13 @@ class Server:
             if isinstance(fault, int):
                 headers = {"Retry-After": "0.1"} if fault == 429 else {}
                 return _error(fault, "the fault of this step", headers=headers)
+            if fault == "at once":
+                return _error(429, "slow down", headers={"Retry-After": "0"})
+            if fault == "endless":
+                endless = web.StreamResponse()
+                await endless.prepare(request)
+                while True:
+                    await endless.write(b" " * 65_536)
             if isinstance(fault, tuple) and fault[0] == "before":
                 fault[1]()
             response = await act(request)

@@ -164,7 +164,7 @@ class Transport:
         """The reply to a GET of an address at this server."""
         url = f"{address}?{self._query}" if self._query else address
         async with self._session.get(url, allow_redirects=False, proxy=self._proxy) as response:
-            return self.reply(response.status, response.headers, await _body_of(response))
+            return self.reply(response.status, response.headers, await body_of(response))
 
     def clean(self, text: str) -> str:
         """A text without secrets."""
@@ -214,7 +214,7 @@ class Transport:
         url = f"{self.address}?{self._query}" if self._query else self.address
         try:
             async with self._session.post(url, data=payload, allow_redirects=False, proxy=self._proxy) as response:
-                found = await _body_of(response)
+                found = await body_of(response)
             try:
                 completion = read(self.reply(response.status, response.headers, found))
             except UNREADABLE as error:
@@ -294,7 +294,7 @@ class Transport:
         self._in_answers.add(secret)
 
 
-async def _body_of(response: aiohttp.ClientResponse) -> bytes:
+async def body_of(response: aiohttp.ClientResponse) -> bytes:
     """A body, up to the size at which it is given up."""
     parts, size = [], 0
     async for part in response.content.iter_any():

@@ -22,8 +22,9 @@ from refusal_stability.engines.http.batch.endpoints import (
     named,
 )
 from refusal_stability.engines.http.batch.journal import Batch
+from refusal_stability.engines.http.errors import one_line
 from refusal_stability.engines.http.said import Fault, token_count
-from refusal_stability.engines.http.transport import Reply
+from refusal_stability.engines.http.transport import MOST_BYTES, Reply, TooLarge, body_of
 
 PATH = "/messages/batches"
 LISTED_AT_ONCE = 1000
@@ -89,7 +90,7 @@ class AnthropicBatches(Endpoints):
         said = self._patiently(lambda: self._call("GET", f"{PATH}/{batch.batch_id}"))
         counts = _counts(said)
         batch.completed, batch.failed = counts["succeeded"], counts["errored"]
-        batch.state = str(said.get("processing_status") or batch.state)
+        batch.state = one_line(str(said.get("processing_status") or batch.state))
         if batch.state == "ended":
             batch.state = "cancelled" if counts["canceled"] else "expired" if counts["expired"] else "completed"
             batch.output = "results" if said.get("results_url") else ""
@@ -115,12 +116,14 @@ class AnthropicBatches(Endpoints):
         """The custom id of the first result."""
         async with self._at("GET", _results(name)) as response:
             if response.status != 200:
-                self._good(self.reply(response.status, response.headers, await response.read()))
+                self._good(self.reply(response.status, response.headers, await body_of(response)))
             line = b""
             async for part in response.content.iter_any():
                 line += part
-                if b"\n" in line:
+                if b"\n" in part:
                     break
+                if len(line) > MOST_BYTES:
+                    raise TooLarge("the first line of a batch's results has no end")
         first = self.reply(200, {}, line.partition(b"\n")[0]).answer
         if not isinstance(first, dict):
             raise Fault("the first result cannot be read")

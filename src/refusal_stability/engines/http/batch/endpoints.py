@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
@@ -14,15 +15,28 @@ from refusal_stability.engines.http.batch.journal import Batch
 from refusal_stability.engines.http.error_names import Meaning
 from refusal_stability.engines.http.errors import ServerError, read_error
 from refusal_stability.engines.http.said import Fault
-from refusal_stability.engines.http.transport import LONGEST_BACKOFF_S, LONGEST_WAIT_S, Reply, Transport
+from refusal_stability.engines.http.transport import (
+    LONGEST_BACKOFF_S,
+    LONGEST_WAIT_S,
+    SHORTEST_WAIT_GROWS_TO_S,
+    SHORTEST_WAIT_S,
+    Reply,
+    TooLarge,
+    Transport,
+    body_of,
+)
 from refusal_stability.engines.protocol import EngineError
 
 # A file of whole lines that is too short each time is so at the server too. Another look costs less than an answer.
 MOST_DOWNLOADS_OF_A_SHORT_FILE = 3
 SHORTEST_BACKOFF_S = 0.5
+MOST_DOWNLOADED, LONGEST_FILE_S = 4 << 30, 3600.0
+MOST_PAGES = 10_000
 # While others wait at the server, a queue that is full is left alone until one of them ends.
 MOST_TRIES_AT_A_FULL_QUEUE = 3
 EXPIRED, CANCELLED = "batch_expired", "batch_cancelled"
+# Gemini's have a slash.
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:=+~-]{0,999}")
 Line = tuple[str, Reply, str]
 T = TypeVar("T")
 
@@ -145,43 +159,52 @@ class Endpoints(Transport, ABC):
 
     def replies(self, file: Path) -> Iterator[Line]:
         """What each line that can be read says."""
+        unread = 0
         with file.open("rb") as lines:
             for line in lines:
                 whole = self.reply(200, {}, line).answer
                 if isinstance(whole, dict) and isinstance(key := whole.get("custom_id"), str):
                     yield self.read_line(key, whole)
+                elif line.strip():
+                    unread += 1
+        if unread:
+            self.say("unread", f"{unread:,} lines of a batch's answers cannot be read; their requests are sent again")
 
     async def _call(self, method: str, path: str, data: Any = None, query: str = "") -> dict[str, Any]:
         async with self._at(method, path, query, data=data) as response:
-            return self._good(self.reply(response.status, response.headers, await response.read()))
+            return self._good(self.reply(response.status, response.headers, await body_of(response)))
 
     async def _listed(self, path: str, limit: int, cursor: str) -> AsyncIterator[dict[str, Any]]:
         """What a list holds, page by page, the newest first."""
         after = ""
-        while True:
+        for _ in range(MOST_PAGES):
             said = await self._call("GET", path, query=f"limit={limit}{after}")
             page = [one for one in said.get("data") or [] if isinstance(one, dict)]
             for one in page:
                 yield one
             if not (said.get("has_more") and page):
                 return
-            after = f"&{cursor}={named(page[-1])}"
+            before, after = after, f"&{cursor}={named(page[-1])}"
+            if after == before:
+                raise Fault("the list of batches names its last page again and again")
 
     async def _download(self, path: str, file: IO[bytes]) -> None:
         async with self._at("GET", path) as response:
             if response.status != 200:
-                self._good(self.reply(response.status, response.headers, await response.read()))
+                self._good(self.reply(response.status, response.headers, await body_of(response)))
             async for part in response.content.iter_any():
                 file.write(part)
+                if file.tell() > MOST_DOWNLOADED:
+                    raise TooLarge(f"the file of answers is larger than {MOST_DOWNLOADED >> 30} GiB")
 
     def _at(self, method: str, path: str, query: str = "", **more: Any) -> Any:
-        """One request; no limit on the time of a whole file, only on that without a byte."""
+        """One request; a whole file may take an hour."""
         import aiohttp
 
         root = self.address.removesuffix(self.path)
         asked = "&".join(part for part in (self._query, query) if part)
         timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._settings.timeout_s, sock_read=self._settings.timeout_s
+            total=LONGEST_FILE_S, sock_connect=self._settings.timeout_s, sock_read=self._settings.timeout_s
         )
         url = f"{root}{path}?{asked}" if asked else root + path
         return self._session.request(method, url, allow_redirects=False, proxy=self._proxy, timeout=timeout, **more)
@@ -233,6 +256,11 @@ class Endpoints(Transport, ABC):
                 pauses += busy
                 if busy and pauses == tries:
                     raise Full(reason) from refused
+            except TooLarge as error:
+                raise EngineError(
+                    f"{self._where}.settings.base_url: {self._settings.base_url}: {error}; check the server. Batches "
+                    "that were sent go on there: run the same command again, and their answers are taken"
+                ) from error
             except Fault as fault:
                 wait, reason, busy = None, str(fault), False
             if not (repeatable or busy):
@@ -244,7 +272,9 @@ class Endpoints(Transport, ABC):
                     "were sent go on at the server: run the same command again, and their answers are taken"
                 )
             self.say("batch", f"{reason}; trying again")
-            time.sleep(min(LONGEST_BACKOFF_S, wait if wait is not None else SHORTEST_BACKOFF_S * 2**faults))
+            floor = min(SHORTEST_WAIT_GROWS_TO_S, SHORTEST_WAIT_S * 2 ** min(pauses, 10))
+            asked = max(floor, wait) if wait is not None else SHORTEST_BACKOFF_S * 2**faults
+            time.sleep(min(LONGEST_BACKOFF_S, asked))
 
     async def _opened(self, act: Callable[[], Coroutine[Any, Any, T]]) -> T:
         import aiohttp
@@ -266,7 +296,12 @@ class _Refused(Exception):
 
 def named(said: dict[str, Any]) -> str:
     """The id that an answer names."""
-    name = said.get("id")
-    if not isinstance(name, str) or not name:
+    if not (name := name_in(said, "id")):
         raise Fault("the answer names no id")
     return name
+
+
+def name_in(said: dict[str, Any], field: str) -> str:
+    """The server's name of a batch or a file; empty where there is none that can stand in an address."""
+    name = said.get(field)
+    return name if isinstance(name, str) and ID.fullmatch(name) and ".." not in name else ""

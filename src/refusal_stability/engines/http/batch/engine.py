@@ -15,7 +15,7 @@ from pathlib import Path
 
 from refusal_stability.engines.http.batch.anthropic import AnthropicBatches
 from refusal_stability.engines.http.batch.endpoints import CANCELLED, EXPIRED, Endpoints, Full, NotThere, Unsettled
-from refusal_stability.engines.http.batch.journal import ENDED, Batch, Journal
+from refusal_stability.engines.http.batch.journal import ENDED, KNOWN, Batch, Journal
 from refusal_stability.engines.http.batch.openai import OpenAIBatches
 from refusal_stability.engines.http.batch.run import Run, parts_of
 from refusal_stability.engines.http.budget import most_tokens
@@ -241,6 +241,8 @@ class BatchEngine(HTTPEngine):
             ) from error
         if before != (batch.state, batch.completed, batch.failed) or batch.state in ENDED:
             run.journal.write(batch)
+        if batch.state != before[0] and batch.state not in KNOWN:
+            log.warning("%s: %s is %r, which nobody knows: waiting on", self._where, batch.batch_id, batch.state)
         return problems
 
     def _failed(self, run: Run, batch: Batch, problems: Sequence[str]) -> None:

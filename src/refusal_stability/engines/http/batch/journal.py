@@ -21,6 +21,7 @@ from refusal_stability.files import atomic_write
 # Before the server has said that it knows the batch.
 UNSEEN = "unseen"
 ENDED = ("completed", "failed", "expired", "cancelled")
+KNOWN = (*ENDED, "validating", "in_progress", "finalizing", "cancelling", "canceling", UNSEEN)
 
 
 @dataclass

@@ -8,11 +8,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from refusal_stability.engines.http.batch.endpoints import Endpoints, Line, named
+from refusal_stability.engines.http.batch.endpoints import Endpoints, Line, name_in, named
 from refusal_stability.engines.http.batch.journal import Batch
 from refusal_stability.engines.http.errors import one_line
 from refusal_stability.engines.http.said import token_count
-from refusal_stability.engines.http.transport import Reply
+from refusal_stability.engines.http.transport import Reply, body_of
 from refusal_stability.engines.protocol import EngineError
 
 NAMED_IN_METADATA = "refusal_stability_batch"
@@ -22,6 +22,7 @@ PATH_OF_A_REQUEST = "/v1/chat/completions"
 # How long a batch that has ended may not name the file of its answers.
 LONGEST_UNNAMED_S = 600.0
 UNNAMED = "finalizing"
+OTHER_SPELLINGS = {"canceled": "cancelled"}
 
 
 class OpenAIBatches(Endpoints):
@@ -71,10 +72,11 @@ class OpenAIBatches(Endpoints):
         """
         said = self._patiently(lambda: self._call("GET", f"/batches/{batch.batch_id}"))
         counts = said.get("request_counts") or {}
-        batch.state = str(said.get("status") or batch.state)
+        batch.state = one_line(str(said.get("status") or batch.state))
+        batch.state = OTHER_SPELLINGS.get(batch.state, batch.state)
         batch.completed = token_count(counts.get("completed")) if isinstance(counts, dict) else 0
         batch.failed = token_count(counts.get("failed")) if isinstance(counts, dict) else 0
-        batch.output, batch.errors = str(said.get("output_file_id") or ""), str(said.get("error_file_id") or "")
+        batch.output, batch.errors = name_in(said, "output_file_id"), name_in(said, "error_file_id")
         if batch.ended and batch.completed and not batch.output:
             since = self._unnamed.setdefault(batch.name, time.monotonic())
             if time.monotonic() - since > LONGEST_UNNAMED_S:
@@ -98,13 +100,14 @@ class OpenAIBatches(Endpoints):
         if isinstance(response, dict):
             body, status = response.get("body"), response.get("status_code")
             raw = body if isinstance(body, str) else json.dumps(body)
-            return key, Reply(status if isinstance(status, int) else 0, {}, raw, body), ""
+            return key, Reply(_status(status), {}, raw, body), ""
         name = error.get("code") if isinstance(error, dict) else None
         return key, Reply(200, {}, json.dumps(error), {"error": error or "no answer"}), str(name or "")
 
     async def _found(self, name: str) -> str | None:
         async for one in self._listed("/batches", LISTED_AT_ONCE, "after"):
-            if (one.get("metadata") or {}).get(NAMED_IN_METADATA) == name:
+            found = one.get("metadata")
+            if isinstance(found, dict) and found.get(NAMED_IN_METADATA) == name:
                 return named(one)
         return None
 
@@ -116,4 +119,11 @@ class OpenAIBatches(Endpoints):
             form.add_field("file", content, filename=file.name, content_type="application/jsonl")
             parts = form()
             async with self._at("POST", "/files", data=parts, headers={"Content-Type": parts.content_type}) as response:
-                return named(self._good(self.reply(response.status, response.headers, await response.read())))
+                return named(self._good(self.reply(response.status, response.headers, await body_of(response))))
+
+
+def _status(said: Any) -> int:
+    """A line's HTTP status, which some servers write as a text; 0 where it is none."""
+    if isinstance(said, str) and said.isdecimal() and len(said) == 3:
+        return int(said)
+    return said if isinstance(said, int) else 0
