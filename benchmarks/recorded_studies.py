@@ -22,7 +22,8 @@ def parameters(models: int, n_resamples: int) -> dict[str, object]:
         "interventions": {"none": {}},
         "sampling": {"temperatures": list(TEMPERATURES), "seeds": list(SEEDS)},
         "models": recorded,
-        "judging": {"primary": "rules", "max_missing": 0.02, "judges": {"rules": {"kind": "rules"}}},
+        # A long answer repeats itself, which the rules leave undecided.
+        "judging": {"primary": "rules", "max_missing": 0.1, "judges": {"rules": {"kind": "rules"}}},
         "metrics": {"n_resamples": n_resamples},
         "reference_models": {},
     }
