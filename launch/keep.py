@@ -20,21 +20,19 @@ STORE = Path("data/store/completions.sqlite")
 BATCHES = Path("data/store/completions.batches")
 RESULTS = [BATCHES, *map(Path, ("data/generations", "data/labels", "data/metrics", "reports"))]
 PART = ".part"
+# How many answers the saved store holds.
+ANSWERS = Path("data/store/completions.answers")
 
 
 def save(folder: Path) -> None:
     """Copy the store and the results into the folder; each file is there whole or as it was before."""
     if STORE.exists():
-        target = folder / STORE
-        target.parent.mkdir(parents=True, exist_ok=True)
         # A bucket takes whole files only: the snapshot is made here.
         snapshot = STORE.with_name(f"{STORE.name}.snapshot{PART}")
-        snapshot.unlink(missing_ok=True)
-        source = sqlite3.connect(f"file:{STORE}?mode=ro", uri=True)
-        with closing(source), closing(sqlite3.connect(snapshot)) as copy:
-            source.backup(copy)
-        _put(snapshot, target)
-        snapshot.unlink()
+        try:
+            _keep_store(snapshot, folder)
+        finally:
+            snapshot.unlink(missing_ok=True)
     for root in RESULTS:
         for file in sorted(root.rglob("*")) if root.is_dir() else []:
             target = folder / file
@@ -44,18 +42,52 @@ def save(folder: Path) -> None:
     print(f"saved to {folder}", flush=True)
 
 
+def _keep_store(snapshot: Path, folder: Path) -> None:
+    """Save the store, unless it is damaged; one with fewer answers leaves the former one beside it."""
+    target = folder / STORE
+    snapshot.unlink(missing_ok=True)
+    try:
+        source = sqlite3.connect(f"file:{STORE}?mode=ro", uri=True)
+        with closing(source), closing(sqlite3.connect(snapshot)) as copy:
+            source.backup(copy)
+            (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+            (answers,) = copy.execute("SELECT count(*) FROM completions").fetchone()
+    except sqlite3.DatabaseError as error:
+        first = next(iter(str(error).splitlines()), "no reason")
+        raise OSError(
+            f"{STORE} is damaged or no store ({first}); the copy in {folder} stays as it was: run "
+            "`refusal-stability store check`, or delete the store here and restore it"
+        ) from error
+    count = folder / ANSWERS
+    target.parent.mkdir(parents=True, exist_ok=True)
+    saved = count.read_text() if count.exists() else ""
+    if target.exists() and saved.isdigit() and answers < int(saved):
+        former = target.with_name(f"{STORE.name}.former")
+        if not former.exists():
+            shutil.copyfile(target, former)
+        print(f"warning: the store here has fewer answers than the saved one; that stays as {former}", file=sys.stderr)
+    _put(snapshot, target)
+    count.write_text(str(answers))
+
+
 def restore(folder: Path) -> None:
     """Bring back what was saved, where nothing newer is here: a store that is here stays."""
+    if not folder.is_dir():
+        raise OSError(f"{folder} is not there; correct its name, or mount the bucket")
     if STORE.exists():
         print(f"{STORE} is here already; nothing is restored", flush=True)
         return
-    found = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.endswith(PART)]
-    for file in found:
+    restored = 0
+    for file in sorted(folder.rglob("*")):
         target = file.relative_to(folder)
-        if target == STORE or any(root in target.parents for root in RESULTS):
+        kept = target == STORE or any(root in target.parents for root in RESULTS)
+        if kept and file.is_file() and not file.name.endswith(PART):
             target.parent.mkdir(parents=True, exist_ok=True)
             _put(file, target)
-    print(f"restored {len(found)} files from {folder}", flush=True)
+            restored += 1
+    print(f"restored {restored} files from {folder}", flush=True)
 
 
 def watch(folder: Path, every: float) -> None:
@@ -76,9 +108,12 @@ def watch(folder: Path, every: float) -> None:
 
 def _put(file: Path, target: Path) -> None:
     part = target.with_name(f"{target.name}{PART}")
-    shutil.copyfile(file, part)
-    shutil.copystat(file, part)
-    part.replace(target)
+    try:
+        shutil.copyfile(file, part)
+        shutil.copystat(file, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _differs(file: Path, target: Path) -> bool:
@@ -95,11 +130,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--every", type=float, default=300.0, help="seconds between two saves of `watch`")
     options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    if options.command == "watch":
-        watch(options.folder, options.every)
-    else:
-        {"save": save, "restore": restore}[options.command](options.folder)
+    try:
+        if options.command != "restore":
+            options.folder.mkdir(parents=True, exist_ok=True)
+        if options.command == "watch":
+            watch(options.folder, options.every)
+        else:
+            {"save": save, "restore": restore}[options.command](options.folder)
+    except (OSError, sqlite3.Error) as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

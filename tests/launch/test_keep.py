@@ -52,6 +52,49 @@ def test_what_is_saved_is_restored_in_another_checkout_and_a_store_that_is_there
     assert not list((tmp_path / "kept").rglob("*.part"))
 
 
+def failed(place: Path, *arguments: object) -> str:
+    """What the script says as it ends with an error, in one line."""
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    ran = subprocess.run(command, cwd=place, check=False, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    return ran.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 5000, None], ids=["empty", "no database", "zeroed pages"])
+def test_a_damaged_store_does_not_replace_the_saved_one(study: Path, tmp_path: Path, content: bytes | None) -> None:
+    store, kept = study / "data/store/completions.sqlite", tmp_path / "kept"
+    keep(study, "save", kept)
+    before = (kept / store.relative_to(study)).read_bytes()
+    whole = store.read_bytes()
+    store.write_bytes(whole[:4096] + bytes(len(whole) - 4096) if content is None else content)
+    assert "the copy in" in failed(study, "save", kept)
+    assert (kept / store.relative_to(study)).read_bytes() == before
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_store_with_fewer_answers_leaves_the_saved_one_beside_it(study: Path, tmp_path: Path) -> None:
+    store, kept = study / "data/store/completions.sqlite", tmp_path / "kept"
+    keep(study, "save", kept)
+    store.unlink()
+    with Store(store) as fewer:
+        fewer.put("0" * 64, Completion("text", "stop"))
+    keep(study, "save", kept)
+    keep(study, "save", kept)
+    for name, answers in (("completions.sqlite", 1), ("completions.sqlite.former", 100)):
+        (study / "data/store/found.sqlite").write_bytes((kept / "data/store" / name).read_bytes())
+        with Store(study / "data/store/found.sqlite") as found:
+            assert len(found.find([f"{i:064}" for i in range(100)])) == answers
+
+
+def test_a_folder_that_is_not_there_is_no_empty_one(study: Path, tmp_path: Path) -> None:
+    assert "nowhere is not there; correct its name, or mount the bucket" in failed(
+        study, "restore", tmp_path / "nowhere"
+    )
+    assert not (tmp_path / "nowhere").exists()
+    (tmp_path / "file").write_text("")
+    assert "file" in failed(study, "save", tmp_path / "file")
+
+
 def test_a_store_that_is_written_to_is_saved_whole(study: Path, tmp_path: Path) -> None:
     written = threading.Event()
     stop = threading.Event()

@@ -182,7 +182,7 @@ def test_ray_itself_starts_on_two_nodes_and_the_study_sees_both(start: Start, tm
     put(tmp_path / ".venv/bin", "python", f'exec {sys.executable} "$@"')
     put(tmp_path / ".venv/bin", "dvc", f"exec {sys.executable} -c '{SEES_NODES}'")
     put(tmp_path / ".venv/bin", "sleep", 'exec /bin/sleep "$@"')
-    code, lines = said(start(2, SLURM_JOB_ID=_free_job(), HOME=str(tmp_path)), 500)
+    code, lines = said(start(2, SLURM_JOB_ID=_free_job(), HOME=str(tmp_path), RAY_TRIES="12"), 500)
     assert (code, lines[-1].split()[-1]) == (0, "0"), lines
     assert (tmp_path / "seen").read_text() == "2"
 
