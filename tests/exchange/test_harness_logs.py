@@ -212,6 +212,21 @@ def test_lm_evals_greedy_run_is_temperature_zero_and_an_unknown_one_is_asked_for
         import_files(lm_eval(lambda row: row["arguments"]["gen_args_0"].update(arg_1={"until": []})))
 
 
+def test_lm_evals_servers_get_the_temperature_that_stands_beside_do_sample_false() -> None:
+    def change(row: Any) -> None:
+        row["arguments"]["gen_args_0"]["arg_1"].update(do_sample=False, temperature=0.7)
+
+    for backend, sent in (("local-chat-completions", 0.7), ("anthropic-chat", 0.7), ("hf", 0.0)):
+        folder = lm_eval(change)
+        for results in folder.rglob("results_*.json"):
+            found = json.loads(results.read_text())
+            found["config"]["model"] = backend
+            results.write_text(json.dumps(found))
+        import_files(folder)
+        assert yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]["temperatures"] == [sent]
+        shutil.rmtree("copied")
+
+
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
 def test_a_temperature_that_is_none_names_its_record(value: float) -> None:
     def change(row: Any) -> None:

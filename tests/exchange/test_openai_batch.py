@@ -116,6 +116,15 @@ def test_the_outputs_of_one_input_that_was_sent_again_are_repeats(capsys: pytest
     assert run_imported()["response"].tolist() == ["A.", "A.", "A.", ""]
 
 
+def test_an_input_alone_and_outputs_whose_ids_are_empty_or_shared() -> None:
+    requests = lines("in.jsonl", [asked(k) for k in range(4)])
+    with pytest.raises(LogError, match=r"in\.jsonl: a batch's input has no answers; import the batch's output"):
+        import_files(requests)
+    for own in ("", "batch_1"):
+        import_files(requests, lines("out.jsonl", [answered(k, choice("A.")) | {"id": own} for k in range(4)]))
+        assert run_imported()["response"].tolist() == ["A."] * 4
+
+
 def test_a_seed_of_each_equal_request_is_kept_and_one_that_is_shared_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     output = lines("out.jsonl", [answered(k, choice(f"Answer {k}")) for k in range(4)])
     for seeds, kept in (([11, 11, 12, 12], [11, 12]), ([7, 7, 7, 7], [1, 2])):

@@ -12,6 +12,8 @@ import yaml
 from imported_study import import_files, run_imported
 
 from refusal_stability.exchange.logged import LogError
+from refusal_stability.exchange.recorded_files import IMPORTED_PROMPTS
+from refusal_stability.tables.csv_files import read_table
 
 
 def sampling() -> dict[str, Any]:
@@ -92,6 +94,18 @@ def test_promptfoos_seeds_are_the_repeats_of_one_model_unless_two_answers_share_
     assert sampling()["seeds"] == [1, 2, 3, 4]
 
 
+def test_promptfoos_providers_of_other_settings_go_by_their_labels_and_need_them() -> None:
+    settings = ({"temperature": 0, "top_p": 0.1}, {"temperature": 1, "top_p": 1})
+    results = [result(label, {}, provider={"id": "toy", "label": label}) for label in ("low", "high")]
+    import_files(
+        promptfoo(results, *[labelled(name, **one) for name, one in zip(("low", "high"), settings, strict=True)])
+    )
+    assert set(run_imported()["model"]) == {"low", "high"}
+    unnamed = [{"id": "toy", "config": one | {"temperature": 1}} for one in settings]
+    with pytest.raises(LogError, match=r"row 0: the providers named 'toy' differ in top_p and nothing .*a label each"):
+        import_files(promptfoo([result("a", {})], *unnamed))
+
+
 def test_promptfoos_answers_of_different_lengths_allowed_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     told = "toy: answers of different max_tokens to one prompt count as its repeats"
     import_files(promptfoo([result("a", {}), result("b", {"max_tokens": 9})], HALF))
@@ -109,6 +123,7 @@ def inspect_log(
     calls: tuple[tuple[str, float], ...] = (),
     model_name: str = "m",
     texts: tuple[str, ...] = ("final",),
+    **settings: Any,
 ) -> Path:
     """A log of one sample; `calls` are its model's answers and the temperature of each."""
     log, model, event, scorer = (
@@ -122,12 +137,12 @@ def inspect_log(
     spec = log.EvalSpec(
         created="2026-01-01T00:00:00+00:00",
         task="ask",
-        task_id="ask",
-        eval_id="ask",
+        task_id=path,
+        eval_id=path,
         run_id="one",
         dataset=log.EvalDataset(name="d"),
         model=model_name,
-        model_generate_config=model.GenerateConfig(temperature=own),
+        model_generate_config=model.GenerateConfig(temperature=own, **settings),
         config=log.EvalConfig(epochs=1),
     )
     steps = [log.EvalPlanStep(solver="generate", params={} if step is None else {"temperature": step})]
@@ -186,6 +201,22 @@ def test_inspects_answer_is_of_the_model_that_gave_it(capsys: pytest.CaptureFixt
     assert "ask: m gave the answers, not the task's model none/none; they are its answers" in said
     assert "ask: answers came from Inspect's cache: repeats there are no fresh draws" in said
     assert set(run_imported()["model"]) == {"m"}
+
+
+@pytest.mark.logs("inspect_ai")
+@pytest.mark.parametrize("name", ["top_p", "max_tokens", "reasoning_effort"])
+def test_inspects_samples_that_differ_in_a_setting_are_no_repeats(name: str) -> None:
+    values = ("low", "high") if name == "reasoning_effort" else (1, 2)
+    logs = [inspect_log(f"{value}.eval", own=1.0, **{name: value}) for value in values]
+    with pytest.raises(LogError, match=rf"asks what .* asks, but with another {name}, so it is no repeat; import"):
+        import_files(*logs)
+
+
+@pytest.mark.logs("inspect_ai")
+def test_inspects_system_message_is_part_of_the_prompt() -> None:
+    import_files(inspect_log("kind.eval", own=1.0, system_message="Be kind."), inspect_log("ask.eval", own=1.0))
+    turns = read_table(Path("data/raw/imported/prompts.csv"), IMPORTED_PROMPTS)["messages"]
+    assert sorted(len(json.loads(text)) for text in turns) == [1, 2]
 
 
 @pytest.mark.logs("inspect_ai")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -184,6 +185,18 @@ def test_rows_that_say_the_same_again_are_told(capsys: pytest.CaptureFixture[str
     assert "say again" not in capsys.readouterr().out
 
 
+def test_one_seed_of_all_repeats_is_left_out_and_a_failed_response_has_no_label() -> None:
+    rows = [ROW | {"seed": 42, "response": text, "label": "REFUSE", "missing_reason": ""} for text in ("a", "a", "b")]
+    rows.append(rows[0] | {"response": "", "missing_reason": "error: 500"})
+    write("runs.parquet", [row | {"temperature": np.float32(0.7)} for row in rows])
+    with pytest.raises(LogError, match=r"hold two responses .*: --column repeat=NAME, or repeat=none"):
+        import_files(Path("runs.parquet"))
+    import_files(Path("runs.parquet"), columns=["repeat=none"])
+    sampling = yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]
+    assert sampling == {"temperatures": [0.7], "seeds": [1, 2, 3, 4]}
+    assert run_imported()["source"].fillna("").tolist() == ["REFUSE"] * 3 + [""]
+
+
 def test_labels_of_another_file_meet_their_responses_and_are_the_primary_judge() -> None:
     rows = long_rows()
     cell = ("model", "prompt", "temperature", "seed")
@@ -293,6 +306,10 @@ ROW = {"model": "m", "prompt": "Q?", "temperature": 0.7, "seed": 1, "response": 
         ([ROW | {"temperature": "nan"}], r"row 2, column temperature: 'nan' is not a number"),
         ([ROW | {"seed": "inf"}], r"row 2, column seed: 'inf' is not a number"),
         ([ROW, ROW | {"model": " ", "seed": 2}], r"row 3, column model: is empty; name the model"),
+        (
+            [{"answer" if name == "response" else name: v for name, v in ROW.items()} | {"generation": "b"}],
+            r"answer, generation may each be the response; say which: --column response=generation",
+        ),
         ([ROW | {"seed": 1.5}], r"row 2, column seed: 1\.5 is no repeat"),
         ([ROW | {"prompt": " "}], r"row 2, column prompt: the prompt is empty"),
         ([ROW | {"prompt_id": "a"}, ROW | {"prompt_id": "a", "prompt": "R?"}], r"the prompt id 'a' has two texts"),

@@ -98,7 +98,8 @@ def _found(collection: Collection, grid: Grid) -> list[str]:
     if again := collection.said_again:
         lines.append(
             f"{len(again)} rows or samples say again what another says of the same repeat (the first: {again[0]}); "
-            "each repeat is taken once"
+            "each repeat is taken once. If they are repeats of their own, say which column numbers them: --column "
+            "repeat=NAME, or repeat=none"
         )
     lines += [f"missing: {count} {reason}" for reason, count in collection.missing().most_common()]
     for judge, counts in sorted(collection.labels.items()):

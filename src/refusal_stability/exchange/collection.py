@@ -125,7 +125,7 @@ class Collection:
         if told[0] is None:
             return number
         if response is not None and response != told[0]:
-            remedy = "remove one, or leave the column of repeats out"
+            remedy = "remove one, or say which column numbers the repeats: --column repeat=NAME, or repeat=none"
             if logged.counted:
                 remedy = "remove one, or list the samples in the same order in each result of the log"
             raise LogError(

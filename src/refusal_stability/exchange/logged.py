@@ -13,6 +13,7 @@ from refusal_stability.records import NO_INTERVENTION, Basis, Outcome, Prompt, S
 NO_TEXT = "labels only: the source has no response"
 # Of a temperature, as params.yaml takes it; beyond them is what a sum of floats leaves, as in 0.30000000000000004.
 DIGITS = 6
+FLOAT32 = 1e-7  # how closely such a number keeps 0.7
 HOTTEST = 5  # the highest temperature that params.yaml takes
 
 
@@ -91,7 +92,11 @@ def checked_temperature(logged: LoggedResponse) -> float:
     if logged.repeat is not None and not 0 <= logged.repeat <= LARGEST:
         raise LogError(f"{logged.place}: {logged.repeat} is no repeat; a whole number from 0 to 2^63 - 1 is expected")
     temperature = float(f"{logged.temperature:.{DIGITS}g}")
-    if not math.isclose(temperature, logged.temperature, rel_tol=1e-9):
+    if not math.isclose(
+        temperature,
+        logged.temperature,
+        rel_tol=1e-7,  # as float32 keeps it
+    ):
         raise LogError(f"{logged.place}: temperature {logged.temperature!r}; round it to {DIGITS} digits")
     return temperature
 

@@ -64,7 +64,7 @@ def read_logs(
         files = [file for file in files if str(file) not in copies]
         _add_all(found, one, files, options, collection, suffix)
         added = collection.count() - before
-        tell(f"{found}: {added} responses in {len(files)} file{'s' if len(files) > 1 else ''}")
+        tell(f"{found}: {added} response{'s' * (added != 1)} in {len(files)} file{'s' if len(files) > 1 else ''}")
     options.note_unused(by_format)
     if not collection.count():
         raise LogError("; ".join([f"{', '.join(map(str, paths))}: holds no response", *options.notes[:MOST_NOTES]]))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.exchange.equal_settings import EqualSettings
 from refusal_stability.exchange.exported_study import study_in
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head, logged_prompt
@@ -31,6 +32,11 @@ LARGEST_JSON = 256 * 2**20
 CHECKED_AT_ONCE = 4096
 NOT_NEEDED = {"events", "store"}
 BESIDE_EVENTS = {"attachments", "events_data", "messages", "metadata", "scores", "store"}
+# Settings that change an answer, as Inspect names them.
+ANSWERED_TO = (
+    *("top_p", "top_k", "max_tokens", "stop_seqs", "frequency_penalty", "presence_penalty", "logit_bias", "best_of"),
+    *("reasoning_effort", "reasoning_tokens", "effort", "verbosity", "response_schema", "extra_body"),
+)
 NO_MODEL = "none/none"  # of a task whose roles have models
 NO_OUTPUT = "the log has no output"
 UNSCORED = "the log has no score"
@@ -51,6 +57,7 @@ def inspect_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator
     """Each sample's final answer; of logs of one task that was retried, those of the last try."""
     api = _reading_api()
     headers = {path: _header(api, path) for path in paths}
+    asked = EqualSettings()
     for path in _last_tries(headers, options):
         header = headers[path]
         if OWN in (header.eval.metadata or {}):
@@ -63,7 +70,7 @@ def inspect_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator
             if told is not None:
                 yield from _exported(place, header, sample, told)
             else:
-                yield from _responses(place, header, sample, calls, options)
+                yield from _responses(place, header, sample, calls, options, asked)
 
 
 def _reading_api() -> Any:
@@ -221,7 +228,7 @@ def _exported(place: str, header: Any, sample: Any, told: Mapping[str, Any]) -> 
 
 
 def _responses(
-    place: str, header: Any, sample: Any, calls: Sequence[_Call], options: ImportOptions
+    place: str, header: Any, sample: Any, calls: Sequence[_Call], options: ImportOptions, asked: EqualSettings
 ) -> Iterator[LoggedResponse]:
     """Each choice of the final answer: repeats of which the first alone has the sample's scores."""
     choices = range(max(len(sample.output.choices), 1))
@@ -236,8 +243,9 @@ def _responses(
         model = call.model
     if call is not None and call.cached:
         options.note(f"{header.eval.task}: answers came from Inspect's cache: repeats there are no fresh draws")
-    prompt = _prompt(place, sample, header, options)
+    prompt = _prompt(place, sample, header, options, _setting(header, call, "system_message"))
     seeded, found = _setting(header, call, "seed"), _setting(header, call, "temperature")
+    asked.check(place, (model, prompt.prompt_id, found, call is None), _settings(header, call))
     numbered = (header.eval.config.epochs or 1) == len(choices) == 1
     for choice in choices:
         text, thinking, refused = _answer(sample, choice)
@@ -283,6 +291,12 @@ def _setting(header: Any, call: _Call | None, name: str) -> Any:
     return next((value for value in said if value is not None), None)
 
 
+def _settings(header: Any, call: _Call | None) -> dict[str, Any]:
+    """What a model answers to beside prompt, temperature and seed."""
+    sent = {name: _setting(header, call, name) for name in ANSWERED_TO}
+    return {"base URL of the model": header.eval.model_base_url} | sent
+
+
 def _answer(sample: Any, choice: int = 0) -> tuple[str, str, bool]:
     """An answer's text, the thinking before it, and whether it is a structured refusal."""
     if not sample.output.choices:
@@ -295,11 +309,11 @@ def _answer(sample: Any, choice: int = 0) -> tuple[str, str, bool]:
     return message.text if choice else sample.output.completion, thinking, refused
 
 
-def _prompt(place: str, sample: Any, header: Any, options: ImportOptions) -> Prompt:
+def _prompt(place: str, sample: Any, header: Any, options: ImportOptions, system: str | None) -> Prompt:
     """The conversation that was sent first: solvers may have put turns before the sample's input, or changed it."""
     given = sample.input if isinstance(sample.input, list) else []
     answers = sum(message.role == "assistant" for message in given)
-    turns: list[dict[str, str]] = []
+    turns: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
     for message in sample.messages or given:
         if message.role not in ROLES:
             options.note(f"{place}: a turn of role {message.role} was left out of the prompt")
@@ -308,7 +322,8 @@ def _prompt(place: str, sample: Any, header: Any, options: ImportOptions) -> Pro
             answers -= 1
             if answers < 0:
                 break
-        turns.append({"role": message.role, "content": message.text})
+        if not (turns and message.role == "system" and message.text == system):
+            turns.append({"role": message.role, "content": message.text})
     if (
         sum(message.role == "assistant" for message in sample.messages)
         > sum(t["role"] == "assistant" for t in turns) + 1

@@ -14,6 +14,8 @@ from refusal_stability.exchange.log_prompt import file_head, first_record, logge
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
 from refusal_stability.tables.user_files import UserRow, every_row
 
+# In the names of the harness's classes that ask a server: they leave `do_sample` out and send the temperature.
+SERVERS = ("completions", "anthropic", "openai", "watsonx", "textsynth")
 LARGEST_RESULTS = 64 * 2**20
 NO_OUTPUT = "the log has no output"
 UNSCORED = "the log has no score"
@@ -38,12 +40,12 @@ def lm_eval_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator
     for path in paths:
         if path.suffix != ".jsonl":
             continue
-        model, task, seen = _model(path, options), _task(path), set()
+        (model, backend), task, seen = _model(path, options), _task(path), set()
         judges = _labels_by_document(path)
         for document, row in _documents(path):
             if document not in seen:
                 seen.add(document)
-                yield from _responses(row, model, task, judges.get(document, {}), options)
+                yield from _responses(row, model, backend, task, judges.get(document, {}), options)
 
 
 def _documents(path: Path) -> Iterator[tuple[Hashable, UserRow]]:
@@ -87,26 +89,31 @@ def _task(path: Path) -> str:
     return path.stem.removeprefix("samples_").rpartition("_")[0] or path.stem
 
 
-def _model(path: Path, options: ImportOptions) -> str:
-    """The model of the results file of the same run; empty where the user names it, or else the folder's name."""
-    results = results_beside(path)
+def _model(path: Path, options: ImportOptions) -> tuple[str, str]:
+    """The model of the results file of the same run, and the harness's class that asked it, empty where unknown.
+
+    The model is empty where the user names it, or else the folder's name.
+    """
+    results, backend = results_beside(path), ""
     if results.is_file():
         found = whole_json(results, LARGEST_RESULTS, "remove what is not of this run")
-        name = found.get("model_name") if isinstance(found, dict) else None
-        if name:
-            return str(name)
+        found = found if isinstance(found, dict) else {}
+        config = found.get("config")
+        backend = str(config.get("model") or "") if isinstance(config, dict) else ""
+        if found.get("model_name"):
+            return str(found["model_name"]), backend
     if "model" in options.table_map.constants:
-        return ""
+        return "", backend
     folder = path.absolute().parent.name
     options.note(
         f"{path.name}: no {results.name} beside it; the model is named after the folder: {folder} (another name: "
         "--constant model=NAME)"
     )
-    return folder
+    return folder, backend
 
 
 def _responses(
-    row: UserRow, model: str, task: str, labels: Mapping[str, LoggedLabel], options: ImportOptions
+    row: UserRow, model: str, backend: str, task: str, labels: Mapping[str, LoggedLabel], options: ImportOptions
 ) -> Iterator[LoggedResponse]:
     """The answers to each request of a document, which most tasks have one of."""
     requests, answers = row.values.get("arguments"), row.values.get("resps")
@@ -129,7 +136,7 @@ def _responses(
         prompt = logged_prompt(row.place, asked[0] if isinstance(asked, list) else asked, task, category)
         for text in texts or ([] if count else [None]):
             reason = NO_OUTPUT if text is None else ""
-            temperature = _temperature(row.place, settings, options)
+            temperature = _temperature(row, settings, backend, options)
             own = {} if reason else labels
             yield LoggedResponse(
                 row.place, model, prompt, temperature, None, text or "", missing_reason=reason, labels=own, order=order
@@ -147,10 +154,16 @@ def _parts(request: Any) -> list[Any]:
     return parts if isinstance(parts, list) and len(parts) > 1 else [parts, None]
 
 
-def _temperature(place: str, settings: dict[str, Any], options: ImportOptions) -> float | None:
-    if settings.get("do_sample") is False:
+def _temperature(row: UserRow, settings: dict[str, Any], backend: str, options: ImportOptions) -> float | None:
+    """The temperature that was sent: a local model does not sample where `do_sample` is false, a server is not told."""
+    logged = logged_number(row.place, "temperature", settings.get("temperature"))
+    if settings.get("do_sample") is False and not (logged and any(name in backend for name in SERVERS)):
+        if logged and not backend:
+            options.note(
+                f"{row.file}: do_sample is false beside temperature {logged:g}; as local models: 0. A server "
+                f"was sent {logged:g}: import the run's results_*.json with it, which tells which it was"
+            )
         return 0.0
-    logged = logged_number(place, "temperature", settings.get("temperature"))
     return options.temperature if logged is None else logged
 
 

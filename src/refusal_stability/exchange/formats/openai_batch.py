@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.exchange.equal_settings import EqualSettings
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import answer_text, first_record, logged_number, logged_prompt
 from refusal_stability.exchange.logged import LogError, LoggedResponse
@@ -43,18 +44,23 @@ def responses_of_batches(paths: Sequence[Path], options: ImportOptions, rows: Ro
             for row in rows(path):
                 name, body = str(row.values.get("custom_id")), row.values.get("body") or {}
                 if not body.get("messages"):
-                    raise LogError(f"{row.place}: no messages; batches of /v1/chat/completions are read")
+                    raise LogError(
+                        f"{row.place}: no messages; batches of /v1/chat/completions are read: make others "
+                        "a table of prompts and responses"
+                    )
                 body = {key: value for key, value in body.items() if value is not None}
                 place, other = asked.setdefault(name, (row.place, body))
                 if other != body:
                     raise LogError(
                         f"{row.place}: custom_id {name!r} is another request in {place}; import these batches as two "
-                        "studies"
+                        "studies, or give each request an id of its own"
                     )
         else:
             outputs.append(path)
     if not asked:
         raise LogError(f"{paths[0]}: a batch's output has no prompts; import the batch's input file with it")
+    if not outputs:
+        raise LogError(f"{paths[0]}: a batch's input has no answers; import the batch's output file with it")
     _check_equal(asked)
     seeded = _is_seeded(asked)
     if not seeded and any("seed" in body for _, body in asked.values()):
@@ -105,8 +111,9 @@ def _answers(
 def _is_taken(row: UserRow, taken: set[str]) -> bool:
     """Whether another output has this very answer: the server names each; then or not, it is taken now."""
     own = row.values.get("id")
-    known = own is not None and str(own) in taken
-    taken |= set() if own is None else {str(own)}
+    key = f"{row.values.get('custom_id')} {own}"
+    known = bool(own) and key in taken
+    taken.add(key)
     return known
 
 
@@ -122,17 +129,10 @@ def _failure(row: UserRow) -> str:
 
 def _check_equal(asked: Asked) -> None:
     """Refuse requests of one prompt at one temperature that differ in anything else: they are no repeats."""
-    first: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    equal = EqualSettings()
     for place, body in asked.values():
-        sent = {key: value for key, value in body.items() if key not in FREE}
         cell = json.dumps([body.get(name) for name in ("model", "messages", "temperature")], sort_keys=True)
-        other_place, other = first.setdefault(cell, (place, sent))
-        differing = sorted(key for key in sent.keys() | other.keys() if sent.get(key) != other.get(key))
-        if differing:
-            raise LogError(
-                f"{place}: asks what {other_place} asks, but with another {', '.join(differing)}, so it is no repeat; "
-                "import the requests of each setting as a study of their own"
-            )
+        equal.check(place, cell, {key: value for key, value in body.items() if key not in FREE})
 
 
 def _is_seeded(asked: Asked) -> bool:

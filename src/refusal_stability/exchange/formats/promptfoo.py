@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -141,8 +142,27 @@ def _sent(
         value = above[name] if name in above else next(iter(values.values())) if len(values) == 1 else None
         # A template is filled in when promptfoo runs.
         sent[name] = None if TEMPLATE in str(value) else value
+    same = [pair for pair in known if mine and pair[0].get("id") == mine[0][0].get("id")]
+    others = {json.dumps(_other_settings(config), sort_keys=True) for _, config in same}
+    if len(others) > 1 and len(mine) > 1:
+        raise LogError(
+            f"{place}: the providers named {provider.get('id')!r} differ in {_differing(same)} and nothing tells which "
+            "of them answered; give them a label each and run promptfoo again"
+        )
     equal = [pair for pair in known if mine and _varied(*pair) == _varied(*mine[0])]
-    return str((label if len(equal) > 1 and label else provider.get("id")) or ""), sent
+    by_label = label and (len(equal) > 1 or len(others) > 1)
+    return str((label if by_label else provider.get("id")) or ""), sent
+
+
+def _other_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a provider of the same id another model: all but what may differ between repeats."""
+    return {name: value for name, value in config.items() if name not in SENT}
+
+
+def _differing(known: Sequence[tuple[Any, Mapping[str, Any]]]) -> str:
+    found = [_other_settings(config) for _, config in known]
+    names = {name for one in found for name in one}
+    return ", ".join(sorted(name for name in names if any(one.get(name) != found[0].get(name) for one in found)))
 
 
 def _by_id(provider: Any) -> dict[str, Any]:

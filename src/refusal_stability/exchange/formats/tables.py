@@ -21,6 +21,7 @@ from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories,
 from refusal_stability.records import HARMS, Message, Prompt
 from refusal_stability.tables.user_files import READERS, UserRow, every_row
 
+NO_COLUMN = "none"  # `--column repeat=none`: no column numbers the repeats
 ONE_JUDGE = "source"
 LARGEST = 512 * 2**20
 SUFFIXES = READERS.keys() - {".txt"}
@@ -103,10 +104,18 @@ class _TableReader:
         columns = {}
         plain = {str(name).strip().lower(): name for name in reversed(list(found))}
         for ours in chosen.columns_read:
+            if ours == "repeat" and chosen.columns.get(ours) == NO_COLUMN:
+                continue
             if ours in chosen.columns:
                 theirs = chosen.columns[ours] if chosen.columns[ours] in found else None
             else:
-                theirs = next((plain[name] for name in (ours, *USUAL_NAMES.get(ours, ())) if name in plain), None)
+                named = [plain[name] for name in (ours, *USUAL_NAMES.get(ours, ())) if name in plain]
+                theirs = next(iter(named), None)
+                if ours == "response" and "response" not in plain and len(named) > 1:
+                    raise LogError(
+                        f"{path}: the columns {', '.join(named)} may each be the response; say which: --column "
+                        f"response={named[-1]}"
+                    )
             if theirs is not None and (ours in chosen.columns or theirs not in chosen.columns.values()):
                 columns[ours] = theirs
         reader = cls(chosen, columns, unlabelled)
@@ -121,7 +130,7 @@ class _TableReader:
             labels = any(word in name for name in names for word in ("label", "judge", "verdict"))
             remedy = "; a --map reads judges that have columns of their own" if labels else ""
             options.note(f"{path.name}: columns not used: {', '.join(map(str, self.unused))}{remedy}")
-        absent = sorted((self.used() | set(self.chosen.columns.values())) - set(found))
+        absent = sorted((self.used() | set(self.chosen.columns.values())) - {NO_COLUMN, *found})
         if absent:
             options.note(f"{path.name}: has no column {', '.join(absent)}, which the map names")
 
@@ -202,7 +211,7 @@ class _TableReader:
                     counted=True,
                 )
             return
-        repeat = self._repeat(row)
+        repeat, reason = self._repeat(row), self._text(row, "missing_reason")
         text = _answer(row, self.columns["response"]) if self.columns.get("response") in row.values else None
         yield LoggedResponse(
             row.place,
@@ -212,9 +221,10 @@ class _TableReader:
             repeat,
             text,
             self._text(row, "finish_reason"),
-            self._text(row, "missing_reason"),
+            reason,
             thinking=self._text(row, "thinking"),
-            labels=self._labels(row, 0),
+            # A label of a response that is missing is no decision.
+            labels=self._labels(row, 0) if text or not reason else {},
             counter="seed" not in str(self.columns.get("repeat", "seed")).lower(),
         )
 
