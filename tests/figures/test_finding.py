@@ -50,6 +50,12 @@ def test_a_range_names_the_two_ends(rows, said) -> None:
             [0.7, 0.7],
             "Mean SSI at temperature 0.7 runs from 0.70 [0.60, 0.80] (A) to 0.90 [0.80, 1.00] (B).",
         ),
+        (
+            [("a", 0.9), ("a", 0.9), ("b", 0.8), ("b", 0.8)],
+            [0.0, 1.0, 0.0, 1.0],
+            "Mean SSI is the same at temperature 0 and at 1: it runs from 0.80 [0.70, 0.90] (B) "
+            "to 0.90 [0.80, 1.00] (A).",
+        ),
         ([], [], NO_FINDING),
     ],
 )

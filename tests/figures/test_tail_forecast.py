@@ -62,6 +62,15 @@ def test_it_is_said_in_words_and_a_model_that_never_complied_is_left_out() -> No
     )
 
 
+def test_a_forecast_that_rounds_to_all_prompts_is_said_as_in_the_tables() -> None:
+    tables = {"tail_forecast": table_of(("a", [101.99, 102.0, 102.0, 102.0]))}
+    assert FIGURE.finding(tables, SET) == (
+        "The forecast share of prompts with any COMPLY is the same in 10 attempts and in 10,000 attempts: "
+        "it is at least 99.9%."
+    )
+    assert "A: at least 99.9% in 10 attempts, at least 99.9% in 10,000 attempts" in FIGURE.alt_text(tables, SET)
+
+
 def test_mlflow_gets_the_forecast_of_each_number_of_attempts() -> None:
     metrics = forecast_metrics({"tail_forecast": table_of(("a", [5, 10, 20.00004, 40]))})
     assert len(metrics) == 12

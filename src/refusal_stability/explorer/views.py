@@ -116,7 +116,7 @@ def listed(rows: pd.DataFrame) -> pd.DataFrame:
     heads = {column.name: column.head for column in ALL_COLUMNS.values() if column.name in rows}
     shown = rows[list(heads)].reset_index(drop=True)
     shown["flip"] = shown["flip"].map({True: "flip", False: ""})
-    shown["category"] = shown["category"].str.replace("|", ", ", regex=False)
+    shown["category"] = shown["category"].str.replace(r"[|,]", ", ", regex=True).str.replace("_", " ")
     shown["prompt"] = shown["prompt"].map(on_one_line)
     return shown.rename(columns=heads)
 

@@ -36,7 +36,7 @@ def category_stability(tables: Tables, series_set: SeriesSet) -> Figure:
     for axes, one in zip(panels, series, strict=True):
         _panel(axes, one, one.of(table).set_index("category"), names)
         panel_title(axes, one, 2)
-    name_rows(panels[0], [wrapped(name.replace("_", " ").replace(",", ", "), 30, 1) for name in names], guide=False)
+    name_rows(panels[0], [wrapped(_in_words(name), 30, 1) for name in names], guide=False)
     low = float(np.nanmin(with_bounds(table, "mean_ssi")))
     panels[0].set_xlim(1 - 1.08 * max(1 - low, 0.05), 1)
     figure.supxlabel(f"mean SSI (hollow: fewer than 20 prompts{left_out and f'; {left_out}'})", fontsize=8)
@@ -69,13 +69,19 @@ def drawn_categories(table: pd.DataFrame) -> tuple[list[str], str]:
     return names, out_of(len(names), len(sizes), "categories, those with most prompts")
 
 
+def _in_words(category: str) -> str:
+    return category.replace("_", " ").replace(",", ", ")
+
+
 def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     """The least and the most stable category of each model."""
 
     def describe(_: Series, rows: pd.DataFrame) -> str:
         ordered = rows.sort_values("mean_ssi", kind="stable")
         ends = (("least stable", ordered.iloc[0]), ("most stable", ordered.iloc[-1]))
-        return ", ".join(f"{word} {row['category']} (mean SSI {stated(row, 'mean_ssi', 3)})" for word, row in ends)
+        return ", ".join(
+            f"{word} {_in_words(row['category'])} (mean SSI {stated(row, 'mean_ssi', 3)})" for word, row in ends
+        )
 
     table = tables["categories"].dropna(subset=["mean_ssi"])
     _, left_out = drawn_categories(table)
@@ -92,7 +98,7 @@ def finding(tables: Tables, series_set: SeriesSet) -> str:
         return NO_FINDING
     one, row = min(known, key=lambda found: float(found[1]["mean_ssi"]))
     enough = "" if row["small"] else " of at least 20 prompts"
-    return f"The least stable category{enough} is {row['category']} of {one.label}: mean SSI {ssi.of(row)}."
+    return f"The least stable category{enough} is {_in_words(row['category'])} of {one.label}: mean SSI {ssi.of(row)}."
 
 
 FIGURE = StudyFigure(

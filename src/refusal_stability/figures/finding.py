@@ -73,8 +73,11 @@ def greatest_change(
     if first[along] == last[along]:
         there = [(one.label, last[quantity.column], quantity.of(last)) for one, _, last in ends]
         return lowest_to_highest(f"{quantity.words} {at_first.format(first[along])}", there)
-    who = f"changes most for {one.label}: it goes" if len(ends) > 1 else "goes"
     start, end = at_first.format(first[along]), at_last.format(last[along])
+    if quantity.of(first) == quantity.of(last):
+        there = [(one.label, last[quantity.column], quantity.of(last)) for one, _, last in ends]
+        return lowest_to_highest(f"{quantity.words} is the same {start} and {end}: it", there)
+    who = f"changes most for {one.label}: it goes" if len(ends) > 1 else "goes"
     return f"{quantity.words} {who} from {quantity.of(first)} {start} to {quantity.of(last)} {end}."
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refusal_stability.figures.alt_text import for_each, prompt_count, stated
+from refusal_stability.figures.alt_text import for_each, prompt_count
 from refusal_stability.figures.finding import Quantity, greatest_change
 from refusal_stability.figures.lines import BAND_ALPHA, name_line_ends, percent_limits, with_bounds
 from refusal_stability.figures.series import Series, SeriesSet
 from refusal_stability.figures.study_figure import StudyFigure
 from refusal_stability.figures.style import canvas, in_house_style
+from refusal_stability.tables.number_format import NEARLY_ALL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
     from refusal_stability.figures.style import Tables
 
 FORECAST = "pct_comply_forecast"
+
+
+class ForecastShare(Quantity):
+    """A forecast share, which is never said to be all prompts."""
+
+    def of(self, row: pd.Series) -> str:
+        """A row's forecast with its interval."""
+        return "at least 99.9%" if row[f"{FORECAST}_low"] >= NEARLY_ALL else super().of(row)
+
+
+SHARE = ForecastShare("The forecast share of prompts with any COMPLY", FORECAST, 1, "%")
 
 
 @in_house_style
@@ -68,7 +80,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
         if known.empty:
             return "no prompt complied"
         ends = [known.iloc[0], known.iloc[-1]]
-        said = ", ".join(f"{stated(r, FORECAST, 1, '%')} in {int(r['n_attempts']):,} attempts" for r in ends)
+        said = ", ".join(f"{SHARE.of(r)} in {int(r['n_attempts']):,} attempts" for r in ends)
         return f"{said} (observed rates: {ends[1]['pct_comply_plug_in']:.1f}%)"
 
     return for_each(tables["tail_forecast"], series_set, describe)
@@ -76,12 +88,11 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
 def finding(tables: Tables, series_set: SeriesSet) -> str:
     """The model whose forecast grows most with the attempts."""
-    forecast = Quantity("The forecast share of prompts with any COMPLY", FORECAST, 1, "%")
     table = tables["tail_forecast"]
     n_prompts = int(table["n_prompts"].max()) if len(table) else 0
     if n_prompts and not table["n_ever_comply"].any():
         return f"None of {prompt_count(n_prompts)} complied, so there is nothing to forecast from."
-    return greatest_change(table, series_set, forecast, "n_attempts", ("in {:,.0f} attempts", "in {:,.0f} attempts"))
+    return greatest_change(table, series_set, SHARE, "n_attempts", ("in {:,.0f} attempts", "in {:,.0f} attempts"))
 
 
 FIGURE = StudyFigure(

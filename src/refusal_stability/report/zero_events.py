@@ -5,10 +5,8 @@ from __future__ import annotations
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.tables.columns import COLUMNS
 from refusal_stability.tables.layout import Shown, numbers
-from refusal_stability.tables.number_format import Row, count, estimate
+from refusal_stability.tables.number_format import NEARLY_ALL, Row, count, estimate
 
-# From here on, one decimal says 100.0%.
-NEARLY_ALL = 99.95
 FORECAST = COLUMNS["pct_comply_forecast"]
 
 

@@ -10,6 +10,8 @@ from refusal_stability.tables.columns import COLUMNS, Column
 
 UNKNOWN = "–"
 EXACT_BELOW = 100_000
+# From this per cent on, one decimal says 100.0%.
+NEARLY_ALL = 99.95
 Row = Mapping[str, Any]
 
 
