@@ -223,6 +223,37 @@ def test_a_damaged_entry_stops_the_run_since_its_batch_may_be_paid_for(server: B
     assert not server.files
 
 
+@pytest.mark.parametrize("what", ["keys gone", "keys emptied", "keys cut", "keys changed", "json gone", "work changed"])
+def test_a_journal_that_is_damaged_stops_the_run_and_pays_nothing_again(
+    server: BatchServer, tmp_path: Path, what: str
+) -> None:
+    path = tmp_path / "store.sqlite"
+    server.fail("look", 404)
+    with pytest.raises(EngineError, match="the server does not know batch_0"):
+        ask(server.url, path)
+    keys = min((tmp_path / "store.batches").glob("*.keys"))
+    file = keys.with_suffix(".json")
+    kept, said = keys.read_bytes(), file.read_text()
+    match what:
+        case "keys gone":
+            keys.unlink()
+        case "json gone":
+            file.unlink()
+        case "work changed":
+            work = json.loads(said)["work"]
+            file.write_text(said.replace(work, work[::-1]))
+        case "keys changed":
+            keys.write_bytes(bytes([kept[0] ^ 128]) + kept[1:])
+        case _:
+            keys.write_bytes(kept[: len(kept) // 2 if "cut" in what else 0])
+    with pytest.raises(EngineError, match=f"{keys.stem}.*damaged or gone.*then delete {keys.stem}"):
+        ask(server.url, path)
+    keys.write_bytes(kept)
+    file.write_text(said)
+    assert len(ask(server.url, path)) == COUNT
+    assert (server.paid + server.alone).total() == COUNT
+
+
 def _model(**settings: int) -> dict[str, object]:
     return {"engine": "openai", "path": "m", "settings": settings}
 
@@ -299,7 +330,8 @@ def test_results_that_are_archived_end_the_run_with_the_file_that_sends_them_aga
     anthropic.archive("msgbatch_0")
     with pytest.raises(EngineError, match=r"answers of msgbatch_0 are gone .*29 days.*delete this file") as error:
         ask(anthropic.url, path, **ANTHROPIC)
-    Path(str(error.value).partition(".json:")[0] + ".json").unlink()
+    for suffix in (".json", ".keys"):
+        Path(str(error.value).partition(".json:")[0] + suffix).unlink()
     assert len(ask(anthropic.url, path, **ANTHROPIC)) == COUNT
     assert anthropic.paid.total() + anthropic.alone.total() == COUNT + 10
 

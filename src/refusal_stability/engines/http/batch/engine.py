@@ -237,7 +237,7 @@ class BatchEngine(HTTPEngine):
         except NotThere as error:
             raise EngineError(
                 f"{run.journal.folder / batch.name}.json: the server does not know {batch.batch_id} ({error}); use the "
-                "key that it was sent with, or delete this file to send its requests again"
+                "key that it was sent with, or delete this file and its .keys to send its requests again"
             ) from error
         if before != (batch.state, batch.completed, batch.failed) or batch.state in ENDED:
             run.journal.write(batch)
@@ -317,7 +317,7 @@ class BatchEngine(HTTPEngine):
         except NotThere as error:
             raise EngineError(
                 f"{run.journal.folder / batch.name}.json: answers of {batch.batch_id} are gone from the server "
-                f"({error}); delete this file to send its requests again"
+                f"({error}); delete this file and its .keys to send its requests again"
             ) from error
         finally:
             path.unlink(missing_ok=True)

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.files import atomic_write
+from refusal_stability.records import canonical_json, text_hash
 
 # Before the server has said that it knows the batch.
 UNSEEN = "unseen"
+CHECKSUM = "checksum"
 ENDED = ("completed", "failed", "expired", "cancelled")
+KNOWN = (*ENDED, "validating", "in_progress", "finalizing", "cancelling", "canceling", UNSEEN)
 KNOWN = (*ENDED, "validating", "in_progress", "finalizing", "cancelling", "canceling", UNSEEN)
 
 
@@ -42,6 +45,7 @@ class Batch:
     completed, failed : requests so far, as the server counts.
     output, errors : the server's names of the files with the answers; empty while there are none.
     newest_before : the server's name of the batch that was its newest before; empty where batches have metadata.
+    checked : whether both files end with the checksum of what they hold; those of earlier versions do not.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Batch:
     output: str = ""
     errors: str = ""
     newest_before: str = ""
+    checked: bool = False
 
     @property
     def ended(self) -> bool:
@@ -80,13 +85,15 @@ class Journal:
 
     def begin(self, batch: Batch, keys: Collection[str]) -> None:
         """Write down a batch that is about to be created, and the keys of its requests."""
-        self.keep(batch, keys)
+        batch.checked = True
         self.write(batch)
+        self.keep(batch, keys)
 
     def write(self, batch: Batch) -> None:
         """Write down how a batch is."""
-        with atomic_write(self.folder / f"{batch.name}.json") as file:
-            json.dump(asdict(batch), file, indent=1)
+        said = asdict(batch)
+        with atomic_write(self._file(batch.name)) as file:
+            json.dump(said | {CHECKSUM: _checksum(said)} if batch.checked else said, file, indent=1)
 
     def keep(self, batch: Batch, keys: Collection[str]) -> None:
         """Write down whose answers have not been taken; a batch without any is done with."""
@@ -96,11 +103,13 @@ class Journal:
             return
         with atomic_write(path) as file:
             file.writelines(f"{key}\n" for key in keys)
+            if batch.checked:
+                file.write(f"#{_checksum(list(keys))}\n")
 
     def forget(self, batch: Batch) -> None:
         """Strike a batch that was never created."""
-        (self.folder / f"{batch.name}.json").unlink(missing_ok=True)
         self._keys(batch.name).unlink(missing_ok=True)
+        self._file(batch.name).unlink(missing_ok=True)
 
     def pending(self, work: str | None = None) -> Iterator[tuple[Batch, list[str]]]:
         """Each batch, of one work or of all, with the keys whose answers have not been taken; the oldest first.
@@ -108,30 +117,73 @@ class Journal:
         Raises
         ------
         EngineError
-            A file cannot be read. To leave it out would be to pay twice.
+            A file is damaged or gone. To leave it out would be to pay twice.
         """
         found = []
+        for path in self.folder.glob("*.json"):
+            try:
+                batch = _read(path)
+            except EngineError:
+                if path.exists():
+                    raise
+                # Another run has struck it.
+                continue
+            # The run that follows it may take the last answers meanwhile, and one that sends it writes the keys next.
+            keys = self._kept(batch)
+            if keys is not None:
+                found.append((batch, keys))
+            elif not batch.ended and batch.batch_id and not _read(path).ended:
+                raise _damaged(self._keys(batch.name))
         for path in self.folder.glob("*.keys"):
             file = path.with_suffix(".json")
-            # Without it the batch was not sent yet. The run that follows it may take the last answers meanwhile.
-            with suppress(FileNotFoundError):
-                if file.exists():
-                    found.append((_read(file), path.read_text(encoding="ascii").split()))
+            if not file.exists() and path.exists():
+                raise _damaged(file)
         yield from sorted((pair for pair in found if work in (None, pair[0].work)), key=lambda pair: pair[0].created)
+
+    def _kept(self, batch: Batch) -> list[str] | None:
+        path = self._keys(batch.name)
+        try:
+            *keys, last = path.read_text(encoding="ascii").split()
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise _damaged(path) from error
+        if not batch.checked:
+            return [*keys, last]
+        if last != f"#{_checksum(keys)}":
+            raise _damaged(path)
+        return keys
 
     def names(self) -> set[str]:
         """The server's names of all batches that were ever written down here."""
         return {_read(file).batch_id for file in self.folder.glob("*.json")}
 
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
     def _keys(self, name: str) -> Path:
         return self.folder / f"{name}.keys"
 
 
+def _checksum(said: Any) -> str:
+    return text_hash(canonical_json(said))
+
+
 def _read(file: Path) -> Batch:
     try:
-        return TypeAdapter(Batch).validate_python(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ValidationError) as error:
-        raise EngineError(
-            f"{file}: damaged: it names a batch that may be paid for; look for the batch at the vendor (its metadata "
-            "holds the file's name), then delete the file: the requests are sent again"
-        ) from error
+        said = json.loads(file.read_text(encoding="utf-8"))
+        stated = said.pop(CHECKSUM, None)
+        batch = TypeAdapter(Batch).validate_python(said)
+        if (stated is not None or batch.checked) and stated != _checksum(said):
+            raise ValueError("another checksum")
+    except (OSError, ValueError, AttributeError, ValidationError) as error:
+        raise _damaged(file) from error
+    return batch
+
+
+def _damaged(file: Path) -> EngineError:
+    return EngineError(
+        f"{file}: damaged or gone: it names a batch that may be paid for; look for the batch at the vendor (its "
+        f"metadata holds the file's name), then delete {file.stem}.json and {file.stem}.keys: its "
+        "requests are sent again"
+    )
