@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import shutil
 import signal
 import socket
@@ -239,8 +240,11 @@ def test_no_such_file_and_no_file_at_all(file: Path) -> None:
     with pytest.raises(EngineError, match=r"'absent.gguf': no such file; `make setup` fetches the quickstart's model"):
         opened(Path("absent.gguf"))
     Path("folder.gguf").mkdir()
-    with pytest.raises(EngineError, match=r"'folder.gguf': cannot be read: Is a directory"):
-        opened(Path("folder.gguf"))
+    os.mkfifo("pipe.gguf")
+    Path("endless.gguf").symlink_to("/dev/zero")
+    for name in ("folder.gguf", "pipe.gguf", "endless.gguf"):
+        with pytest.raises(EngineError, match=f"'{name}': is no regular file; correct the path"):
+            opened(Path(name))
 
 
 def test_another_file_than_the_pinned_one_is_refused(file: Path) -> None:
