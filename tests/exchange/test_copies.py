@@ -120,6 +120,26 @@ def test_runs_of_equal_answers_are_runs_where_a_column_or_a_number_in_the_name_t
     assert seeds() == [1]
 
 
+def test_runs_that_each_number_their_trials_from_one_are_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    trials = [row | {"trial": 1 + k % 2} for k, row in enumerate(ROWS)]
+    others = [row | {"response": f"another {k}"} for k, row in enumerate(trials)]
+    import_files(written("cold.csv", trials), written("hot.csv", others))
+    told = "hot.csv: numbers its repeats as cold.csv does, but its answers differ: a run of its own"
+    assert told in capsys.readouterr().out
+    assert seeds() == [1, 2, 3, 4]
+    for names, option, found in (("12", None, 4), ("ab", "runs", 4), ("ab", None, 2), ("12", "once", 2)):
+        import_files(*[written(f"run{name}.csv", trials) for name in names], equal_files=option)
+        said = capsys.readouterr().out
+        assert seeds() == list(range(1, found + 1))
+        assert ("counts as a run of its own" in said, "say again" in said) == (found == 4, False)
+    import_files(*[written(f"{name}.csv", [row | {"run_id": name} for row in trials]) for name in "ab"])
+    assert "b.csv: says what a.csv says; a run of its own, since its column run_id differs" in capsys.readouterr().out
+    assert seeds() == [1, 2, 3, 4]
+    # Further labels of the same responses join them, whatever the files are called.
+    import_files(*[written(f"run{judge}.csv", [row | {"judge": judge} for row in trials]) for judge in "12"])
+    assert seeds() == [1, 2]
+
+
 def test_a_table_that_another_holds_with_labels_is_taken_once(capsys: pytest.CaptureFixture[str]) -> None:
     raw = written("raw.csv", [{name: value for name, value in row.items() if name != "label"} for row in ROWS])
     import_files(raw, written("zjudged.csv", ROWS))

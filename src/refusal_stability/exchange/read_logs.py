@@ -14,6 +14,7 @@ from refusal_stability.exchange.copies import Equal, FileContents, equal_files
 from refusal_stability.exchange.export_folder import left_aside
 from refusal_stability.exchange.log_format import HARNESS, LOG_FORMATS, ONCE, RUNS, ImportOptions, LogFormat
 from refusal_stability.exchange.logged import LogError
+from refusal_stability.exchange.numbered_runs import runs_of_their_own
 from refusal_stability.records import StudyError
 
 MOST_NOTES = 3
@@ -83,10 +84,13 @@ def _add_all(
     compared = len(files) > 1 and not one.names_runs
     file = names[0]
     try:
+        own_runs = runs_of_their_own(files, one.read, options) if compared else set()
         for logged in one.read(files, options):
             if not logged.place.startswith(f"{file}: "):
                 file = next((name for name in names if logged.place.startswith(f"{name}: ")), file)
             logged = options.filled(logged)
+            if file in own_runs and logged.repeat is not None:
+                logged = replace(logged, repeat=None, order=logged.repeat)
             identity = contents.add(file, logged) if compared else 0
             collection.add(replace(logged, model=f"{logged.model} ({suffix})") if suffix else logged, file, identity)
             after = f"{logged.place}, or the record after it"
