@@ -5,9 +5,10 @@ Stopping looks only at what was seen, so the likelihood of the seen decisions ne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 from scipy.special import logsumexp
@@ -18,9 +19,11 @@ from refusal_stability.measures.stability import K
 
 STEPS = 20  # of the lattice of decision shares
 RARE = (0.003, 0.01, 0.02, 0.035)  # shares between the lattice's corners and their neighbours, where most prompts lie
-SENSITIVITIES = (0.0, 1.0, 3.0)  # how strongly a kind of prompt reacts to temperature
+SENSITIVITIES = (0.0, 1.0, 3.0)  # how strongly a kind of prompt sharpens when it is colder
 SLOPES = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # a temperature's exponent of the shares is 1 + sensitivity x slope
+MELTING = 3.0  # a prompt that spreads when it is colder has the exponent 1 / (1 + MELTING x slope)
 TURN = 6.0  # a prompt that turns to a decision when it is colder has that one's share multiplied by exp(TURN x slope)
+ELSEWHERE = (0.2, 0.4, 0.6, 0.8, 1.0)  # shares of another decision at one temperature, of a prompt steady at all others
 FLOOR = 1e-4  # added to a share, so that no decision is impossible
 EM_STEPS, FITS = 40, 3
 KEPT = 256  # rounds ask for the same tables again and again
@@ -43,7 +46,7 @@ class Population:
     @property
     def log_shares(self) -> list[Floats]:
         """(L, K) logarithms of the kinds' decision shares, at each temperature."""
-        return [_log_shares(SLOPES[slope]) for slope in self.slopes]
+        return _all_log_shares(self.slopes)
 
     def likelihood(self, counts: Ints) -> Floats:
         """How likely each kind of prompt gives some counts.
@@ -78,31 +81,50 @@ def _likelihood(counts: Ints, log_shares: list[Floats]) -> Floats:
     return np.asarray(np.exp(log - log.max(axis=1, keepdims=True)))
 
 
-@lru_cache
-def _kinds() -> tuple[Floats, Floats, Floats]:
-    """(L, K) decision shares at the hottest temperature, (L,) sensitivities, and (L, K) what the shares turn to.
+@dataclass(frozen=True)
+class _Kinds:
+    """L kinds of prompts: shares at the hottest temperature, and what becomes of them at others.
 
-    A prompt sharpens as it gets colder, or it turns to one decision, whatever it shows at the hottest temperature.
+    A prompt sharpens as it gets colder, or spreads, or turns to one decision, whatever it shows at the hottest
+    temperature. Or it decides otherwise at one temperature alone, which may be any.
     """
+
+    shares: Floats  # (L, K)
+    sensitivity: Floats  # (L,) negative: it spreads
+    turn: Floats  # (L, K)
+    place: Ints  # (L,) the one temperature at which it decides otherwise; -1 for none
+    elsewhere: Floats  # (L, K) what it decides there
+
+
+@lru_cache
+def _kinds(n_temperatures: int) -> _Kinds:
     bars = combinations(range(STEPS + K - 1), K - 1)
     lattice = [np.diff([-1, *bar, STEPS + K - 1]) - 1 for bar in bars]
     shares = [row / STEPS for row in lattice]
-    for often in range(K):
-        for rarely in set(range(K)) - {often}:
-            for share in RARE:
-                shares.append(np.eye(K)[often] * (1 - share) + np.eye(K)[rarely] * share)
-    reactions = [(sensitivity, np.zeros(K)) for sensitivity in SENSITIVITIES]
+    for often, rarely in permutations(range(K), 2):
+        shares += [np.eye(K)[often] * (1 - share) + np.eye(K)[rarely] * share for share in RARE]
+    reactions = [(sensitivity, np.zeros(K)) for sensitivity in (*SENSITIVITIES, -MELTING)]
     reactions += [(0.0, TURN * decision) for decision in np.eye(K)]
-    sensitivities, turns = (np.array(part) for part in zip(*reactions, strict=True))
-    n = len(shares)
-    return np.tile(np.array(shares), (len(reactions), 1)), sensitivities.repeat(n), turns.repeat(n, axis=0)
+    kinds = [(row, *reaction, -1, row) for reaction in reactions for row in shares]
+    for place in range(n_temperatures if n_temperatures > 1 else 0):
+        for usual, other in permutations(np.eye(K), 2):
+            kinds += [(usual, 0.0, np.zeros(K), place, usual * (1 - part) + other * part) for part in ELSEWHERE]
+    return _Kinds(*(np.array(part) for part in zip(*kinds, strict=True)))
 
 
-@lru_cache
-def _log_shares(slope: float) -> Floats:
-    shares, sensitivities, turns = _kinds()
-    log = np.log(shares + FLOOR) * (1 + sensitivities * slope)[:, None] + turns * slope
+@lru_cache(maxsize=KEPT)
+def _log_shares(slope: int, place: int, n_temperatures: int) -> Floats:
+    """(L, K) at the temperature number `place`, whose slope is the one at a position of `SLOPES`."""
+    kinds, steep = _kinds(n_temperatures), SLOPES[slope]
+    reacts = np.abs(kinds.sensitivity) * steep
+    exponent = np.where(kinds.sensitivity < 0, 1 / (1 + reacts), 1 + reacts)
+    log = np.log(kinds.shares + FLOOR) * exponent[:, None] + kinds.turn * steep
+    log = np.where((kinds.place == place)[:, None], np.log(kinds.elsewhere + FLOOR), log)
     return np.asarray(log - logsumexp(log, axis=1, keepdims=True))
+
+
+def _all_log_shares(slopes: Sequence[int]) -> list[Floats]:
+    return [_log_shares(slope, place, len(slopes)) for place, slope in enumerate(slopes)]
 
 
 def fit_population(
@@ -120,8 +142,8 @@ def fit_population(
     Returns
     -------
     Population
-        With `STEPS`, `RARE`, `SENSITIVITIES` and `TURN` as the kinds of prompts, fitted by expectation and
-        maximisation.
+        A mixture of the kinds that `STEPS`, `RARE`, `SENSITIVITIES`, `MELTING`, `TURN` and `ELSEWHERE` give, fitted by
+        expectation and maximisation.
 
     References
     ----------
@@ -130,12 +152,12 @@ def fit_population(
     n_prompts, n_temperatures, _ = counts.shape
     table = distinct_rows(counts.reshape(n_prompts, -1))
     rows = table.rows.reshape(-1, n_temperatures, K)
-    n_kinds = len(_kinds()[1])
+    n_kinds = len(_kinds(n_temperatures).shares)
     slopes = [2] * n_temperatures if start is None else list(start.slopes)
     slopes[hottest] = 0
     weights = np.full(n_kinds, 1 / n_kinds) if start is None else start.weights
     for _ in range(FITS if start is None else 1):
-        likelihood = _likelihood(rows, [_log_shares(SLOPES[slope]) for slope in slopes])
+        likelihood = _likelihood(rows, _all_log_shares(slopes))
         for _ in range(EM_STEPS):
             weights = weights * ((table.weights / (likelihood @ weights)) @ likelihood) + spread_evenly / n_kinds
             weights = weights / weights.sum()
@@ -144,14 +166,15 @@ def fit_population(
         expected = np.einsum("d,dl,dtk->tlk", table.weights, posterior, rows)
         for t in range(n_temperatures):
             if t != hottest:
-                slopes[t] = int(np.argmax([(expected[t] * _log_shares(slope)).sum() for slope in SLOPES]))
+                shares = [_log_shares(slope, t, n_temperatures) for slope in range(len(SLOPES))]
+                slopes[t] = int(np.argmax([(expected[t] * log).sum() for log in shares]))
     return Population(weights, tuple(slopes))
 
 
 @lru_cache(maxsize=KEPT)
-def _added(slope: int, n: int, code: int) -> Floats:
+def _added(slope: int, place: int, n_temperatures: int, n: int, code: int) -> Floats:
     """(L, n + 1) chance that a decision is given 0, ..., n times in n samples at one temperature."""
-    share = np.exp(_log_shares(SLOPES[slope])[:, [code]])
+    share = np.exp(_log_shares(slope, place, n_temperatures)[:, [code]])
     return np.asarray(binom.pmf(np.arange(n + 1), n, share))
 
 
@@ -186,11 +209,11 @@ def chance_of_stable(population: Population, counts: Ints, left: Ints, threshold
 def _at_least(slopes: tuple[int, ...], remaining: tuple[int, ...], code: int) -> Floats:
     """(L, R + 2) chance that a decision is given at least 0, 1, ..., R + 1 more times in all."""
     total = sum(remaining)
-    mass = np.zeros((len(_kinds()[1]), total + 1))
+    mass = np.zeros((len(_kinds(len(slopes)).shares), total + 1))
     mass[:, 0] = 1.0
-    for slope, n in zip(slopes, remaining, strict=True):
+    for place, (slope, n) in enumerate(zip(slopes, remaining, strict=True)):
         if n:
-            added = _added(slope, n, code)
+            added = _added(slope, place, len(slopes), n, code)
             before, mass = mass, np.zeros_like(mass)
             for k in range(n + 1):
                 mass[:, k:] += before[:, : total + 1 - k] * added[:, [k]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -24,7 +24,7 @@ from refusal_stability.measures.distinct import Floats, Ints
 from refusal_stability.measures.stability import tally
 from refusal_stability.records import NOT_SAMPLED
 
-ORDERS = ("hottest_first", "random")
+ORDERS = ("turns", "hottest_first", "random")
 LEAST_AUDITED = 10
 Mask = NDArray[np.bool_]
 
@@ -110,8 +110,9 @@ def ranks(temperatures: Sequence[float], n_seeds: int, order: str, n_prompts: in
     ----------
     temperatures : T of them.
     n_seeds : samples at each.
-    order : `hottest_first`: all seeds of the highest temperature, then seed by seed the other temperatures from hot to
-        cold. `random`: an order of its own for every prompt.
+    order : `turns`: one sample at each temperature from hot to cold, then the next turn. Each prompt draws its seeds in
+        a random order of its own at each temperature. `hottest_first`: all seeds of the highest temperature, then seed
+        by seed the other temperatures from hot to cold. `random`: an order of its own for every prompt.
     n_prompts : P.
     rng : the source of the random order.
 
@@ -122,7 +123,11 @@ def ranks(temperatures: Sequence[float], n_seeds: int, order: str, n_prompts: in
     n_cells = len(temperatures) * n_seeds
     if order == "random":
         return np.argsort(np.argsort(rng.random((n_prompts, n_cells)), axis=1), axis=1)
-    hottest, *others = np.argsort(-np.asarray(temperatures, dtype=np.float64), kind="stable").tolist()
+    falling = np.argsort(-np.asarray(temperatures, dtype=np.float64), kind="stable")
+    if order == "turns":
+        turn = np.argsort(rng.random((n_prompts, len(temperatures), n_seeds)), axis=2)
+        return np.asarray(turn * len(temperatures) + np.argsort(falling)[:, None]).reshape(n_prompts, n_cells)
+    hottest, *others = falling.tolist()
     cells = [hottest * n_seeds + s for s in range(n_seeds)]
     cells += [t * n_seeds + s for s in range(n_seeds) for t in others]
     return np.tile(np.argsort(cells), (n_prompts, 1))
@@ -183,51 +188,38 @@ def sample_by_rounds(
     n_prompts, n_cells = design.rank.shape
     codes = np.full(design.shape, NOT_SAMPLED, dtype=np.int8)
     taken = np.full(n_prompts, min(rule.first, n_cells), dtype=np.int64)
-    verdict = np.zeros(n_prompts, dtype=np.int8)
-    reason = np.full(n_prompts, NOT_STOPPED, dtype=np.int8)
-    p_unstable = np.full(n_prompts, np.nan)
     population: Population | None = None
     most = n_prompts * n_cells if rule.budget is None else int(rule.budget * n_prompts * n_cells)
     for number in count(1):
         wanted = (design.taken(taken) | design.audited[:, None, None]) & (codes == NOT_SAMPLED)
         if wanted.any():
             codes[wanted] = ask(wanted)[wanted]
-        population = fit_population(tally(codes), design.hottest, start=population)
-        evidence, open_now = _look(rule, design, codes, taken, population, reason, predicted)
-        p_unstable[open_now] = evidence.p_unstable
-        verdict[open_now], reason[open_now] = evidence.verdict, evidence.reason
-        going_on = open_now[evidence.reason == NOT_STOPPED]
+        states = _states(codes, design, taken)
+        # The audit's further samples teach the population nothing: they are there to check it.
+        population = fit_population(states.counts, design.hottest, start=population)
+        # Every prompt is looked at again: what later samples teach may show that one stopped too soon.
+        evidence = _look(rule, design, states, taken, population, predicted)
+        going_on = np.flatnonzero(evidence.reason == NOT_STOPPED)
         spent = int((codes != NOT_SAMPLED).sum())
         if tell is not None:
             tell(number, len(going_on), spent)
         if len(going_on) == 0:
             break
-        information = evidence.information[evidence.reason == NOT_STOPPED]
-        chosen = _next_prompts(going_on, information, design, taken, rule, most - spent)
+        chosen = _next_prompts(going_on, evidence.information[going_on], design, taken, rule, most - spent)
         if not len(chosen):
-            reason[going_on] = OUT_OF_BUDGET
             break
         each = max(1, -(-rule.batch // len(chosen))) if rule.budget is None else 1
         taken[chosen] = np.minimum(taken[chosen] + each, n_cells)
     assert population is not None
-    return Sampled(design, rule, codes, taken, verdict, reason, p_unstable, population, number)
+    reason = np.where(evidence.reason == NOT_STOPPED, OUT_OF_BUDGET, evidence.reason).astype(np.int8)
+    return Sampled(design, rule, codes, taken, evidence.verdict, reason, evidence.p_unstable, population, number)
 
 
 def _look(
-    rule: StoppingRule,
-    design: Design,
-    codes: Codes,
-    taken: Ints,
-    population: Population,
-    reason: NDArray[np.int8],
-    predicted: Floats | None,
-) -> tuple[Evidence, Ints]:
-    open_now = np.flatnonzero(reason == NOT_STOPPED)
-    states = _states(codes, design, taken)
-    told = None if predicted is None else predicted[open_now]
-    shown = States(states.counts[open_now], states.left[open_now], states.first[open_now], told)
-    following = design.next_temperature(taken)[open_now] if rule.budget is not None else None
-    return weigh_states(rule, shown, population, following), open_now
+    rule: StoppingRule, design: Design, states: States, taken: Ints, population: Population, predicted: Floats | None
+) -> Evidence:
+    following = design.next_temperature(taken) if rule.budget is not None else None
+    return weigh_states(rule, replace(states, predicted=predicted), population, following)
 
 
 def _states(codes: Codes, design: Design, taken: Ints) -> States:
