@@ -24,7 +24,7 @@ from refusal_stability.measures.stability import below, ssi, tally
 TEMPERATURES = tuple(SHARPNESS)
 PRIORS = (PRIOR, STEADY, np.array([3.0, 0.4, 0.3]))
 TRUTH_PROMPTS = 100_000
-TOLD_EVERY = 500
+TOLD_EVERY = 100
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
             rng = np.random.default_rng([7, study])
             codes = simulate(prior, chosen.prompts, SEEDS, rng)
             rule = StoppingRule(alpha=chosen.alpha)
-            design = designed(TEMPERATURES, SEEDS, chosen.prompts, rule, "hottest_first", rng)
+            design = designed(TEMPERATURES, SEEDS, chosen.prompts, rule, "turns", rng)
             sampled = sample_by_rounds(lambda _, codes=codes: codes, design, rule)  # type: ignore[misc]
             totals += errors(sampled, codes)
             if study < chosen.covered:

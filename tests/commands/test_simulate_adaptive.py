@@ -56,6 +56,12 @@ def test_it_prints_what_each_rule_finds_and_reports(table: Path) -> None:
         (["--alpha", "0.7"], "--alpha: 0.7 is not allowed"),
         (["--threshold", "0.4"], "--threshold: 0.4 is not allowed; allowed: a number over 0.5"),
         (["--column", "seed"], "--column 'seed' is not allowed"),
+        (["--rule", "each_prompt", "--order", "hottest_first"], "--order: hottest_first is not allowed; allowed: what"),
+        (["--rule", "population", "--order", "random"], "allowed: what population needs: turns"),
+        (
+            ["--column", "seed=trial", "--missing", "?", *LABELS, "--budget", "0.05"],
+            "--budget: 0.05 is not allowed; allowed: at least 0.4",
+        ),
         ([], "no column seed; found prompt_id, temperature, trial, label, model; name them with --column"),
         (["--column", "seed=trial"], "is not REFUSE, PARTIAL or COMPLY; say what it means with --label"),
         (["--column", "seed=temperature", *LABELS, "--missing", "?"], "a second label of prompt 'p0'"),
@@ -66,6 +72,17 @@ def test_what_it_cannot_use_is_named_with_a_remedy(table: Path, arguments: list[
     with pytest.raises(StudyError) as caught:
         CliRunner().invoke(app, ["simulate-adaptive", str(table), *arguments], catch_exceptions=False)
     assert words in str(caught.value)
+
+
+def test_a_table_without_rows_and_one_without_decisions(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("prompt_id,seed,label\n")
+    with pytest.raises(StudyError, match=r"empty\.csv: holds no labelled response"):
+        run(str(tmp_path / "empty.csv"))
+    pd.read_csv(table).assign(label="?").to_csv(tmp_path / "missing.csv", index=False)
+    output = run(str(tmp_path / "missing.csv"), *OPTIONS, "--rule", "population")
+    assert "nan" not in output
+    (row,) = [line.split() for line in output.splitlines() if line.startswith("population ")]
+    assert row[1:3] == ["100.0", "0.0"]
 
 
 def test_one_temperature_is_sampled_by_its_seeds(table: Path, tmp_path: Path) -> None:

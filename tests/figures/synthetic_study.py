@@ -131,7 +131,7 @@ def _tables_of_rounds(study: DecisionArrays, settings: Settings) -> dict[str, pd
     """The tables of the same study, sampled by the default rule."""
     rule, rng = StoppingRule(), np.random.default_rng(0)
     n_prompts, _, n_seeds = study.groups[0].codes.shape
-    design = designed(study.temperatures, n_seeds, n_prompts, rule, "hottest_first", rng)
+    design = designed(study.temperatures, n_seeds, n_prompts, rule, "turns", rng)
     sampled = {
         (group.model, group.intervention): sample_by_rounds(partial(_codes_of, group), design, rule)
         for group in study.groups

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import multinomial
 
-from refusal_stability.measures.adaptive.estimates import estimate_figures, predict
+from refusal_stability.measures.adaptive.estimates import estimate_figures
 from refusal_stability.measures.adaptive.figures import figures_of, prompt_figures
 from refusal_stability.measures.adaptive.population import fit_population
+from refusal_stability.measures.adaptive.predictions import predict
 from refusal_stability.measures.adaptive.replay import full_study, replay
 from refusal_stability.measures.adaptive.rounds import designed, sample_by_rounds
 from refusal_stability.measures.adaptive.rules import States, StoppingRule, compositions
@@ -46,7 +47,7 @@ def test_a_full_grid_is_reported_as_it_is() -> None:
     codes = simulate(PRIOR, 60, 5, np.random.default_rng(0))
     rng = np.random.default_rng(1)
     rule = StoppingRule("full")
-    found = sample_by_rounds(lambda _: codes, designed(TEMPERATURES, 5, 60, rule, "hottest_first", rng), rule)
+    found = sample_by_rounds(lambda _: codes, designed(TEMPERATURES, 5, 60, rule, "turns", rng), rule)
     estimates = estimate_figures(found, TEMPERATURES, 0.95, rng)
     whole = full_study(codes, TEMPERATURES, 0.8, 0.95)
     np.testing.assert_allclose([e.value for e in estimates], whole[:, 0])
@@ -65,7 +66,7 @@ def test_the_audit_removes_a_bias_that_no_prediction_knows() -> None:
     for seed in range(6):
         rng = np.random.default_rng(seed)
         rule = StoppingRule(audit=0.2)
-        found = sample_by_rounds(lambda _: codes, designed(TEMPERATURES, 5, 400, rule, "hottest_first", rng), rule)
+        found = sample_by_rounds(lambda _: codes, designed(TEMPERATURES, 5, 400, rule, "turns", rng), rule)
         estimates = estimate_figures(found, TEMPERATURES, 0.95, rng)
         errors.append([e.value for e in estimates] - truth)
         predicted.append([e.predicted for e in estimates] - truth)
@@ -82,7 +83,7 @@ def test_intervals_cover_the_value_of_the_prompts_source() -> None:
     for seed in range(8):
         rng = np.random.default_rng([1, seed])
         codes = simulate(PRIOR, 150, 5, rng)
-        found = replay(codes, TEMPERATURES, StoppingRule(), "hottest_first", 0.95, rng)
+        found = replay(codes, TEMPERATURES, StoppingRule(), "turns", 0.95, rng)
         hits.append([e.low <= value <= e.high for e, value in zip(found.estimates, truth, strict=True)])
     # of 8 x 12 intervals; four of twelve figures are nearly copies of another
     assert np.mean(hits) > 0.8
@@ -102,10 +103,7 @@ def published(shared: Path) -> np.ndarray:
 
 def test_the_published_study_needs_less_than_half_of_its_samples(published: np.ndarray) -> None:
     whole = full_study(published, TEMPERATURES, 0.8, 0.95)
-    found = [
-        replay(published, TEMPERATURES, StoppingRule(), "hottest_first", 0.95, np.random.default_rng(i))
-        for i in range(2)
-    ]
+    found = [replay(published, TEMPERATURES, StoppingRule(), "turns", 0.95, np.random.default_rng(i)) for i in range(2)]
     assert max(one.spent for one in found) <= 0.45
     assert np.mean([one.unstable_found for one in found]) >= 0.95
     assert min(one.decided for one in found) == 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 
@@ -11,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
+from refusal_stability.measures.adaptive.audit import audited_verdicts, exact_interval
 from refusal_stability.measures.adaptive.population import Population, chance_of_stable, fit_population
 from refusal_stability.measures.adaptive.rounds import Design, Sampled, designed, ranks, sample_by_rounds
 from refusal_stability.measures.adaptive.rules import (
     AGREED,
     CERTAIN,
+    DOUBTED,
     OUT_OF_BUDGET,
     STABLE,
     UNDECIDED,
@@ -44,7 +47,7 @@ def population(study: np.ndarray) -> Population:
     return fit_population(tally(study), 3)
 
 
-def sampled(codes: np.ndarray, rule: StoppingRule, order: str = "hottest_first", seed: int = 0) -> Sampled:
+def sampled(codes: np.ndarray, rule: StoppingRule, order: str = "turns", seed: int = 0) -> Sampled:
     rng = np.random.default_rng(seed)
     design = designed(TEMPERATURES, codes.shape[2], len(codes), rule, order, rng)
     return sample_by_rounds(lambda _: codes, design, rule)
@@ -99,7 +102,7 @@ def test_the_test_of_each_prompt_by_hand(population: Population, agreeing: int, 
     # is 14/19 x ... x 7/12 = 0.0397; the mixture gives it just over 0.8. 0.8 / 0.0397 = 20.1; with 8 it is 13.7.
     counts = np.zeros((1, 1, 3), dtype=np.int64)
     counts[0, 0, 0] = agreeing
-    one = Population(population.weights, (0,))
+    one = population.at_one_temperature
     found = weigh_states(StoppingRule("each_prompt"), States(counts, np.array([[20 - agreeing]]), np.array([0])), one)
     assert found.verdict[0] == verdict
 
@@ -136,7 +139,7 @@ def test_a_sample_spent_is_a_sample_asked_for_once(study: np.ndarray) -> None:
         asked[wanted] += 1
         return study
 
-    design = designed(TEMPERATURES, 5, len(study), StoppingRule(), "hottest_first", np.random.default_rng(0))
+    design = designed(TEMPERATURES, 5, len(study), StoppingRule(), "turns", np.random.default_rng(0))
     found = sample_by_rounds(ask, design, StoppingRule())
     assert asked.max() == 1
     assert (asked > 0).tolist() == (found.codes != NOT_SAMPLED).tolist()
@@ -156,6 +159,15 @@ def test_more_budget_goes_on_from_what_a_smaller_one_bought(study: np.ndarray) -
 def test_the_hottest_temperature_comes_first_then_each_seed_from_hot_to_cold() -> None:
     order = np.argsort(ranks((0.0, 1.0, 0.5), 2, "hottest_first", 1, np.random.default_rng(0))[0])
     assert [divmod(cell, 2) for cell in order] == [(1, 0), (1, 1), (2, 0), (0, 0), (2, 1), (0, 1)]
+
+
+def test_a_turn_takes_one_sample_at_each_temperature_and_seeds_in_an_order_of_each_prompt() -> None:
+    order = np.argsort(ranks((0.0, 1.0, 0.5), 4, "turns", 50, np.random.default_rng(0)), axis=1)
+    assert (order // 4 == np.tile([1, 2, 0], 4)).all()
+    seeds = (order % 4).reshape(50, 4, 3)
+    assert (np.sort(seeds, axis=1) == np.arange(4)[:, None]).all()
+    assert len(np.unique(seeds[:, :, 0], axis=0)) > 10
+    assert (seeds[:, :, 0] != seeds[:, :, 1]).any()
 
 
 def test_agreement_stops_after_the_first_samples_and_full_never() -> None:
@@ -191,14 +203,15 @@ def test_a_prediction_multiplies_the_odds_and_leaves_the_evidence(population: Po
         expected = odds * (told / (1 - told)) / (nothing / (1 - nothing))
         assert found / (1 - found) == pytest.approx(expected)
     absent = weigh_states(rule, replace(state, predicted=np.array([np.nan])), population, np.array([0]))
-    assert absent.p_unstable == plain.p_unstable
-    assert absent.information == weigh_states(rule, state, population, np.array([0])).information
+    assert absent.p_unstable == pytest.approx(plain.p_unstable, rel=1e-12)
+    told = weigh_states(rule, state, population, np.array([0])).information
+    assert absent.information == pytest.approx(told, rel=1e-12)
 
 
 def test_predictions_move_the_chances_and_bad_ones_certify_no_more_errors(study: np.ndarray) -> None:
     unstable = below(ssi(tally(study).sum(axis=1)), THRESHOLD)
     rule = StoppingRule(budget=0.4)
-    design = designed(TEMPERATURES, 5, len(study), rule, "hottest_first", np.random.default_rng(0))
+    design = designed(TEMPERATURES, 5, len(study), rule, "turns", np.random.default_rng(0))
     good, bad = (np.where(unstable == right, 0.9, 0.05) for right in (True, False))
     found = [sample_by_rounds(lambda _: study, design, rule, predicted=told) for told in (None, good, bad)]
     off = [np.abs(one.p_unstable - unstable).mean() for one in found]
@@ -206,6 +219,96 @@ def test_predictions_move_the_chances_and_bad_ones_certify_no_more_errors(study:
     # A certificate needs the likelihood ratio, which the prediction does not enter.
     passed = [((one.verdict == STABLE) & unstable).sum() for one in found]
     assert max(passed) <= 0.05 * unstable.sum() + 3 * np.sqrt(0.05 * unstable.sum())
+
+
+def cold_plant(rng: np.random.Generator, n_odd: int) -> np.ndarray:
+    """84 prompts x 3 temperatures x 5 seeds; some decide otherwise at temperature 0 alone, some waver rarely."""
+    codes = np.zeros((84, 3, 5), dtype=np.int8)
+    codes[10:25][rng.random((15, 3, 5)) < 0.07] = 2
+    codes[:n_odd, 0] = 1
+    return codes
+
+
+def seed_plant(rng: np.random.Generator, n_odd: int) -> np.ndarray:
+    """The same, but two seeds of a prompt decide otherwise, at every temperature."""
+    codes = cold_plant(rng, 0)
+    for prompt in range(n_odd):
+        codes[prompt][:, rng.permutation(5)[:2]] = 2
+    return codes
+
+
+def barely_plant(rng: np.random.Generator, n_odd: int) -> np.ndarray:
+    """The same, but as few samples as make a prompt unstable decide otherwise, anywhere in its grid."""
+    codes = cold_plant(rng, 0)
+    for prompt in range(n_odd):
+        codes[prompt].reshape(-1)[rng.permutation(15)[:4]] = 2
+    return codes
+
+
+@pytest.mark.parametrize("plant", [cold_plant, seed_plant, barely_plant])
+def test_prompts_that_deviate_where_no_model_expects_it_are_found(plant: Callable[..., np.ndarray]) -> None:
+    wrong, unstable = 0, 0
+    for seed in range(4):
+        rng = np.random.default_rng([8, seed])
+        codes = plant(rng, 10)
+        truth = below(ssi(tally(codes).sum(axis=1)), THRESHOLD)
+        rule = StoppingRule()
+        design = designed((0.0, 0.7, 1.0), 5, 84, rule, "turns", rng)
+        found = sample_by_rounds(lambda _, codes=codes: codes, design, rule)  # type: ignore[misc]
+        wrong += int(((found.verdict == STABLE) & truth).sum())
+        unstable += int(truth.sum())
+        # Each temperature was asked before a prompt was called stable.
+        assert ((found.codes != NOT_SAMPLED).sum(axis=2) > 0).all()
+    assert wrong <= 0.05 * unstable + 3 * np.sqrt(0.05 * unstable)
+
+
+def test_the_audit_enters_neither_fit_nor_verdicts(study: np.ndarray) -> None:
+    """What is drawn for the audit changes nothing but the audited prompts' own samples."""
+    first, second = (
+        designed(TEMPERATURES, 5, len(study), StoppingRule(audit=share), "turns", np.random.default_rng(0))
+        for share in (0.0, 0.3)
+    )
+    found = [sample_by_rounds(lambda _: study, design, StoppingRule()) for design in (first, second)]
+    assert (found[0].verdict == found[1].verdict).all()
+    assert (found[0].taken == found[1].taken).all()
+    assert found[1].in_full[second.audited].all()
+
+
+def test_verdicts_beside_the_audits_full_grids_by_hand() -> None:
+    codes = np.zeros((6, 1, 5), dtype=np.int8)
+    codes[[0, 1, 5], 0, :2] = 1
+    codes[4] = MISSING
+    verdict = np.array([STABLE, UNSTABLE, STABLE, UNDECIDED, STABLE, STABLE], dtype=np.int8)
+    audited = np.array([True, True, True, True, True, False])
+    found = audited_verdicts(verdict, codes, audited, THRESHOLD)
+    # rows: truly stable, truly unstable; columns: undecided, stable, unstable
+    assert found.counts.tolist() == [[1, 1, 0], [0, 1, 1]]
+    assert (found.errors(0), found.errors(1)) == ((0, 2), (1, 2))
+    # one error of two is expected in 9.75 % at a bound of 5 %, two of two in 0.25 %
+    assert not found.contradicts(0.05)
+    both = audited_verdicts(np.full(6, STABLE, dtype=np.int8), codes, audited, THRESHOLD)
+    assert both.contradicts(0.05)
+    # Clopper and Pearson: 1 - 0.025^(1/2) and so on
+    assert exact_interval(0, 2, 0.95) == pytest.approx((0, 1 - 0.025**0.5))
+    assert exact_interval(2, 2, 0.95) == pytest.approx((0.025**0.5, 1))
+    assert exact_interval(0, 0, 0.95) == (0, 1)
+
+
+def test_certificates_that_the_audit_contradicts_are_sampled_until_certain() -> None:
+    """Seeds in an order that is not random, of which the last differ: what the rule cannot expect."""
+    codes = np.zeros((240, 1, 10), dtype=np.int8)
+    codes[:60, :, ::2] = 2
+    codes[60:120, :, 7:] = 2
+    found = {}
+    for audit in (0.0, 0.3):
+        rule = StoppingRule(audit=audit)
+        design = designed((1.0,), 10, 240, rule, "hottest_first", np.random.default_rng(0))
+        found[audit] = sample_by_rounds(lambda _: codes, design, rule)
+    assert (found[0.0].verdict[60:120] == STABLE).all()
+    assert DOUBTED not in found[0.0].reason
+    assert not (found[0.3].verdict[:120] == STABLE).any()
+    assert not (found[0.3].verdict[120:] == UNSTABLE).any()
+    assert (found[0.3].reason[60:] == DOUBTED).all()
 
 
 @given(st.integers(1, 9))
@@ -231,7 +334,7 @@ def test_prompts_that_turn_to_another_decision_when_colder_are_not_passed_as_sta
     codes = np.full((100, 3, 4), 2, dtype=np.int8)
     codes[:30, 0] = 0
     rule, rng = StoppingRule(first=4), np.random.default_rng(0)
-    design = designed((0.0, 0.7, 1.0), 4, len(codes), rule, "hottest_first", rng)
+    design = designed((0.0, 0.7, 1.0), 4, len(codes), rule, "turns", rng)
     found = sample_by_rounds(lambda _: codes, design, rule)
     assert not (found.verdict[:30] == STABLE).any()
     assert not (found.verdict[30:] == UNSTABLE).any()

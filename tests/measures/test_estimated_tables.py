@@ -8,11 +8,22 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import beta
 
-from refusal_stability.measures.adaptive.estimates import mean_with_interval, p_of_no_change
+from refusal_stability.measures.adaptive.estimate_intervals import (
+    Estimate,
+    Uncertain,
+    in_order,
+    interval,
+    p_of_no_change,
+    summing_to_1,
+)
+from refusal_stability.measures.adaptive.estimates import PromptEstimates, mean_over
+from refusal_stability.measures.adaptive.figures import figures_of
 from refusal_stability.measures.adaptive.rounds import Sampled, designed, sample_by_rounds
-from refusal_stability.measures.adaptive.rules import StoppingRule
+from refusal_stability.measures.adaptive.rules import STABLE, StoppingRule
 from refusal_stability.measures.coverage import PRIOR, SHARPNESS, simulate
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.estimates import Resampling
@@ -44,7 +55,7 @@ def both() -> tuple[Tables, Tables, dict[tuple[str, str], Sampled]]:
     for name, codes in full.items():
         rng = np.random.default_rng(7)
         rule = StoppingRule()
-        design = designed(TEMPERATURES, 5, N, rule, "hottest_first", rng)
+        design = designed(TEMPERATURES, 5, N, rule, "turns", rng)
         sampled["m", name] = sample_by_rounds(lambda _, codes=codes: codes, design, rule)  # type: ignore[misc]
     rounds = study_of({name: one.codes for (_, name), one in sampled.items()})
     whole = dict(build_tables(study_of(full), SETTINGS))
@@ -119,7 +130,7 @@ def test_the_tables_of_rounds_add_up(both: tuple[Tables, Tables, dict[tuple[str,
         one = sampled["m", row["intervention"]]
         assert (row["n_samples"], row["n_grid"]) == (one.spent.sum(), N * 20)
         assert row["pct_saved"] == pytest.approx(100 - 100 * row["n_samples"] / row["n_grid"])
-        assert row["n_certified_stable"] + row["n_certified_unstable"] + row["n_undecided"] == N
+        assert row["n_called_stable"] + row["n_called_unstable"] + row["n_undecided"] == N
         assert row["alpha"] == 0.05
     prompts = rounds["adaptive_prompts"]
     assert prompts.groupby("intervention")["n_spent"].sum().to_dict() == {
@@ -142,19 +153,117 @@ def test_without_rounds_tables_are_what_they_were(both: tuple[Tables, Tables, ob
 
 
 def test_the_interval_of_a_mean_by_hand() -> None:
-    value = np.tile([0.2, 0.4, 0.6, 0.8], 10)
-    # variance 2/39; the prediction implies 0, so the observed one counts; t(39) at 95 % is 2.0227
-    mean, low, high = mean_with_interval(value, np.full(40, 0.5), np.zeros(40), 0.95, -1.0, 1.0)
-    half = 2.02269 * math.sqrt(2 / 39 / 40)
-    assert (mean, low, high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-5)
-    # implied 0.2: half of the sum of both counts
-    _, low, high = mean_with_interval(value, np.full(40, 0.5), np.full(40, 0.2), 0.95, -1.0, 1.0)
-    assert (high - low) / 2 == pytest.approx(2.02269 * math.sqrt((2 / 39 + 0.2) / 2 / 40), abs=1e-5)
+    # t(39) at 95 % is 2.0227
+    found = interval(Uncertain(0.5, 0.03, 39.0, 40), 0.95, -1.0, 1.0)
+    assert found.ends == pytest.approx((0.5, 0.5 - 2.02269 * 0.03, 0.5 + 2.02269 * 0.03), abs=1e-5)
     # t(39) = 0.02 / 0.0358 is exceeded either way in 58 % of studies
-    assert p_of_no_change(value - 0.48, np.full(40, 0.5), np.zeros(40)) == pytest.approx(0.5797, abs=1e-4)
-    assert p_of_no_change(np.zeros(4), np.zeros(4), np.zeros(4)) == 1
+    error = math.sqrt(2 / 39 / 40)
+    assert p_of_no_change(Uncertain(0.02, error, 39.0, 40)) == pytest.approx(0.5797, abs=1e-4)
+    assert p_of_no_change(Uncertain(0.0, 0.0, 3.0, 4)) == 1
     # nothing happened in 50 prompts: Jeffreys' beta(1/2, n + 1/2), n = 50 shortened for the estimated spread
-    mean, low, high = mean_with_interval(np.zeros(50), np.zeros(50), np.zeros(50), 0.95, 0.0, 1.0)
-    assert (mean, low) == (0.0, 0.0)
-    assert high == pytest.approx(beta.isf(0.025, 0.5, 50 * (1.959964 / 2.009575) ** 2 + 0.5), abs=1e-6)
-    assert all(map(math.isnan, mean_with_interval(np.array([0.5, np.nan]), value[:2], value[:2], 0.95, 0, 1)))
+    found = interval(Uncertain(0.0, 0.0, 49.0, 50), 0.95, 0.0, 1.0)
+    assert (found.value, found.low) == (0.0, 0.0)
+    assert found.high == pytest.approx(beta.isf(0.025, 0.5, 50 * (1.959964 / 2.009575) ** 2 + 0.5), abs=1e-6)
+    assert all(map(math.isnan, interval(Uncertain(math.nan, math.nan, 1.0, 1), 0.95, 0, 1).ends))
+
+
+def of_prompts(
+    group: list[int], known: list[bool], value: list[float], base: list[float], error: float
+) -> PromptEstimates:
+    """One figure of some prompts, of which only what its mean needs is given."""
+    n, figure = len(group), figures_of((1.0,))[0]
+    column = np.array(value)[:, None]
+    wide = np.full((n, 1), error)
+    return PromptEstimates(
+        [figure], 0.8, np.array(group), np.array(known), column, np.array(base)[:, None], column, wide, wide,
+        np.full((n, 1), 11.0), column, column,
+    )  # fmt: skip
+
+
+def test_an_audited_prompt_counts_for_itself_and_for_those_it_corrects_by_hand() -> None:
+    found = of_prompts([0, 0, 0, 0], [True, True, False, False], [0.9, 0.5, 0.6, 0.8], [0.7, 0.7, 0.6, 0.8], 0.04)
+    mean = mean_over([(1.0, found)], 0, np.ones(4, dtype=bool))
+    # each audited prompt has weight 1/4 for itself, and 2/4/2 for the two others
+    prompts, audit = np.var([0.7, 0.7, 0.6, 0.8], ddof=1) / 4, 2 * 0.5**2 * 0.04
+    assert (mean.mean, mean.error) == pytest.approx((0.7, math.sqrt(prompts + audit)))
+    assert mean.df == pytest.approx((prompts + audit) ** 2 / (prompts**2 / 3 + audit**2 / 11))
+    # of the two others alone, the audited ones' errors still count
+    others = mean_over([(1.0, found)], 0, ~found.known)
+    assert others.error == pytest.approx(math.sqrt(np.var([0.6, 0.8], ddof=1) / 2 + 2 * 0.5**2 * 0.04))
+    # a difference of two groups: predictions err independently
+    both = mean_over([(1.0, found), (-1.0, found)], 0, np.ones(4, dtype=bool))
+    assert (both.mean, both.error) == pytest.approx((0.0, math.sqrt(2 * audit)))
+
+
+ENDS = st.lists(st.tuples(*[st.floats(0, 100)] * 3).map(sorted), min_size=1, max_size=6)
+
+
+@given(ENDS)
+def test_estimates_in_order_rise_keep_their_ends_and_their_sum(ends: list[list[float]]) -> None:
+    before = [Estimate(value, low, high) for low, value, high in ends]
+    after = in_order(before)
+    for one in after:
+        assert one.low <= one.value + 1e-9
+        assert one.value <= one.high + 1e-9
+    for end in ("value", "low", "high"):
+        was, now = ([getattr(one, end) for one in part] for part in (before, after))
+        assert now == sorted(now) or np.diff(now).min() > -1e-9
+        assert sum(now) == pytest.approx(sum(was), abs=1e-6)
+        if was == sorted(was):
+            assert now == pytest.approx(was, abs=1e-9)
+
+
+def test_estimates_out_of_order_meet_at_their_mean_by_hand() -> None:
+    found = in_order([Estimate(3, 1, 5), Estimate(1, 0, 3), Estimate(6, 5, 7)])
+    assert [one.ends for one in found] == [(2, 0.5, 4), (2, 0.5, 4), (6, 5, 7)]
+    rates = summing_to_1([Estimate(0.9, 0.8, 0.95), Estimate(0.0, 0.0, 0.1), Estimate(0.3, 0.2, 0.4)])
+    assert [one.value for one in rates] == pytest.approx([0.75, 0.0, 0.25])
+    assert rates[0].ends == pytest.approx((0.75, 0.75, 0.95))
+
+
+def test_estimated_figures_fit_together(both: tuple[Tables, Tables, object]) -> None:
+    _, rounds, _ = both
+    model = rounds["aggregate_by_model"].set_index("intervention")
+    for name, rows in rounds["threshold_sensitivity"].groupby("intervention"):
+        for end in ("", "_low", "_high"):
+            shares = rows.sort_values("threshold")[f"pct_unstable{end}"]
+            assert shares.is_monotonic_increasing
+            assert shares.iloc[-1] <= model.loc[name, f"pct_flipped{end}"]
+        at = rows.set_index("threshold")["pct_unstable"]
+        assert at[0.8] == pytest.approx(model.loc[name, "pct_unstable"])
+    within = rounds["aggregate_by_temperature"]
+    assert (within["pct_unstable"] <= within["pct_flipped"] + 1e-9).all()
+    assert (within["pct_flipped"] <= within["intervention"].map(model["pct_flipped"]) + 1e-9).all()
+    for table in (within, rounds["categories"], rounds["aggregate_by_harm"]):
+        assert table[[f"mean_{word}_rate" for word in ("refuse", "partial", "comply")]].sum(axis=1).to_numpy() == (
+            pytest.approx(np.ones(len(table)))
+        )
+        assert (table["pct_flipped"] <= 100).all()
+    assert (model[["n_wavering", "n_steady_refusal", "n_steady_help"]].sum(axis=1) == N).all()
+    assert (model["n_wavering"] == (model["pct_unstable"] * N / 100).round()).all()
+
+
+def test_a_prompt_has_one_chance_of_being_unstable(both: tuple[Tables, Tables, object]) -> None:
+    _, rounds, _ = both
+    chances = rounds["per_prompt_metrics"][["intervention", "prompt_id", "p_unstable", "unstable"]]
+    found = rounds["adaptive_prompts"].merge(chances)
+    assert len(found) == 2 * N
+    assert (found["p_unstable"] == found["p_verdict_unstable"]).all()
+    assert (found["unstable"] == (found["p_unstable"] >= 0.5)).all()
+
+
+def test_the_audits_verdicts_are_counted_against_its_full_grids(
+    both: tuple[Tables, Tables, dict[tuple[str, str], Sampled]],
+) -> None:
+    whole, rounds, sampled = both
+    truth = whole["per_prompt_metrics"]
+    for (_, name), one in sampled.items():
+        unstable = truth.loc[truth["intervention"] == name, "unstable"].to_numpy()[one.design.audited]
+        rows = rounds["adaptive_audit"].query("intervention == @name").set_index("full_grid")
+        assert rows["n_in_audit"].to_dict() == {"stable": (~unstable).sum(), "unstable": unstable.sum()}
+        missed = (one.verdict[one.design.audited] == STABLE) & unstable
+        assert rows.loc["unstable", "n_called_stable"] == missed.sum()
+        called = rows[["n_called_stable", "n_called_unstable", "n_undecided"]].sum(axis=1)
+        assert (called == rows["n_in_audit"]).all()
+        share = 100 * missed.sum() / unstable.sum()
+        assert rows.loc["unstable", "wrong_from"] <= share <= rows.loc["unstable", "wrong_to"]

@@ -19,7 +19,14 @@ from refusal_stability.prompts.load import load_prompts
 from refusal_stability.records import OtherEnvironment, Prompt, StudyError
 from refusal_stability.tables.number_format import short_count
 from refusal_stability.workload.asked import all_work, engines_of
-from refusal_stability.workload.needs import Check, is_trained_first, judge_checks, model_checks, space_check
+from refusal_stability.workload.needs import (
+    Check,
+    is_trained_first,
+    judge_checks,
+    model_checks,
+    rounds_check,
+    space_check,
+)
 
 COLUMNS = ("requests", "stored", "to send", "prompt\ntokens", "answer\ntokens", "cost")
 EXPLAINED = (
@@ -48,7 +55,8 @@ def run(params_path: Path) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     works = list(all_work(params, prompts))
     with engines_of(where) as engines:
-        checks += [*model_checks(works, engines, params, where), *judge_checks(params, where)]
+        checks += [*rounds_check(params, prompts), *model_checks(works, engines, params, where)]
+        checks += judge_checks(params, where)
         for work in works:
             if is_trained_first(work.model, params):
                 notes.append(f"{work.words}: not counted: its model is trained first; it runs here for free")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +21,9 @@ def simulate_adaptive(
     threshold: Annotated[float, typer.Option(help="SSI below which a prompt is unstable.")] = 0.8,
     audit: Annotated[float, typer.Option(help="Share of prompts that are sampled in full.")] = 0.1,
     budget: Annotated[float | None, typer.Option(help="Most samples, as a share of the full grid.")] = None,
-    order: Annotated[str | None, typer.Option(help="hottest_first or random. Default: what the rule needs.")] = None,
+    order: Annotated[
+        str | None, typer.Option(help="turns, hottest_first or random. Default: what the rule needs.")
+    ] = None,
     runs: Annotated[int, typer.Option(help="Replays of each rule, each with an audit of its own.")] = 5,
     seed: int = 0,
     column: Named = None,
@@ -32,7 +35,9 @@ def simulate_adaptive(
 
     from refusal_stability.judging.label_names import decision_named, label_map
     from refusal_stability.measures.adaptive.replay import full_study, replay
-    from refusal_stability.measures.adaptive.rules import RULES
+    from refusal_stability.measures.adaptive.rounds import designed, first_samples, least_budget
+    from refusal_stability.measures.adaptive.rules import RULES, StoppingRule
+    from refusal_stability.params.adaptive import ORDERS_OF, SAMPLE_ORDERS
     from refusal_stability.records import StudyError
     from refusal_stability.study.decision_table import decision_tables
     from refusal_stability.tables.layout import as_text
@@ -43,7 +48,10 @@ def simulate_adaptive(
         ("--threshold", threshold, 0.5 < threshold <= 1, "a number over 0.5 and at most 1"),
         ("--audit", audit, 0 <= audit <= 1, "a number from 0 to 1"),
         ("--budget", budget, budget is None or 0 < budget <= 1, "a number over 0 and at most 1"),
-        ("--order", order, order in (None, "hottest_first", "random"), "hottest_first or random"),
+        *(
+            ("--order", order, order in (None, *ORDERS_OF.get(name, SAMPLE_ORDERS)), f"what {name} needs: {orders}")
+            for name, orders in ((name, " or ".join(ORDERS_OF.get(name, SAMPLE_ORDERS))) for name in rule or RULES)
+        ),
         ("--runs", runs, runs >= 1, "a whole number of at least 1"),
     ):
         if not holds:
@@ -65,8 +73,15 @@ def simulate_adaptive(
         whole = full_study(group.codes, group.temperatures, threshold, 0.95)
         rows: list[dict[str, Any]] = []
         for name in rule or RULES[:-1]:
-            chosen = _rule(name, alpha, threshold, min(n_seeds, max(2, group.codes[0].size // 2)), audit, budget)
-            by = order or ("random" if name == "each_prompt" else "hottest_first")
+            chosen = StoppingRule(name, alpha, threshold, first_samples(n_temperatures, n_seeds), 64, audit, budget)
+            by = order or ORDERS_OF.get(name, SAMPLE_ORDERS)[0]
+            rng = np.random.default_rng([seed, 0])
+            least = least_budget(designed(group.temperatures, n_seeds, n_prompts, chosen, by, rng), chosen)
+            if name != "full" and budget is not None and budget < least:
+                raise StudyError(
+                    f"--budget: {budget} is not allowed; allowed: at least {least:g}, which the audit and each "
+                    "prompt's first samples take; give a larger budget or a smaller --audit"
+                )
             replays = [
                 replay(group.codes, group.temperatures, chosen, by, 0.95, np.random.default_rng([seed, run]))
                 for run in range(runs)
@@ -75,12 +90,6 @@ def simulate_adaptive(
         for layout in _layouts(rows, runs):
             print("\n" + as_text(layout))
         print()
-
-
-def _rule(name: str, alpha: float, threshold: float, first: int, audit: float, budget: float | None) -> Any:
-    from refusal_stability.measures.adaptive.rules import StoppingRule
-
-    return StoppingRule(name, alpha, threshold, first, audit=audit, budget=budget)
 
 
 def _layouts(rows: list[dict[str, Any]], runs: int) -> list[Any]:
@@ -140,16 +149,24 @@ def _layouts(rows: list[dict[str, Any]], runs: int) -> list[Any]:
                 figures,
                 words("figure", "figure"),
                 numbers("full study", lambda r: _interval(r["whole"], r["digits"])),
-                numbers("estimate", lambda r: f"{r['got']:.{r['digits']}f}"),
-                numbers("largest error", lambda r: f"{r['error']:.{r['digits']}f}"),
-                numbers("in the full interval", lambda r: f"{r['inside']} of {runs}"),
-                numbers("interval covers", lambda r: f"{r['covers']} of {runs}"),
-                numbers("as sampled", lambda r: f"{r['naive']:.{r['digits']}f}"),
+                numbers("estimate", lambda r: _digits(r["got"], r["digits"])),
+                numbers("largest error", lambda r: _digits(r["error"], r["digits"])),
+                numbers("in the full interval", lambda r: _of_runs(r["inside"], r["got"], runs)),
+                numbers("interval covers", lambda r: _of_runs(r["covers"], r["got"], runs)),
+                numbers("as sampled", lambda r: _digits(r["naive"], r["digits"])),
             )
         )
     return layouts
 
 
 def _interval(whole: tuple[float, float, float], digits: int) -> str:
-    value, low, high = whole
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    value, low, high = (_digits(one, digits) for one in whole)
+    return f"{value} [{low}, {high}]"
+
+
+def _digits(value: float, digits: int) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _of_runs(n: int, value: float, runs: int) -> str:
+    return "-" if math.isnan(value) else f"{n} of {runs}"

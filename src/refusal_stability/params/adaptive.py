@@ -20,7 +20,9 @@ from refusal_stability.params.checks import (
 )
 
 ADAPTIVE_RULES = ("population", "each_prompt", "agreement")
-SAMPLE_ORDERS = HOTTEST_FIRST, RANDOM = ("hottest_first", "random")
+SAMPLE_ORDERS = TURNS, HOTTEST_FIRST, RANDOM = ("turns", "hottest_first", "random")
+# The first is the rule's own. A bound needs seeds in random order, and what the rule assumes of temperatures.
+ORDERS_OF = {"population": (TURNS,), "each_prompt": (RANDOM,), "agreement": (HOTTEST_FIRST, TURNS, RANDOM)}
 PREDICTIONS_IN = "data/raw/"
 
 
@@ -70,8 +72,8 @@ def _check_rules(chosen: dict[str, AdaptiveParams]) -> dict[str, AdaptiveParams]
     """At most one rule, in an order that it can be used in."""
     require(len(chosen) <= 1, "", ", ".join(chosen), "one rule")
     for name, settings in chosen.items():
-        fits = name != "each_prompt" or settings.order in (None, RANDOM)
-        require(fits, f"{name}.order", settings.order, f"null or {RANDOM}: this rule needs a random order")
+        allowed = f"null or {' or '.join(ORDERS_OF[name])}: the rule's bound needs that order"
+        require(settings.order in (None, *ORDERS_OF[name]), f"{name}.order", settings.order, allowed)
         unused = name == "population" or settings.predictions is None
         require(unused, f"{name}.predictions", settings.predictions, "null: only the rule population starts from them")
     return chosen
@@ -82,4 +84,4 @@ ChosenRule = Annotated[dict[Rule, AdaptiveParams], BeforeValidator(_rule_given),
 
 def order_of(name: str, settings: AdaptiveParams) -> str:
     """In which order a rule takes a prompt's samples."""
-    return settings.order or (RANDOM if name == "each_prompt" else HOTTEST_FIRST)
+    return settings.order or ORDERS_OF[name][0]

@@ -117,6 +117,7 @@ QUOTED = (
     Quoted("thinking_decisions", _thinking),
     Quoted("adaptive", lambda row: (*_who(row), "rounds")),
     Quoted("adaptive_stops", lambda row: (*_who(row), "stopped", row["verdict"], row["stop_reason"])),
+    Quoted("adaptive_audit", lambda row: (*_who(row), "audit", row["full_grid"])),
 )
 
 

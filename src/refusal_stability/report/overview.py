@@ -34,9 +34,9 @@ def headline(inputs: ReportInputs) -> Section:
         for row in rows
     ]
     level = f"{inputs.params.metrics.confidence:.0%}"
-    remark = f"Brackets are {level} bootstrap intervals over prompts."
+    remark = f"Brackets are {level} {inputs.kind_of_interval} over prompts."
     if inputs.params.sampling.adaptive:
-        remark = f"Sampled in rounds: estimates of the full grid. Brackets are {level} intervals over prompts."
+        remark = f"Sampled in rounds: estimates of the full grid. {remark}"
     said = [*said, remark] if said else ["No response has a decision, so there is nothing to report yet."]
     return Section("headline", "Each model in short", tuple(said))
 
@@ -126,7 +126,7 @@ def reading(inputs: ReportInputs) -> Section:
             "Two samples agree",
             "The chance that two fresh responses get the same decision. It does not depend on the number of samples.",
         ),
-        ("Interval", "Percentile bootstrap over whole prompts: how the figure would vary with other prompts."),
+        ("Interval", f"{_interval_kind(inputs)}: how the figure would vary with other prompts."),
         ("Missing", "A response without a decision, with its reason. It never counts as a decision."),
     )
     text = (
@@ -134,6 +134,12 @@ def reading(inputs: ReportInputs) -> Section:
         "cannot tell a firm decision from a lucky draw. This study draws many.",
     )
     return Section("reading", "How to read it", text, terms)
+
+
+def _interval_kind(inputs: ReportInputs) -> str:
+    if inputs.params.sampling.adaptive:
+        return "t interval over prompts, with the error of the estimate (docs/adaptive.md)"
+    return "Percentile bootstrap over whole prompts"
 
 
 def unstable_prompts(inputs: ReportInputs) -> Section:

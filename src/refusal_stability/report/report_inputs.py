@@ -25,8 +25,9 @@ ESTIMATED_FIGURE = "Estimates of the full grid; intervals are t intervals over p
 
 def caption_of(caption: str, tables: Iterable[str], params: StudyParams) -> str:
     """The caption of a figure of some metric tables, which says where these hold estimates."""
-    estimated = params.sampling.adaptive and any(name in ESTIMATED_TABLES for name in tables)
-    return f"{caption} {ESTIMATED_FIGURE}" if estimated else caption
+    if not params.sampling.adaptive or not any(name in ESTIMATED_TABLES for name in tables):
+        return caption
+    return f"{caption.replace('bootstrap intervals', 'intervals')} {ESTIMATED_FIGURE}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class ReportInputs:
     pictures: Mapping[str, Picture]
     labels: Mapping[tuple[str, str], str]
     ran: tuple[Ran, ...]
+
+    @property
+    def kind_of_interval(self) -> str:
+        """What to call an interval over prompts: those of estimates are not resampled."""
+        return "intervals" if self.params.sampling.adaptive else "bootstrap intervals"
 
     def rows(self, name: str) -> list[Row]:
         """The rows of a metric table in its own order; none where the table is absent."""

@@ -9,7 +9,7 @@ from refusal_stability.report.content import Section
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.tables.columns import COLUMNS
 from refusal_stability.tables.layout import described, each, filled, laid_out, numbers, words
-from refusal_stability.tables.number_format import Row, count, one_value
+from refusal_stability.tables.number_format import UNKNOWN, Row, count, one_value
 
 
 def sampled_in_rounds(inputs: ReportInputs) -> Section | None:
@@ -26,11 +26,9 @@ def sampled_in_rounds(inputs: ReportInputs) -> Section | None:
             words("Rule", "stopping_rule"),
             described("alpha", "Bound"),
             numbers("Samples", lambda row: f"{count(row['n_samples'])} of {count(row['n_grid'])}"),
-            *each("pct_saved n_certified_stable n_certified_unstable n_undecided n_audited"),
+            *each("pct_saved n_called_stable n_called_unstable n_undecided n_audited"),
             notes=(
-                "Bound: at most this share of unstable prompts is called stable, and the reverse. A dash: no bound. "
-                "Under the rule population it holds as far as the population fits. Prompts that only agreed are "
-                "undecided here.",
+                "Bound: at most this share of unstable prompts is called stable, and the reverse. A dash: no bound.",
             ),
         ),
         laid_out(
@@ -40,6 +38,18 @@ def sampled_in_rounds(inputs: ReportInputs) -> Section | None:
             inputs.who,
             *each("verdict stop_reason n_stopped mean_taken"),
             notes=("Audited prompts count when the rule would have stopped them. They are sampled in full.",),
+        ),
+        laid_out(
+            "rounds_audit",
+            "Verdicts of audited prompts, beside their full grids.",
+            inputs.rows("adaptive_audit"),
+            inputs.who,
+            *each("full_grid n_in_audit n_called_stable n_called_unstable n_undecided"),
+            numbers("Called wrong", _wrong),
+            notes=(
+                "The audit was drawn before sampling, and its other samples play no part in the verdicts. Brackets are "
+                "exact intervals of the error. With few audited prompts they are wide.",
+            ),
         ),
         laid_out(
             "rounds_estimates",
@@ -56,8 +66,36 @@ def sampled_in_rounds(inputs: ReportInputs) -> Section | None:
     text = (
         "Each prompt was sampled only until the rule had decided whether its full grid would show it stable.",
         "Rows marked (estimated) hold estimates of the full grid. Numbers that cannot be estimated are left out.",
+        *(_unstable_by(inputs, row) for row in rows),
     )
     return Section("rounds", "Sampled in rounds", text, (), tables, inputs.show("rounds"))
+
+
+def _unstable_by(inputs: ReportInputs, row: Row) -> str:
+    """The prompts that are called unstable, beside how many the full grid is estimated to hold."""
+    place = (row["model"], row["intervention"])
+    found = [
+        one
+        for one in inputs.rows("adaptive_estimates")
+        if (one["model"], one["intervention"]) == place
+        and one["estimated_figure"] == "pct_unstable"
+        and math.isnan(one["temperature"])
+    ]
+    n = row["n_called_stable"] + row["n_called_unstable"] + row["n_undecided"]
+    estimated = "".join(
+        f" In the full grid {_value(one, 'estimate')} of the {count(n)} prompts are estimated to be unstable. This "
+        "counts those that the rule missed."
+        for one in found
+        if not math.isnan(one["estimate"])
+    )
+    return f"{inputs.label(row)}: the rule calls {count(row['n_called_unstable'])} prompts unstable.{estimated}"
+
+
+def _wrong(row: Row) -> str:
+    """The share of wrong verdicts with its interval; a dash where no prompt was audited."""
+    if not row["n_in_audit"]:
+        return UNKNOWN
+    return f"{row['pct_called_wrong']:.1f}% [{row['wrong_from']:.1f}, {row['wrong_to']:.1f}]"
 
 
 def _figure(row: Row) -> str:

@@ -123,11 +123,13 @@ def _synthetic(params: StudyParams) -> list[str]:
 def _caveats(inputs: ReportInputs, left_out: int) -> list[str]:
     """What the numbers rest on, in sentences that hold for every study, and how many warnings follow."""
     judges = sorted({inputs.params.judging.of(model).primary for model in inputs.params.models})
-    level = f"{inputs.params.metrics.confidence:.0%}"
+    level = f"{inputs.params.metrics.confidence:.0%} {inputs.kind_of_interval}"
     said = [
         f"Decisions are the labels of {several(judges)}. A judge's errors look like instability, or hide it.",
-        f"Brackets are {level} bootstrap intervals over prompts. They hold for prompts like these, and no others.",
-        "More answers per prompt find more changes, so compare studies with equal numbers only.",
+        f"Brackets are {level} over prompts. They hold for prompts like these, and no others.",
+        "Figures are estimates of the full grid: prompts were sampled in rounds, in unequal numbers."
+        if inputs.params.sampling.adaptive
+        else "More answers per prompt find more changes, so compare studies with equal numbers only.",
     ]
     if left_out:
         said.append(f"{left_out} more models, all more stable, are under Models compared.")

@@ -21,7 +21,6 @@ def sampled_rows(found: Sampled) -> pd.DataFrame:
             "taken": found.taken,
             "spent": found.spent,
             "audited": found.design.audited,
-            "p_unstable": found.p_unstable,
             "samples": [digits_of(taken) for taken in (found.codes != NOT_SAMPLED).tolist()],
         }
     )

@@ -76,6 +76,8 @@ def _files(path: Path) -> list[Path]:
 
 def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     found = read_frame(path)
+    if found.empty:
+        raise ArtifactError(f"{path}: holds no labelled response; give a table with a row for each")
     absent = [columns.get(name, name) for name in NEEDED if columns.get(name, name) not in found.columns]
     if absent:
         raise ArtifactError(

@@ -8,11 +8,17 @@ import numpy as np
 
 from refusal_stability.files import ArtifactError
 from refusal_stability.measures.adaptive.population import fit_population
-from refusal_stability.measures.adaptive.rounds import Design, Sampled, designed
+from refusal_stability.measures.adaptive.rounds import (
+    Design,
+    Sampled,
+    designed,
+    first_samples,
+    least_budget,
+    states_of,
+)
 from refusal_stability.measures.adaptive.rules import REASON_NAMES, VERDICT_NAMES, StoppingRule
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.distinct import Floats
-from refusal_stability.measures.stability import tally
 from refusal_stability.params.adaptive import order_of
 from refusal_stability.params.checks import require
 from refusal_stability.params.study import StudyParams
@@ -23,10 +29,9 @@ from refusal_stability.tables.sampled import SAMPLED_TABLE, sampled_file
 
 
 def stopping_rule_of(params: StudyParams) -> StoppingRule:
-    """The study's rule; before it looks, each prompt gets a hottest temperature's worth of samples."""
+    """The study's rule."""
     ((name, chosen),) = params.sampling.adaptive.items()
-    n_seeds = len(params.sampling.seeds)
-    first = min(n_seeds, max(2, len(params.sampling.temperatures) * n_seeds // 2))
+    first = first_samples(len(params.sampling.temperatures), len(params.sampling.seeds))
     return StoppingRule(name, chosen.alpha, params.metrics.threshold, first, chosen.batch, chosen.audit, chosen.budget)
 
 
@@ -37,12 +42,9 @@ def design_of(params: StudyParams, n_prompts: int) -> tuple[Design, np.random.Ge
     n_seeds, order = len(params.sampling.seeds), order_of(name, chosen)
     rule = stopping_rule_of(params)
     design = designed(params.sampling.temperatures, n_seeds, n_prompts, rule, order, rng)
-    opening = design.taken(np.full(n_prompts, rule.first)) | design.audited[:, None, None]
-    fits = rule.budget is None or opening.sum() <= rule.budget * opening.size
-    allowed = (
-        f"at least {np.ceil(1000 * opening.mean()) / 1000:g}, which the audit and each prompt's first samples take"
-    )
-    require(fits, f"sampling.adaptive.{name}.budget", rule.budget, allowed)
+    least = least_budget(design, rule)
+    allowed = f"at least {least:g}, which the audit and each prompt's first samples take"
+    require(rule.budget is None or rule.budget >= least, f"sampling.adaptive.{name}.budget", rule.budget, allowed)
     return design, rng
 
 
@@ -82,6 +84,5 @@ def _sampled(params: StudyParams, study: DecisionArrays, group: Group) -> Sample
             f"{path}: prompt {study.prompt_ids[int(np.argmin(fits))]}: its samples are not those of {group.model}'s "
             f"generation files; run `dvc repro generate@{group.model}`"
         )
-    population = fit_population(tally(group.codes), design.hottest)
-    chance = rows["p_unstable"].to_numpy(dtype=np.float64)
-    return Sampled(design, stopping_rule_of(params), group.codes, taken, verdict, reason, chance, population, 0)
+    population = fit_population(states_of(group.codes, design, taken).counts, design.hottest)
+    return Sampled(design, stopping_rule_of(params), group.codes, taken, verdict, reason, population)

@@ -189,10 +189,14 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
         (
             "adaptive",
             "model intervention",
-            "stopping_rule alpha n_samples n_grid pct_saved n_certified_stable n_certified_unstable n_undecided "
-            "n_audited",
+            "stopping_rule alpha n_samples n_grid pct_saved n_called_stable n_called_unstable n_undecided n_audited",
         ),
         ("adaptive_stops", "model intervention verdict stop_reason", "n_stopped mean_taken"),
+        (
+            "adaptive_audit",
+            "model intervention full_grid",
+            "n_in_audit n_called_stable n_called_unstable n_undecided pct_called_wrong wrong_from wrong_to",
+        ),
         (
             "adaptive_prompts",
             "model intervention prompt_id",
@@ -220,8 +224,8 @@ ROUNDS_EXPLAINED = (
     "In a study sampled by rounds (`sampling.adaptive`), prompts have unequal numbers of samples, and a figure of the "
     "samples as they are is biased. Where `estimated` is true, figures are estimates of the full grid, with t "
     "intervals over prompts that hold the uncertainty of the prediction. Numbers without an estimate are empty, and "
-    "so are tables without any (docs/adaptive.md). n, n_refuse, n_partial, n_comply, flip, majority and p_unstable "
-    "stay those of the samples that were taken."
+    "so are tables without any (docs/adaptive.md). n, n_refuse, n_partial, n_comply, flip and majority stay "
+    "those of the samples that were taken."
 )
 # What a table's columns mean beyond what they mean everywhere.
 TABLES_EXPLAINED = {

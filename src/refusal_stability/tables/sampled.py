@@ -13,7 +13,8 @@ from refusal_stability.tables.csv_files import read_table
 VERDICTS_EXPLAINED = "`stable` or `unstable`: what the full grid would show; `undecided` where no rule decided"
 REASONS_EXPLAINED = (
     "`certified` (error at most alpha), `certain` (nothing left can change it), `whole grid`, `agreed` (rule "
-    "`agreement`), or `budget` (it ran out)"
+    "`agreement`), `budget` (it ran out), or `doubted` (the audit contradicted its certificate, so it was sampled "
+    "until nothing left could change the verdict)"
 )
 SAMPLED_TABLE = Contract(
     "sampled",
@@ -25,7 +26,6 @@ SAMPLED_TABLE = Contract(
         "taken": "whole",
         "spent": "whole",
         "audited": "flag",
-        "p_unstable": "number",
         "samples": "text",
     },
     ("intervention", "prompt_id"),
@@ -37,7 +37,6 @@ SAMPLED_TABLE = Contract(
         "taken": "samples after which the rule stopped it",
         "spent": "samples taken; more than `taken` only where it was audited",
         "audited": "whether it was chosen beforehand to be sampled in full",
-        "p_unstable": "posterior chance, when the rule stopped, that the full grid shows it unstable",
         "samples": "a group for each temperature, a digit for each seed, in the parameters' order: 1 where taken",
     },
 )

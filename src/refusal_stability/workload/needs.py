@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from refusal_stability.params.engines import ModelParams, engine_settings
 from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.params.judges import MAJORITY, JudgeParams
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import OtherEnvironment, StudyError
+from refusal_stability.records import OtherEnvironment, Prompt, StudyError
+from refusal_stability.study.sampled import design_of, predictions_of
 from refusal_stability.workload.asked import Engines, Work
 
 # An answer lies in the store, in a table and in MLflow. Its row has other columns too.
@@ -71,6 +72,24 @@ def judge_checks(params: StudyParams, where: str) -> Iterator[Check]:
             continue
         key = f"{where}: judging.judges.{name}"
         yield _checked(f"judge {name}", lambda: _judge_found(name, judge, key, params))  # noqa: B023
+
+
+def rounds_check(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Check]:
+    """Whether the settings of adaptive sampling fit the study, as the stage `sample` will ask; none for full grids."""
+    if not params.sampling.adaptive or not prompts:
+        return
+    ((rule, chosen),) = params.sampling.adaptive.items()
+    ids = [prompt.prompt_id for prompt in prompts]
+
+    def look() -> str:
+        design, _ = design_of(params, len(prompts))
+        for model in params.models:
+            for intervention in params.interventions:
+                predictions_of(params, model, intervention, ids)
+        started = f", predictions from {chosen.predictions}" if chosen.predictions else ""
+        return f"{rule}, {design.audited.sum()} of {len(prompts)} prompts audited{started}"
+
+    yield _checked("sampling.adaptive", look)
 
 
 def space_check(forecasts: Mapping[str, Forecast], folder: Path) -> Check:

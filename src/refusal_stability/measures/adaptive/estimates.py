@@ -7,18 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, norm, t
 
+from refusal_stability.measures.adaptive.estimate_intervals import (
+    Estimate,
+    Uncertain,
+    in_order,
+    interval,
+    summing_to_1,
+)
 from refusal_stability.measures.adaptive.figures import Figure, figures_of, prompt_figures
-from refusal_stability.measures.adaptive.population import Population, fit_population
-from refusal_stability.measures.adaptive.rounds import Sampled
-from refusal_stability.measures.adaptive.rules import States
-from refusal_stability.measures.distinct import Floats, distinct_rows
-from refusal_stability.measures.stability import K, tally
+from refusal_stability.measures.adaptive.population import fit_population
+from refusal_stability.measures.adaptive.predictions import predict
+from refusal_stability.measures.adaptive.rounds import Mask, Sampled
+from refusal_stability.measures.distinct import Floats, Ints
+from refusal_stability.measures.stability import tally
+from refusal_stability.records import DECISIONS
 
-DRAWS, FEWEST_DRAWS = 200, 1000  # completions of the grid: for each prompt of a state, and for each state
 SPREAD_EVENLY = 0.01
-FEW = 5  # a figure that rests on fewer prompts gets the interval of a share
+IMPLIED = 10  # audited prompts' worth of what the population says of its own errors
+RATES = tuple(f"mean_{decision.word}_rate" for decision in DECISIONS)
 
 
 @dataclass(frozen=True)
@@ -48,21 +55,36 @@ class PromptEstimates:
     Attributes
     ----------
     figures : F of them.
-    stopped : (P,) whether samples are left.
-    mean : (P, F) what is expected; what was seen where nothing is left.
-    value : (P, F) the same, corrected by the audit. Its mean over any prompts is unbiased, single ones mean nothing.
-    variance : (P, F) how uncertain the prediction makes a prompt's `value`.
+    threshold : of SSI, where a figure names none.
+    group : (P,) prompts of a group are corrected alike; -1 where no sample is left.
+    known : (P,) whether the whole grid was sampled.
+    mean : (P, F) what is expected; what was seen where the grid is known.
+    base : (P, F) the prediction with its group's correction; what was seen where the rule took the whole grid.
+    value : (P, F) `base`; what was seen where the grid is known. Its mean over the prompts is the estimate.
+    error : (P, F) variance of a prompt's prediction about its corrected mean.
+    doubt : (P, F) variance that the population gives to the prediction.
+    doubt_df : (P, F) degrees of freedom of `error`.
     seen : (P, F) figures of the samples as they are.
-    model : (P, F) the prediction, also of the audited prompts.
+    model : (P, F) the prediction without the correction.
     """
 
     figures: Sequence[Figure]
-    stopped: NDArray[np.bool_]
+    threshold: float
+    group: Ints
+    known: Mask
     mean: Floats
+    base: Floats
     value: Floats
-    variance: Floats
+    error: Floats
+    doubt: Floats
+    doubt_df: Floats
     seen: Floats
     model: Floats
+
+    @property
+    def stopped(self) -> Mask:
+        """(P,) whether samples are left to take."""
+        return ~self.known
 
 
 def estimate_prompts(
@@ -70,9 +92,10 @@ def estimate_prompts(
 ) -> PromptEstimates:
     """Figures of each prompt's full grid.
 
-    Each stopped prompt's figures are predicted from its samples and the fitted population. Audited prompts, which were
-    drawn at random before sampling and sampled in full, show by how much the predictions are off among prompts that
-    stopped with the same verdict. The predictions are corrected by that.
+    Each prompt's figures are predicted from the samples after which the rule stopped it, and from the population that
+    is fitted to these samples alone. Audited prompts were drawn at random before sampling, and their other samples
+    enter neither the fit nor the verdicts. So they show by how much predictions are off among prompts that stopped
+    with the same verdict, and all such predictions are corrected by that.
 
     Parameters
     ----------
@@ -84,112 +107,147 @@ def estimate_prompts(
     Returns
     -------
     PromptEstimates
-        Where there is an audit, means are corrected for what the population gets wrong.
+        Where there is an audit, means over all prompts are unbiased, whatever the population gets wrong.
 
     References
     ----------
     Särndal, Swensson & Wretman (1992), Model Assisted Survey Sampling, ch. 6. Angelopoulos et al. (2023),
     Prediction-powered inference, doi:10.1126/science.adi6000
     """
-    threshold = sampled.rule.threshold
-    population = fit_population(tally(sampled.codes), sampled.design.hottest, SPREAD_EVENLY, sampled.population)
-    states = sampled.as_stopped()
+    threshold, states = sampled.rule.threshold, sampled.as_stopped()
+    population = fit_population(states.counts, sampled.design.hottest, SPREAD_EVENLY, sampled.population)
     predicted, variance = predict(population, states, temperatures, threshold, rng, figures)
     seen = prompt_figures(tally(sampled.codes), temperatures, threshold, figures)
-    stopped = states.left.sum(axis=1) > 0
-    value = np.where(stopped[:, None], predicted, seen)
-    inverse = np.ones(len(stopped))
-    for group in _groups(sampled, stopped):
-        known = group & sampled.in_full
-        if known.any():
-            inverse[group] = group.sum() / known.sum()
-            correction = np.where(known[:, None], (seen - predicted) * inverse[:, None], 0.0)
-            value = np.where(group[:, None], predicted + correction, value)
-    variance = np.where(stopped[:, None], variance, 0.0) * inverse[:, None]
-    mean = np.where(stopped[:, None] & ~sampled.in_full[:, None], predicted, seen)
+    stopped, known = states.left.sum(axis=1) > 0, sampled.in_full
     model = np.where(stopped[:, None], predicted, seen)
-    return PromptEstimates(figures, stopped & ~sampled.in_full, mean, value, variance, seen, model)
+    group = _groups(sampled.verdict, stopped, known)
+    doubt = np.where(stopped[:, None], variance, 0.0)
+    base, error, df = model.copy(), np.zeros_like(model), np.full_like(model, IMPLIED)
+    off = np.where((known & stopped)[:, None], seen - predicted, np.nan)
+    for one in range(group.max(initial=-1) + 1):
+        here = group == one
+        there = ~np.isnan(off[here])
+        n, implied = there.sum(axis=0), doubt[here].mean(axis=0)
+        correction = np.nansum(off[here], axis=0) / np.maximum(n, 1)
+        squares = np.nansum((off[here] - correction) ** 2, axis=0)
+        base[here] += correction
+        df[here] = np.maximum(n - 1, 0) + IMPLIED
+        error[here] = (squares + IMPLIED * implied) / df[here]
+    value = np.where(known[:, None], seen, base)
+    mean = np.where(known[:, None], seen, predicted)
+    return PromptEstimates(figures, threshold, group, known, mean, base, value, error, doubt, df, seen, model)
 
 
-def mean_with_interval(
-    value: Floats, model: Floats, variance: Floats, confidence: float, low: float, high: float
-) -> tuple[float, float, float]:
-    """The mean of one figure over prompts, with its interval.
-
-    Parameters
-    ----------
-    value, model, variance : (P,) as in `PromptEstimates`; NaN where the figure is not defined.
-    confidence : e.g. 0.95.
-    low, high : the figure's range.
-
-    Returns
-    -------
-    mean, low, high
-        A t interval over prompts, whose variance is at least the mean of the observed one and the one that the
-        population implies. Where the figure effectively rests on fewer than `FEW` prompts, it is Jeffreys' interval of
-        a share of so many prompts. All NaN for fewer than two prompts.
-
-    References
-    ----------
-    Korn & Graubard (1998), Confidence intervals for proportions with small expected number of positive counts estimated
-    from survey data, Survey Methodology 24(2). Brown, Cai & DasGupta (2001), doi:10.1214/ss/1009213286
-    """
-    mean, error, n = _with_error(value, model, variance)
-    if n < 2:
-        return np.nan, np.nan, np.nan
-    tail, quantile = (1 - confidence) / 2, t.isf((1 - confidence) / 2, n - 1)
-    centre = float(np.clip(mean, low, high))
-    bounds = [centre - quantile * error, centre + quantile * error]
-    share, spread = (centre - low) / (high - low), error / (high - low)
-    # One prompt of each kind is added, so that a share of 0 has a spread.
-    padded = (share * n + 1) / (n + 2)
-    units = min(n, padded * (1 - padded) / spread**2) if spread > 0 else n
-    units *= (norm.isf(tail) / quantile) ** 2
-    events = share * units
-    if min(padded, 1 - padded) * units < FEW:
-        least = beta.ppf(tail, events + 0.5, units - events + 0.5) if events > 0 else 0.0
-        most = beta.isf(tail, events + 0.5, units - events + 0.5) if events < units else 1.0
-        bounds = [low + least * (high - low), low + most * (high - low)]
-    return centre, float(np.clip(bounds[0], low, centre)), float(np.clip(bounds[1], centre, high))
+def _groups(verdict: NDArray[np.int8], stopped: Mask, known: Mask) -> Ints:
+    """Stopped prompts by verdict; all together where a verdict has too few audited prompts to speak for it."""
+    codes = np.unique(verdict[stopped])
+    enough = all((stopped & known & (verdict == code)).sum() >= 2 for code in codes)
+    position = np.searchsorted(codes, verdict) if enough else np.zeros(len(verdict), dtype=np.int64)
+    return np.where(stopped, position, -1)
 
 
-def p_of_no_change(value: Floats, model: Floats, variance: Floats) -> float:
-    """How likely chance alone moves the mean of a difference this far from 0.
+def mean_over(found: Sequence[tuple[float, PromptEstimates]], at: int, among: Mask) -> Uncertain:
+    """The mean of one figure over some prompts, or of its difference between two groups of the same prompts.
 
     Parameters
     ----------
-    value, model, variance : (P,) as in `PromptEstimates`, of differences; NaN where the figure is not defined.
+    found : each group with its sign; predictions of two groups err independently.
+    at : position of the figure.
+    among : (P,) the prompts.
 
     Returns
     -------
-    float
-        Two-sided p of a t test with the error of `mean_with_interval`. NaN for fewer than two prompts.
+    Uncertain
+        Its variance is that of prompts, as predicted, and that of the audit. An audited prompt counts for itself and
+        for the prompts that are corrected by it.
     """
-    mean, error, n = _with_error(value, model, variance)
-    if n < 2:
-        return np.nan
-    return float(2 * t.sf(abs(mean) / error, n - 1)) if error > 0 else float(mean == 0)
-
-
-def _with_error(value: Floats, model: Floats, variance: Floats) -> tuple[float, float, int]:
-    """The mean over the prompts that have the figure, its standard error, and their number.
-
-    The observed variance rests on the audited prompts, of which a small study has few: on its own it is too small more
-    often than too large.
-    """
-    there = ~np.isnan(value)
+    value = sum(sign * one.value[:, at] for sign, one in found)
+    base = sum(sign * one.base[:, at] for sign, one in found)
+    there = among & ~np.isnan(value)
     n = int(there.sum())
     if n < 2:
-        return np.nan, np.nan, n
-    observed = value[there].var(ddof=1)
-    implied = model[there].var(ddof=1) + variance[there].mean()
-    return float(value[there].mean()), float(np.sqrt(max(observed, (observed + implied) / 2) / n)), n
+        return Uncertain(np.nan, np.nan, 1.0, n)
+    parts: list[tuple[float, float]] = [(float(base[there].var(ddof=1)) / n, n - 1.0)]
+    for _, one in found:
+        inside = there & ~one.known
+        if inside.any() and not (one.known & (one.group >= 0)).any():
+            parts.append((float(one.doubt[there, at].mean()) / n, float(IMPLIED)))
+            continue
+        for group in range(one.group.max(initial=-1) + 1):
+            here = one.group == group
+            audited = here & one.known & ~np.isnan(one.value[:, at])
+            if not audited.any():
+                continue
+            weights = (there & audited) / n + (here & inside).sum() / n / audited.sum()
+            first = int(np.argmax(here))
+            spread = float(one.error[first, at])
+            parts.append((float((weights[audited] ** 2).sum()) * spread, float(one.doubt_df[first, at])))
+    total = sum(variance for variance, _ in parts)
+    df = total**2 / sum(v**2 / d for v, d in parts) if total > 0 else n - 1.0
+    return Uncertain(float(value[there].mean()), float(np.sqrt(total)), df, n)
+
+
+def figure_estimate(found: PromptEstimates, at: int, among: Mask, confidence: float) -> Estimate:
+    """One figure over some prompts, such that the figures of these prompts fit together.
+
+    Parameters
+    ----------
+    found : what is estimated of each prompt.
+    at : position of the figure.
+    among : (P,) the prompts.
+    confidence : e.g. 0.95.
+
+    Returns
+    -------
+    Estimate
+        Shares of unstable prompts rise with the threshold, and none exceeds the share of flipping prompts. Fewer
+        prompts flip within a temperature than in the whole grid. The rates of decisions sum to 1.
+    """
+    figure, scope = found.figures[at], found.figures[at].temperature
+    if figure.column in RATES:
+        rates = [i for i, one in enumerate(found.figures) if one.column in RATES and _same(one.temperature, scope)]
+        return summing_to_1([_alone(found, i, among, confidence) for i in rates])[rates.index(at)]
+    chain = _chain(found, scope)
+    if at not in chain:
+        return _alone(found, at, among, confidence)
+    estimates = in_order([_alone(found, i, among, confidence) for i in chain])
+    if not np.isnan(scope):
+        whole = _chain(found, np.nan)
+        ceiling = in_order([_alone(found, i, among, confidence) for i in whole])[-1]
+        estimates = [one.at_most(ceiling) for one in estimates]
+    return estimates[chain.index(at)]
+
+
+def _same(first: float, second: float) -> bool:
+    return bool(first == second or (np.isnan(first) and np.isnan(second)))
+
+
+def _chain(found: PromptEstimates, scope: float) -> list[int]:
+    """Positions of the shares of unstable prompts within a scope, from low to high thresholds, then of the flips."""
+    levels = {}
+    for position, figure in enumerate(found.figures):
+        if _same(figure.temperature, scope) and figure.column in ("pct_unstable", "pct_flipped"):
+            level = found.threshold if np.isnan(figure.threshold) else figure.threshold
+            levels[position] = level if figure.column == "pct_unstable" else np.inf
+    return sorted(levels, key=lambda position: levels[position])
+
+
+def _alone(found: PromptEstimates, at: int, among: Mask, confidence: float) -> Estimate:
+    figure, seen = found.figures[at], found.seen[among, at]
+    one = interval(mean_over([(1.0, found)], at, among), confidence, figure.low, figure.high)
+    known = seen[~np.isnan(seen)]
+    # Samples that are all at the limit cannot exclude it.
+    if len(known) > 1 and not figure.between and (known == figure.high).all():
+        return Estimate(one.value, one.low, figure.high)
+    if len(known) > 1 and not figure.between and (known == figure.low).all():
+        return Estimate(one.value, figure.low, one.high)
+    return one
 
 
 def estimate_figures(
     sampled: Sampled, temperatures: Sequence[float], confidence: float, rng: np.random.Generator
 ) -> list[FigureEstimate]:
-    """Figures of the full grid, from unequally sampled prompts; see `estimate_prompts` and `mean_with_interval`.
+    """Figures of the full grid, from unequally sampled prompts; see `estimate_prompts` and `figure_estimate`.
 
     Parameters
     ----------
@@ -204,67 +262,16 @@ def estimate_figures(
         Those of `figures_of`.
     """
     found = estimate_prompts(sampled, temperatures, figures_of(temperatures), rng)
+    every = np.ones(len(found.known), dtype=bool)
     estimates = []
     for i, figure in enumerate(found.figures):
-        columns = (found.value[:, i], found.model[:, i], found.variance[:, i])
-        value = mean_with_interval(*columns, confidence, figure.low, figure.high)
+        one = figure_estimate(found, i, every, confidence)
         defined = ~np.isnan(found.value[:, i])
         others = [_mean_of_known(part[defined, i]) for part in (found.model, found.seen)]
-        estimates.append(FigureEstimate(figure, *value, *others))
+        estimates.append(FigureEstimate(figure, *one.ends, *others))
     return estimates
 
 
 def _mean_of_known(values: Floats) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else np.nan
-
-
-def _groups(sampled: Sampled, stopped: np.ndarray) -> list[np.ndarray]:
-    """Stopped prompts by verdict; all together where a verdict has too few audited prompts to speak for it."""
-    groups = [stopped & (sampled.verdict == verdict) for verdict in np.unique(sampled.verdict[stopped])]
-    enough = all((group & sampled.in_full).sum() >= 2 for group in groups)
-    return groups if enough else [stopped]
-
-
-def predict(
-    population: Population,
-    states: States,
-    temperatures: Sequence[float],
-    threshold: float,
-    rng: np.random.Generator,
-    figures: Sequence[Figure] | None = None,
-) -> tuple[Floats, Floats]:
-    """Predict each prompt's figures over the full grid.
-
-    Parameters
-    ----------
-    population : the fitted one.
-    states : P of them.
-    temperatures, threshold : as in `prompt_figures`.
-    rng : the source of randomness; equal states get equal predictions.
-    figures : F of them; None for `figures_of`.
-
-    Returns
-    -------
-    mean, variance : (P, F) of the posterior predictive distribution.
-    """
-    n_temperatures = states.counts.shape[1]
-    flat = np.column_stack([states.counts.reshape(len(states.counts), -1), states.left])
-    table = distinct_rows(flat)
-    counts = table.rows[:, : n_temperatures * K].reshape(-1, n_temperatures, K)
-    left = table.rows[:, n_temperatures * K :]
-    upto = population.posterior(counts).cumsum(axis=1)
-    shares = [np.exp(log) / np.exp(log).sum(axis=1, keepdims=True) for log in population.log_shares]
-    figures = figures_of(temperatures) if figures is None else figures
-    mean, variance = np.zeros((len(counts), len(figures))), np.zeros((len(counts), len(figures)))
-    for row, remaining in enumerate(left.tolist()):
-        # Every kind of prompt gets its share of the draws, to within one.
-        n_draws = max(FEWEST_DRAWS, DRAWS * int(table.weights[row]))
-        kind = np.searchsorted(upto[row] / upto[row, -1], (np.arange(n_draws) + rng.random()) / n_draws)
-        filled = np.repeat(counts[[row]], n_draws, axis=0)
-        for at, n in enumerate(remaining):
-            if n:
-                filled[:, at] += rng.multinomial(n, shares[at][kind])
-        found = prompt_figures(filled, temperatures, threshold, figures)
-        mean[row], variance[row] = found.mean(axis=0), found.var(axis=0)
-    return mean[table.index], variance[table.index]

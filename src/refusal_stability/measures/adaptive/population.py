@@ -48,6 +48,12 @@ class Population:
         """(L, K) logarithms of the kinds' decision shares, at each temperature."""
         return _all_log_shares(self.slopes)
 
+    @property
+    def at_one_temperature(self) -> Population:
+        """The same kinds where temperatures are not told apart; without those that decide otherwise at one."""
+        weights = self.weights[: len(_kinds(1).shares)]
+        return Population(weights / weights.sum(), (0,))
+
     def likelihood(self, counts: Ints) -> Floats:
         """How likely each kind of prompt gives some counts.
 

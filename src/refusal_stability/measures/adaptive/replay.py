@@ -11,7 +11,7 @@ from scipy.stats import t
 from refusal_stability.measures.adaptive.estimates import FigureEstimate, estimate_figures
 from refusal_stability.measures.adaptive.figures import prompt_figures
 from refusal_stability.measures.adaptive.rounds import Sampled, designed, sample_by_rounds
-from refusal_stability.measures.adaptive.rules import NOT_STOPPED, OUT_OF_BUDGET, STABLE, UNSTABLE, StoppingRule
+from refusal_stability.measures.adaptive.rules import STABLE, UNDECIDED, UNSTABLE, StoppingRule
 from refusal_stability.measures.decision_arrays import Codes
 from refusal_stability.measures.distinct import Floats
 from refusal_stability.measures.stability import below, flips, ssi, tally
@@ -79,10 +79,9 @@ def _scored(sampled: Sampled, codes: Codes, estimates: list[FigureEstimate]) -> 
     stable = there & ~unstable
     flipping = flips(counts)
     seen_flipping = flips(tally(sampled.codes).sum(axis=1))
-    decided = (sampled.reason != NOT_STOPPED) & (sampled.reason != OUT_OF_BUDGET)
     return Replay(
         spent=float(sampled.spent.sum() / codes.size),
-        decided=float(decided.mean()),
+        decided=float((sampled.verdict != UNDECIDED).mean()),
         unstable_found=_share(sampled.unstable_found, unstable),
         flipping_found=_share(seen_flipping, flipping),
         passed_as_stable=_share(sampled.verdict == STABLE, unstable),

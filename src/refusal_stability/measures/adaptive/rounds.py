@@ -9,11 +9,15 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
+from refusal_stability.measures.adaptive.audit import audited_verdicts
 from refusal_stability.measures.adaptive.population import Population, fit_population
 from refusal_stability.measures.adaptive.rules import (
+    CERTIFIED,
+    DOUBTED,
     NOT_STOPPED,
     OUT_OF_BUDGET,
     STABLE,
+    UNTIL_CERTAIN,
     Evidence,
     States,
     StoppingRule,
@@ -68,8 +72,8 @@ class Sampled:
     codes : (P, T, S) decision codes; `NOT_SAMPLED` where no sample was taken.
     taken : (P,) samples after which the rule stopped each prompt; an audited prompt has all, whatever this says.
     verdict, reason : (P,) when the rule stopped, see `rules`.
-    p_unstable : (P,) posterior chance that the full grid shows the prompt unstable, when the rule stopped.
-    population : fitted to everything seen.
+    population : fitted to what the rule saw; the audit's further samples are left out.
+    p_unstable : (P,) posterior chance that the full grid shows the prompt unstable, by which the rule stopped.
     rounds : how many there were.
     """
 
@@ -79,9 +83,9 @@ class Sampled:
     taken: Ints
     verdict: NDArray[np.int8]
     reason: NDArray[np.int8]
-    p_unstable: Floats
     population: Population
-    rounds: int
+    p_unstable: Floats | None = None
+    rounds: int = 0
 
     @property
     def spent(self) -> Ints:
@@ -95,7 +99,7 @@ class Sampled:
 
     def as_stopped(self) -> States:
         """What the rule had seen of each prompt when it stopped, as if no prompt were audited."""
-        return _states(self.codes, self.design, self.taken)
+        return states_of(self.codes, self.design, self.taken)
 
     @property
     def unstable_found(self) -> Mask:
@@ -131,6 +135,38 @@ def ranks(temperatures: Sequence[float], n_seeds: int, order: str, n_prompts: in
     cells = [hottest * n_seeds + s for s in range(n_seeds)]
     cells += [t * n_seeds + s for s in range(n_seeds) for t in others]
     return np.tile(np.argsort(cells), (n_prompts, 1))
+
+
+def first_samples(n_temperatures: int, n_seeds: int) -> int:
+    """How many samples every prompt gets before a rule looks.
+
+    Parameters
+    ----------
+    n_temperatures, n_seeds : the grid.
+
+    Returns
+    -------
+    int
+        At least one at every temperature where samples come in turns.
+    """
+    return max(n_temperatures, min(n_seeds, max(2, n_temperatures * n_seeds // 2)))
+
+
+def least_budget(design: Design, rule: StoppingRule) -> float:
+    """The share of the grid that the audit and every prompt's first samples take.
+
+    Parameters
+    ----------
+    design : the order and the audit.
+    rule : says how many samples come first.
+
+    Returns
+    -------
+    float
+        Rounded up to three decimals.
+    """
+    opening = design.taken(np.full(design.shape[0], rule.first)) | design.audited[:, None, None]
+    return float(np.ceil(1000 * opening.mean()) / 1000)
 
 
 def designed(
@@ -173,6 +209,9 @@ def sample_by_rounds(
 ) -> Sampled:
     """Ask in rounds until every prompt is stopped or nothing is left to ask.
 
+    Where the audit contradicts the bound of `population`, certified prompts are asked on until nothing left can change
+    the verdict.
+
     Parameters
     ----------
     ask : takes (P, T, S) which samples to take, gives (P, T, S) codes, of which those samples are read.
@@ -190,29 +229,33 @@ def sample_by_rounds(
     taken = np.full(n_prompts, min(rule.first, n_cells), dtype=np.int64)
     population: Population | None = None
     most = n_prompts * n_cells if rule.budget is None else int(rule.budget * n_prompts * n_cells)
+    followed, doubted = rule, np.zeros(n_prompts, dtype=bool)
     for number in count(1):
         wanted = (design.taken(taken) | design.audited[:, None, None]) & (codes == NOT_SAMPLED)
         if wanted.any():
             codes[wanted] = ask(wanted)[wanted]
-        states = _states(codes, design, taken)
+        states = states_of(codes, design, taken)
         # The audit's further samples teach the population nothing: they are there to check it.
         population = fit_population(states.counts, design.hottest, start=population)
         # Every prompt is looked at again: what later samples teach may show that one stopped too soon.
-        evidence = _look(rule, design, states, taken, population, predicted)
+        evidence = _look(followed, design, states, taken, population, predicted)
         going_on = np.flatnonzero(evidence.reason == NOT_STOPPED)
         spent = int((codes != NOT_SAMPLED).sum())
         if tell is not None:
             tell(number, len(going_on), spent)
-        if len(going_on) == 0:
-            break
         chosen = _next_prompts(going_on, evidence.information[going_on], design, taken, rule, most - spent)
         if not len(chosen):
+            audit = audited_verdicts(evidence.verdict, codes, design.audited, rule.threshold)
+            if followed.name == "population" and audit.contradicts(rule.alpha):
+                doubted, followed = evidence.reason == CERTIFIED, replace(rule, name=UNTIL_CERTAIN)
+                continue
             break
         each = max(1, -(-rule.batch // len(chosen))) if rule.budget is None else 1
         taken[chosen] = np.minimum(taken[chosen] + each, n_cells)
     assert population is not None
-    reason = np.where(evidence.reason == NOT_STOPPED, OUT_OF_BUDGET, evidence.reason).astype(np.int8)
-    return Sampled(design, rule, codes, taken, evidence.verdict, reason, evidence.p_unstable, population, number)
+    reason = np.where(doubted, DOUBTED, evidence.reason)
+    reason = np.where(evidence.reason == NOT_STOPPED, OUT_OF_BUDGET, reason).astype(np.int8)
+    return Sampled(design, rule, codes, taken, evidence.verdict, reason, population, evidence.p_unstable, number)
 
 
 def _look(
@@ -222,8 +265,19 @@ def _look(
     return weigh_states(rule, replace(states, predicted=predicted), population, following)
 
 
-def _states(codes: Codes, design: Design, taken: Ints) -> States:
-    """What the first `taken` samples of each prompt show."""
+def states_of(codes: Codes, design: Design, taken: Ints) -> States:
+    """What the first samples of each prompt show.
+
+    Parameters
+    ----------
+    codes : (P, T, S) decision codes.
+    design : the order.
+    taken : (P,) how many samples count.
+
+    Returns
+    -------
+    States
+    """
     seen = np.where(design.taken(taken), codes, NOT_SAMPLED)
     opening = np.argmin(design.rank, axis=1)
     first = codes.reshape(len(codes), -1)[np.arange(len(codes)), opening].astype(np.int64)

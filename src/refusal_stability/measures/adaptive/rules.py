@@ -17,9 +17,11 @@ from refusal_stability.measures.stability import K
 RULES = ("population", "each_prompt", "agreement", "full")
 VERDICTS = UNDECIDED, STABLE, UNSTABLE = (0, 1, 2)
 VERDICT_NAMES = ("undecided", "stable", "unstable")
-REASONS = NOT_STOPPED, CERTIFIED, CERTAIN, WHOLE_GRID, AGREED, OUT_OF_BUDGET = (0, 1, 2, 3, 4, 5)
-REASON_NAMES = ("open", "certified", "certain", "whole grid", "agreed", "budget")
+REASONS = NOT_STOPPED, CERTIFIED, CERTAIN, WHOLE_GRID, AGREED, OUT_OF_BUDGET, DOUBTED = (0, 1, 2, 3, 4, 5, 6)
+REASON_NAMES = ("open", "certified", "certain", "whole grid", "agreed", "budget", "doubted")
+UNTIL_CERTAIN = "certain"  # what follows `population` where the audit contradicts it
 SUREST = 0.01  # no prediction counts as surer than this
+UNSURE = 20.0  # prompts' worth of doubt about what the fit says of the prompts with one verdict
 PURE = 0.8  # weight that the test of each prompt puts on "every sample agrees with the first"
 
 
@@ -103,7 +105,8 @@ def weigh_states(
     -----
     `population` certifies where the Bayes factor between the two verdicts reaches `1 / alpha` and the posterior
     chance of an error is at most alpha. The Bayes factor is an e-process: over the population's prompts with the other
-    verdict, the chance that it ever reaches `1 / alpha` is at most alpha (Ville). `each_prompt` needs no population: it
+    verdict, the chance that it ever reaches `1 / alpha` is at most alpha (Ville). The population is fitted, so a
+    smaller alpha is used the fewer prompts of a verdict it rests on. `each_prompt` needs no population: it
     bounds the error for every prompt, whatever its decisions, where samples come in random order. What is certain
     counts as such under every rule but `full`. A prediction moves the prior odds of `population`, not the Bayes factor,
     so a wrong one breaks no bound.
@@ -119,7 +122,7 @@ def weigh_states(
     if rule.name == "each_prompt":
         # In random order a sample's temperature says nothing.
         summed = (states.counts.sum(axis=1, keepdims=True), states.left.sum(axis=1, keepdims=True))
-        states, population = States(*summed, states.first), Population(population.weights, (0,))
+        states, population = States(*summed, states.first), population.at_one_temperature
         following = np.minimum(following, 0)
     flat = states.counts.reshape(len(states.counts), -1)
     chance = np.full(len(flat), -1.0) if predicted is None else np.nan_to_num(predicted, nan=-1.0)
@@ -147,7 +150,7 @@ def weigh_states(
     verdict = np.zeros(len(counts), dtype=np.int8)
     reason = np.zeros(len(counts), dtype=np.int8)
     if rule.name == "population":
-        _certify(verdict, reason, factor, p_stable, p_unstable, rule.alpha)
+        _certify(verdict, reason, factor, p_stable, p_unstable, _cautious(rule.alpha, before, len(states.first)))
     elif rule.name == "each_prompt":
         _certify_each(verdict, reason, counts, left, first, rule)
     elif rule.name == "agreement":
@@ -168,10 +171,22 @@ def weigh_states(
     return Evidence(verdict[index], reason[index], p_unstable[index], information[index])
 
 
-def _certify(verdict: Any, reason: Any, factor: Floats, p_stable: Floats, p_unstable: Floats, alpha: float) -> None:
+def _cautious(alpha: float, before: float, n_prompts: int) -> tuple[float, float]:
+    """The bounds that verdicts `stable` and `unstable` are held to, which allow for the fit of few prompts.
+
+    What the population says of unstable prompts rests on as many as there are, and a wrong `stable` is an error on one
+    of these; and the reverse.
+    """
+    unstable, stable = n_prompts * (1 - before), n_prompts * before
+    return alpha * unstable / (unstable + UNSURE), alpha * stable / (stable + UNSURE)
+
+
+def _certify(
+    verdict: Any, reason: Any, factor: Floats, p_stable: Floats, p_unstable: Floats, alphas: tuple[float, float]
+) -> None:
     for code, enough in (
-        (STABLE, (factor >= 1 / alpha) & (p_unstable <= alpha)),
-        (UNSTABLE, (factor <= alpha) & (p_stable <= alpha)),
+        (STABLE, (factor * alphas[0] >= 1) & (p_unstable <= alphas[0])),
+        (UNSTABLE, (factor <= alphas[1]) & (p_stable <= alphas[1])),
     ):
         verdict[enough], reason[enough] = code, CERTIFIED
 

@@ -75,6 +75,7 @@ ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
 OF_ROUNDS: dict[str, Callable[[DecisionArrays, Groups], Rows]] = {
     "adaptive": adaptive.adaptive,
     "adaptive_stops": adaptive.adaptive_stops,
+    "adaptive_audit": adaptive.adaptive_audit,
     "adaptive_prompts": adaptive.adaptive_prompts,
     "adaptive_estimates": adaptive.adaptive_estimates,
 }

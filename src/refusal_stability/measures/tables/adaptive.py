@@ -6,24 +6,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from refusal_stability.measures.adaptive.audit import audited_verdicts, exact_interval
 from refusal_stability.measures.adaptive.estimates import estimate_prompts
 from refusal_stability.measures.adaptive.figures import every_figure, figures_of
 from refusal_stability.measures.adaptive.rounds import Sampled
-from refusal_stability.measures.adaptive.rules import (
-    CERTAIN,
-    CERTIFIED,
-    REASON_NAMES,
-    STABLE,
-    UNSTABLE,
-    VERDICT_NAMES,
-    WHOLE_GRID,
-)
+from refusal_stability.measures.adaptive.rules import REASON_NAMES, VERDICT_NAMES
 from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.estimates import Row
 from refusal_stability.measures.tables.estimated import Groups, SampledGroup
 from refusal_stability.measures.tables.settings import Settings
 
-KNOWN = (CERTIFIED, CERTAIN, WHOLE_GRID)
+CALLED = ("n_undecided", "n_called_stable", "n_called_unstable")  # in the order of the verdicts
 
 
 def estimate_groups(
@@ -44,7 +37,6 @@ def adaptive(study: DecisionArrays, groups: Groups) -> list[Row]:
     rows = []
     for (model, intervention), group in groups.items():
         one = group.sampled
-        known = np.isin(one.reason, KNOWN)
         spent, grid = int(one.spent.sum()), int(one.codes.size)
         rows.append(
             {
@@ -55,9 +47,7 @@ def adaptive(study: DecisionArrays, groups: Groups) -> list[Row]:
                 "n_samples": spent,
                 "n_grid": grid,
                 "pct_saved": 100 * (1 - spent / grid),
-                "n_certified_stable": int((known & (one.verdict == STABLE)).sum()),
-                "n_certified_unstable": int((known & (one.verdict == UNSTABLE)).sum()),
-                "n_undecided": int((~known).sum()),
+                **{column: int((one.verdict == code).sum()) for code, column in enumerate(CALLED)},
                 "n_audited": int(one.design.audited.sum()),
             }
         )
@@ -81,11 +71,27 @@ def adaptive_stops(study: DecisionArrays, groups: Groups) -> list[Row]:
     return rows
 
 
+def adaptive_audit(study: DecisionArrays, groups: Groups) -> list[Row]:
+    """A row for audited prompts whose full grids are stable, and one for unstable ones: how many got which verdict."""
+    rows = []
+    for (model, intervention), group in groups.items():
+        one = group.sampled
+        audit = audited_verdicts(one.verdict, one.codes, one.design.audited, one.rule.threshold)
+        for truth, name in enumerate(VERDICT_NAMES[1:]):
+            wrong, n = audit.errors(truth)
+            low, high = exact_interval(wrong, n, group.confidence)
+            row: Row = {"model": model, "intervention": intervention, "full_grid": name, "n_in_audit": n}
+            row |= {column: int(audit.counts[truth, code]) for code, column in enumerate(CALLED)}
+            row |= {"pct_called_wrong": 100 * wrong / n if n else np.nan}
+            rows.append(row | {"wrong_from": 100 * low, "wrong_to": 100 * high})
+    return rows
+
+
 def adaptive_prompts(study: DecisionArrays, groups: Groups) -> list[Row]:
     """A row for each prompt: samples spent, verdict, and why it stopped."""
     rows = []
     for (model, intervention), group in groups.items():
-        one = group.sampled
+        one, chance = group.sampled, group.of_prompts("pct_unstable") / 100
         spent = one.spent
         rows += [
             {
@@ -96,7 +102,7 @@ def adaptive_prompts(study: DecisionArrays, groups: Groups) -> list[Row]:
                 "verdict": VERDICT_NAMES[one.verdict[i]],
                 "stop_reason": REASON_NAMES[one.reason[i]],
                 "audited": bool(one.design.audited[i]),
-                "p_verdict_unstable": float(one.p_unstable[i]),
+                "p_verdict_unstable": float(chance[i]),
             }
             for i, prompt in enumerate(study.prompt_ids)
         ]

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from refusal_stability.measures.adaptive.estimates import PromptEstimates, mean_with_interval, p_of_no_change
+from refusal_stability.measures.adaptive.estimate_intervals import Estimate, interval, p_of_no_change
+from refusal_stability.measures.adaptive.estimates import PromptEstimates, figure_estimate, mean_over
 from refusal_stability.measures.adaptive.rounds import Mask, Sampled
 from refusal_stability.measures.aggregate import MEANS
 from refusal_stability.measures.decision_arrays import DecisionArrays
 from refusal_stability.measures.distinct import Floats
 from refusal_stability.measures.estimates import Row
-from refusal_stability.measures.stability import COMPLY, REFUSE, below
+from refusal_stability.measures.stability import COMPLY, REFUSE
 from refusal_stability.measures.tables.categories import membership
 from refusal_stability.measures.tables.interventions import moves_counted, with_holm_of_changes
 from refusal_stability.records import DECISIONS
@@ -29,7 +30,7 @@ from refusal_stability.tables.metrics import ESTIMATED_TABLES, METRIC_TABLES
 AS_SAMPLED = (
     *("missing", "outcomes", "outcomes_by_configuration", "least_stable_decisions"),
     *("judge_noise", "judge_agreement", "judge_confusion", "judge_by_decision"),
-    *("adaptive", "adaptive_stops", "adaptive_prompts", "adaptive_estimates"),
+    *("adaptive", "adaptive_stops", "adaptive_audit", "adaptive_prompts", "adaptive_estimates"),
 )
 CLUSTERS = ("wavering", "steady refusal", "steady help")
 NOWHERE = float("nan")
@@ -59,27 +60,21 @@ class SampledGroup:
 
     def estimate(self, name: str, position: int, among: Mask) -> Row:
         """A figure's mean over some prompts with its interval, under a column's name."""
-        figure, found = self.found.figures[position], self.found
-        value, model, variance = (part[among, position] for part in (found.value, found.model, found.variance))
-        return _named(name, mean_with_interval(value, model, variance, self.confidence, figure.low, figure.high))
+        return _named(name, figure_estimate(self.found, position, among, self.confidence))
 
     def against(self, first: SampledGroup, name: str, column: str, temperature: float, among: Mask) -> Row:
-        """The mean difference from another group, paired by prompt; predictions of two groups err independently."""
+        """The mean difference from another group, paired by prompt."""
         position = self.place(column, temperature)
         span = self.found.figures[position].high
-        value, model, variance = (
-            getattr(self.found, part)[among, position] + sign * getattr(first.found, part)[among, position]
-            for part, sign in (("value", -1), ("model", -1), ("variance", 1))
-        )
-        found = _named(name, mean_with_interval(value, model, variance, self.confidence, -span, span))
-        return found | {f"{name}_p": p_of_no_change(value, model, variance)}
+        found = mean_over([(1.0, self.found), (-1.0, first.found)], position, among)
+        return _named(name, interval(found, self.confidence, -span, span)) | {f"{name}_p": p_of_no_change(found)}
 
 
 Groups = Mapping[tuple[str, str], SampledGroup]
 
 
-def _named(name: str, found: tuple[float, float, float]) -> Row:
-    return dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
+def _named(name: str, found: Estimate) -> Row:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), found.ends, strict=True))
 
 
 def with_estimates(name: str, table: pd.DataFrame, study: DecisionArrays, groups: Groups) -> pd.DataFrame:
@@ -144,9 +139,7 @@ def _aggregate(row: Row, study: DecisionArrays, groups: Groups) -> Row | None:
         position = group.place("mean_refuse_rate", temperature)
         found |= group.estimate("over_refusal", position, among & study.benign)
     if "n_wavering" in row:
-        cluster = _clusters(group, temperature)[among]
-        counted = ("n_wavering", "n_steady_refusal", "n_steady_help")
-        found |= {column: int((cluster == code).sum()) for code, column in enumerate(counted)}
+        found |= _cluster_counts(_clusters(group, temperature)[among], found["pct_unstable"])
     return found
 
 
@@ -170,6 +163,15 @@ def _clusters(group: SampledGroup, temperature: float) -> Any:
     shares = np.column_stack([group.of_prompts(f"mean_{d.word}_rate", temperature) for d in DECISIONS])
     unstable = group.of_prompts("pct_unstable", temperature) >= 50
     return np.where(unstable, 0, np.where(np.argmax(np.nan_to_num(shares), axis=1) == REFUSE, 1, 2))
+
+
+def _cluster_counts(cluster: Any, pct_unstable: float) -> Row:
+    """How many prompts are in each cluster: as many waver as are estimated to be unstable."""
+    n, n_refusal = len(cluster), int((cluster == 1).sum())
+    wavering = 0 if np.isnan(pct_unstable) else round(pct_unstable / 100 * n)
+    steady = max(n_refusal + int((cluster == 2).sum()), 1)
+    refusal = round((n - wavering) * n_refusal / steady)
+    return {"n_wavering": wavering, "n_steady_refusal": refusal, "n_steady_help": n - wavering - refusal}
 
 
 def _configuration(row: Row, study: DecisionArrays, groups: Groups) -> Row:
@@ -265,8 +267,9 @@ def _expected(rows: pd.DataFrame, group: SampledGroup, temperature: float) -> pd
         for name, (figure, factor) in MEANS.items()
         if figure not in ("flip", "unstable")
     }
-    unstable = below(1 - group.of_prompts("pct_unstable", temperature) / 100, 0.5)
-    return rows.assign(**figures, unstable=unstable, estimated=group.found.stopped)
+    chance = group.of_prompts("pct_unstable", temperature) / 100
+    found = rows.assign(**figures, unstable=chance >= 0.5, estimated=group.found.stopped)
+    return found.assign(p_unstable=chance) if "p_unstable" in rows else found
 
 
 PER_PROMPT: dict[str, Callable[[pd.DataFrame, Groups], pd.DataFrame]] = {
