@@ -33,6 +33,7 @@ from refusal_stability.tables.study import PROMPT_TABLE, prompts_of
 from refusal_stability.tracking.plans import run_plans
 from refusal_stability.tracking.tracked_study import read_tracked_study
 from refusal_stability.workload.asked import all_work
+from refusal_stability.workload.needs import rounds_check
 
 N_PROMPTS, N_SAMPLES = 24, 8
 RULE = {"agreement": {"batch": 4, "audit": 0.2}}
@@ -200,6 +201,23 @@ def test_a_table_of_another_grid_is_refused_with_the_stage_that_mends_it(study: 
         generate.run("tiny", study)
 
 
+def test_plan_says_what_the_stage_would_refuse(study: Path) -> None:
+    prompts = prompts_of(read_table(Path("data/prompts/prompts.csv"), PROMPT_TABLE))
+    (check,) = rounds_check(load_params(study), prompts)
+    assert check.good
+    assert check.said == f"agreement, 10 of {N_PROMPTS} prompts audited"
+    for settings, words in (
+        ({"budget": 0.4}, "budget: 0.4 is not allowed; allowed: at least 0.7"),
+        ({"predictions": "data/raw/nowhere.csv"}, "nowhere.csv"),
+    ):
+        set_params(sampling={"adaptive": {"population": settings}})
+        (check,) = rounds_check(load_params(study), prompts)
+        assert not check.good
+        assert words in check.said
+    set_params(sampling={"adaptive": {}})
+    assert not list(rounds_check(load_params(study), prompts))
+
+
 def test_a_model_or_a_rule_that_is_not_there_is_named(study: Path) -> None:
     with pytest.raises(ParamsError, match="no model 'other'"):
         sample.run("other", study)
@@ -231,6 +249,9 @@ def test_every_later_stage_takes_the_estimates(study: Path) -> None:
     report.run(study)
     page = Path("reports/report.md").read_text()
     assert "## Sampled in rounds" in page
+    assert "Verdicts of audited prompts, beside their full grids." in page
+    assert "the rule calls" in page
+    assert "bootstrap" not in page.lower()
     assert f"{stored()} of {N_PROMPTS * N_SAMPLES}" in page
     assert re.search(r"tiny \\?\(estimated", page)
     tracked = read_tracked_study(load_params(study), study, lambda rows, name: b"")
