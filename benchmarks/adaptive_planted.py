@@ -24,7 +24,7 @@ from refusal_stability.measures.stability import below, ssi, tally
 TEMPERATURES = tuple(SHARPNESS)
 PRIORS = (PRIOR, STEADY, np.array([3.0, 0.4, 0.3]))
 TRUTH_PROMPTS = 100_000
-TOLD_EVERY = 50
+TOLD_EVERY = 500
 
 
 def main() -> None:
