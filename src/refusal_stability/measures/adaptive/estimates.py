@@ -161,8 +161,8 @@ def mean_over(found: Sequence[tuple[float, PromptEstimates]], at: int, among: Ma
         Its variance is that of prompts, as predicted, and that of the audit. An audited prompt counts for itself and
         for the prompts that are corrected by it.
     """
-    value = sum(sign * one.value[:, at] for sign, one in found)
-    base = sum(sign * one.base[:, at] for sign, one in found)
+    value = np.sum([sign * one.value[:, at] for sign, one in found], axis=0)
+    base = np.sum([sign * one.base[:, at] for sign, one in found], axis=0)
     there = among & ~np.isnan(value)
     n = int(there.sum())
     if n < 2:
