@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from refusal_stability.commands.plan import in_rounds
+from refusal_stability.commands.rounds_check import rounds_check
 from refusal_stability.explorer.study import prompt_rows
 from refusal_stability.files import SAMPLED, STORE, ArtifactError
 from refusal_stability.judging.protocol import JudgingError
@@ -33,7 +34,6 @@ from refusal_stability.tables.study import PROMPT_TABLE, prompts_of
 from refusal_stability.tracking.plans import run_plans
 from refusal_stability.tracking.tracked_study import read_tracked_study
 from refusal_stability.workload.asked import all_work
-from refusal_stability.workload.needs import rounds_check
 
 N_PROMPTS, N_SAMPLES = 24, 8
 RULE = {"agreement": {"batch": 4, "audit": 0.2}}

@@ -9,6 +9,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from refusal_stability.commands.rounds_check import rounds_check
 from refusal_stability.engines.forecast import Forecast, forecast
 from refusal_stability.files import STORE
 from refusal_stability.params.engines import engine_settings
@@ -24,7 +25,6 @@ from refusal_stability.workload.needs import (
     is_trained_first,
     judge_checks,
     model_checks,
-    rounds_check,
     space_check,
 )
 

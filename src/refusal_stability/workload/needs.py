@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,7 @@ from refusal_stability.params.engines import ModelParams, engine_settings
 from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.params.judges import MAJORITY, JudgeParams
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import OtherEnvironment, Prompt, StudyError
-from refusal_stability.study.sampled import design_of, predictions_of
+from refusal_stability.records import OtherEnvironment, StudyError
 from refusal_stability.workload.asked import Engines, Work
 
 # An answer lies in the store, in a table and in MLflow. Its row has other columns too.
@@ -48,7 +47,7 @@ def model_checks(works: list[Work], engines: Engines, params: StudyParams, where
         if is_trained_first(work.model, params):
             yield Check(about, True, f"{work.model.path} is trained by this study before it is asked")
             continue
-        found = _checked(about, lambda work=work: _opened(work, engines))  # type: ignore[misc]
+        found = checked(about, lambda work=work: _opened(work, engines))  # type: ignore[misc]
         settings = engine_settings(work.model)
         if not found.good or not isinstance(settings, OpenAISettings):
             yield found
@@ -61,7 +60,7 @@ def model_checks(works: list[Work], engines: Engines, params: StudyParams, where
         if not unset:
             place = (str(engines.of(work).identity.get("base_url")), work.model.path)
             if place not in servers:
-                servers[place] = _checked(about, lambda: server_found(work.model, settings, key))  # noqa: B023
+                servers[place] = checked(about, lambda: server_found(work.model, settings, key))  # noqa: B023
             yield Check(about, servers[place].good, servers[place].said)
 
 
@@ -71,25 +70,7 @@ def judge_checks(params: StudyParams, where: str) -> Iterator[Check]:
         if name == MAJORITY:
             continue
         key = f"{where}: judging.judges.{name}"
-        yield _checked(f"judge {name}", lambda: _judge_found(name, judge, key, params))  # noqa: B023
-
-
-def rounds_check(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Check]:
-    """Whether the settings of adaptive sampling fit the study, as the stage `sample` will ask; none for full grids."""
-    if not params.sampling.adaptive or not prompts:
-        return
-    ((rule, chosen),) = params.sampling.adaptive.items()
-    ids = [prompt.prompt_id for prompt in prompts]
-
-    def look() -> str:
-        design, _ = design_of(params, len(prompts))
-        for model in params.models:
-            for intervention in params.interventions:
-                predictions_of(params, model, intervention, ids)
-        started = f", predictions from {chosen.predictions}" if chosen.predictions else ""
-        return f"{rule}, {design.audited.sum()} of {len(prompts)} prompts audited{started}"
-
-    yield _checked("sampling.adaptive", look)
+        yield checked(f"judge {name}", lambda: _judge_found(name, judge, key, params))  # noqa: B023
 
 
 def space_check(forecasts: Mapping[str, Forecast], folder: Path) -> Check:
@@ -110,7 +91,8 @@ def is_trained_first(model: ModelParams, params: StudyParams) -> bool:
     return path.parent == REFERENCE_MODELS and path.name in params.reference_models and not path.is_dir()
 
 
-def _checked(about: str, look: Callable[[], str]) -> Check:
+def checked(about: str, look: Callable[[], str]) -> Check:
+    """What a look gives, or the error that it ends with, as a check."""
     try:
         return Check(about, True, look())
     except OtherEnvironment:
