@@ -17,8 +17,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from refusal_stability.commands.plan import in_rounds
-from refusal_stability.commands.rounds_check import rounds_check
+from refusal_stability.commands.plan import in_rounds, rounds_check
 from refusal_stability.explorer.study import prompt_rows
 from refusal_stability.files import SAMPLED, STORE, ArtifactError
 from refusal_stability.judging.protocol import JudgingError

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from refusal_stability.commands.rounds_check import rounds_check
 from refusal_stability.engines.forecast import Forecast, forecast
 from refusal_stability.files import STORE
 from refusal_stability.params.engines import engine_settings
@@ -18,10 +18,12 @@ from refusal_stability.params.study import StudyParams
 from refusal_stability.plain_text import visible_line
 from refusal_stability.prompts.load import load_prompts
 from refusal_stability.records import OtherEnvironment, Prompt, StudyError
+from refusal_stability.study.sampled import design_of, predictions_of
 from refusal_stability.tables.number_format import short_count
 from refusal_stability.workload.asked import all_work, engines_of
 from refusal_stability.workload.needs import (
     Check,
+    checked,
     is_trained_first,
     judge_checks,
     model_checks,
@@ -97,6 +99,24 @@ def in_rounds(params: StudyParams) -> str:
         f"sampled in rounds by {rule}: a model that was not sampled yet counts with its full grid, an upper bound."
         f"{most} `refusal-stability simulate-adaptive` tells from a pilot how much a rule takes"
     )
+
+
+def rounds_check(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Check]:
+    """Whether the settings of adaptive sampling fit the study, as the stage `sample` will ask; none for full grids."""
+    if not params.sampling.adaptive or not prompts:
+        return
+    ((rule, chosen),) = params.sampling.adaptive.items()
+    ids = [prompt.prompt_id for prompt in prompts]
+
+    def look() -> str:
+        design, _ = design_of(params, len(prompts))
+        for model in params.models:
+            for intervention in params.interventions:
+                predictions_of(params, model, intervention, ids)
+        started = f", predictions from {chosen.predictions}" if chosen.predictions else ""
+        return f"{rule}, {design.audited.sum()} of {len(prompts)} prompts audited{started}"
+
+    yield checked("sampling.adaptive", look)
 
 
 def _prompts(params: StudyParams) -> tuple[list[Prompt], list[Check]]:
