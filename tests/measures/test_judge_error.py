@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -120,6 +122,25 @@ def test_planted_stability_comes_back(planted):
     assert abs(fit.confusion - TENTH).max() < 0.02
 
 
+def test_both_explanations_of_steady_prompts_are_kept_until_the_data_reject_one(planted):
+    *_, fit = planted
+    assert fit.without_vertices is None  # half of 600 prompts are always decided alike
+    rng = np.random.default_rng(6)
+    shares = POPULATIONS["Dirichlet (1, 0.02, 0.01)"](200, rng)
+    counts = judged_counts(shares, TENTH, 10, rng)
+    unsure = fit_latent(counts, np.ones(200, dtype=np.int64), 100 * TENTH)
+    other = unsure.without_vertices
+    assert other is not None
+    assert other.population[:3].max() < 1e-4
+    alone = [replace(unsure, without_vertices=None), other]
+    lows, highs = np.array([one.intervals(0.95) for one in alone]).transpose(1, 0, 2)
+    low, high = unsure.intervals(0.95)
+    assert (low, high) == (pytest.approx(lows.min(axis=0)), pytest.approx(highs.max(axis=0)))
+    each = np.array([one.figures() for one in alone])
+    assert (each.min(axis=0) <= unsure.figures()).all()
+    assert (unsure.figures() <= each.max(axis=0)).all()
+
+
 def test_a_prompts_true_shares_come_back(planted):
     shares, counts, _, fit = planted
     judged = counts / 20
@@ -144,9 +165,11 @@ def short_simulation():
 def test_the_planned_widths_are_those_that_studies_get(short_simulation):
     population = POPULATIONS["half of them always decided alike"]
     pilot = judged_counts(population(300, np.random.default_rng(8)), TENTH, 10, np.random.default_rng(9))
-    (planned, usable), (more, _) = widths_by_labels(behind(pilot, 0.1), 150, 10, 0.1, [200, 20_000], 0)
+    (planned, usable, mostly), (more, _, _) = widths_by_labels(behind(pilot, 0.1), 150, 10, 0.1, [200, 20_000], 0)
     assert (more < planned).all()
     assert usable == 1
+    assert (mostly > planned).all()  # half of the studies are wider than the mean
+    assert (mostly < 2 * planned).all()
     assert planned == pytest.approx(short_simulation["width"] / 2, rel=0.25)
 
 
@@ -158,9 +181,12 @@ def test_the_pilots_judge_errors_are_not_planned_for_twice():
 
 
 def test_labels_of_a_rare_decision_may_be_too_few_to_correct_by():
-    (widths, usable), (_, more) = widths_by_labels(POPULATIONS["Dirichlet (1, 0.02, 0.01)"], 60, 5, 0.1, [40, 2_000], 0)
+    (widths, usable, mostly), (_, more, _) = widths_by_labels(
+        POPULATIONS["Dirichlet (1, 0.02, 0.01)"], 60, 5, 0.1, [40, 2_000], 0
+    )
     assert usable == 0
     assert np.isnan(widths).all()
+    assert np.isinf(mostly).all()
     assert more == 1
     with pytest.raises(ValueError, match="hardly ever hold 5 of each decision"):
         simulated_coverage(POPULATIONS["Dirichlet (1, 0.02, 0.01)"], 60, 5, 40, 0.1, 1, 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from refusal_stability.measures.judge_error import LEAST_LABELS
-from refusal_stability.measures.judge_error_coverage import PLANNED_STUDIES, behind, widths_by_labels
+from refusal_stability.measures.judge_error_coverage import MOSTLY, PLANNED_STUDIES, behind, widths_by_labels
 from refusal_stability.measures.latent_decisions import FIGURES
 from refusal_stability.measures.power import check_pilot
 from refusal_stability.params.load import load_params
@@ -20,7 +20,6 @@ from refusal_stability.tables.metrics import metric_table
 from refusal_stability.tables.number_format import Row
 
 LABELS = [50, 100, 200, 400, 800, 1_600, 3_200]
-USUALLY = 0.8  # of the draws of labels must be usable: few of a rare decision correct nothing
 
 
 def run(model: str, intervention: str, figure: str, judge_error: float, half_width: float, params_path: Path) -> None:
@@ -41,12 +40,10 @@ def run(model: str, intervention: str, figure: str, judge_error: float, half_wid
     true_shares = behind(counts, judge_error)
     widths = widths_by_labels(true_shares, n_prompts, round(each), judge_error, LABELS, params.metrics.seed)
     place = FIGURES.index(figure)
-    reached = [
-        n for n, (width, usable) in zip(LABELS, widths, strict=True) if usable >= USUALLY and width[place] <= half_width
-    ]
+    reached = [n for n, (_, _, mostly) in zip(LABELS, widths, strict=True) if mostly[place] <= half_width]
     rows = [
         {"labels": n, "usable": usable} | dict(zip(FIGURES, width, strict=True))
-        for n, (width, usable) in zip(LABELS, widths, strict=True)
+        for n, (width, usable, _) in zip(LABELS, widths, strict=True)
     ]
     columns = [numbers("labels", lambda row: f"{row['labels']:,}")]
     columns += [numbers(f"{name} +-", partial(_shown, name)) for name in FIGURES]
@@ -63,8 +60,9 @@ def run(model: str, intervention: str, figure: str, judge_error: float, half_wid
     )
     print(f"For {FIGURE_NAMES[figure]} within {half_width:g}: {answer}.")
     print(
-        f"Means of {PLANNED_STUDIES} simulated studies. usable: share of the draws of labels with {LEAST_LABELS} of "
-        "each decision; others are not corrected.\nTrue shares are those behind the pilot's decisions with this error. "
+        f"Means of {PLANNED_STUDIES} simulated studies. Enough: {MOSTLY:.0%} of these reach the half width.\n"
+        f"usable: share of the draws of labels with {LEAST_LABELS} of each decision; others are not corrected.\n"
+        "True shares are those behind the pilot's decisions with this error. "
         "Errors are independent given the true decision: docs/method.md."
     )
 

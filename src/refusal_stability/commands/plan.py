@@ -18,8 +18,10 @@ from refusal_stability.params.study import StudyParams
 from refusal_stability.plain_text import visible_line
 from refusal_stability.prompts.load import load_prompts
 from refusal_stability.records import OtherEnvironment, Prompt, StudyError
+from refusal_stability.rounds.ahead import expected_share
 from refusal_stability.study.sampled import design_of, predictions_of
 from refusal_stability.tables.number_format import short_count
+from refusal_stability.tables.sampled import sampled_file
 from refusal_stability.workload.asked import all_work, engines_of
 from refusal_stability.workload.needs import (
     Check,
@@ -39,6 +41,7 @@ CAPPED = "exceeds the cap settings.{}; the run would stop before it sends anythi
 CAPPED_IF_ALL = "would exceed the cap settings.{} if it were asked about every response"
 ON_CALL = "judges only what another judge hands over; its row assumes every response"
 HANDED_OVER = "judges the {:,} distinct responses that other judges hand over"
+EXPECTED = "by the predictions, its rounds take about {:.0%} of the grid, {:,} of {:,} samples"
 UNANSWERED = "counted as if every response were a different text; judges are asked about equal ones once"
 
 
@@ -86,6 +89,7 @@ def run(params_path: Path) -> None:
     console.print(table)
     if params.sampling.adaptive:
         notes.append(in_rounds(params))
+        notes += _rounds_ahead(params, prompts, found)
     for note in (*notes, EXPLAINED):
         console.print(visible_line(note), markup=False)
     _show(console, [*checks, space_check(found, Path())])
@@ -117,6 +121,27 @@ def rounds_check(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Che
         return f"{rule}, {design.audited.sum()} of {len(prompts)} prompts audited{started}"
 
     yield checked("sampling.adaptive", look)
+
+
+def _rounds_ahead(params: StudyParams, prompts: list[Prompt], found: dict[str, Forecast]) -> list[str]:
+    """What the predictions say of the models that were not sampled yet; `rounds_check` says where none are."""
+    ((_, chosen),) = params.sampling.adaptive.items()
+    said: list[str] = []
+    for name, settings in params.models.items():
+        if name not in found or sampled_file(name).is_file():
+            continue
+        try:
+            share = expected_share(params, name, [prompt.prompt_id for prompt in prompts])
+        except StudyError:
+            return []
+        if share is None:
+            continue
+        grid, cost = found[name].requests, found[name].cost(engine_settings(settings))
+        price = "" if cost is None else f" and {cost * share:,.2f} of the cost"
+        said.append(f"{name}: {EXPECTED.format(share, round(share * grid), grid)}{price}")
+    if chosen.predictions is not None and not said and prompts:
+        said.append(f"{chosen.predictions} predicts nothing for the models still to be sampled")
+    return said
 
 
 def _prompts(params: StudyParams) -> tuple[list[Prompt], list[Check]]:

@@ -14,7 +14,8 @@ from refusal_stability.measures.stability import K, flips, ssi, ssi_pairwise
 TRUTH_PROMPTS = 200_000
 CONFIDENCE = 0.95
 MIXED_STEADY = 0.5
-PLANNED_STUDIES = 6
+PLANNED_STUDIES = 10
+MOSTLY = 0.8  # of the planned studies that reach a width: half of them are wider than the mean
 MOST_REFUSED = 50  # draws of labels for each study
 SURELY_KNOWN = 1e6  # labels of each decision: errors that are assumed are as good as certain
 
@@ -151,7 +152,7 @@ def behind(counts: Ints, error: float) -> Population:
 
 def widths_by_labels(
     population: Population, n_prompts: int, n_samples: int, error: float, labels: list[int], seed: int
-) -> list[tuple[Floats, float]]:
+) -> list[tuple[Floats, float, Floats]]:
     """Half the width of the corrected intervals, by the number of labelled responses, in simulated studies.
 
     Parameters
@@ -164,8 +165,9 @@ def widths_by_labels(
 
     Returns
     -------
-    widths, usable : for each number of labels, (3,) the mean in the order of `FIGURES`, at 95 %, and the share of the
-        studies that have `LEAST_LABELS` of each decision. Others are not corrected; widths are NaN where none is.
+    widths, usable, reached : for each number of labels, (3,) the mean in the order of `FIGURES`, at 95 %; the share of
+        the studies that have `LEAST_LABELS` of each decision; and (3,) the width that `MOSTLY` of all studies reach.
+        Others are not corrected, so their width is infinite; means are NaN where none is.
     """
     rng = np.random.default_rng(seed)
     confusion = confused_by(error)
@@ -182,7 +184,8 @@ def widths_by_labels(
                 found[i, study] = (high - low) / 2
     usable = np.isfinite(found[:, :, 0])
     means = np.nansum(found, axis=1) / np.where(usable.any(axis=1), usable.sum(axis=1), np.nan)[:, None]
-    return list(zip(means, usable.mean(axis=1).tolist(), strict=True))
+    reached = np.quantile(np.where(np.isnan(found), np.inf, found), MOSTLY, axis=1, method="inverted_cdf")
+    return list(zip(means, usable.mean(axis=1).tolist(), reached, strict=True))
 
 
 def drawn_labels(kinds: Floats, confusion: Floats, n: int, rng: np.random.Generator) -> Floats:

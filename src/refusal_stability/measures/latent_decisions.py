@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import betaincinv, expit, gammaln, logit, logsumexp
-from scipy.stats import norm, qmc
+from scipy.stats import chi2, norm, qmc
 
 from refusal_stability.measures.distinct import Floats, Ints
 from refusal_stability.measures.reliability import compositions
@@ -16,10 +16,11 @@ from refusal_stability.measures.stability import K
 FIGURES = ("ssi", "ssi_pairwise", "flip")
 EACH, BASES = 192, (0.5, 0.1)  # points of each spread: symmetric Dirichlet distributions of these weights
 LEAST_SHARE = 1e-8
-ATOM_CENTRE, ATOM_SCALE = -4.5, 3.0  # weak normal belief on the log odds of each vertex against all between
+ATOM_CENTRE, ATOM_SCALE = -4.5, 8.0  # weak normal belief on the log odds of each vertex against all between
 SHAPE_CENTRE, SHAPE_SCALE = -0.5, 2.0  # and on each weight, less 1, of the Dirichlet distribution between
 SEEN_BEFORE = 0.02  # of each cell of the confusion matrix, beside the labels
 STEP = 1e-4
+NOT_REJECTED = float(chi2.ppf(0.95, K)) / 2  # log-likelihood that the vertices must add to be needed, at the 5 % level
 LARGEST = 15.0  # of a parameter; a search that leaves it finds nothing better
 N_POPULATION, N_ERRORS = 2 * K, K * (K - 1)
 OFF_DIAGONAL = ~np.eye(K, dtype=bool)
@@ -65,12 +66,16 @@ class Latent:
     parameters : (2 K + K (K - 1),) of the population, then log odds of each error against the right decision.
     covariance : of the parameters.
     counts, weights : (D, K) the judge's decisions, and (D,) how many prompts show each row.
+    loss : minus the log-likelihood and the beliefs.
+    without_vertices : the fit in which no prompt is always decided alike, unless the data reject it.
     """
 
     parameters: Floats
     covariance: Floats
     counts: Ints
     weights: Ints
+    loss: float
+    without_vertices: Latent | None = None
 
     @property
     def confusion(self) -> Floats:
@@ -112,9 +117,11 @@ class Latent:
 
         Returns
         -------
-        (3,) in the order of `FIGURES`, each a share.
+        (3,) in the order of `FIGURES`, each a share. The mean, on the log-odds scale, of the two fits where the data
+        leave both possible.
         """
-        return np.asarray(self.population @ _by_point(self.counts, self.weights))
+        by_point = _by_point(self.counts, self.weights)
+        return np.asarray(expit(np.mean([fit._log_odds(fit.parameters, by_point) for fit in self._possible], axis=0)))
 
     def intervals(self, confidence: float) -> tuple[Floats, Floats]:
         """Intervals of `figures`: normal on the log-odds scale, of prompts and of the labels that show the errors.
@@ -125,23 +132,32 @@ class Latent:
 
         Returns
         -------
-        low, high : (3,) within [0, 1].
+        low, high : (3,) within [0, 1]. They span the intervals of both fits where the data leave both possible: they
+            cannot tell prompts that rarely vary from prompts that never do, and flips depend on it.
         """
         by_point = _by_point(self.counts, self.weights)
+        ends = []
+        for fit in self._possible:
+            slopes = np.array(
+                [
+                    (fit._log_odds(fit.parameters + move, by_point) - fit._log_odds(fit.parameters - move, by_point))
+                    / (2 * STEP)
+                    for move in STEP * np.eye(len(fit.parameters))
+                ]
+            )
+            spread = np.sqrt(np.maximum(np.einsum("pf,pq,qf->f", slopes, fit.covariance, slopes), 0.0))
+            reach = norm.ppf((1 + confidence) / 2) * spread
+            centre = fit._log_odds(fit.parameters, by_point)
+            ends.append([centre - reach, centre + reach])
+        low, high = np.min(ends, axis=0)[0], np.max(ends, axis=0)[1]
+        return np.asarray(expit(low)), np.asarray(expit(high))
 
-        def transformed(parameters: Floats) -> Floats:
-            return np.asarray(logit(np.clip(_population(parameters[:N_POPULATION]) @ by_point, 1e-9, 1 - 1e-9)))
+    @property
+    def _possible(self) -> list[Latent]:
+        return [self] if self.without_vertices is None else [self, self.without_vertices]
 
-        slopes = np.array(
-            [
-                (transformed(self.parameters + move) - transformed(self.parameters - move)) / (2 * STEP)
-                for move in STEP * np.eye(len(self.parameters))
-            ]
-        )
-        spread = np.sqrt(np.maximum(np.einsum("pf,pq,qf->f", slopes, self.covariance, slopes), 0.0))
-        reach = norm.ppf((1 + confidence) / 2) * spread
-        centre = transformed(self.parameters)
-        return np.asarray(expit(centre - reach)), np.asarray(expit(centre + reach))
+    def _log_odds(self, parameters: Floats, by_point: Floats) -> Floats:
+        return np.asarray(logit(np.clip(_population(parameters[:N_POPULATION]) @ by_point, 1e-9, 1 - 1e-9)))
 
 
 def fit_latent(counts: Ints, weights: Ints, labelled: Floats) -> Latent:
@@ -150,7 +166,8 @@ def fit_latent(counts: Ints, weights: Ints, labelled: Floats) -> Latent:
     A prompt's true shares are one of the K vertices (always the same decision) or come from a Dirichlet distribution.
     Each response gets its true decision by these shares, independently, and the judge's decision by the row of the
     confusion matrix that belongs to the true one, independently again. The likelihood of the study's counts times
-    that of the labels is maximised over both, with weak normal beliefs on the population's parameters.
+    that of the labels is maximised over both, with weak normal beliefs on the population's parameters. A second fit has
+    no vertices. It is kept where a likelihood-ratio test does not reject it.
 
     Parameters
     ----------
@@ -169,25 +186,32 @@ def fit_latent(counts: Ints, weights: Ints, labelled: Floats) -> Latent:
     Empirical Bayes deconvolution estimates, doi:10.1093/biomet/asv068; Huber (1967) and White (1982),
     doi:10.2307/1912526, for the covariance.
     """
-    known = labelled + SEEN_BEFORE
+    whole, without = (_fitted(counts, weights, labelled + SEEN_BEFORE, vertices) for vertices in (True, False))
+    return replace(whole, without_vertices=without if without.loss - whole.loss < NOT_REJECTED else None)
+
+
+def _fitted(counts: Ints, weights: Ints, known: Floats, vertices: bool) -> Latent:
     rates = known / known.sum(axis=1, keepdims=True)
     errors = np.log(rates / np.diagonal(rates)[:, None])[OFF_DIAGONAL]
-    start = np.concatenate([np.full(K, -1.0), np.full(K, -0.6), errors])
+    start = np.concatenate([np.full(K, -1.0 if vertices else -LARGEST), np.full(K, -0.6), errors])
+    free = np.arange(len(start)) >= (0 if vertices else K)
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         value, slopes = _log_likelihood(parameters, counts)
-        more, slope = _beliefs(parameters, known)
-        return -float(weights @ value) - more, -(weights @ slopes) - slope
+        more, slope = _beliefs(parameters, known, vertices)
+        return -float(weights @ value) - more, (-(weights @ slopes) - slope) * free
 
-    found = minimize(loss, start, jac=True, method="BFGS", options={"maxiter": 400}).x
+    search = minimize(loss, start, jac=True, method="BFGS", options={"maxiter": 400})
+    found = search.x
     hessian = np.array(
         [(loss(found + move)[1] - loss(found - move)[1]) / (2 * STEP) for move in STEP * np.eye(len(found))]
     )
+    hessian[~free] = hessian[:, ~free] = 0
     inverse = np.linalg.pinv((hessian + hessian.T) / 2, rcond=1e-10, hermitian=True)
     scores = _log_likelihood(found, counts)[1]
     mean = weights @ scores / weights.sum()
     middle = (scores - mean).T @ ((scores - mean) * weights[:, None]) + label_information(found, known)
-    return Latent(found, inverse @ middle @ inverse, counts, weights)
+    return Latent(found, inverse @ middle @ inverse, counts, weights, float(search.fun))
 
 
 def label_information(parameters: Floats, known: Floats) -> Floats:
@@ -261,12 +285,13 @@ def _log_likelihood(parameters: Floats, counts: Ints) -> tuple[Floats, Floats]:
     return top[:, 0] + np.log(total[:, 0]), np.column_stack([of_population, *parts])
 
 
-def _beliefs(parameters: Floats, known: Floats) -> tuple[float, Floats]:
+def _beliefs(parameters: Floats, known: Floats, vertices: bool) -> tuple[float, Floats]:
     """The labels' log-likelihood and the weak beliefs, and their slope."""
     population, errors = parameters[:N_POPULATION], parameters[N_POPULATION:]
     centre = np.concatenate([np.full(K, ATOM_CENTRE), np.full(K, SHAPE_CENTRE)])
     scales = np.repeat([ATOM_SCALE, SHAPE_SCALE], K)
     away = (population - centre) / scales
+    away[:K] *= vertices
     rates = _confusion(errors)
     value = float((known * np.log(rates)).sum() - 0.5 * away @ away)
     slope = (known - known.sum(axis=1, keepdims=True) * rates)[OFF_DIAGONAL]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from refusal_stability.records import DECISIONS
 from refusal_stability.report.content import Section
@@ -10,7 +11,7 @@ from refusal_stability.report.phrases import spelled
 from refusal_stability.report.repeated_judging import repeats_advice
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.report.seeding import unseeded_counts, unseeded_reminder
-from refusal_stability.report.unequal import UNEQUAL_NOTE, paired_p, unequal_temperatures
+from refusal_stability.report.unequal import MARK, paired_p, unequal_notes, unequal_temperatures
 from refusal_stability.report.zero_events import FORECAST, forecast_share, prompts_with
 from refusal_stability.tables.columns import POOLED
 from refusal_stability.tables.layout import described, each, filled, laid_out, numbers, words
@@ -62,7 +63,10 @@ def models(inputs: ReportInputs) -> Section:
             *each("n_pairs mean_n_a mean_n_b mean_difference pct_flipped_difference"),
             numbers("p (Holm)", paired_p),
             described("mean_ssi_pairwise_difference", "Difference in pairwise agreement"),
-            notes=("p: Wilcoxon's signed-rank test of the difference in SSI, after Holm's correction.", UNEQUAL_NOTE),
+            notes=(
+                "p: Wilcoxon's signed-rank test of the difference in SSI, after Holm's correction.",
+                *unequal_notes(inputs.rows("model_pairs"), paired_p),
+            ),
         ),
     )
     text = "Models are never pooled: each row is one model under one intervention."
@@ -99,6 +103,9 @@ def temperature(inputs: ReportInputs) -> Section:
     rows = inputs.rows("aggregate_by_temperature")
     if not rows:
         return _absent("temperature", "Temperature", "aggregate_by_temperature")
+    tests = [row for row in inputs.rows("temperature_tests") if math.isfinite(row["statistic"])]
+    pairs = [row for row in inputs.rows("temperature_pairs") if row["model"] != POOLED]
+    friedman_p = partial(_friedman_p, inputs)
     tables = filled(
         laid_out(
             "temperature",
@@ -113,25 +120,25 @@ def temperature(inputs: ReportInputs) -> Section:
         laid_out(
             "temperature_tests",
             "Does SSI depend on temperature? Friedman's test over prompts.",
-            [row for row in inputs.rows("temperature_tests") if math.isfinite(row["statistic"])],
+            tests,
             inputs.who,
             described("n_blocks"),
             described("statistic", "Chi-square"),
             described("kendalls_w"),
-            numbers("p", lambda row: _friedman_p(inputs, row)),
-            notes=("Kendall's W runs from 0 (no effect) to 1.", UNEQUAL_NOTE),
+            numbers("p", friedman_p),
+            notes=("Kendall's W runs from 0 (no effect) to 1.", *unequal_notes(tests, friedman_p)),
         ),
         laid_out(
             "temperature_pairs",
             "Change in mean SSI from the lower to the higher temperature, paired by prompt.",
-            [row for row in inputs.rows("temperature_pairs") if row["model"] != POOLED],
+            pairs,
             inputs.who,
             *each("temperature_a temperature_b"),
             *each("mean_n_a mean_n_b"),
             described("mean_difference", "Change in mean SSI"),
             numbers("p (Holm)", paired_p),
             described("mean_ssi_pairwise_difference", "Change in pairwise agreement"),
-            notes=(UNEQUAL_NOTE,),
+            notes=unequal_notes(pairs, paired_p),
         ),
     )
     text = (
@@ -146,7 +153,7 @@ def _friedman_p(inputs: ReportInputs, row: Row) -> str:
     if not row["independent_blocks"]:
         return f"{p_value(row['p_value'])} (not valid)"
     unequal = unequal_temperatures(inputs, row["model"], row["intervention"])
-    return p_value(row["p_value"]) + (" †" if unequal else "")
+    return p_value(row["p_value"]) + (f" {MARK}" if unequal else "")
 
 
 def categories(inputs: ReportInputs) -> Section:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 
 from refusal_stability.report.report_inputs import ReportInputs
 from refusal_stability.tables.number_format import Row, p_value
 
 UNEQUAL = 0.05  # a larger relative difference in decisions per prompt is said
+MARK = "†"
 UNEQUAL_NOTE = (
-    "†: the numbers of decisions per prompt differ, and SSI falls with them. The p-value says nothing then: read the "
-    "pairwise agreement, which does not depend on them."
+    f"{MARK}: the numbers of decisions per prompt differ, and SSI falls with them. The p-value says nothing then: read "
+    "the pairwise agreement, which does not depend on them."
 )
 
 
@@ -22,7 +24,12 @@ def differ(first: float, second: float) -> bool:
 def paired_p(row: Row) -> str:
     """The corrected p-value of a pair, marked where the sides have unequal numbers of decisions."""
     marked = math.isfinite(row["p_holm"]) and differ(row["mean_n_a"], row["mean_n_b"])
-    return p_value(row["p_holm"]) + (" †" if marked else "")
+    return p_value(row["p_holm"]) + (f" {MARK}" if marked else "")
+
+
+def unequal_notes(rows: Iterable[Row], p: Callable[[Row], str]) -> tuple[str, ...]:
+    """The explanation of the mark, where one of the rows' p-values has it."""
+    return (UNEQUAL_NOTE,) if any(MARK in p(row) for row in rows) else ()
 
 
 def unequal_temperatures(inputs: ReportInputs, model: str, intervention: str) -> tuple[float, float] | None:
