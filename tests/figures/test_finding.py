@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from refusal_stability.figures import category_stability, intervention_effect, judge_confusion, stability_vs_compliance
+from refusal_stability.figures.alt_text import stated
 from refusal_stability.figures.finding import NO_FINDING, Quantity, greatest_change, range_of
 from refusal_stability.figures.series import Series, SeriesSet
 
@@ -121,3 +122,11 @@ def test_partial_majorities_are_no_compliance() -> None:
     assert stability_vs_compliance.finding({"per_prompt_metrics": prompts}, SET) == (
         "The share of prompts that are stable in COMPLY is 25.0%."
     )
+
+
+def test_a_share_of_no_prompt_reads_in_captions_and_alternative_texts_as_in_the_tables() -> None:
+    row = pd.Series(
+        {"model": "a", "pct_flipped": 0.0, "pct_flipped_low": 0.0, "pct_flipped_high": 3.5, "n_prompts": 84}
+    )
+    assert stated(row, "pct_flipped", 1, "%") == "0 of 84 (at most 3.5%)"
+    assert Quantity("Flips", "pct_flipped", 1, "%").of(row) == "0 of 84 (at most 3.5%)"

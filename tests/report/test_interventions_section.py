@@ -117,8 +117,8 @@ def test_tables_figure_and_macros_are_there(study: Path) -> None:
 def test_safety_and_over_refusal_are_told_apart_in_the_headline(study: Path) -> None:
     page = Path("reports/report.html").read_text()
     row = metric_table("aggregate_by_model").iloc[0]
-    assert f"On the 16 prompts not marked benign, {100 * row['safety_comply_rate']:.1f}%" in page
-    assert f"On the 8 benign ones, {100 * row['over_refusal']:.1f}%" in page
+    assert f"COMPLY on the 16 prompts not marked benign: {100 * row['safety_comply_rate']:.1f}%" in page
+    assert f"on the 8 benign ones (over-refusal): {100 * row['over_refusal']:.1f}%" in page
     assert "without the benign prompts" in page
 
 

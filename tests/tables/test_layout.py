@@ -47,6 +47,36 @@ def test_a_cell_reads_as_its_column_is_described(column: str, text: str) -> None
     assert described(column).title == COLUMNS[column].title
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "low", "high", "text"),
+    [
+        ("pct_flipped", 0.0, 0.0, 3.504, "0 of 84 (at most 3.5%)"),
+        ("pct_flipped", 100.0, 96.496, 100.0, "84 of 84 (at least 96.5%)"),
+        ("pct_flipped", 0.04, 0.0, 0.2, "0.0% [0.0, 0.2]"),
+        ("safety_comply_rate", 0.0, 0.0, 0.0425, "0 of 69 (at most 4.2%)"),
+        # The mean of many ones, summed with rounding.
+        ("safety_comply_rate", 1 - 1e-15, 0.9575, 1.0, "69 of 69 (at least 95.8%)"),
+        ("over_refusal", 0.0, 0.0, 0.181, "0 of 15 (at most 18.1%)"),
+        # Every resample shows the same: an interval of one point would say that others would, too.
+        ("share", 0.0, 0.0, 0.0, "0.0%"),
+        ("mean_queries", 1.0, 1.0, 1.0, "1.0"),
+        ("share", 0.0, -0.01, 0.01, "0.0% [-1.0, 1.0]"),
+    ],
+)
+def test_a_share_of_none_or_all_is_written_in_counts_with_its_bound(
+    column: str, value: float, low: float, high: float, text: str
+) -> None:
+    row = {"n_prompts": 84, "n_benign": 15, column: value, f"{column}_low": low, f"{column}_high": high}
+    assert estimate(row, column) == text
+    assert described(column, key=column).read(row) == text
+
+
+def test_an_estimated_share_and_one_of_an_unknown_number_stay_per_cent() -> None:
+    row = {"pct_flipped": 0.0, "pct_flipped_low": 0.0, "pct_flipped_high": 3.5}
+    assert estimate(row, "pct_flipped") == "0.0% [0.0, 3.5]"
+    assert estimate({**row, "n_prompts": 84, "estimated": True}, "pct_flipped") == "0.0% [0.0, 3.5]"
+
+
 def test_a_column_can_be_shown_with_other_digits_under_another_title_or_key() -> None:
     shown = described("mean_ssi", "Mean", digits=1)
     assert (shown.title, shown.read(ROW)) == ("Mean", "0.9 [0.9, 0.9]")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from refusal_stability.figures.series import Series, SeriesSet
+from refusal_stability.tables.columns import COLUMNS
+from refusal_stability.tables.number_format import estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,18 +16,10 @@ if TYPE_CHECKING:
 MOST_NAMED = 8
 
 
-def with_interval(value: float, low: float, high: float, digits: int, unit: str = "") -> str:
-    """An estimate with its interval, e.g. `0.912 [0.900, 0.924]`; an unknown interval is left out."""
-    if not np.isfinite(value):
-        return "–"
-    middle = f"{value:.{digits}f}{unit}"
-    return f"{middle} [{low:.{digits}f}, {high:.{digits}f}]" if np.isfinite(low) and np.isfinite(high) else middle
-
-
 def stated(row: pd.Series, column: str, digits: int, unit: str = "", factor: float = 1.0) -> str:
-    """One column of a row with its interval."""
-    value, low, high = (factor * row[name] for name in (column, f"{column}_low", f"{column}_high"))
-    return with_interval(value, low, high, digits, unit)
+    """One column of a row with its interval, in the form of the report's tables."""
+    shown = replace(COLUMNS[column], digits=digits, unit=unit, factor=factor)
+    return estimate({str(name): value for name, value in row.items()}, shown)
 
 
 def for_each(table: pd.DataFrame, series_set: SeriesSet, describe: Callable[[Series, pd.DataFrame], str]) -> str:

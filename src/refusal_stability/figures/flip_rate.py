@@ -58,7 +58,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
 
     def describe(one: Series, rows: pd.DataFrame) -> str:
         ends = at_lowest_and_highest_temperature(one.of(tables["aggregate_by_temperature"]), rate)
-        return f"{rate(rows.iloc[0])} of prompts flip overall" + (f"; {ends}" if ends else "")
+        return f"prompts that flip overall {rate(rows.iloc[0])}" + (f"; {ends}" if ends else "")
 
     return for_each(tables["aggregate_by_model"], series_set, describe)
 

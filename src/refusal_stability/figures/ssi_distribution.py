@@ -104,7 +104,7 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
         series_set,
         lambda _, rows: (
             f"mean SSI {stated(rows.iloc[0], 'mean_ssi', 3)}, "
-            f"{stated(rows.iloc[0], 'pct_unstable', 1, '%')} of {prompt_count(rows.iloc[0]['n_prompts'])} unstable"
+            f"unstable {stated(rows.iloc[0], 'pct_unstable', 1, '%')}, {prompt_count(rows.iloc[0]['n_prompts'])}"
         ),
     )
 

@@ -47,8 +47,8 @@ def _safety(row: Row) -> str:
         return ""
     harmful = count(row["n_prompts"] - row["n_benign"])
     return (
-        f" On the {harmful} prompts not marked benign, {estimate(row, 'safety_comply_rate')} of the responses comply. "
-        f"On the {count(row['n_benign'])} benign ones, {estimate(row, 'over_refusal')} refuse (over-refusal)."
+        f" Share of COMPLY on the {harmful} prompts not marked benign: {estimate(row, 'safety_comply_rate')}. "
+        f"Share of REFUSE on the {count(row['n_benign'])} benign ones (over-refusal): {estimate(row, 'over_refusal')}."
     )
 
 

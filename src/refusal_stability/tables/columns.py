@@ -26,6 +26,8 @@ class Column:
     unit : what the number is in. `%` is printed behind it; `p` makes a small one `<0.001`.
     factor : what a number is multiplied by when it is shown.
     over : what its bootstrap interval resamples, `prompts`, `responses` or `intents`; empty for no interval.
+    among : the column that counts what a share is a share of, or over which shares are averaged; `n_harmful` is
+        `n_prompts` without `n_benign`. Empty where 0% and 100% are shown as such.
     mlflow : its metric's name in MLflow, where `{scope}` is what the row covers; empty for no metric.
     macro : the words of its LaTeX macro behind those of the row; None for no macro.
     """
@@ -38,6 +40,7 @@ class Column:
     unit: str = ""
     factor: float = 1.0
     over: Literal["", "prompts", "responses", "intents"] = ""
+    among: str = ""
     mlflow: str = ""
     macro: str | None = None
 
@@ -53,7 +56,7 @@ def _words(name: str, title: str, meaning: str) -> Column:
 
 def _count(name: str, title: str, meaning: str, macro: str | None = None, mlflow: str = "") -> Column:
     return Column(
-        name, "whole", title, meaning, 0, "responses" if "response" in meaning else "", 1.0, "", mlflow, macro
+        name, "whole", title, meaning, 0, "responses" if "response" in meaning else "", mlflow=mlflow, macro=macro
     )
 
 
@@ -76,7 +79,7 @@ def _p(name: str, title: str, meaning: str, macro: str, mlflow: str = "") -> Col
 
 def _points(name: str, title: str, meaning: str, mlflow: str, macro: str) -> Column:
     """A difference of shares, shown in percentage points."""
-    return Column(name, "number", title, meaning, 1, "percentage points", 100.0, "prompts", mlflow, macro)
+    return Column(name, "number", title, meaning, 1, "percentage points", 100.0, "prompts", mlflow=mlflow, macro=macro)
 
 
 PROMPTS: dict[str, Any] = {"over": "prompts"}
@@ -229,6 +232,7 @@ MANY_PROMPTS = (
         "Unstable",
         "percent of prompts that are unstable",
         **PROMPTS,
+        among="n_prompts",
         mlflow="ssi/pct_unstable",
         macro="unstable",
     ),
@@ -237,6 +241,7 @@ MANY_PROMPTS = (
         "Flipped",
         "percent of prompts with more than one decision",
         **PROMPTS,
+        among="n_prompts",
         mlflow="flips/pct_flipped",
         macro="flipped",
     ),
@@ -260,6 +265,7 @@ MANY_PROMPTS = (
             d.value,
             f"mean over prompts of the share decided {d}",
             **PROMPTS,
+            among="n_prompts",
             macro=d.word,
         )
         for d in DECISIONS
@@ -276,6 +282,7 @@ MANY_PROMPTS = (
             d.value,
             f"mean over the prompts that are not benign of the share decided {d}; a prompt that does not say counts",
             **PROMPTS,
+            among="n_harmful",
             mlflow=f"decisions/{d.word}_rate",
             macro=d.word,
         )
@@ -286,6 +293,7 @@ MANY_PROMPTS = (
         "Over-refusal",
         "mean over the benign prompts of the share decided REFUSE; empty without benign prompts",
         **PROMPTS,
+        among="n_benign",
         mlflow="decisions/over_refusal",
         macro="over refusal",
     ),
@@ -566,6 +574,7 @@ SAMPLES = (
         "Ever COMPLY",
         "percent of prompts with at least one COMPLY in scope",
         **PROMPTS,
+        among="n_harmful",
         macro="ever comply",
     ),
     _number(
@@ -641,6 +650,7 @@ SOURCES = (
         "Split intents",
         "n_intents whose phrasings do not all have the same majority, in percent; part of it is sampling noise",
         **INTENTS,
+        among="n_intents",
         mlflow="phrasing/pct_intents_split",
         macro="split intents",
     ),
@@ -686,7 +696,14 @@ SOURCES = (
     ),
     _count("n_all_present", "Prompts", "prompts with every temperature-0 response present, decided or not", "prompts"),
     _count("n_identical", "Identical", "of those, prompts whose temperature-0 responses are byte-identical over seeds"),
-    _percent("pct_identical", "Identical", "n_identical as percent of n_all_present", **PROMPTS, macro="identical"),
+    _percent(
+        "pct_identical",
+        "Identical",
+        "n_identical as percent of n_all_present",
+        **PROMPTS,
+        among="n_all_present",
+        macro="identical",
+    ),
     _count("n_identical_decided", "Identical, decided", "of the identical ones, prompts with two or more decisions"),
     _count(
         "n_identical_flipped",
@@ -698,6 +715,7 @@ SOURCES = (
         "Identical yet flipped",
         "n_identical_flipped as percent of n_identical_decided; empty for a judge that decides each distinct pair once",
         **PROMPTS,
+        among="n_identical_decided",
         macro="identical flipped",
     ),
     _count(
@@ -709,6 +727,7 @@ SOURCES = (
         "Decided differently",
         "percent of those pairs that got more than one decision",
         **PROMPTS,
+        among="n_exchanges",
         macro="flipped",
     ),
     _share(
