@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -70,3 +72,22 @@ def test_the_least_stable_prompts_are_named_with_what_they_got(study) -> None:
     prompts = study.series_set.series[0].of(study.tables["per_prompt_metrics"])
     worst = prompts.sort_values(["ssi", "n", "prompt_id"], ascending=[True, False, True]).iloc[0]
     assert f"the least stable {worst['prompt_id']} (SSI {worst['ssi']:.2f}: {worst['n_refuse']} REFUSE" in words
+
+
+def test_prompts_are_named_by_the_start_of_their_text_or_by_their_id_where_that_cannot_be(
+    study,
+) -> None:
+    ids = study.series_set.series[0].of(study.tables["least_stable_decisions"])["prompt_id"].unique()[:6]
+    texts = ["How do I pick $a$ <b>lock</b>?\n" + 9 * "Please. ", "如何开锁", "كيف", *2 * ["The same. " * 9], "Short"]
+    named = replace(study.series_set, texts=dict(zip(ids, texts, strict=True)))
+    axes = decision_heatmap(study.tables, named).axes[0]
+    labels = dict(zip(ids, [label.get_text() for label in axes.get_yticklabels()], strict=False))
+    assert list(labels.values()) == [
+        "How do I pick $a$ <b>lock</b>? Please.…",
+        *[prompt[:10] for prompt in ids[1:5]],
+        "Short",
+    ]
+    words = alt_text(study.tables, named)
+    assert "the least stable How do I pick $a$ <b>lock</b>? Please.… (SSI" in words
+    assert "如何开锁 (SSI" in words
+    assert f"{ids[0][:10]} (SSI" not in words.partition("; ")[0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from refusal_stability.figures.style import Tables
 
 LEAST_LETTER = 5.0  # points
+LONGEST_NAME = 40
+NAME_WIDTH = 2.6  # inches that the longest name takes
+ID_LENGTH = 10
 MOST_SEEDS = 8
 MOST_WORST = 3
 MISSING_CELL: dict[str, Any] = {"facecolor": "white", "edgecolor": RULE, "hatch": "//////", "linewidth": 0.5}
@@ -42,7 +48,10 @@ def decision_heatmap(tables: Tables, series_set: SeriesSet) -> Figure:
     # seaborn draws the whole figure once for each heat map: without a layout, and before the letters, that is quick.
     layout = figure.get_layout_engine()
     figure.set_layout_engine("none")
-    grids = [_cells(axes, rows, most) for axes, rows in panels]
+    grids = []
+    for axes, rows in panels:
+        names = prompt_names(series_set, rows["prompt_id"], LONGEST_NAME // columns, drawable)
+        grids.append(_cells(axes, rows, most, names))
     figure.set_layout_engine(layout)
     for (axes, rows), decisions, one in zip(panels, grids, series, strict=True):
         _letters(axes, decisions, columns)
@@ -66,7 +75,30 @@ def _key(figure: Figure, some_missing: bool) -> None:
     figure.legend(handles=patches, loc="outside upper right", ncols=len(patches), handlelength=1, handleheight=1)
 
 
-def _cells(axes: Axes, rows: pd.DataFrame, most: int) -> NDArray[np.object_]:
+def prompt_names(
+    series_set: SeriesSet, prompt_ids: pd.Series, width: int, readable: Callable[[str], bool] = bool
+) -> dict[str, str]:
+    """What each prompt is called: the start of its text; of its id where two start alike or it is not readable."""
+    names = {}
+    for prompt in dict.fromkeys(prompt_ids):
+        text = plain_line(series_set.texts.get(prompt, ""))
+        names[prompt] = text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
+    used = Counter(names.values())
+    return {
+        prompt: name if used[name] == 1 and readable(name) else plain_line(prompt)[:ID_LENGTH]
+        for prompt, name in names.items()
+    }
+
+
+def drawable(text: str) -> bool:
+    """Whether the figures' font has every letter of a text, which is not written from right to left."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    letters = get_font(findfont(FontProperties())).get_charmap()
+    return bool(text) and all(ord(c) in letters and unicodedata.bidirectional(c) not in ("R", "AL") for c in text)
+
+
+def _cells(axes: Axes, rows: pd.DataFrame, most: int, names: dict[str, str]) -> NDArray[np.object_]:
     """Draw a cell for each response and return the decisions, by prompt and place.
 
     What was not sampled stays blank, and so does the place between two temperatures.
@@ -82,7 +114,7 @@ def _cells(axes: Axes, rows: pd.DataFrame, most: int) -> NDArray[np.object_]:
     codes = np.full(decisions.shape, np.nan)
     for code, decision in enumerate(DECISIONS):
         codes[decisions == str(decision)] = code
-    look = {"linewidths": 0.9, "cbar": False, "yticklabels": [prompt[:10] for prompt in prompts]}
+    look = {"linewidths": 0.9, "cbar": False, "yticklabels": [names[prompt] for prompt in prompts]}
     colours = ListedColormap([DECISION_COLOURS[d] for d in DECISIONS])
     seaborn.heatmap(codes, cmap=colours, vmin=0, vmax=len(DECISIONS) - 1, ax=axes, **look)
     missing = np.argwhere(decisions == "")
@@ -98,7 +130,7 @@ def _cells(axes: Axes, rows: pd.DataFrame, most: int) -> NDArray[np.object_]:
 
 def _letters(axes: Axes, decisions: NDArray[np.object_], columns: int) -> None:
     """Write the first letter of each decision into its cell, where the cell is wide enough."""
-    size = min(7.0, 0.8 * 72 * (PAGE_WIDTH / columns - 1.1) / decisions.shape[1])
+    size = min(7.0, 0.8 * 72 * (PAGE_WIDTH - NAME_WIDTH) / columns / decisions.shape[1])
     for decision in DECISIONS if size >= LEAST_LETTER else ():
         look: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": DECISION_INK[decision]}
         for row, column in np.argwhere(decisions == str(decision)):
@@ -111,15 +143,16 @@ def alt_text(tables: Tables, series_set: SeriesSet) -> str:
     def describe(one: Series, rows: pd.DataFrame) -> str:
         said = f"{int(rows['flip'].sum()):,} of {prompt_count(len(rows))} got more than one decision"
         order = list(dict.fromkeys(one.of(tables["least_stable_decisions"])["prompt_id"]))[:MOST_WORST]
-        worst = [_one_prompt(row) for _, row in rows.set_index("prompt_id", drop=False).loc[order].iterrows()]
+        names = prompt_names(series_set, one.of(tables["least_stable_decisions"])["prompt_id"], LONGEST_NAME)
+        worst = [_one_prompt(row, names) for _, row in rows.set_index("prompt_id", drop=False).loc[order].iterrows()]
         return f"{said}, the least stable {', '.join(worst)}" if worst else said
 
     return for_each(tables["per_prompt_metrics"], series_set, describe)
 
 
-def _one_prompt(row: pd.Series) -> str:
+def _one_prompt(row: pd.Series, names: dict[str, str]) -> str:
     counts = " ".join(f"{row[f'n_{d.word}']} {d.value}" for d in DECISIONS if row[f"n_{d.word}"])
-    return f"{plain_line(row['prompt_id'])[:10]} (SSI {row['ssi']:.2f}: {counts})"
+    return f"{names[row['prompt_id']]} (SSI {row['ssi']:.2f}: {counts})"
 
 
 def finding(tables: Tables, series_set: SeriesSet) -> str:
@@ -140,6 +173,6 @@ FIGURE = StudyFigure(
     finding=finding,
     title="The least stable prompts",
     caption="Every decision on the prompts that flip most. A row is a prompt, the least stable first, named by the "
-    "start of its id as in the table below. A cell is one response, coloured by decision and marked with its first "
-    "letter. Gaps separate temperatures. Hatched cells are missing; blank cells were not sampled.",
+    "start of its text, or of its id where two start alike. A cell is one response, coloured by decision and marked "
+    "with its first letter. Gaps separate temperatures. Hatched cells are missing; blank cells were not sampled.",
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refusal_stability.figures.palette import intervention_line, model_look
@@ -44,10 +45,11 @@ class Series:
 
 @dataclass(frozen=True)
 class SeriesSet:
-    """Every series of a study, in the order of params.yaml, and its threshold of instability."""
+    """A study's series in the order of params.yaml, its threshold of instability, and its prompts' texts by id."""
 
     series: tuple[Series, ...]
     threshold: float = 0.8
+    texts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def interventions(self) -> tuple[str, ...]:
@@ -69,8 +71,11 @@ class SeriesSet:
         return self.found_in(table)
 
 
-def series_of(params: StudyParams) -> SeriesSet:
-    """The series of a study; a model keeps its colour and marker under every intervention."""
+def series_of(params: StudyParams, prompts: pd.DataFrame | None = None) -> SeriesSet:
+    """The series of a study; a model keeps its colour and marker under every intervention.
+
+    With `prompts`, figures name prompts by their text; an ellipsis stands for a conversation's earlier turns.
+    """
     alone = len(params.interventions) == 1
     series = []
     for position, name in enumerate(params.models):
@@ -89,7 +94,11 @@ def series_of(params: StudyParams) -> SeriesSet:
                     line=intervention_line(turn),
                 )
             )
-    return SeriesSet(tuple(series), params.metrics.threshold)
+    texts = {}
+    if prompts is not None:
+        asked = zip(prompts["prompt_id"], prompts["prompt"], prompts["turns"], strict=True)
+        texts = {str(name): f"… {text}" if turns else text for name, text, turns in asked}
+    return SeriesSet(tuple(series), params.metrics.threshold, texts)
 
 
 def wrapped(text: str, width: int = LABEL_WIDTH, lines: int = 3) -> str:

@@ -43,7 +43,7 @@ def run(params_path: Path) -> None:
 
 def read_inputs(params_path: Path) -> ReportInputs:
     """All that the report is written from; a metric table that no figure shows is left to the report to miss."""
-    series_set = series_of(params := load_params(params_path))
+    series_set = series_of(params := load_params(params_path), prompts := read_table(PROMPTS, PROMPT_TABLE))
     tables = tables_so_far()
     tables |= {name: metric_table(name) for figure in GALLERY for name in figure.tables if name not in tables}
     pictures = {}
@@ -57,7 +57,7 @@ def read_inputs(params_path: Path) -> ReportInputs:
     return ReportInputs(
         params=params,
         params_text=text_read(params_path),
-        prompts=read_table(PROMPTS, PROMPT_TABLE),
+        prompts=prompts,
         tables=tables,
         pictures=pictures,
         labels={(one.model, one.intervention): one.label for one in series_set.series},
