@@ -34,6 +34,7 @@ from refusal_stability.engines.store_file import (
     transaction,
 )
 from refusal_stability.engines.store_log import Gone, committed_frames, log_state, refuse_empty_file, what_is_gone
+from refusal_stability.engines.store_moved import file_identity, rescued
 from refusal_stability.engines.store_owners import Owner
 from refusal_stability.records import Completion, Request, canonical_json, text_hash
 
@@ -77,6 +78,7 @@ class Store:
                 log = None if living else log_state(self.path)
                 written = committed_frames(self.path)
                 self._database = opened_store(self.path)
+                self._identity, self._is_moved = file_identity(self.path), False
                 untouched = log is not None and log_state(self.path) == log
                 read = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
             except BaseException:
@@ -106,9 +108,16 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            # A claim that cannot be released is taken over anyway: its owner is gone.
-            with suppress(sqlite3.Error):
-                self._database.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
+            if not self._is_moved:
+                # A claim that cannot be released is taken over anyway: its owner is gone.
+                with suppress(sqlite3.Error):
+                    self._database.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
+                try:
+                    self._refuse_if_moved()
+                except StoreError as moved:
+                    if error is None:
+                        raise
+                    print(f"warning: {moved}", file=sys.stderr)
         finally:
             # What a killed process left: its log is in the file now, or is left to those who still run.
             with suppress(OSError):
@@ -201,6 +210,15 @@ class Store:
     def _transaction(self) -> Iterator[None]:
         with named_errors(self.path), transaction(self._database):
             yield
+        self._refuse_if_moved()
+
+    def _refuse_if_moved(self) -> None:
+        """End the run if the file that it writes to is no longer the one of this name; what it holds is saved."""
+        with named_errors(self.path):
+            is_there = file_identity(self.path) == self._identity
+        if not is_there:
+            self._is_moved = True
+            raise rescued(self._database, self.path)
 
 
 def completion_key(identity: str, request: Request) -> str:

@@ -101,7 +101,7 @@ def mend_store(path: Path) -> tuple[int, Path]:
         There is no such file, a run has it open, or the disk is full. The damaged file then stays where it was.
     """
     path = _existing(path)
-    mended, aside = path.with_name(path.name + MENDED), _free_name(path.with_name(path.name + ASIDE))
+    mended, aside = path.with_name(path.name + MENDED), free_name(path.with_name(path.name + ASIDE))
     owner = Owner(path)
     try:
         if owner.others():
@@ -110,11 +110,11 @@ def mend_store(path: Path) -> tuple[int, Path]:
         with named_errors(path), TemporaryDirectory(dir=path.parent, prefix=".mending.") as folder:
             copy = _copied(path, Path(folder))
             with closing(opened_store(mended)) as new:
-                kept = _keep_whole_rows(copy, new)
+                kept = keep_whole_rows(copy, new)
                 if kept == 0:
                     # The page that says where each table is may be the damaged one; every store has the same.
                     _replace_first_page(copy, Path(folder) / "new.sqlite")
-                    kept = _keep_whole_rows(copy, new)
+                    kept = keep_whole_rows(copy, new)
         with named_errors(path):
             path.rename(aside)
             for log in ("-wal", "-shm"):
@@ -132,8 +132,13 @@ def _existing(path: Path) -> Path:
     return path.resolve()
 
 
-def _free_name(path: Path) -> Path:
-    """The first name that no earlier damaged file has."""
+def free_name(path: Path) -> Path:
+    """The first name that no file has.
+
+    Parameters
+    ----------
+    path : the name without a number.
+    """
     names = [path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000))]
     return next(name for name in names if not name.exists())
 
@@ -157,7 +162,14 @@ def _copied(path: Path, folder: Path) -> Path:
     return copy
 
 
-def _keep_whole_rows(damaged: Path, new: sqlite3.Connection) -> int:
+def keep_whole_rows(damaged: Path, new: sqlite3.Connection) -> int:
+    """Copy the rows that are as they were written and that another store lacks; returns how many completions it has.
+
+    Parameters
+    ----------
+    damaged : the SQLite file to read.
+    new : the open store to write.
+    """
     with transaction(new):
         for table in ROW_TABLES:
             marks = ", ".join("?" * len(COLUMNS[table].split(",")))
