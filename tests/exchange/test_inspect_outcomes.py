@@ -91,3 +91,22 @@ def test_an_eval_set_keeps_how_each_sample_ended(capsys: pytest.CaptureFixture[s
     assert (of_judge["refused?"], of_judge["plain?"], of_judge["failed?"]) == (["REFUSE"], ["COMPLY"], [""])
     assert set(table.loc[table["prompt"] == "thought?", "thinking"]) == {"Let me see."}
     assert set(table.loc[table["prompt"] == "thought?", "response"]) == {"Sure."}
+
+
+def test_a_sample_that_is_marked_invalid_is_missing_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    write("ask", "prov/a", 1)
+    log = importlib.import_module("inspect_ai.log")
+    path = next(Path("logs").iterdir())
+    one = log.read_eval_log(str(path))
+    said_by = log.ProvenanceData(author="me", reason="wrong\nprompt")
+    marked = {"plain": said_by, "refused": said_by.model_copy(update={"reason": None})}
+    for one_sample in one.samples:
+        one_sample.invalidation = marked.get(one_sample.id)
+    log.write_eval_log(one, str(path))
+    import_files(Path("logs"))
+    said = capsys.readouterr().out
+    assert "missing: 1 marked invalid in Inspect: wrong prompt\nmissing: 1 marked invalid in Inspect\n" in said
+    table = run_imported().set_index("prompt").fillna("")
+    for prompt in ("plain?", "refused?"):
+        assert table.loc[prompt, ["response", "outcome", "judge-refused"]].tolist() == ["", "unanswered", ""]
+    assert (table["judge-refused"] != "").sum() == 3

@@ -14,6 +14,7 @@ from imported_study import import_files, run_imported
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.exchange.recorded_files import IMPORTED_PROMPTS
 from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.study import PROMPT_TABLE
 
 
 def sampling() -> dict[str, Any]:
@@ -79,6 +80,35 @@ def test_promptfoos_provider_may_be_a_map_from_its_id() -> None:
             import_files(log)
         import_files(log, constants=["temperature=0.4"])
         assert sampling()["temperatures"] == [0.4]
+
+
+def turns_of(prompt: str) -> tuple[str, str]:
+    """The prompt of a study of one result, and its turns before that as JSON."""
+    import_files(promptfoo([result("a", prompt={"raw": prompt})], HALF))
+    run_imported()
+    table = read_table(Path("data/prompts/prompts.csv"), PROMPT_TABLE)
+    return str(table["prompt"].item()), str(table["turns"].item())
+
+
+def test_promptfoos_chat_prompt_in_yaml_is_the_turns_that_it_sends() -> None:
+    as_json = turns_of(json.dumps([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "yes"}]))
+    as_yaml = turns_of("\n- role: system\n  content: Be brief.\n- role: user\n  content: yes\n")
+    assert as_yaml == as_json
+    assert (as_yaml[0], json.loads(as_yaml[1])) == ("yes", [{"role": "system", "content": "Be brief."}])
+
+
+def test_a_prompt_in_yaml_that_lists_no_turns_with_texts_stays_as_it_is() -> None:
+    for prompt in (
+        "Say:\n- role: user\n  content: hello",
+        "- role: user\n  content: [a",
+        "- role: !!python/object/apply:os.getcwd []",
+        "- role: user\n  content: {a: b}",
+        "- role: &a user\n  content: &b " + "x" * 60 + "\n- {role: *a, content: *b}\n- {role: *a, content: *b}\n",
+        "- role: user\n  content: " + "[" * 3000,
+    ):
+        assert turns_of(prompt) == (prompt, "")
+    with pytest.raises(LogError, match=r"row 0: a prompt of 300,\d+ characters of YAML; at most 262,144 are read"):
+        turns_of("- role: user\n  content: " + "x" * 300_000)
 
 
 def test_promptfoos_seeds_are_the_repeats_of_one_model_unless_two_answers_share_one() -> None:

@@ -57,6 +57,8 @@ def run(
         own_numbers = collection.number_repeats()
         if shared := collection.shared_seeds:
             options.note(f"responses sent the seed of another response to their prompt: {shared}; each is a repeat")
+        for judge, count in collection.drop_labels_of_failed().items():
+            options.note(f"judge {judge}: {_counted(count, 'label')} of missing responses left out: no decision")
         judges, unused = judge_labels(collection, options.table_map, exported)
         params = imported_study(name, folder, collection, judges, options.table_map.missing, unused, exported)
         parsed(StudyParams, params)

@@ -25,11 +25,13 @@ from refusal_stability.exchange.logged import (
     check_words,
     checked_temperature,
 )
+from refusal_stability.exchange.unmet_labels import drop_labels_of_failed, refuse_unmet_labels, refuse_unnumbered_labels
 from refusal_stability.records import NO_INTERVENTION, Basis, Message, Prompt, storable_text
 
 # More seeds than this many times the most responses to any prompt are no shared repeats: each response has its own.
 SHARED = 2
 MOST_ASKED = 1000
+NO_ID = "leave the id out (of tables: --column prompt_id=none)"
 
 
 class Collection:
@@ -89,13 +91,13 @@ class Collection:
         if known is not None and not _is_an_id(known):
             raise LogError(
                 f"{logged.place}: the prompt id {prompt.prompt_id!r} has two texts, {known.text[:60]!r} and "
-                f"{prompt.text[:60]!r}; import these logs as two studies, or leave the id out"
+                f"{prompt.text[:60]!r}; import these logs as two studies, or {NO_ID}"
             )
         other = self._ids.setdefault(prompt.conversation, prompt.prompt_id)
         if other != prompt.prompt_id:
             raise LogError(
                 f"{logged.place}: the prompts {other!r} and {prompt.prompt_id!r} have one text, {prompt.text[:60]!r}; "
-                "leave the id out, or correct the text"
+                f"{NO_ID}, or correct the text"
             )
         self._prompts[prompt.prompt_id] = (k, prompt)
         return k
@@ -165,6 +167,16 @@ class Collection:
         self._db.execute("DELETE FROM labels WHERE answer IN (SELECT n FROM answers WHERE file = ?)", (file,))
         self._db.execute("DELETE FROM answers WHERE file = ?", (file,))
         self.said_again = [place for place in self.said_again if not place.startswith(f"{file}: ")]
+        self._count_labels()
+
+    def drop_labels_of_failed(self) -> Counter[str]:
+        """Remove what judges said of responses that are missing, which is no decision; judge -> how many labels."""
+        dropped = drop_labels_of_failed(self._db)
+        if dropped:
+            self._count_labels()
+        return dropped
+
+    def _count_labels(self) -> None:
         self.labels = {judge: Counter() for judge in self.labels}
         for judge, label, count in self._db.execute("SELECT judge, label, COUNT(*) FROM labels GROUP BY 1, 2"):
             self.labels[judge][label] = count
@@ -219,7 +231,8 @@ class Collection:
         query = f"SELECT MAX(c) FROM (SELECT COUNT(*) AS c FROM answers GROUP BY {GROUP})"
         (most,) = self._db.execute(query).fetchone()
         if unnumbered:
-            self._check_joined()
+            refuse_unnumbered_labels(self._db)
+        refuse_unmet_labels(self._db)
         if not unnumbered and distinct <= (SHARED if self._seeds else 1) * (most or 1):
             return not self._counted
         self._db.execute("DROP INDEX cell")
@@ -229,21 +242,6 @@ class Collection:
         )
         self._db.execute(CELL_INDEX)
         return False
-
-    def _check_joined(self) -> None:
-        """Refuse a response and a label of one prompt in records of their own: without a number they cannot meet."""
-        apart = self._db.execute(
-            "SELECT MIN(CASE WHEN response IS NOT NULL THEN place END) AS answered, "
-            "MIN(CASE WHEN response IS NULL AND missing_reason = ? THEN place END) AS labelled "
-            f"FROM answers GROUP BY {GROUP} "
-            "HAVING COUNT(repeat) < COUNT(*) AND answered IS NOT NULL AND labelled IS NOT NULL LIMIT 1",
-            (NO_TEXT,),
-        ).fetchone()
-        if apart is not None:
-            raise LogError(
-                f"{apart[0]} has a response, {apart[1]} a label only, and nothing tells whether they belong together; "
-                "add a column `repeat` to both"
-            )
 
     def grid(self) -> Grid:
         """The models, interventions, temperatures and repeats, each once and sorted."""

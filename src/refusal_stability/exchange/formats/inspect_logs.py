@@ -15,6 +15,7 @@ from typing import Any
 
 from refusal_stability.exchange.equal_settings import EqualSettings
 from refusal_stability.exchange.exported_study import study_in
+from refusal_stability.exchange.inspect_invalidation import without_invalid_answers
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head, logged_prompt
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
@@ -68,9 +69,10 @@ def inspect_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator
             place = f"{path}: sample {sample.id!r}, epoch {sample.epoch}"
             told = told_in(place, sample.metadata)
             if told is not None:
-                yield from _exported(place, header, sample, told)
+                found = _exported(place, header, sample, told)
             else:
-                yield from _responses(place, header, sample, calls, options, asked)
+                found = _responses(place, header, sample, calls, options, asked)
+            yield from without_invalid_answers(sample, found)
 
 
 def _reading_api() -> Any:

@@ -12,6 +12,7 @@ from refusal_stability.exchange.json_parts import json_parts
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import answer_text, file_head, first_record, logged_number, logged_prompt
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
+from refusal_stability.exchange.yaml_turns import yaml_turns
 from refusal_stability.params.checks import LARGEST
 from refusal_stability.tables.user_files import UserRow, every_row
 
@@ -100,10 +101,11 @@ def _response(row: UserRow, providers: list[Any], source: str, options: ImportOp
     seed = logged_number(row.place, "seed", sent.get("seed"))
     seeded = seed is not None and 0 <= seed < LARGEST and seed == int(seed)
     category = (test.get("metadata") or {}).get("category") or (result.get("vars") or {}).get("category")
+    asked = prompt.get("raw") if isinstance(prompt, dict) else prompt
     one = LoggedResponse(
         row.place,
         model,
-        logged_prompt(row.place, prompt.get("raw") if isinstance(prompt, dict) else prompt, source, category),
+        logged_prompt(row.place, yaml_turns(row.place, asked), source, category),
         options.temperature if temperature is None else temperature,
         int(seed) if seed is not None and seeded else None,
         "" if reason else text,

@@ -21,7 +21,7 @@ from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories,
 from refusal_stability.records import HARMS, Message, Prompt
 from refusal_stability.tables.user_files import READERS, UserRow, every_row
 
-NO_COLUMN = "none"  # `--column repeat=none`: no column numbers the repeats
+NO_COLUMN = "none"  # `--column repeat=none`: no column numbers the repeats; `prompt_id=none`: none names the prompts
 ONE_JUDGE = "source"
 LARGEST = 512 * 2**20
 SUFFIXES = READERS.keys() - {".txt"}
@@ -104,7 +104,7 @@ class _TableReader:
         columns = {}
         plain = {str(name).strip().lower(): name for name in reversed(list(found))}
         for ours in chosen.columns_read:
-            if ours == "repeat" and chosen.columns.get(ours) == NO_COLUMN:
+            if ours in ("repeat", "prompt_id") and chosen.columns.get(ours) == NO_COLUMN:
                 continue
             if ours in chosen.columns:
                 theirs = chosen.columns[ours] if chosen.columns[ours] in found else None
@@ -223,8 +223,7 @@ class _TableReader:
             self._text(row, "finish_reason"),
             reason,
             thinking=self._text(row, "thinking"),
-            # A label of a response that is missing is no decision.
-            labels=self._labels(row, 0) if text or not reason else {},
+            labels=self._labels(row, 0),
             counter="seed" not in str(self.columns.get("repeat", "seed")).lower(),
         )
 

@@ -1,0 +1,77 @@
+"""Labels of a table of their own that do not meet the response they mean, and labels of responses that failed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+
+from refusal_stability.exchange.collected import GROUP
+from refusal_stability.exchange.logged import NO_TEXT, LogError
+
+# A label whose response is nowhere, beside a response of the same prompt that this judge did not label. Most logs have
+# no prompt with both, so these are looked for first; CROSS keeps the order.
+LABEL_ALONE = "response IS NULL AND missing_reason = ?1"
+ANSWERED = "response IS NOT NULL AND missing_reason = ''"
+UNMET = f"""
+WITH mixed AS (
+    SELECT {GROUP} FROM answers WHERE repeat IS NOT NULL GROUP BY {GROUP}
+    HAVING MAX({LABEL_ALONE}) AND MAX({ANSWERED})),
+a AS (SELECT answers.* FROM mixed CROSS JOIN answers USING ({GROUP}) WHERE repeat IS NOT NULL AND {LABEL_ALONE}),
+b AS (SELECT answers.* FROM mixed CROSS JOIN answers USING ({GROUP}) WHERE repeat IS NOT NULL AND {ANSWERED})
+SELECT a.place, a.repeat, b.place, b.repeat, l.judge, {GROUP}
+FROM a JOIN labels AS l ON l.answer = a.n JOIN b USING ({GROUP})
+WHERE NOT EXISTS (SELECT 1 FROM labels AS own WHERE own.answer = b.n AND own.judge = l.judge)
+ORDER BY a.n, b.n LIMIT 1
+"""
+
+
+def refuse_unmet_labels(database: sqlite3.Connection) -> None:
+    """Refuse labels whose repeats are numbered otherwise than those of the responses to the same prompt."""
+    found = database.execute(UNMET, (NO_TEXT,)).fetchone()
+    if found is None:
+        return
+    labelled, number, answered, other, judge, *group = found
+    numbers = f"SELECT MIN(repeat), MAX(repeat) FROM answers AS a WHERE ({GROUP}) = (?, ?, ?, ?)"
+    responses = database.execute(f"{numbers} AND response IS NOT NULL", group).fetchone()
+    of_judge = " AND EXISTS (SELECT 1 FROM labels WHERE answer = a.n AND judge = ?)"
+    labels = database.execute(numbers + of_judge, (*group, judge)).fetchone()
+    raise LogError(
+        f"{labelled}: judge {judge!r} labels repeat {number}, which no response has; {answered}: the response of "
+        f"repeat {other} has no label of it. The numbers differ ({_span(responses)} of the responses, {_span(labels)} "
+        "of the labels of this prompt): number the repeats of both files alike, or remove the labels of "
+        "responses that are not there"
+    )
+
+
+def _span(numbers: tuple[int, int]) -> str:
+    return "..".join(map(str, dict.fromkeys(numbers)))
+
+
+def refuse_unnumbered_labels(database: sqlite3.Connection) -> None:
+    """Refuse a response and a label of one prompt in records of their own: without a number they cannot meet."""
+    apart = database.execute(
+        "SELECT MIN(CASE WHEN response IS NOT NULL THEN place END) AS answered, "
+        "MIN(CASE WHEN response IS NULL AND missing_reason = ? THEN place END) AS labelled "
+        f"FROM answers GROUP BY {GROUP} "
+        "HAVING COUNT(repeat) < COUNT(*) AND answered IS NOT NULL AND labelled IS NOT NULL LIMIT 1",
+        (NO_TEXT,),
+    ).fetchone()
+    if apart is not None:
+        raise LogError(
+            f"{apart[0]} has a response, {apart[1]} a label only, and nothing tells whether they belong together; "
+            "add a column `repeat` to both"
+        )
+
+
+def drop_labels_of_failed(database: sqlite3.Connection) -> Counter[str]:
+    """Remove what judges said of responses that are missing, which is no decision; judge -> how many labels.
+
+    Where an export of this project tells how a response ended, its labels stay as they are.
+    """
+    failed = (
+        "FROM labels WHERE label != '' AND answer IN (SELECT n FROM answers WHERE missing_reason NOT IN ('', ?) "
+        "AND COALESCE(response, '') = '' AND outcome = '')"
+    )
+    counts = database.execute(f"SELECT judge, COUNT(*) {failed} GROUP BY judge", (NO_TEXT,)).fetchall()
+    database.execute(f"DELETE {failed}", (NO_TEXT,))
+    return Counter(dict(counts))
