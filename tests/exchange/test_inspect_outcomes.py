@@ -104,8 +104,8 @@ def test_a_sample_that_is_marked_invalid_is_missing_with_its_reason(capsys: pyte
         one_sample.invalidation = marked.get(one_sample.id)
     log.write_eval_log(one, str(path))
     import_files(Path("logs"))
-    said = capsys.readouterr().out
-    assert "missing: 1 marked invalid in Inspect: wrong prompt\nmissing: 1 marked invalid in Inspect\n" in said
+    said = capsys.readouterr().out.splitlines()
+    assert {"missing: 1 marked invalid in Inspect: wrong prompt", "missing: 1 marked invalid in Inspect"} <= set(said)
     table = run_imported().set_index("prompt").fillna("")
     for prompt in ("plain?", "refused?"):
         assert table.loc[prompt, ["response", "outcome", "judge-refused"]].tolist() == ["", "unanswered", ""]
