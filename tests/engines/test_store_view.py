@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from refusal_stability.engines.store import Session, Store, StoreError
+from refusal_stability.engines.store import INSERT, Session, Store, StoreError
+from refusal_stability.engines.store_file import completion_row
 from refusal_stability.engines.store_view import StoredTokens, StoreView
 from refusal_stability.records import Completion, Outcome
 
@@ -38,8 +39,7 @@ def test_a_writer_that_holds_the_write_lock_neither_waits_nor_is_waited_for(path
         store.put("b", Completion("text", "stop", 1, 2))
         writer = sqlite3.connect(path, isolation_level=None, timeout=0)
         writer.execute("BEGIN EXCLUSIVE")
-        writer.execute("INSERT INTO completions (key, text, finish_reason, prompt_tokens, completion_tokens, details)"
-                       " VALUES ('c', '', '', 0, 0, '{}')")  # fmt: skip
+        writer.execute(INSERT, completion_row("c", Completion("", "")))
         with StoreView(path) as view:
             # What is not committed is not there.
             assert set(view.tokens("abc")) == {"a", "b"}

@@ -18,7 +18,7 @@ from refusal_stability.commands.store import app
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.store import Store, StoreError
 from refusal_stability.engines.store_check import check_store
-from refusal_stability.engines.store_file import EVERY_BYTE, is_whole
+from refusal_stability.engines.store_file import EVERY_BYTE, has_all_values, is_whole
 from refusal_stability.engines.store_view import StoreView
 from refusal_stability.records import Completion, Message, Request, Sampling
 
@@ -32,8 +32,10 @@ def test_random_damage_is_never_silent_and_mending_keeps_the_rest(tmp_path: Path
 
 def test_a_row_of_another_table_is_no_row_of_an_older_program() -> None:
     # As SQLite reads a page of `claims` that stands where one of `completions` was.
-    assert not is_whole(("a key", "an owner", *[None] * 7))
-    assert is_whole(("a key", "a text", "stop", 1, 2, "{}", "", "", None))
+    assert not has_all_values(("a key", "an owner", *[None] * 7))
+    assert has_all_values(("a key", "a text", "stop", 1, 2, "{}", "", "", None))
+    # A row of today's stores has a checksum: one without is damaged.
+    assert not is_whole(("a key", "a text", "stop", 1, 2, "{}", "", "", None))
 
 
 def rewrite_text(path: Path, key: str, text: str) -> None:
@@ -64,14 +66,21 @@ def asked(count: int) -> list[Request]:
     return [Request((Message("user", str(i)),), Sampling(1.0, 0, 0)) for i in range(count)]
 
 
+@pytest.mark.parametrize("damage", ["text", "checksum gone"])
 def test_a_damaged_row_is_generated_again_and_said_in_one_line_and_the_rest_is_kept(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, server = tmp_path / "store.sqlite", Server()
     with Store(path) as store:
         first = complete_stored(server, asked(5), store, "m")
         (key,) = [k for (k,) in store._database.execute("SELECT key FROM completions WHERE text = 'echo 3'")]
-    rewrite_text(path, key, "echo 4")
+    if damage == "text":
+        rewrite_text(path, key, "echo 4")
+    else:
+        with sqlite3.connect(path) as database:
+            database.execute("UPDATE completions SET checksum = NULL WHERE key = ?", (key,))
+        database.close()
+    assert check_store(path).damaged == [key]
     with StoreView(path) as view:
         assert view.tokens([key]) == {}
     with Store(path) as store:

@@ -22,8 +22,6 @@ def check(store: Path_ = STORE) -> None:
     found = check_store(store)
     if found.pages is not None:
         raise StoreError(f"{store}: damaged ({found.pages}); {MEND}")
-    if found.unchecked:
-        print(f"{store}: {found.unchecked:,} rows of an older version had no checksum and have one now")
     if found.damaged or found.sessions:
         raise StoreError(
             f"{store}: {len(found.damaged):,} of {found.whole + len(found.damaged):,} completions and {found.sessions} "

@@ -14,10 +14,13 @@ from typing import Any
 
 from refusal_stability.engines.store_file import (
     COLUMNS,
+    EDITION,
+    EVERY_BYTE,
     ROW_TABLES,
     StoreError,
     add_checksums,
     damaged_rows,
+    has_all_values,
     is_whole,
     named_errors,
     opened_store,
@@ -44,14 +47,12 @@ class StoreState:
     whole : how many completions are as they were written.
     damaged : the keys of those that are not; they are generated again.
     sessions : how many records of times and throughput are damaged.
-    unchecked : how many rows of an older program had no checksum, and have one now.
     pages : what is wrong with SQLite's own pages; None if nothing is.
     """
 
     whole: int = 0
     damaged: list[Any] = field(default_factory=list)
     sessions: int = 0
-    unchecked: int = 0
     pages: str | None = None
 
 
@@ -74,8 +75,6 @@ def check_store(path: Path) -> StoreState:
         state.pages = structural_damage(database)
         if state.pages is not None:
             return state
-        with transaction(database):
-            state.unchecked = add_checksums(database)
         damaged = damaged_rows(database)
         state.damaged, state.sessions = damaged["completions"], len(damaged["sessions"])
         stored = database.execute("SELECT count(*) FROM completions").fetchone()[0]
@@ -174,7 +173,8 @@ def keep_whole_rows(damaged: Path, new: sqlite3.Connection) -> int:
         for table in ROW_TABLES:
             marks = ", ".join("?" * len(COLUMNS[table].split(",")))
             into = f"INSERT OR IGNORE INTO {table} ({COLUMNS[table]}) VALUES ({marks})"
-            new.executemany(into, (row for row in _readable(damaged, table) if is_whole(row)))
+            new.executemany(into, _whole_rows(damaged, table))
+        # Only rows of the first edition have none here.
         add_checksums(new)
         return int(new.execute("SELECT count(*) FROM completions").fetchone()[0])
 
@@ -188,27 +188,31 @@ def _replace_first_page(copy: Path, new: Path) -> None:
         file.write(first)
 
 
-def _readable(path: Path, table: str) -> Iterator[Any]:
-    """Every row that SQLite can read, in ranges of keys, each from both ends: a damaged page costs its own rows."""
+def _whole_rows(path: Path, table: str) -> Iterator[Any]:
+    """Every row that is whole and that SQLite can read, in ranges of keys, each from both ends: a damaged page costs its own rows."""
     key = COLUMNS[table].split(",")[0]
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.text_factory = text_or_damage
         with suppress(sqlite3.DatabaseError):
             database.execute("PRAGMA writable_schema = ON")
         bounds = ["", *(a + b + c for a in DIGITS for b in DIGITS for c in DIGITS), chr(0x10FFFF)]
-        columns = COLUMNS[table]
+        columns, fits = COLUMNS[table], is_whole
         if not _has_checksums(database, table):
+            fits = has_all_values
             columns = columns.replace("checksum", "NULL").replace("thinking, outcome", "'', ''")
         for low, high in pairwise(bounds):
             chosen = f"SELECT {columns} FROM {table} WHERE {key} >= ? AND {key} < ? ORDER BY {key}"
             try:
-                yield from database.execute(chosen, (low, high))
+                yield from filter(fits, database.execute(chosen, (low, high)))
             except sqlite3.DatabaseError:
                 with suppress(sqlite3.DatabaseError):
-                    yield from database.execute(f"{chosen} DESC", (low, high))
+                    yield from filter(fits, database.execute(f"{chosen} DESC", (low, high)))
 
 
 def _has_checksums(database: sqlite3.Connection, table: str) -> bool:
     with suppress(sqlite3.DatabaseError):
+        # Where the table's definition is the damaged part, the edition says it.
+        if database.execute("PRAGMA user_version").fetchone()[0] >= EDITION * EVERY_BYTE:
+            return True
         return any(row[1] == "checksum" for row in database.execute(f"PRAGMA table_info({table})"))
     return True

@@ -73,9 +73,14 @@ def checksum(row: Sequence[Any]) -> str:
 
 
 def is_whole(row: Sequence[Any]) -> bool:
-    """Whether a row, its checksum last, is as it was written; rows of the first edition have no checksum."""
-    # A page of another table has fewer values: SQLite reads the rest as NULL, which no row holds elsewhere.
-    return None not in row[:-1] if row[-1] is None else row[-1] == checksum(row[:-1])
+    """Whether a row, its checksum last, is as it was written."""
+    return bool(row[-1] == checksum(row[:-1]))
+
+
+def has_all_values(row: Sequence[Any]) -> bool:
+    """All that can be asked of a row of the first edition, which has no checksums."""
+    # A page of another table has fewer values: SQLite reads the rest as NULL, which no row holds.
+    return None not in row[:-1]
 
 
 def completion_row(key: str, completion: Completion) -> tuple[Any, ...]:
@@ -186,16 +191,13 @@ def _bring_to_this_edition(path: Path, database: sqlite3.Connection) -> None:
         database.execute(f"PRAGMA user_version = {EDITION * EVERY_BYTE}")
 
 
-def add_checksums(database: sqlite3.Connection) -> int:
-    """Give a checksum to the rows of older programs; returns how many had none."""
-    added = 0
+def add_checksums(database: sqlite3.Connection) -> None:
+    """Give a checksum to the rows of the first edition."""
     for table, columns in COLUMNS.items():
         key = columns.split(",")[0]
         rows = database.execute(f"SELECT {columns} FROM {table} WHERE checksum IS NULL")
         sums = [(checksum(row[:-1]), row[0]) for row in rows]
         database.executemany(f"UPDATE {table} SET checksum = ? WHERE {key} = ?", sums)
-        added += len(sums)
-    return added
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from refusal_stability.engines.store_file import (
     Session,
     StoreError,
     check_edition,
+    has_all_values,
     is_whole,
     text_or_damage,
 )
@@ -59,6 +60,7 @@ class StoreView:
         self.path = path
         self._database = _opened_to_read(path) if path.exists() else None
         has_checksums = self._rows("SELECT name FROM pragma_table_info('completions') WHERE name = 'checksum'")
+        self._fits = is_whole if has_checksums else has_all_values
         self._columns = COLUMNS if has_checksums else {"completions": OLD_COLUMNS, "sessions": OLD_SESSIONS}
 
     def __enter__(self) -> StoreView:
@@ -83,7 +85,7 @@ class StoreView:
             part = wanted[start : start + LOOKUP_SIZE]
             marks = ",".join("?" * len(part))
             query = f"SELECT {self._columns['completions']} FROM completions WHERE key IN ({marks})"
-            for row in filter(is_whole, self._rows(query, part)):
+            for row in filter(self._fits, self._rows(query, part)):
                 key, _, _, prompt, answer, told, *_ = row
                 reason = json.loads(told).get(MISSING_REASON) if MISSING_REASON in told else None
                 found[key] = StoredTokens(prompt, answer, reason)
@@ -92,7 +94,7 @@ class StoreView:
     def sessions(self) -> list[Session]:
         """Every session that is not damaged, oldest first."""
         query = f"SELECT {self._columns['sessions']} FROM sessions ORDER BY started, session"
-        return [Session(*row[:-1]) for row in self._rows(query) if is_whole(row)]
+        return [Session(*row[:-1]) for row in self._rows(query) if self._fits(row)]
 
     def served(self) -> set[tuple[str, str]]:
         """The models that servers said they were, each with its fingerprint; an empty text where they said none."""
