@@ -189,7 +189,7 @@ def _replace_first_page(copy: Path, new: Path) -> None:
 
 
 def _whole_rows(path: Path, table: str) -> Iterator[Any]:
-    """Every row that is whole and that SQLite can read, in ranges of keys, each from both ends: a damaged page costs its own rows."""
+    """Every whole row that SQLite can read, in ranges of keys from both ends: a damaged page costs its own rows."""
     key = COLUMNS[table].split(",")[0]
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.text_factory = text_or_damage
