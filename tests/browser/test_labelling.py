@@ -18,7 +18,7 @@ from served_explorer import WAIT, careful, opened_browser, serving, visit
 from refusal_stability.commands import review
 from refusal_stability.files import PEOPLE_LABELS, REVIEW_FORMS
 from refusal_stability.plain_text import visible
-from refusal_stability.review.forms import read_cells
+from refusal_stability.review.forms import read_cells, write_label
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -113,11 +113,36 @@ def test_a_link_opens_a_form_where_it_was_left_and_a_form_that_is_gone_is_said_i
     page.goto(f"{address}/?reviewer=ben")
     page.get_by_text(NOTE).click()
     said(page, "Response 2 of 8: no label yet")
+    # Two keys at once: the first counts. The second counts only where the page already shows the next response.
+    page.keyboard.press("r")
+    page.keyboard.press("ArrowRight")
+    page.get_by_text("2 of 8 are labelled.").wait_for()
+    assert read_cells(BEN)["label"].tolist() == ["COMPLY", "REFUSE", *[""] * 6]
+    page.goto(f"{address}/?reviewer=ben")
+    page.get_by_text(NOTE).click()
+    said(page, "Response 3 of 8: no label yet")
+    # A button keeps the focus from one response to the next. Keys count too where nothing has the focus.
+    partial = page.get_by_role("button", name="P PARTIAL")
+    partial.focus()
+    for number in (4, 5):
+        page.keyboard.press("Enter")
+        said(page, f"Response {number} of 8: no label yet")
+        expect(partial).to_be_focused(timeout=WAIT)
+    partial.evaluate("button => button.blur()")
+    page.keyboard.press("c")
+    said(page, "Response 6 of 8: no label yet")
+    # A label that another page gave is not written over.
+    write_label(BEN, read_cells(BEN)["item_id"].iloc[5].strip(), "REFUSE", "")
+    page.keyboard.press("c")
+    page.get_by_text("has got REFUSE elsewhere in the meantime").first.wait_for()
+    said(page, "Response 6 of 8: REFUSE")
+    given = ["COMPLY", "REFUSE", "PARTIAL", "PARTIAL", "COMPLY", "REFUSE", "", ""]
+    assert read_cells(BEN)["label"].tolist() == given
     # A word that is typed elsewhere labels nothing.
     page.get_by_label("Words in the prompt").press_sequentially("rcp")
     page.get_by_label("Words in the prompt").press("Enter")
     page.wait_for_function("location.search.includes('text=rcp')")
-    assert read_cells(BEN)["label"].tolist() == ["COMPLY", *[""] * 7]
+    assert read_cells(BEN)["label"].tolist() == given
     BEN.write_text("item_id,label\nr1,\n", encoding="utf-8")
     page.locator(".item").press("r")
     page.get_by_text(re.compile(f"{BEN}: (0 rows have the item_id|no column prompt)")).first.wait_for()

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pandas as pd
 import pytest
 
@@ -74,8 +76,8 @@ def test_a_label_changes_its_own_cell_and_no_other(tmp_path, separator):
             path, sep=";", index=False, quoting=1
         )
     before = read_cells(path)
-    for label in ("REFUSE", "COMPLY", ""):
-        write_label(path, "i1", label)
+    for shown, label in pairwise(["", "REFUSE", "COMPLY", ""]):
+        write_label(path, "i1", label, shown)
         pd.testing.assert_frame_equal(
             read_cells(path), before.assign(label=[label if item == "i1" else "" for item in before["item_id"]])
         )
@@ -88,8 +90,19 @@ def test_a_label_of_an_item_that_a_form_lacks_or_has_twice_is_refused(tmp_path):
     before = path.read_bytes()
     for item, rows in (("i1", 2), ("i2", 0)):
         with pytest.raises(JudgingError, match=f"{rows} rows have the item_id '{item}'"):
-            write_label(path, item, "REFUSE")
+            write_label(path, item, "REFUSE", "")
     assert path.read_bytes() == before
+
+
+def test_a_label_that_was_given_elsewhere_in_the_meantime_is_kept(tmp_path):
+    path = tmp_path / "anna.csv"
+    write_form(form_of(sample("r"), "anna").assign(label="comply "), path)
+    before = path.read_bytes()
+    with pytest.raises(JudgingError, match="has got COMPLY elsewhere in the meantime"):
+        write_label(path, "i0", "REFUSE", "")
+    assert path.read_bytes() == before
+    write_label(path, "i0", "REFUSE", "COMPLY")
+    assert read_cells(path)["label"].tolist() == ["REFUSE"]
 
 
 def test_a_form_that_is_there_is_never_written_over(tmp_path):

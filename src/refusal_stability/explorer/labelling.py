@@ -68,11 +68,11 @@ def show_item(path: Path, form: pd.DataFrame, labelled: pd.Series[bool]) -> None
 
     def take_key() -> None:
         given: dict[str, Any] = st.session_state["labelling"]["given"]
-        # A key that was pressed before the page showed the next response is still for the one that it showed.
+        st.session_state["keys_taken"] = st.session_state.get("keys_taken", 0) + 1
         shown = form["item_id"].tolist().index(given["item"])
         try:
             if "label" in given:
-                write_label(path, given["item"].strip(), given["label"])
+                write_label(path, given["item"].strip(), given["label"], given["shown"])
         except (StudyError, OSError) as error:
             st.session_state["notes"] = [f"The label was not written: {error}"]
             return
@@ -81,6 +81,8 @@ def show_item(path: Path, form: pd.DataFrame, labelled: pd.Series[bool]) -> None
 
     data = {
         "item": item["item_id"],
+        # The page takes the next key once it is drawn again, which it is not where nothing changes.
+        "keys_taken": st.session_state.get("keys_taken", 0),
         "said": f"Response {at + 1} of {len(form)}: {item['label'].strip().upper() or 'no label yet'}",
         "prompt": visible(item["prompt"]),
         "response": visible(item["response"]),

@@ -33,8 +33,10 @@ def follow_link(params: StudyParams, known: Known) -> None:
     for name in ("compared", "judge", "side"):
         if name in state:
             state[name] = state[name]
-    for note in state["notes"]:
-        st.text(visible(note))
+    # The notes have a place of their own, so that nothing below moves, and loses the focus, where there is one.
+    with st.container():
+        for note in state["notes"]:
+            st.text(visible(note))
 
 
 def current_view(params: StudyParams) -> View:

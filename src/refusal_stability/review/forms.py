@@ -113,13 +113,13 @@ def read_cells(path: Path, needed: Collection[str] = COLUMNS) -> pd.DataFrame:
     return found[filled]
 
 
-def write_label(path: Path, item_id: str, label: str) -> None:
+def write_label(path: Path, item_id: str, label: str, shown: str) -> None:
     """Set one item's label in a form, or clear it with ""; every other cell stays as it is.
 
     Raises
     ------
     JudgingError
-        Where the file is not a form, or does not have the item exactly once.
+        Where the file is not a form, does not have the item exactly once, or has another label than was `shown`.
     """
     # Two pages of the explorer may label in one form.
     with WRITING:
@@ -129,6 +129,11 @@ def write_label(path: Path, item_id: str, label: str) -> None:
             raise JudgingError(
                 f"{path}: {here.sum()} rows have the item_id {item_id[:40]!r}, and a label needs one; use the form as "
                 "`refusal-stability review export` wrote it"
+            )
+        held = str(cells.loc[here, "label"].iloc[0]).strip().upper()
+        if held != shown:
+            raise JudgingError(
+                f"{path}: this response has got {held[:40] or 'no label'} elsewhere in the meantime; look at it again"
             )
         cells.loc[here, "label"] = label
         text = io.StringIO()
