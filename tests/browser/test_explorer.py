@@ -63,7 +63,7 @@ FOLD = "Response (may hold harmful text; click to unfold)"
 THOUGHTS = "Thinking (may hold harmful text; click to unfold)"
 WHY = "Reasoning of the judges (may quote the response; click to unfold)"
 # A laptop's window, as in the pictures of the docs.
-SMALL: Any = {"width": 1300, "height": 1180}
+SMALL: Any = {"width": 1280, "height": 1180}
 # Resolved here: fixtures change the working directory.
 SCREENSHOTS = Path(os.environ["RS_SCREENSHOTS"]).resolve() if os.environ.get("RS_SCREENSHOTS") else None
 STUDY = Path(os.environ["RS_STUDY"]).resolve() if os.environ.get("RS_STUDY") else None

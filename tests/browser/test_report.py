@@ -153,6 +153,11 @@ def test_the_report_fits_a_phone_and_its_figures_keep_their_size(browser: Any, r
     # A figure that shrank to the screen could not be read: it scrolls instead, inside its own frame.
     shrunk = "found => found.filter(i => i.getBoundingClientRect().width < Number(i.getAttribute('width')) - 1).length"
     assert page.eval_on_selector_all("figure img", shrunk) == 0
+    # What lies beyond the edge is announced above it.
+    hints = page.eval_on_selector_all(
+        "figure", "all => [...new Set(all.map(e => getComputedStyle(e, '::before').content))]"
+    )
+    assert hints == ['"Scroll the figure sideways to see all of it."']
     assert serious_findings(page) == []
     if SCREENSHOTS and STUDY:
         page.screenshot(path=Path(SCREENSHOTS) / f"report_phone_{scheme}.png")
@@ -172,6 +177,8 @@ def test_the_report_prints_without_clipping_or_stranded_headings(browser: Any, r
     leads = "all => [...new Set(all.map(e => getComputedStyle(e).breakAfter))]"
     for selector in ("h2, h3", "p:has(+ figure), p:has(+ .scroll)"):
         assert page.eval_on_selector_all(selector, leads) == ["avoid"]
+    prompts = page.locator("table:has(#table-unstable_prompts)")
+    assert prompts.locator("tbody th").first.bounding_box()["width"] > 0.3 * prompts.bounding_box()["width"]
     # Ink on paper, whatever the screen's colours are.
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(27, 27, 27)"
     assert page.evaluate("document.querySelector('#summary').getBoundingClientRect().height") < 980

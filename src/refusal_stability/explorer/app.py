@@ -23,6 +23,8 @@ from refusal_stability.tables.spreadsheets import csv_text
 
 Decisions = Mapping[Condition, views.Decided]
 HERE = Path(__file__).parent
+# In pixels: the list fits beside it in a window 1,280 wide.
+SIDEBAR_WIDTH = 260
 LIST_HEIGHT = 433
 CONTENT_NOTE = "Response (may hold harmful text; click to unfold)"
 ALL_NOTE = "All responses to this prompt (may hold harmful text; click to unfold)"
@@ -38,7 +40,7 @@ grids_of_decisions = st.components.v2.component(
 
 def main() -> None:
     """The whole page, or the error that a user can fix."""
-    st.set_page_config(page_title="Explorer · refusal-stability", layout="wide")
+    st.set_page_config(page_title="Explorer · refusal-stability", layout="wide", initial_sidebar_state=SIDEBAR_WIDTH)
     st.html(HERE / "page.css")
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else PARAMS_FILE
     try:

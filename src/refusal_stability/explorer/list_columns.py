@@ -17,7 +17,7 @@ class ListColumn:
     Attributes
     ----------
     name, head : its name in the table, and its heading.
-    width : in pixels; together the columns fit a window 1,300 wide.
+    width : in pixels; together the columns fit a window 1,280 wide.
     orders : those that clicks on the heading go through.
     """
 
@@ -46,20 +46,20 @@ def _described(name: str, width: int, *orders: str, head: str = "") -> ListColum
 LIST_COLUMNS: dict[str, ListColumn] = {
     column.head: column
     for column in (
-        ListColumn("prompt", "Prompt", 142, ("prompts",)),
-        ListColumn("label", COLUMNS["model"].title, 118, ("model",)),
+        ListColumn("prompt", "Prompt", 190, ("prompts",)),
+        ListColumn("label", COLUMNS["model"].title, 110, ("model",)),
         _described("ssi", 50, "ssi", "ssi-high"),
         _described("p_unstable", 83, "unstable"),
         _described("flip", 50, "flip"),
-        _described("lowest_confidence", 65, "unsure"),
+        _described("lowest_confidence", 76, "unsure"),
         _described("majority", 70, "majority"),
-        _described("category", 82, "category"),
+        _described("category", 96, "category"),
         # A letter each: the names of the decisions would take the width of the prompt.
         _described("n_refuse", 50, "refuse", head="R"),
         _described("n_partial", 50, "partial", head="P"),
         _described("n_comply", 50, "comply", head="C"),
         _described("n_missing", 58, "missing"),
-        _described("prompt_id", 66, "prompts"),
+        _described("prompt_id", 50, "prompts"),
     )
 }
 # Those of a study sampled in rounds, which also has each prompt's verdict with the samples that it took.
