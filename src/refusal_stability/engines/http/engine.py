@@ -19,7 +19,7 @@ from refusal_stability.engines.http.error_names import Meaning
 from refusal_stability.engines.http.errors import ServerError, one_line, read_error
 from refusal_stability.engines.http.presets import with_preset
 from refusal_stability.engines.http.request_fields import RequestFields
-from refusal_stability.engines.http.said import SETTLED, AskedOnceMore, Fault, completion, is_unknown
+from refusal_stability.engines.http.said import SETTLED, AskedOnceMore, Fault, NotRead, completion, is_unknown
 from refusal_stability.engines.http.transport import (
     LONGEST_WAIT_S,
     Adapted,
@@ -229,7 +229,7 @@ class HTTPEngine:
             said = self._protocol.read(reply.answer)
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             kind = reply.headers.get("Content-Type", "no content type")
-            raise Fault(f"the answer ({kind}) is not a chat completion") from error
+            raise NotRead(f"the answer ({kind}) is not a chat completion") from error
         if is_unknown(said):
             self._transport.say(
                 f"finish reason {one_line(str(said.reason))}",

@@ -23,6 +23,10 @@ class Fault(Exception):
     """A try that failed in a way that may pass: the request is tried again."""
 
 
+class NotRead(Fault):
+    """The server answered, and nobody can tell what."""
+
+
 class AskedOnceMore(Exception):
     """A reply without an answer that a second try may bring; a third is not made.
 

@@ -34,7 +34,8 @@ MOST_DOWNLOADED, LONGEST_FILE_S = 4 << 30, 3600.0
 MOST_PAGES = 10_000
 # While others wait at the server, a queue that is full is left alone until one of them ends.
 MOST_TRIES_AT_A_FULL_QUEUE = 3
-EXPIRED, CANCELLED = "batch_expired", "batch_cancelled"
+EXPIRED, CANCELLED, UNREADABLE = "batch_expired", "batch_cancelled", "unreadable"
+CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*"\s*([0-9A-Za-z]+)\s*"')
 # Gemini's have a slash.
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:=+~-]{0,999}")
 Line = tuple[str, Reply, str]
@@ -158,17 +159,15 @@ class Endpoints(Transport, ABC):
         self._patiently(whole)
 
     def replies(self, file: Path) -> Iterator[Line]:
-        """What each line that can be read says."""
-        unread = 0
+        """What each line says. One that cannot be read is `UNREADABLE`, with its custom id where that can be seen."""
         with file.open("rb") as lines:
             for line in lines:
                 whole = self.reply(200, {}, line).answer
                 if isinstance(whole, dict) and isinstance(key := whole.get("custom_id"), str):
-                    yield self.read_line(key, whole)
+                    yield self.read_line(key.strip().lower(), whole)
                 elif line.strip():
-                    unread += 1
-        if unread:
-            self.say("unread", f"{unread:,} lines of a batch's answers cannot be read; their requests are sent again")
+                    named_here = CUSTOM_ID.search(line)
+                    yield named_here[1].decode().lower() if named_here else "", Reply(0, {}, "", None), UNREADABLE
 
     async def _call(self, method: str, path: str, data: Any = None, query: str = "") -> dict[str, Any]:
         async with self._at(method, path, query, data=data) as response:

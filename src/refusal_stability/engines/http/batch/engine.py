@@ -15,12 +15,12 @@ from pathlib import Path
 
 from refusal_stability.engines.http.batch.anthropic import AnthropicBatches
 from refusal_stability.engines.http.batch.endpoints import CANCELLED, EXPIRED, Endpoints, Full, NotThere, Unsettled
-from refusal_stability.engines.http.batch.journal import ENDED, KNOWN, Batch, Journal
+from refusal_stability.engines.http.batch.journal import ENDED, Batch, Journal
 from refusal_stability.engines.http.batch.openai import OpenAIBatches
-from refusal_stability.engines.http.batch.run import Run, parts_of
+from refusal_stability.engines.http.batch.run import Run, Unread, parts_of, unanswered, wait_on_unknown
 from refusal_stability.engines.http.budget import most_tokens
 from refusal_stability.engines.http.engine import HTTPEngine, Rejected, without_text
-from refusal_stability.engines.http.said import AskedOnceMore, Fault
+from refusal_stability.engines.http.said import AskedOnceMore, Fault, NotRead
 from refusal_stability.engines.http.transport import Adapted, Busy, Reply
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store, completion_key
@@ -241,8 +241,7 @@ class BatchEngine(HTTPEngine):
             ) from error
         if before != (batch.state, batch.completed, batch.failed) or batch.state in ENDED:
             run.journal.write(batch)
-        if batch.state != before[0] and batch.state not in KNOWN:
-            log.warning("%s: %s is %r, which nobody knows: waiting on", self._where, batch.batch_id, batch.state)
+        wait_on_unknown(batch, before[0], f"{self._where}: {run.journal.folder / batch.name}.json")
         return problems
 
     def _failed(self, run: Run, batch: Batch, problems: Sequence[str]) -> None:
@@ -268,16 +267,18 @@ class BatchEngine(HTTPEngine):
         run.full, answered, stopped = False, 0, None
         run.most *= 2
         left = {key for key in keys if key in run.waiting}
-        seen: Counter[str] = Counter()
+        seen, unread = Counter[str](), Unread()
         for part in parts_of(self._replies(run, batch)):
             answers: list[tuple[str, Completion]] = []
             for key, reply, error in part:
+                if unread.takes(key, error):
+                    continue
                 seen[key] += 1
                 # A second answer is left out; one that follows an error is taken.
                 if key not in left or error in (EXPIRED, CANCELLED):
                     continue
                 try:
-                    completion = self._meaning(run, batch, key, reply)
+                    completion = self._meaning(run, batch, key, reply, unread)
                 except EngineError as found:
                     stopped = stopped or found
                     continue
@@ -292,6 +293,9 @@ class BatchEngine(HTTPEngine):
             log.warning(
                 "%s: %s has %d lines too many; of answers the first is kept", self._where, batch.batch_id, double
             )
+        for key, completion in unread.outcomes(left, seen, f"{self._where}: {batch.batch_id}"):
+            left.remove(key)
+            yield key, completion
         if not (answered and batch.state == "expired"):
             for key in left:
                 run.tries[key] += 1
@@ -305,7 +309,7 @@ class BatchEngine(HTTPEngine):
                 f"the same command again to send its other {len(left):,} requests"
             )
         for key in [key for key in left if run.tries[key] >= MOST_TRIES]:
-            yield key, _unanswered(f"no answer in {MOST_TRIES} batches ({run.reasons.get(key, batch.state)})")
+            yield key, unanswered(f"no answer in {MOST_TRIES} batches ({run.reasons.get(key, batch.state)})")
 
     def _replies(self, run: Run, batch: Batch) -> Iterator[tuple[str, Reply, str]]:
         """The lines of the files with answers."""
@@ -322,7 +326,7 @@ class BatchEngine(HTTPEngine):
         finally:
             path.unlink(missing_ok=True)
 
-    def _meaning(self, run: Run, batch: Batch, key: str, reply: Reply) -> Completion | None:
+    def _meaning(self, run: Run, batch: Batch, key: str, reply: Reply, unread: Unread) -> Completion | None:
         """What a line means; None where the request is to be sent again."""
         request = run.waiting[key]
         used = batch.structured or self._fields.structured
@@ -335,13 +339,12 @@ class BatchEngine(HTTPEngine):
             reason = str(again)
             if again.structured:
                 run.structured[key] = again.structured
+        except NotRead as fault:
+            unread.reasons[key] = str(fault)
+            return None
         except (Adapted, Busy, Fault, Rejected) as fault:
             if isinstance(fault, Rejected):
-                return _unanswered(str(fault))
+                return unanswered(str(fault))
             reason = str(fault)
         run.reasons[key] = reason
         return None
-
-
-def _unanswered(reason: str) -> Completion:
-    return without_text(Outcome.UNANSWERED, reason, {"passing": True})

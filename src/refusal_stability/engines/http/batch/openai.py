@@ -99,8 +99,9 @@ class OpenAIBatches(Endpoints):
         response, error = line.get("response"), line.get("error")
         if isinstance(response, dict):
             body, status = response.get("body"), response.get("status_code")
-            raw = body if isinstance(body, str) else json.dumps(body)
-            return key, Reply(_status(status), {}, raw, body), ""
+            if isinstance(body, str):
+                return key, self.reply(_status(status), {}, body.encode()), ""
+            return key, Reply(_status(status), {}, json.dumps(body), body), ""
         name = error.get("code") if isinstance(error, dict) else None
         return key, Reply(200, {}, json.dumps(error), {"error": error or "no answer"}), str(name or "")
 
@@ -123,7 +124,9 @@ class OpenAIBatches(Endpoints):
 
 
 def _status(said: Any) -> int:
-    """A line's HTTP status, which some servers write as a text; 0 where it is none."""
+    """A line's HTTP status, which some servers write as a text or leave out; every success is 200."""
     if isinstance(said, str) and said.isdecimal() and len(said) == 3:
-        return int(said)
+        said = int(said)
+    if said is None or (isinstance(said, int) and 200 <= said < 300):
+        return 200
     return said if isinstance(said, int) else 0
