@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -250,6 +251,52 @@ def test_a_journal_that_is_damaged_stops_the_run_and_pays_nothing_again(
         ask(server.url, path)
     keys.write_bytes(kept)
     file.write_text(said)
+    assert len(ask(server.url, path)) == COUNT
+    assert (server.paid + server.alone).total() == COUNT
+
+
+def test_keys_that_are_gone_after_a_batch_ended_stop_the_run(server: BatchServer, tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    server.fail("download", 404)
+    with pytest.raises(EngineError, match="are gone from the server"):
+        ask(server.url, path)
+    ended = [batch.name for batch, _ in Journal(path).pending() if batch.ended]
+    keys = Journal(path).folder / f"{ended[0]}.keys"
+    kept = keys.read_bytes()
+    keys.unlink()
+    with pytest.raises(EngineError, match=rf"{keys.name}: damaged or gone"):
+        ask(server.url, path)
+    keys.write_bytes(kept)
+    assert len(ask(server.url, path)) == COUNT
+    assert (server.paid + server.alone).total() == COUNT
+    # Whose answers were all taken has none, and that is no damage.
+    assert not list(Journal(path).folder.glob("*.keys"))
+    assert not list(Journal(path).pending())
+
+
+@pytest.mark.parametrize("what", ["folder", "keys"])
+def test_a_journal_removed_while_a_run_follows_its_batches_is_written_again(
+    what: str, server: BatchServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "store.sqlite"
+    folder = Journal(path).folder
+    validate = server._validate
+
+    def remove(batch: dict[str, object]) -> None:
+        validate(batch)
+        if not removed:
+            removed.append(what)
+            if what == "folder":
+                shutil.rmtree(folder)
+            for file in folder.glob("*.keys"):
+                file.unlink()
+
+    removed: list[str] = []
+    server._validate = remove  # type: ignore[method-assign]
+    server.fail("download", 404)
+    with pytest.raises(EngineError, match="are gone from the server"):
+        ask(server.url, path)
+    assert f"{folder}: somebody removed files of batches here; they are written again" in caplog.text
     assert len(ask(server.url, path)) == COUNT
     assert (server.paid + server.alone).total() == COUNT
 

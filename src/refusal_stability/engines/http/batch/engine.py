@@ -239,7 +239,7 @@ class BatchEngine(HTTPEngine):
                 f"{run.journal.folder / batch.name}.json: the server does not know {batch.batch_id} ({error}); use the "
                 "key that it was sent with, or delete this file and its .keys to send its requests again"
             ) from error
-        if before != (batch.state, batch.completed, batch.failed) or batch.state in ENDED:
+        if before != (batch.state, batch.completed, batch.failed) or batch.state in ENDED or run.journal.lacks(batch):
             run.journal.write(batch)
         wait_on_unknown(batch, before[0], f"{self._where}: {run.journal.folder / batch.name}.json")
         return problems

@@ -8,6 +8,7 @@ nobody saw.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,11 +20,12 @@ from refusal_stability.engines.protocol import EngineError
 from refusal_stability.files import atomic_write
 from refusal_stability.records import canonical_json, text_hash
 
+log = logging.getLogger(__name__)
+
 # Before the server has said that it knows the batch.
 UNSEEN = "unseen"
 CHECKSUM = "checksum"
 ENDED = ("completed", "failed", "expired", "cancelled")
-KNOWN = (*ENDED, "validating", "in_progress", "finalizing", "cancelling", "canceling", UNSEEN)
 KNOWN = (*ENDED, "validating", "in_progress", "finalizing", "cancelling", "canceling", UNSEEN)
 
 
@@ -45,6 +47,7 @@ class Batch:
     completed, failed : requests so far, as the server counts.
     output, errors : the server's names of the files with the answers; empty while there are none.
     newest_before : the server's name of the batch that was its newest before; empty where batches have metadata.
+    taken : whether all its answers were; it has no file of keys then.
     checked : whether both files end with the checksum of what they hold; those of earlier versions do not.
     """
 
@@ -63,6 +66,7 @@ class Batch:
     output: str = ""
     errors: str = ""
     newest_before: str = ""
+    taken: bool = False
     checked: bool = False
 
     @property
@@ -82,6 +86,7 @@ class Journal:
     def __init__(self, store: Path) -> None:
         store = store.resolve()
         self.folder = store.with_name(f"{store.stem}.batches")
+        self._held: dict[str, list[str]] = {}
 
     def begin(self, batch: Batch, keys: Collection[str]) -> None:
         """Write down a batch that is about to be created, and the keys of its requests."""
@@ -90,15 +95,36 @@ class Journal:
         self.keep(batch, keys)
 
     def write(self, batch: Batch) -> None:
-        """Write down how a batch is."""
+        """Write down how a batch is; what somebody removed of it since it was written is written again."""
+        lacking = batch.name in self._held and self.lacks(batch)
+        batch.taken = batch.taken or self._is_taken(batch)
         said = asdict(batch)
         with atomic_write(self._file(batch.name)) as file:
             json.dump(said | {CHECKSUM: _checksum(said)} if batch.checked else said, file, indent=1)
+        if lacking and not batch.taken:
+            log.warning("%s: somebody removed files of batches here; they are written again", self.folder)
+            self.keep(batch, self._held[batch.name])
+
+    def lacks(self, batch: Batch) -> bool:
+        """Whether somebody removed what is written down of a batch."""
+        if not self._file(batch.name).exists():
+            return True
+        return batch.checked and not self._keys(batch.name).exists() and not self._is_taken(batch)
+
+    def _is_taken(self, batch: Batch) -> bool:
+        try:
+            return _read(self._file(batch.name)).taken
+        except EngineError:
+            return False
 
     def keep(self, batch: Batch, keys: Collection[str]) -> None:
         """Write down whose answers have not been taken; a batch without any is done with."""
         path = self._keys(batch.name)
+        self._held[batch.name] = list(keys)
         if not keys:
+            # Said before they go: keys that are gone otherwise are lost.
+            batch.taken = True
+            self.write(batch)
             path.unlink(missing_ok=True)
             return
         with atomic_write(path) as file:
@@ -108,6 +134,7 @@ class Journal:
 
     def forget(self, batch: Batch) -> None:
         """Strike a batch that was never created."""
+        self._held.pop(batch.name, None)
         self._keys(batch.name).unlink(missing_ok=True)
         self._file(batch.name).unlink(missing_ok=True)
 
@@ -132,7 +159,8 @@ class Journal:
             keys = self._kept(batch)
             if keys is not None:
                 found.append((batch, keys))
-            elif not batch.ended and batch.batch_id and not _read(path).ended:
+                self._held[batch.name] = keys
+            elif batch.batch_id and not ((now := _read(path)).taken or (now.ended and not now.checked)):
                 raise _damaged(self._keys(batch.name))
         for path in self.folder.glob("*.keys"):
             file = path.with_suffix(".json")
