@@ -51,7 +51,9 @@ def moved(path: Path) -> None:
 
 
 def folder_removed(path: Path) -> None:
-    shutil.rmtree(path.parent)
+    # Renamed first: the run renews its progress file there meanwhile, which a removal file by file would stumble over.
+    gone = path.parent.rename(path.parent.with_name("gone"))
+    shutil.rmtree(gone)
 
 
 def replaced(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from refusal_stability.engines.store import INSERT, Session, Store, StoreError
-from refusal_stability.engines.store_file import completion_row
+from refusal_stability.engines.store_file import TABLES, completion_row
 from refusal_stability.engines.store_view import StoredTokens, StoreView
 from refusal_stability.records import Completion, Outcome
 
@@ -71,6 +71,21 @@ def test_no_store_has_nothing_in_it_and_none_is_made(tmp_path: Path) -> None:
     with StoreView(tmp_path / "none.sqlite") as view:
         assert (view.tokens(["a"]), view.sessions()) == ({}, [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_whose_tables_a_run_is_still_making_has_nothing_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    run = sqlite3.connect(path, isolation_level=None)
+    # What `opened_store` does before the tables, and then an open transaction that makes them.
+    for statement in ("PRAGMA user_version", "PRAGMA journal_mode=WAL", "BEGIN IMMEDIATE", TABLES[0]):
+        run.execute(statement).fetchall()
+        with StoreView(path) as view:
+            assert (view.tokens(["a"]), view.sessions(), view.served()) == ({}, [], set())
+    run.close()
+    with Store(path) as store:
+        store.put("a", Completion("text", "stop", 10, 20))
+        with StoreView(path) as view:
+            assert view.tokens(["a"]) == {"a": StoredTokens(10, 20)}
 
 
 def test_a_torn_store_names_itself_and_the_remedy(path: Path) -> None:

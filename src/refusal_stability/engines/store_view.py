@@ -113,7 +113,7 @@ class StoreView:
             raise _unreadable(self.path, error) from error
 
 
-def _opened_to_read(path: Path) -> sqlite3.Connection:
+def _opened_to_read(path: Path) -> sqlite3.Connection | None:
     # A run may open the store between the look at its log and the reading: then the second way fits.
     unopened = not path.with_name(f"{path.name}-wal").exists()
     if unopened:
@@ -125,13 +125,17 @@ def _opened_to_read(path: Path) -> sqlite3.Connection:
         raise _unreadable(path, error) from error
 
 
-def _checked(path: Path, how: str) -> sqlite3.Connection:
+def _checked(path: Path, how: str) -> sqlite3.Connection | None:
+    """The store, or None while a run is still making its tables."""
     database = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?{how}", uri=True, timeout=PATIENCE_S, isolation_level=None
     )
     try:
         database.text_factory = text_or_damage
         check_edition(path, database)
+        if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            database.close()
+            return None
         database.execute("SELECT key, prompt_tokens, completion_tokens FROM completions LIMIT 1").fetchall()
     except BaseException:
         database.close()
