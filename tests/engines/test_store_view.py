@@ -107,6 +107,8 @@ def test_a_database_of_another_schema_is_no_store(tmp_path: Path) -> None:
     ):
         StoreView(path)
     path.unlink()
-    path.touch()
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE plays (name TEXT)")
+    other.close()
     with pytest.raises(StoreError, match="no such table"):
         StoreView(path)
