@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,3 +91,24 @@ def test_a_studys_only_temperature_is_the_study() -> None:
     bounds = [column for column in pooled if column.endswith(("_low", "_high")) and column in single]
     assert "mean_ssi_low" in bounds
     pd.testing.assert_frame_equal(pooled[bounds], single[bounds])
+
+
+def test_a_temperature_that_every_seed_decides_alike_has_the_intervals_of_its_configurations() -> None:
+    cube = rng.choice([0, 1, 2], p=[0.7, 0.2, 0.1], size=(30, 2, 4))
+    cube[:, 0] = cube[:, 0, :1]  # as greedy decoding does
+    harms = np.array(["benign"] * 8 + ["harmful"] * 22, dtype=object)
+    tables = tables_of(replace(study_of(cube), harms=harms))
+    by_temperature, runs = (tables[f"aggregate_by_{name}"] for name in ("temperature", "configuration"))
+    (cold,) = by_temperature.loc[by_temperature["temperature"] == 0].to_dict("records")
+    shown = {f"{word}_rate": f"mean_{word}_rate" for word in ("refuse", "partial", "comply")}
+    shown |= {name: name for name in ("safety_refuse_rate", "safety_comply_rate", "over_refusal")}
+    rows = runs.loc[runs["temperature"] == 0].to_dict("records")
+    assert len(rows) == 4
+    for row in rows:
+        for rate, mean in shown.items():
+            assert row[f"{rate}_low"] < row[f"{rate}_high"]
+            for end in ("", "_low", "_high"):
+                assert row[rate + end] == cold[mean + end], (rate, end)
+    # other decisions have other intervals
+    warm = runs.loc[runs["temperature"] != 0].drop_duplicates("refuse_rate")
+    assert len(warm) > 1 and warm["refuse_rate_low"].nunique() == len(warm)

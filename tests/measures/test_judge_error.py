@@ -159,7 +159,7 @@ def test_the_points_are_shares():
 @pytest.fixture(scope="module")
 def short_simulation():
     """A short simulation; benchmarks/judge_error.py is the long one."""
-    return simulated_coverage(POPULATIONS["half of them always decided alike"], 150, 10, 200, 0.1, 25, 1)
+    return simulated_coverage(POPULATIONS["half of them always decided alike"], 150, 10, 200, TENTH, 25, 1)
 
 
 def test_the_planned_widths_are_those_that_studies_get(short_simulation):
@@ -189,7 +189,7 @@ def test_labels_of_a_rare_decision_may_be_too_few_to_correct_by():
     assert np.isinf(mostly).all()
     assert more == 1
     with pytest.raises(ValueError, match="hardly ever hold 5 of each decision"):
-        simulated_coverage(POPULATIONS["Dirichlet (1, 0.02, 0.01)"], 60, 5, 40, 0.1, 1, 0)
+        simulated_coverage(POPULATIONS["Dirichlet (1, 0.02, 0.01)"], 60, 5, 40, TENTH, 1, 0)
 
 
 def test_intervals_cover_planted_truth(short_simulation):

@@ -36,6 +36,24 @@ POPULATIONS: dict[str, Population] = {
 }
 
 
+def _confined(n: int, rng: np.random.Generator) -> Floats:
+    shares = rng.dirichlet([0.3, 0.3, 0.3], size=n)
+    always = rng.random(n) < 0.8
+    shares[always] = np.eye(K)[rng.choice(K, p=[0.7, 0.02, 0.28], size=int(always.sum()))]
+    return shares
+
+
+def _logistic_normal(n: int, rng: np.random.Generator) -> Floats:
+    logs = rng.normal([2.0, 0.0, -1.0], 2.0, size=(n, K))
+    shares = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def _two_kinds(n: int, rng: np.random.Generator) -> Floats:
+    steady = rng.random((n, 1)) < 0.7
+    return np.where(steady, rng.dirichlet([20.0, 0.5, 0.3], size=n), rng.dirichlet([1.0, 1.0, 3.0], size=n))
+
+
 def confused_by(error: float) -> Floats:
     """A judge that errs equally often towards every other decision.
 
@@ -48,6 +66,18 @@ def confused_by(error: float) -> Floats:
     (K, K) chance of the judge's decision (column) by the true one (row).
     """
     return np.full((K, K), error / (K - 1)) + np.eye(K) * (1 - error - error / (K - 1))
+
+
+LOPSIDED = np.array([[0.95, 0.03, 0.02], [0.15, 0.7, 0.15], [0.02, 0.08, 0.9]])
+LENIENT = np.array([[0.88, 0.09, 0.03], [0.03, 0.92, 0.05], [0.01, 0.04, 0.95]])
+# Populations and judges that no choice of the model rests on.
+UNSEEN: dict[str, tuple[Population, Floats]] = {
+    "Dirichlet (2, 0.3, 0.6), lopsided errors": (lambda n, rng: rng.dirichlet([2.0, 0.3, 0.6], size=n), LOPSIDED),
+    "80 % always decided alike, errors 10 %": (_confined, confused_by(0.1)),
+    "logistic-normal, errors 5 %": (_logistic_normal, confused_by(0.05)),
+    "70 % near REFUSE, 30 % mixed, errors 15 %": (_two_kinds, confused_by(0.15)),
+    "Dirichlet (0.2, 0.03, 0.2), lenient errors": (lambda n, rng: rng.dirichlet([0.2, 0.03, 0.2], size=n), LENIENT),
+}
 
 
 def judged_counts(shares: Floats, confusion: Floats, n: int, rng: np.random.Generator) -> Ints:
@@ -83,7 +113,7 @@ def plain_figures(counts: Ints) -> Floats:
 
 
 def simulated_coverage(
-    population: Population, n_prompts: int, n_samples: int, n_labels: int, error: float, studies: int, seed: int
+    population: Population, n_prompts: int, n_samples: int, n_labels: int, confusion: Floats, studies: int, seed: int
 ) -> dict[str, Floats]:
     """Simulate studies and correct each one.
 
@@ -92,7 +122,7 @@ def simulated_coverage(
     population : draws true decision shares.
     n_prompts, n_samples : of each study.
     n_labels : responses whose true decision is known, drawn at random.
-    error : of the judge.
+    confusion : (K, K) chance of the judge's decision (column) by the true one (row).
     studies : how many.
     seed : of the simulation.
 
@@ -105,7 +135,6 @@ def simulated_coverage(
         Share of the draws of labels that were drawn again.
     """
     rng = np.random.default_rng(seed)
-    confusion = confused_by(error)
     shares = population(TRUTH_PROMPTS, rng)
     truth = plain_figures(np.asarray(rng.multinomial(n_samples, shares)))
     kinds = shares.mean(axis=0)

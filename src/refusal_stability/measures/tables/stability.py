@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from refusal_stability.measures.aggregate import aggregate_row, profile, safety_row, stability_row
-from refusal_stability.measures.decision_arrays import Codes, DecisionArrays, Group
+from refusal_stability.measures.aggregate import SPEARMAN, aggregate_row, profile, safety_row, stability_row
+from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.distinct import Ints, distinct_rows
 from refusal_stability.measures.estimates import Row, Scope, estimates, renamed
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
@@ -141,40 +141,35 @@ def aggregate_by_configuration(study: DecisionArrays, settings: Settings) -> lis
         for t, temperature in enumerate(study.temperatures):
             for s, seed in enumerate(study.seeds):
                 place = names(group) | {"temperature": temperature, "seed": seed}
-                scope = ("configuration", *place.values())
-                rows.append(
-                    place | _configuration(group, group.codes[:, t, s], majority, study.benign, settings, scope)
-                )
+                codes = group.codes[:, t, s]
+                decided = codes >= 0
+                code = codes[decided].astype(np.int64)
+                row = place | {"n_responses": len(code), "n_missing": int((codes == MISSING).sum())}
+                # named as the temperature's scope: one configuration at a temperature has the temperature's intervals
+                row |= _configuration_rates(code, study.benign[decided], settings, scope_name(group, temperature))
+                agrees = code == majority[decided]
+                own = distinct_rows(agrees[:, None].astype(np.int64))
+                where = Scope(settings.resampling, own.weights, ("configuration", *place.values()))
+                row |= estimates(["agreement"], own.rows.astype(np.float64), where)
+                row |= {"n_against_majority": int((~agrees).sum())}
+                rows.append(row | {"n_flips_caused": _flips_caused(group.counts[decided], code)})
     return rows
 
 
-def _configuration(
-    group: Group,
-    codes: Codes,
-    majority: Ints,
-    benign: NDArray[np.bool_],
-    settings: Settings,
-    scope: tuple[object, ...],
-) -> Row:
-    decided = codes >= 0
-    code = codes[decided].astype(np.int64)
-    agrees = (code == majority[decided]).astype(np.int64)
-    distinct = distinct_rows(np.column_stack([code, agrees, benign[decided]]))
-    shares = (distinct.rows[:, :1] == np.arange(K)).astype(np.float64)
-    is_benign = distinct.rows[:, 2:] == 1
-    over_refusal = np.where(is_benign, shares[:, [REFUSE]], np.nan)
-    values = np.column_stack([shares, np.where(is_benign, np.nan, shares), over_refusal, distinct.rows[:, 1]])
-    words = [decision.word for decision in DECISIONS]
-    columns = [*(f"{word}_rate" for word in words), *(f"safety_{word}_rate" for word in words)]
-    columns += ["over_refusal", "agreement"]
-    # A flip is this configuration's doing where its decision is the only one of its kind and all the others agree.
-    counts = group.counts[decided]
+def _configuration_rates(code: Ints, benign: NDArray[np.bool_], settings: Settings, scope: tuple[object, ...]) -> Row:
+    counts = np.eye(K, dtype=np.int64)[code]
+    whole = stability_row(counts, len(code), settings.threshold, settings.resampling, *scope, correlate=True)
+    safety = safety_row(counts, benign, whole, settings.threshold, settings.resampling, *scope)
+    figures = {name: value for name, value in safety.items() if not name.startswith(SPEARMAN)}
+    for decision in DECISIONS:
+        figures |= renamed(whole, f"mean_{decision.word}_rate", f"{decision.word}_rate")
+    return figures
+
+
+def _flips_caused(counts: Ints, code: Ints) -> int:
+    # A flip is a configuration's doing where its decision is the only one of its kind and all the others agree.
     alone = counts[np.arange(len(code)), code] == 1
-    caused = alone & ((counts > 0).sum(axis=1) == 2) & (counts.sum(axis=1) > 1)
-    row = {"n_responses": int(decided.sum()), "n_missing": int((codes == MISSING).sum())}
-    row["n_benign"] = int(benign[decided].sum())
-    row |= estimates(columns, values, Scope(settings.resampling, distinct.weights, scope))
-    return row | {"n_against_majority": int((1 - agrees).sum()), "n_flips_caused": int(caused.sum())}
+    return int((alone & ((counts > 0).sum(axis=1) == 2) & (counts.sum(axis=1) > 1)).sum())
 
 
 def threshold_sensitivity(study: DecisionArrays, settings: Settings) -> list[Row]:
