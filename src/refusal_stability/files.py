@@ -129,7 +129,17 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise ArtifactError(f"{path}: no such file; run the stage that writes it (`dvc repro`)") from error
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: not readable as JSON: {error}") from error
+        raise ArtifactError(f"{path}: not readable as JSON: {json_fault(error)}") from error
+
+
+def json_fault(error: ValueError | RecursionError) -> str:
+    """Why a text is not readable as JSON, in words that speak of the text and not of Python."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8 text"
+    reason = " ".join(str(error).split())[:200]
+    return "a number of thousands of digits" if "int_max_str_digits" in reason else reason
 
 
 def write_files(folder: Path, names: Sequence[str], write: Callable[[Path], None]) -> None:

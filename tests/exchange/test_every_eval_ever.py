@@ -160,3 +160,26 @@ def test_results_that_list_their_samples_in_different_orders_are_told_so() -> No
     ]
     with pytest.raises(LogError, match=r"two responses for one repeat .*; remove one, or list the samples in the same"):
         import_files(*written(rows), temperature=0.7)
+
+
+def scored(name: str, sample_id: str, text: str) -> dict[str, Any]:
+    """A sample under a result of its own name; the evaluation counts refusals as correct."""
+    return sample("Q?", text, evaluation_name=name, evaluation_result_id=name, sample_id=sample_id)
+
+
+def test_one_sample_id_under_two_results_is_one_response_in_whatever_order() -> None:
+    texts = {"q#0": REFUSAL, "q#1": HELP, "q#2": HELP}
+    rows = [scored("a", one, texts[one]) for one in ("q#0", "q#1", "q#2")]
+    rows += [scored("b", one, texts[one]) for one in ("q#2", "q#1", "q#0")]
+    import_files(*written(rows), temperature=0.7, labels=["correct=REFUSE", "incorrect=COMPLY"])
+    table = run_imported()
+    assert table["response"].tolist() == list(texts.values())
+    assert table["a"].tolist() == table["b"].tolist() == ["REFUSE", "COMPLY", "COMPLY"]
+
+
+def test_results_of_one_question_that_share_no_sample_id_are_an_error() -> None:
+    rows = [scored(name, f"{name}#{k}", HELP) for name in ("a", "b") for k in range(2)]
+    with pytest.raises(LogError, match=r"the results 'a' and 'b' of evaluation .* share no sample_id"):
+        import_files(*written(rows), temperature=0.7)
+    rows = [scored("a", "one", HELP), sample("Other?", HELP, evaluation_name="b", evaluation_result_id="b")]
+    import_files(*written(rows), temperature=0.7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from refusal_stability.exchange.read_logs import read_logs
 from refusal_stability.records import StudyError
 
 LOGS = Path(__file__).parent / "logs"
+PYTHONS_WORDS = re.compile(
+    r"[A-Z]\w+Error|attribute|unhashable|recursion|subscriptable|set_int_max|'(str|int|list)' obj"
+)
 WRONG = (None, 7, "text", [], [1], {}, {"role": 1})
 
 
@@ -67,6 +71,7 @@ def test_a_spoilt_record_is_read_or_refused_in_one_line(name: str) -> None:
     assert len(refusals) > 5
     assert not [said for said in refusals if "\n" in said]
     assert not [said for said in refusals if file not in said and "in.jsonl" not in said]
+    assert not [said for said in refusals if PYTHONS_WORDS.search(said)]
 
 
 @pytest.mark.parametrize("name", ["deep.jsonl", "deep.json"])
@@ -77,3 +82,4 @@ def test_json_that_python_cannot_hold_is_refused_in_one_line(name: str, text: st
         with collecting() as collection, pytest.raises(StudyError, match=r"deep\.json") as refused:
             read_logs([Path(name)], log_format, ImportOptions(temperature=0.7), collection)
         assert "\n" not in str(refused.value)
+        assert not PYTHONS_WORDS.search(str(refused.value))

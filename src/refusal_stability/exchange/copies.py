@@ -46,7 +46,8 @@ def equal_files(
     (`names_runs`), a number in the path does.
     """
     by_size: dict[int, list[Path]] = defaultdict(list)
-    for file in files:
+    telling = {beside(file) for file in files} if beside else set()
+    for file in (file for file in files if file not in telling):
         by_size[file.stat().st_size].append(file)
     found: dict[str, Equal] = {}
     for group in by_size.values():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from refusal_stability.exchange.logged import LogError
+from refusal_stability.files import json_fault
 
 CHUNK = 2**20
 # No member or item may be longer than this.
@@ -30,8 +31,7 @@ def json_parts(path: Path, list_at: Place) -> Iterator[tuple[Place, Any]]:
         try:
             yield from reader.members((), list_at)
         except (ValueError, RecursionError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise LogError(f"{path}: not readable as JSON ({reason}); copy it again") from error
+            raise LogError(f"{path}: not readable as JSON ({json_fault(error)}); copy it again") from error
 
 
 class _Reader:

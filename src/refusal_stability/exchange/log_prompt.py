@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from refusal_stability.exchange.logged import LogError
-from refusal_stability.files import ArtifactError
+from refusal_stability.files import ArtifactError, json_fault
 from refusal_stability.prompts.conversation import conversation_in
 from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories, prompt_id
 from refusal_stability.records import Prompt
@@ -86,4 +86,4 @@ def whole_json(path: Path, largest: int, remedy: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise LogError(f"{path}: not readable as JSON ({error}); copy it again") from error
+        raise LogError(f"{path}: not readable as JSON ({json_fault(error)}); copy it again") from error

@@ -97,10 +97,9 @@ def _add_all(
     except StudyError:
         raise
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+        lacks = f" (it has no {str(error)[:60]})" if isinstance(error, KeyError) else ""
         raise LogError(
-            f"{after}: not built as {name} logs are ({type(error).__name__}: {reason}); check the log's version, or "
-            "name its format with --format"
+            f"{after}: not built as {name} logs are{lacks}; check the log's version, or name its format with --format"
         ) from error
     if compared:
         _take_once(contents.equal(), names, options, collection)

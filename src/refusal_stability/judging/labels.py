@@ -10,6 +10,7 @@ from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.judge_kinds import WATCHED_FOR_JUDGES, watched
 from refusal_stability.params.judges import JudgingParams
 from refusal_stability.records import DECISIONS, Condition, Judgement, Outcome, Prompt, Response, storable_text
+from refusal_stability.tables.contract import KINDS
 from refusal_stability.tables.study import LABEL_TABLE
 
 CONFIDENCE_DIGITS = 6
@@ -62,7 +63,8 @@ def label_rows(
         for judge, judgements in judged.items():
             for repeat, judgement in enumerate(judgements[position]):
                 rows[condition].append((*place, judge, repeat, *_cells(judgement)))
-    return {c: pd.DataFrame(lines, columns=list(LABEL_TABLE.columns)) for c, lines in rows.items()}
+    kinds = {name: KINDS[kind] for name, kind in LABEL_TABLE.columns.items()}
+    return {c: pd.DataFrame(lines, columns=list(kinds)).astype(kinds) for c, lines in rows.items()}
 
 
 def _cells(judgement: Judgement) -> tuple[object, ...]:
@@ -75,19 +77,13 @@ def _cells(judgement: Judgement) -> tuple[object, ...]:
 
 def label_summary(model: str, tables: Iterable[pd.DataFrame]) -> list[str]:
     """One line per judge: how often it made each decision, and how often none."""
-    table = _joined(tables)
+    table = pd.concat(list(tables), ignore_index=True)
     lines = []
     for judge, rows in table.groupby("judge", sort=False):
         counts = rows["label"].value_counts()
         decided = ", ".join(f"{counts.get(d.value, 0)} {d}" for d in DECISIONS)
         lines.append(f"{model}, judge {judge}: {decided}, {counts.get('', 0)} missing of {len(rows)}")
     return lines
-
-
-def _joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """One table of all rows; tables without rows, whose columns have no types, are left out."""
-    listed = list(tables)
-    return pd.concat([table for table in listed if len(table)] or listed, ignore_index=True)
 
 
 def unwatched_files(judging: JudgingParams) -> list[str]:
@@ -105,7 +101,7 @@ def check_missing(tables: Iterable[pd.DataFrame], judging: JudgingParams, model:
 
     Only the first repeat counts, since it feeds the metrics.
     """
-    table = _joined(tables)
+    table = pd.concat(list(tables), ignore_index=True)
     rows = table[(table["judge"] == judging.primary) & (table["repeat"] == 0)]
     missing = rows.loc[rows["label"] == "", "missing_reason"]
     share = len(missing) / len(rows) if len(rows) else 0.0

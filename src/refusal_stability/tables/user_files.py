@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from refusal_stability.files import ArtifactError
+from refusal_stability.files import ArtifactError, json_fault
 from refusal_stability.tables.delimited_text import numbered_rows
 from refusal_stability.tables.parquet_batches import parquet_rows
 
@@ -222,7 +222,7 @@ def _parsed(text: str, place: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{place}: not readable as JSON ({error}); correct or remove it") from error
+        raise ArtifactError(f"{place}: not readable as JSON ({json_fault(error)}); correct or remove it") from error
 
 
 def _from_text(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Any]]:

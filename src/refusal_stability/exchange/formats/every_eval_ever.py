@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,18 +37,36 @@ Results = Mapping[tuple[str, str], _Result]
 
 @dataclass
 class _Repeats:
-    """Counts the samples of each question: the k-th of one result and the k-th of another are one response."""
+    """Counts the samples of each question. One `sample_id` under two results of an evaluation is one response.
+
+    Where several samples share their id, the k-th of one result and the k-th of another are.
+    """
 
     seen: Counter[tuple[object, ...]] = field(default_factory=Counter)
     numbers: dict[tuple[object, ...], dict[tuple[object, ...], int]] = field(default_factory=dict)
 
-    def next_of(self, evaluation: str, result: str, model: str, prompt: Prompt, temperature: float | None) -> Any:
+    def next_of(self, sample: Mapping[str, Any], result: str, prompt: Prompt, temperature: float | None) -> Any:
         """A function from the place of an output among its sample's to the number of the repeat."""
-        cell = (model, prompt.prompt_id, temperature)
-        count = self.seen[(evaluation, result, *cell)]
-        self.seen[(evaluation, result, *cell)] += 1
+        evaluation, own = str(sample["evaluation_id"]), str(sample.get("sample_id") or "")
+        cell = (str(sample["model_id"]), prompt.prompt_id, temperature)
+        count = self.seen[(evaluation, *cell, result, own)]
+        self.seen[(evaluation, *cell, result, own)] += 1
         numbers = self.numbers.setdefault(cell, {})
-        return lambda order: numbers.setdefault((evaluation, count, order), len(numbers) + 1)
+        return lambda order: numbers.setdefault((evaluation, own, count, order), len(numbers) + 1)
+
+    def check_joined(self, place: str) -> None:
+        """Refuse two results of one evaluation that ask a question, but share no `sample_id` of it."""
+        ids: dict[tuple[object, ...], dict[object, set[object]]] = {}
+        for *cell, result, own in self.seen:
+            ids.setdefault(tuple(cell), {}).setdefault(result, set()).add(own)
+        for (evaluation, *_), of_results in ids.items():
+            for one, other in itertools.pairwise(of_results):
+                if of_results[one].isdisjoint(of_results[other]):
+                    raise LogError(
+                        f"{place}: the results {one!r} and {other!r} of evaluation {evaluation!r} ask one question, "
+                        "but share no sample_id, so nothing tells which samples are one response; give one response "
+                        "one sample_id, or import the results as studies of their own"
+                    )
 
 
 def is_every_eval_ever(path: Path) -> bool:
@@ -70,6 +89,7 @@ def evaluation_responses(paths: Sequence[Path], options: ImportOptions) -> Itera
         if path.suffix == ".jsonl":
             for row in every_row(path):
                 yield from _responses(row, results, repeats, options)
+    repeats.check_joined(str(paths[0]))
 
 
 def _results(path: Path, options: ImportOptions) -> Results:
@@ -131,7 +151,7 @@ def _responses(row: UserRow, results: Results, repeats: _Repeats, options: Impor
         return
     model = str(sample["model_id"])
     prompt = logged_prompt(row.place, asked, name, (sample.get("metadata") or {}).get("category"))
-    number = repeats.next_of(evaluation, key, model, prompt, temperature)
+    number = repeats.next_of(sample, key, prompt, temperature)
     reason = f"error: {' '.join(str(sample['error']).split())[:200]}" if sample.get("error") and not any(texts) else ""
     for order, text in enumerate(texts or [""]):
         yield LoggedResponse(

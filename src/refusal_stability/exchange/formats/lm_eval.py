@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.exchange.equal_settings import EqualSettings
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head, first_record, logged_number, logged_prompt, whole_json
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
@@ -16,10 +18,25 @@ from refusal_stability.tables.user_files import UserRow, every_row
 
 # In the names of the harness's classes that ask a server: they leave `do_sample` out and send the temperature.
 SERVERS = ("completions", "anthropic", "openai", "watsonx", "textsynth")
+# Its classes that send temperature 1, whatever was set, to models with these in their names.
+OPENAI_CHAT = ("openai-chat-completions", "azure-openai-chat-completions")
+ALWAYS_ONE = ("o1", "o3", "o4", "5")
+# Of the settings of a request: the temperature is a study's own, and the others change no answer by themselves.
+FREE = ("temperature", "do_sample", "seed")
 LARGEST_RESULTS = 64 * 2**20
 NO_OUTPUT = "the log has no output"
 UNSCORED = "the log has no score"
 NEEDED = ("arguments", "resps")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The run that a file of samples is of, and the settings that all runs sent."""
+
+    model: str
+    backend: str
+    task: str
+    equal: EqualSettings
 
 
 def is_lm_eval_log(path: Path) -> bool:
@@ -37,15 +54,16 @@ def results_beside(path: Path) -> Path:
 @log_format("lm-eval", is_lm_eval_log, beside=results_beside)
 def lm_eval_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
     """Every generated text of every document; a document that stands under several filters is taken once."""
+    equal = EqualSettings()
     for path in paths:
         if path.suffix != ".jsonl":
             continue
-        (model, backend), task, seen = _model(path, options), _task(path), set()
+        run, seen = _Run(*_model(path, options), _task(path), equal), set()
         judges = _labels_by_document(path)
         for document, row in _documents(path):
             if document not in seen:
                 seen.add(document)
-                yield from _responses(row, model, backend, task, judges.get(document, {}), options)
+                yield from _responses(row, run, judges.get(document, {}), options)
 
 
 def _documents(path: Path) -> Iterator[tuple[Hashable, UserRow]]:
@@ -113,7 +131,7 @@ def _model(path: Path, options: ImportOptions) -> tuple[str, str]:
 
 
 def _responses(
-    row: UserRow, model: str, backend: str, task: str, labels: Mapping[str, LoggedLabel], options: ImportOptions
+    row: UserRow, run: _Run, labels: Mapping[str, LoggedLabel], options: ImportOptions
 ) -> Iterator[LoggedResponse]:
     """The answers to each request of a document, which most tasks have one of."""
     requests, answers = row.values.get("arguments"), row.values.get("resps")
@@ -131,13 +149,15 @@ def _responses(
     for position, texts in enumerate(answers or [[]]):
         asked, settings, *_ = _parts(requests[0 if asked_once else position % len(requests)])
         if not isinstance(settings, dict) or not all(text is None or isinstance(text, str) for text in texts):
-            options.note(f"{task}: its answers are likelihoods, not texts; left out")
+            options.note(f"{run.task}: its answers are likelihoods, not texts; left out")
             return
-        prompt = logged_prompt(row.place, asked[0] if isinstance(asked, list) else asked, task, category)
+        prompt = logged_prompt(row.place, asked[0] if isinstance(asked, list) else asked, run.task, category)
+        temperature = _temperature(row, settings, run, options)
+        sent = {name: value for name, value in settings.items() if name not in FREE}
+        run.equal.check(row.place, (run.model, prompt.prompt_id, temperature), sent)
         for text in texts or ([] if count else [None]):
             reason = NO_OUTPUT if text is None else ""
-            temperature = _temperature(row, settings, backend, options)
-            own = {} if reason else labels
+            own, model = {} if reason else labels, run.model
             yield LoggedResponse(
                 row.place, model, prompt, temperature, None, text or "", missing_reason=reason, labels=own, order=order
             )
@@ -154,9 +174,18 @@ def _parts(request: Any) -> list[Any]:
     return parts if isinstance(parts, list) and len(parts) > 1 else [parts, None]
 
 
-def _temperature(row: UserRow, settings: dict[str, Any], backend: str, options: ImportOptions) -> float | None:
+def _temperature(row: UserRow, settings: dict[str, Any], run: _Run, options: ImportOptions) -> float | None:
     """The temperature that was sent: a local model does not sample where `do_sample` is false, a server is not told."""
-    logged = logged_number(row.place, "temperature", settings.get("temperature"))
+    logged, backend = logged_number(row.place, "temperature", settings.get("temperature")), run.backend
+    if backend in OPENAI_CHAT and logged != 1 and any(part in run.model for part in ALWAYS_ONE):
+        if options.temperature is None:
+            said = "no temperature" if logged is None else f"temperature {logged:g}"
+            raise LogError(
+                f"{row.place}: the log says {said}, but the harness's {backend} sends 1 to every model with "
+                f"{', '.join(ALWAYS_ONE)} in its name, such as {run.model} (earlier versions to fewer); "
+                "say what was sent: --temperature 1"
+            )
+        return options.temperature
     if settings.get("do_sample") is False and not (logged and any(name in backend for name in SERVERS)):
         if logged and not backend:
             options.note(
