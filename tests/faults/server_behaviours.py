@@ -195,7 +195,9 @@ def meet(server: Misbehaving, how: bytes | str, folder: Path) -> str:
     """What becomes of a run whose server behaves so to one request: a word, from BAD where it must not be."""
     server.behaviour, server.sent = how, Counter()
     port = server.socket.getsockname()[1]
-    settings = OpenAISettings(base_url=f"http://127.0.0.1:{port}/v1", concurrency=4, timeout_s=2.0, max_retries=1)
+    # Long enough for every good answer on a busy machine, where nothing waits for the timeout.
+    timeout = 2.0 if how in ("silent", "drip") else 60.0
+    settings = OpenAISettings(base_url=f"http://127.0.0.1:{port}/v1", concurrency=4, timeout_s=timeout, max_retries=1)
     engine = HTTPEngine(ModelParams("openai", "m"), settings)
     prompts = ["0", "1", "2", POISON, *map(str, range(3, BESIDE))]
     requests = [Request((Message("user", prompt),), Sampling(1.0, 0, 0)) for prompt in prompts]

@@ -110,7 +110,7 @@ def test_a_store_that_is_written_to_is_saved_whole(study: Path, tmp_path: Path) 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        assert written.wait(60)
+        assert written.wait(300)
         for round_ in range(3):
             keep(study, "save", tmp_path / f"kept{round_}")
     finally:
@@ -129,6 +129,6 @@ def test_a_watch_saves_once_more_when_it_is_ended(study: Path, tmp_path: Path) -
     assert watch.stdout.readline().startswith("saved to")
     (study / LABELS).write_text("label\nCOMPLY\nthe last\n")
     watch.send_signal(signal.SIGTERM)
-    assert watch.wait(60) == 0
+    assert watch.wait(300) == 0
     watch.stdout.close()
     assert (tmp_path / "kept" / LABELS).read_text() == "label\nCOMPLY\nthe last\n"

@@ -30,13 +30,15 @@ case "$*" in
 *--head*)
   echo try >>tries
   if [ "$(wc -l <tries)" -le "${FAILING:-0}" ]; then echo "it timed out"; exit 1; fi
-  echo "Ray runtime started." ;;
+  says="Ray runtime started." ;;
 *)
   echo try >>joins
   if [ "$(wc -l <joins)" -le "${FAILING_TO_JOIN:-0}" ]; then exit 1; fi ;;
 esac
 [ "$RAY_AUTH_MODE" = token ] && echo "$RAY_AUTH_TOKEN" >>tokens
 echo "$*" >>"$LOG"
+# Last: the script goes on when it reads this.
+echo "${says:-}"
 exec /bin/sleep 600""",
 }
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -80,7 +82,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.wait(60)
 
 
-def said(process: subprocess.Popen[str], patience: float = 60) -> tuple[int, list[str]]:
+def said(process: subprocess.Popen[str], patience: float = 300) -> tuple[int, list[str]]:
     """How it ended, and its own lines; processes that it left may still hold the pipe."""
     assert process.stdout is not None
     lines = []

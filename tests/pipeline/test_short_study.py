@@ -100,8 +100,7 @@ def test_parameters_edited_while_dvc_runs_are_not_recorded_for_what_was_made_bef
     params.write_text(SHORT + "sampling: {seeds: [42, 43]}\n")
     running = short.start("dvc", "repro", piped=True)
     assert running.stdout is not None
-    while "generate@old" not in running.stdout.readline():
-        pass
+    assert any("generate@old" in line for line in running.stdout)
     params.write_text(SHORT + "sampling: {seeds: [42, 43]}\nmetrics: {threshold: 0.7}\n")
     said = running.communicate()[0]
     assert running.returncode != 0

@@ -209,7 +209,7 @@ def test_a_row_longer_than_two_of_arrows_blocks_is_read(tmp_path: Path) -> None:
 
 
 def test_the_sweep_of_a_folder_spares_what_a_living_process_writes_and_nothing_else(tmp_path: Path) -> None:
-    living = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    living = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     try:
