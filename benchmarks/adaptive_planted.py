@@ -34,12 +34,13 @@ def main() -> None:
     parser.add_argument("--covered", type=int, default=300)
     parser.add_argument("--prompts", type=int, default=84)
     parser.add_argument("--alpha", type=float, default=0.05)
+    parser.add_argument("--seed", type=int, default=7)
     chosen = parser.parse_args()
     for prior in PRIORS:
         truth = true_figures(prior) if chosen.covered else np.zeros(0)
         hits, totals = np.zeros(len(truth)), np.zeros(5)
         for study in range(chosen.studies):
-            rng = np.random.default_rng([7, study])
+            rng = np.random.default_rng([chosen.seed, study])
             codes = simulate(prior, chosen.prompts, SEEDS, rng)
             rule = StoppingRule(alpha=chosen.alpha)
             design = designed(TEMPERATURES, SEEDS, chosen.prompts, rule, "turns", rng)

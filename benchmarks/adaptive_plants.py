@@ -67,13 +67,15 @@ def main() -> None:
     """Print a line for each grid and plant, and for all plants together."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=20)
-    studies = parser.parse_args().studies
+    parser.add_argument("--seed", type=int, default=3)
+    chosen = parser.parse_args()
+    studies = chosen.studies
     for temperatures, n_seeds in GRIDS:
         rule = StoppingRule(first=first_samples(len(temperatures), n_seeds))
         for plants in (*((one,) for one in PLANTS), PLANTS):
             totals = np.zeros(3)
             for study in range(studies):
-                rng = np.random.default_rng([3, study])
+                rng = np.random.default_rng([chosen.seed, study])
                 codes = planted(plants, len(temperatures), n_seeds, rng)
                 design = designed(temperatures, n_seeds, PROMPTS, rule, "turns", rng)
                 found = sample_by_rounds(lambda _, codes=codes: codes, design, rule)  # type: ignore[misc]

@@ -135,6 +135,28 @@ def test_a_prompt_computed_once_for_its_rows_gives_what_each_row_alone_would(tin
     assert complete(tiny_model, requests, batch_size=132) == [unshared[i] for i in range(len(requests))]
 
 
+@pytest.mark.parametrize(("room", "fewest", "most"), [(0, 50, 50), (100_000, 24, 49), (1 << 40, 23, 23)])
+def test_prompts_kept_between_calls_give_the_texts_of_prompts_read_again(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, room: int, fewest: int, most: int
+) -> None:
+    """23 prompts, then 8 of them, then 19: nothing, some of them, or everything fits the memory."""
+    monkeypatch.setattr("refusal_stability.engines.transformers.spare_memory", lambda _: room)
+    prompts = [f"prompt {i} " * (1 + i % 5) for i in range(23)]
+    rounds = [
+        [request(prompt, temperature, seed) for prompt in prompts[some]]
+        for temperature, seed, some in ((1.0, 1, slice(None)), (0.7, 2, slice(0, None, 3)), (1.0, 3, slice(1, 20)))
+    ]
+    settings = TransformersSettings(dtype="float32", device="cpu", batch_size=16)
+    keeping, reading = (TransformersEngine(ModelParams(path=str(tiny_model)), settings) for _ in range(2))
+    keeping.keep_prompts()
+    keeping._load()
+    n_read, compute = [], keeping._prompts._compute
+    keeping._prompts._compute = lambda some: n_read.append(len(some)) or compute(some)
+    for asked in rounds:
+        assert dict(keeping.complete(asked)) == dict(reading.complete(asked))
+    assert fewest <= sum(n_read) <= most
+
+
 @given(st.sampled_from([(64, 258), (100, 333), (576, 1536)]), st.integers(2, 160), st.booleans())
 def test_packed_layers_compute_the_same_and_a_row_the_same_bits_for_any_number_of_rows(
     shape: tuple[int, int], rows: int, bias: bool

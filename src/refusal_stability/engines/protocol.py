@@ -35,6 +35,7 @@ class Engine(Protocol):
     - `fold_system`. Where it is true, a system text is put at the start of the first user turn, before the store's key
       is made.
     - `kept_in(store)`, called with the store that `complete` works for, before anything is looked up or dropped there.
+    - `keep_prompts()`, called where the same prompts will be asked again in later calls of `complete`.
     - `require_environment()`, which raises `OtherEnvironment` where the engine runs in another one. Whoever has it run
       in processes of their own calls this first: those begin in the caller's environment.
     - `rendered(messages) -> str`, the text that a chat template makes of a conversation.

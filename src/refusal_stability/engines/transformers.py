@@ -12,7 +12,7 @@ from typing import Any
 
 from refusal_stability.engines.gguf import unpacked_model
 from refusal_stability.engines.packed_linear import pack_linear_layers
-from refusal_stability.engines.prefix import shared_prefix
+from refusal_stability.engines.prefix import Prompts, spare_memory
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection, unasked
 from refusal_stability.engines.row_sampler import RowSampler
@@ -25,6 +25,7 @@ from refusal_stability.engines.weights import (
     folder_digest,
     token_ids,
     why_not_loaded,
+    with_padding,
 )
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.transformers import TransformersSettings
@@ -66,13 +67,15 @@ class TransformersEngine:
         self._params = model
         self._settings = settings
         self._model: Any = None
+        self._prompts: Any = None
+        self._keeps_prompts = False
         self._grammars: dict[str, Any] = {}
         self._left = 0
         # A GGUF file names no dtype of its own; 32-bit floats lose nothing of what its blocks hold.
         unpacked_dtype = "float32" if settings.dtype == "auto" else settings.dtype
         self._unpacked = unpacked_model(model, unpacked_dtype) if model.is_file else None
         self._config = self._from_pretrained("AutoConfig")
-        self._tokenizer = self._padding(self._from_pretrained("AutoTokenizer", padding_side="left"))
+        self._tokenizer = with_padding(self._from_pretrained("AutoTokenizer", padding_side="left"), self._params.path)
         self.fold_system = settings.fold_system
         self.thinking_marks = with_marks(settings.thinking_marks)
         self._marking = marking_tokens(self._tokenizer, self.thinking_marks)
@@ -114,9 +117,13 @@ class TransformersEngine:
         """How many completions of the finished batch are still to be yielded."""
         return self._left
 
+    def keep_prompts(self) -> None:
+        """Keep what is computed of prompts between calls, as far as memory is free; see `Engine`."""
+        self._keeps_prompts = True
+
     def close(self) -> None:
         """Release the model's memory."""
-        self._model = None
+        self._model = self._prompts = None
         if self._device.startswith("cuda"):
             import torch
 
@@ -155,7 +162,7 @@ class TransformersEngine:
 
     def _prefix(self, rows: Sequence[list[int]], width: int, length: int) -> dict[str, Any]:
         """What `generate` needs to go on from prompts that were computed once for all their rows."""
-        prefix = shared_prefix(self._model, rows, self._padded, width, length, self._is_exact())
+        prefix = self._prompts.prefix(rows, width, length)
         return {} if prefix is None else {"past_key_values": prefix}
 
     def _processors(self, first: Request, rows: Sequence[Sampling], width: int, length: int) -> list[Any]:
@@ -224,17 +231,6 @@ class TransformersEngine:
             )
         return self._grammars[schema]
 
-    def _padding(self, tokenizer: Any) -> Any:
-        """The tokenizer with a token to pad with: many instruct models ship without one."""
-        if tokenizer.pad_token_id is None:
-            if tokenizer.eos_token is None:
-                raise EngineError(
-                    f"{self._params.path}: the tokenizer has neither a padding nor an end token; set one and save it "
-                    "(`tokenizer.pad_token = ...`)"
-                )
-            tokenizer.pad_token = tokenizer.eos_token
-        return tokenizer
-
     def _load(self) -> None:
         if self._model is not None:
             return
@@ -248,6 +244,8 @@ class TransformersEngine:
         self._model = model.to(self._device).eval()
         if self._is_exact():
             pack_linear_layers(self._model, self._settings.batch_size)
+        room = spare_memory(self._device) if self._keeps_prompts else 0
+        self._prompts = Prompts(self._model, self._padded, self._is_exact(), room)
         # Published generation configs carry temperatures and penalties of their own; a study's sampling is its own.
         self._stops = token_ids(self._params.path, self._model.generation_config.eos_token_id)
         self._model.generation_config = self._generation_config()

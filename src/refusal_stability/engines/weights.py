@@ -63,6 +63,29 @@ def why_not_loaded(path: str, error: Exception) -> str:
     return f"{said} - check the path or id, its revision, access rights (HF_TOKEN) and the network"
 
 
+def with_padding(tokenizer: Any, path: str) -> Any:
+    """A tokenizer with a token to pad with: many instruct models ship without one.
+
+    Parameters
+    ----------
+    tokenizer : of transformers.
+    path : the model's folder, or its Hugging Face id.
+
+    Raises
+    ------
+    EngineError
+        It has no end token either.
+    """
+    if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token is None:
+            raise EngineError(
+                f"{path}: the tokenizer has neither a padding nor an end token; set one and save it "
+                "(`tokenizer.pad_token = ...`)"
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
 def token_ids(path: str, said: Any) -> list[int]:
     """The numbers of the tokens that end an answer.
 

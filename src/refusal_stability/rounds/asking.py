@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 
@@ -15,12 +15,14 @@ from refusal_stability.engines.shortfall import check_answered
 from refusal_stability.engines.store import Store
 from refusal_stability.judging.panel import judge_all
 from refusal_stability.judging.protocol import Judge, JudgingError
-from refusal_stability.measures.adaptive.rounds import Mask, Sampled, sample_by_rounds
-from refusal_stability.measures.decision_arrays import Codes
+from refusal_stability.measures.adaptive.rounds import Design, Sampled, rounds_of
 from refusal_stability.params.judges import MAJORITY, JudgingParams
 from refusal_stability.params.study import StudyParams
-from refusal_stability.records import DECISIONS, MISSING, Prompt, response_to
+from refusal_stability.plain_text import visible_line
+from refusal_stability.records import DECISIONS, MISSING, Condition, Prompt, Request, response_to
 from refusal_stability.study.sampled import design_of, predictions_of, stopping_rule_of
+
+Cell = tuple[Condition, Prompt, Request]
 
 
 class Asking:
@@ -45,51 +47,72 @@ class Asking:
         for judge in self._judges.values():
             judge.close()
 
-    def sample(self, intervention: str) -> Sampled:
-        """Ask by rounds under one intervention until every prompt is stopped."""
-        cells = [
-            cell for cell in self._params.requests(self._model, self._prompts) if cell[0].intervention == intervention
-        ]
+    def sample(self) -> dict[str, Sampled]:
+        """Ask by rounds, under all interventions at once, until every prompt is stopped."""
         design, _ = design_of(self._params, len(self._prompts))
-        grid = design.rank.size
-
-        def ask(wanted: Mask) -> Codes:
-            places = np.flatnonzero(wanted).tolist()
-            asked = [cells[place][1] for place in places]
-            completions = complete_stored(self._engine, asked, self._store, self._model)
-            blocks_count = self._judging.blocked == "refuse"
-            check_answered(self._model, completions, self._judging.max_missing, blocks_count=blocks_count)
-            responses = [
-                response_to(cells[place][0], self._prompts[place // wanted[0].size], completion)
-                for place, completion in zip(places, completions, strict=True)
-            ]
-            judged, _ = judge_all(self._judging, responses, self._model, self._where, kept=self._judges)
-            codes = np.full(wanted.size, MISSING, dtype=np.int8)
-            for place, (judgement, *_) in zip(places, judged[self._judging.primary], strict=True):
-                if judgement.decision is None:
-                    self._missing[judgement.missing_reason or ""] += 1
-                else:
-                    codes[place] = DECISIONS.index(judgement.decision)
-                    self._decided += 1
-            return codes.reshape(wanted.shape)
-
-        def tell(number: int, n_open: int, spent: int) -> None:
-            taken = f"round {number}: {spent} of {grid} samples"
-            print(f"{self._model}, {intervention}, {taken}; {n_open} of the prompts go on")
-
         ids = [prompt.prompt_id for prompt in self._prompts]
-        predicted = predictions_of(self._params, self._model, intervention, ids)
-        found = sample_by_rounds(ask, design, stopping_rule_of(self._params), tell, predicted)
-        self._check_missing()
-        return found
+        getattr(self._engine, "keep_prompts", lambda: None)()
+        cells: dict[str, list[Cell]] = {name: [] for name in self._params.interventions}
+        for place, (condition, request) in enumerate(self._params.requests(self._model, self._prompts)):
+            prompt = self._prompts[place // (len(cells) * design.rank.shape[1])]
+            cells[condition.intervention].append((condition, prompt, request))
+        rounds = {}
+        for name in cells:
+            predicted = predictions_of(self._params, self._model, name, ids)
+            rounds[name] = rounds_of(design, stopping_rule_of(self._params), self._teller(name, design), predicted)
+        wanted, found = {name: next(some) for name, some in rounds.items()}, {}
+        while wanted:
+            places = [(name, place) for name, mask in wanted.items() for place in np.flatnonzero(mask).tolist()]
+            codes = {name: np.full(design.rank.size, MISSING, dtype=np.int8) for name in wanted}
+            for (name, place), code in zip(
+                places, self._ask([cells[name][place] for name, place in places]), strict=True
+            ):
+                codes[name][place] = code
+            for name in list(wanted):
+                try:
+                    wanted[name] = rounds[name].send(codes[name].reshape(design.shape))
+                except StopIteration as end:
+                    found[name] = end.value
+                    del wanted[name]
+            # What is left cannot mend a share that the missing exceed in the whole grid.
+            self._check_missing(design.rank.size * len(cells) if wanted else 0)
+        return {name: found[name] for name in cells}
 
-    def _check_missing(self) -> None:
-        """Fail where more samples have no decision than the study allows, as the judge stage would."""
+    def _ask(self, cells: Sequence[Cell]) -> list[int]:
+        """The decision's code of each, or `MISSING`."""
+        completions = complete_stored(self._engine, [request for *_, request in cells], self._store, self._model)
+        blocks_count = self._judging.blocked == "refuse"
+        check_answered(self._model, completions, self._judging.max_missing, blocks_count=blocks_count)
+        responses = [
+            response_to(condition, prompt, completion)
+            for (condition, prompt, _), completion in zip(cells, completions, strict=True)
+        ]
+        judged, _ = judge_all(self._judging, responses, self._model, self._where, kept=self._judges)
+        codes = []
+        for judgement, *_ in judged[self._judging.primary]:
+            if judgement.decision is None:
+                self._missing[judgement.missing_reason or ""] += 1
+                codes.append(MISSING)
+            else:
+                codes.append(DECISIONS.index(judgement.decision))
+                self._decided += 1
+        return codes
+
+    def _teller(self, intervention: str, design: Design) -> Callable[[int, int, int], None]:
+        def tell(number: int, n_open: int, spent: int) -> None:
+            taken = f"round {number}: {spent} of {design.rank.size} samples"
+            print(visible_line(f"{self._model}, {intervention}, {taken}; {n_open} of the prompts go on"))
+
+        return tell
+
+    def _check_missing(self, n_samples: int) -> None:
+        """Fail where more of so many samples have no decision than the study allows, as the judge stage would."""
         n_missing, allowed = self._missing.total(), self._judging.max_missing
-        if n_missing > allowed * (n_missing + self._decided):
+        n_asked = n_missing + self._decided
+        if n_missing > allowed * max(n_samples, n_asked):
             (reason, count), *_ = self._missing.most_common(1)
             raise JudgingError(
-                f"{self._model}: {n_missing} of {n_missing + self._decided} samples have no decision, more than "
+                f"{self._model}: {n_missing} of {n_asked} samples have no decision, more than "
                 f"judging.max_missing = {allowed:.1%}. Most frequent reason ({count} times): {reason}. Fix that, "
                 "choose another primary judge, or raise judging.max_missing"
             )

@@ -33,8 +33,7 @@ def run(model: str, params_path: Path) -> None:
     tables = []
     try:
         with Store(STORE) as store, Asking(params, str(params_path), model, prompts, engine, store) as asking:
-            for intervention in params.interventions:
-                found = asking.sample(intervention)
+            for intervention, found in asking.sample().items():
                 tables.append(
                     sampled_rows(found).assign(intervention=intervention, prompt_id=[p.prompt_id for p in prompts])
                 )

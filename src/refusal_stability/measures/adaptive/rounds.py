@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -18,7 +18,6 @@ from refusal_stability.measures.adaptive.rules import (
     OUT_OF_BUDGET,
     STABLE,
     UNTIL_CERTAIN,
-    Evidence,
     States,
     StoppingRule,
     weigh_states,
@@ -207,14 +206,39 @@ def sample_by_rounds(
     tell: Callable[[int, int, int], None] | None = None,
     predicted: Floats | None = None,
 ) -> Sampled:
-    """Ask in rounds until every prompt is stopped or nothing is left to ask.
+    """Ask in rounds until every prompt is stopped or nothing is left to ask; see `rounds_of`.
+
+    Parameters
+    ----------
+    ask : takes (P, T, S) which samples to take, gives (P, T, S) codes, of which those samples are read.
+    design, rule, tell, predicted : see `rounds_of`.
+
+    Returns
+    -------
+    Sampled
+    """
+    rounds = rounds_of(design, rule, tell, predicted)
+    wanted = next(rounds)
+    while True:
+        try:
+            wanted = rounds.send(ask(wanted))
+        except StopIteration as end:
+            return end.value
+
+
+def rounds_of(
+    design: Design,
+    rule: StoppingRule,
+    tell: Callable[[int, int, int], None] | None = None,
+    predicted: Floats | None = None,
+) -> Generator[Mask, Codes, Sampled]:
+    """Rounds, such that those of several interventions can be asked together.
 
     Where the audit contradicts the bound of `population`, certified prompts are asked on until nothing left can change
     the verdict.
 
     Parameters
     ----------
-    ask : takes (P, T, S) which samples to take, gives (P, T, S) codes, of which those samples are read.
     design : the order and the audit.
     rule : when to stop.
     tell : called after each round with its number, the prompts still open and the samples taken so far.
@@ -222,7 +246,9 @@ def sample_by_rounds(
 
     Returns
     -------
-    Sampled
+    Generator
+        Yields (P, T, S) which samples to take, is sent (P, T, S) codes, of which those samples are read, and returns
+        `Sampled`.
     """
     n_prompts, n_cells = design.rank.shape
     codes = np.full(design.shape, NOT_SAMPLED, dtype=np.int8)
@@ -233,12 +259,13 @@ def sample_by_rounds(
     for number in count(1):
         wanted = (design.taken(taken) | design.audited[:, None, None]) & (codes == NOT_SAMPLED)
         if wanted.any():
-            codes[wanted] = ask(wanted)[wanted]
-        states = states_of(codes, design, taken)
+            codes[wanted] = (yield wanted)[wanted]
+        states = replace(states_of(codes, design, taken), predicted=predicted)
         # The audit's further samples teach the population nothing: they are there to check it.
         population = fit_population(states.counts, design.hottest, start=population)
         # Every prompt is looked at again: what later samples teach may show that one stopped too soon.
-        evidence = _look(followed, design, states, taken, population, predicted)
+        following = design.next_temperature(taken) if rule.budget is not None else None
+        evidence = weigh_states(followed, states, population, following)
         going_on = np.flatnonzero(evidence.reason == NOT_STOPPED)
         spent = int((codes != NOT_SAMPLED).sum())
         if tell is not None:
@@ -256,13 +283,6 @@ def sample_by_rounds(
     reason = np.where(doubted, DOUBTED, evidence.reason)
     reason = np.where(evidence.reason == NOT_STOPPED, OUT_OF_BUDGET, reason).astype(np.int8)
     return Sampled(design, rule, codes, taken, evidence.verdict, reason, population, evidence.p_unstable, number)
-
-
-def _look(
-    rule: StoppingRule, design: Design, states: States, taken: Ints, population: Population, predicted: Floats | None
-) -> Evidence:
-    following = design.next_temperature(taken) if rule.budget is not None else None
-    return weigh_states(rule, replace(states, predicted=predicted), population, following)
 
 
 def states_of(codes: Codes, design: Design, taken: Ints) -> States:
