@@ -18,12 +18,13 @@ import pytest
 import yaml
 
 from refusal_stability.commands.plan import in_rounds, rounds_check
+from refusal_stability.engines.complete import complete_stored
 from refusal_stability.explorer.study import prompt_rows
 from refusal_stability.files import SAMPLED, STORE, ArtifactError
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.checks import ParamsError
 from refusal_stability.params.load import load_params
-from refusal_stability.records import StudyError
+from refusal_stability.records import Completion, StudyError
 from refusal_stability.stages import figures, generate, judge, metrics, report, sample
 from refusal_stability.study.sides import parse_side
 from refusal_stability.tables.csv_files import read_table, write_table
@@ -80,6 +81,15 @@ def study(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return Path("params.yaml")
 
 
+def add_intervention() -> None:
+    """A second intervention, under which prompts waver more often."""
+    labels = pd.read_csv("data/raw/labels.csv").assign(intervention="none")
+    careful = labels.assign(intervention="careful")
+    careful.loc[careful["prompt_id"].isin(["p01", "p04"]) & (careful["seed"] > 2), "label"] = "COMPLY"
+    pd.concat([labels, careful]).to_csv("data/raw/labels.csv", index=False)
+    set_params(interventions={"none": {}, "careful": {"system": "Take care."}})
+
+
 def stored() -> int:
     with sqlite3.connect(STORE) as database:
         return int(database.execute("SELECT count(*) FROM completions").fetchone()[0])
@@ -127,6 +137,32 @@ def test_it_asks_for_what_it_reports_and_the_full_grid_pays_only_for_the_rest(
     assert ((share[whole.index] < 0.8) == (whole["verdict"] == "unstable")).all()
 
 
+def test_interventions_are_asked_together_and_each_is_sampled_as_if_it_were_alone(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_intervention()
+    asked: list[int] = []
+
+    def counted(engine: Any, requests: Any, *others: Any) -> list[Completion]:
+        asked.append(len(requests))
+        return complete_stored(engine, requests, *others)
+
+    monkeypatch.setattr("refusal_stability.rounds.asking.complete_stored", counted)
+    sample.run("tiny", study)
+    together, calls = table_of("tiny"), len(asked)
+    assert sum(asked) == together["spent"].sum() == stored()
+    calls_alone = []
+    for name, settings in (("none", {}), ("careful", {"system": "Take care."})):
+        asked.clear()
+        params = yaml.safe_load(study.read_text())
+        study.write_text(yaml.safe_dump(params | {"interventions": {name: settings}}, sort_keys=False))
+        sample.run("tiny", study)
+        pd.testing.assert_frame_equal(table_of("tiny"), together[together["intervention"] == name])
+        calls_alone.append(len(asked))
+    assert calls == max(calls_alone)
+    assert stored() == together["spent"].sum()
+
+
 def test_a_larger_budget_goes_on_from_what_is_there(study: Path) -> None:
     spent = []
     for budget in (0.71, 0.8):
@@ -142,7 +178,8 @@ def test_a_larger_budget_goes_on_from_what_is_there(study: Path) -> None:
 
 
 def test_kills_within_and_between_rounds_lose_and_repeat_nothing(study: Path) -> None:
-    """Killed once while it samples, and once more right after a round has been told of."""
+    """Killed once while it samples, and once more right after a round has been told of; under two interventions."""
+    add_intervention()
     command = [sys.executable, "-m", "refusal_stability.cli", "sample", "tiny"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
@@ -151,7 +188,7 @@ def test_kills_within_and_between_rounds_lose_and_repeat_nothing(study: Path) ->
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = stored()
-    assert 0 < kept < N_PROMPTS * N_SAMPLES
+    assert 0 < kept < 2 * N_PROMPTS * N_SAMPLES
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     said = next((line for line in process.stdout if "round 1:" in line), "")
