@@ -87,7 +87,7 @@ class Prompts:
                 filled_up = some + [some[-1]] * (0 if self._exact else PREFILL_ROWS - len(some))
                 inputs = self._padded([list(tokens) for _, tokens in filled_up], columns)
                 positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-                part = DynamicCache(config=self._model.config)
+                part: Any = DynamicCache(config=self._model.config)
                 # Without the head: the scores of a prompt's own words are not needed.
                 self._model.get_decoder()(**inputs, position_ids=positions, past_key_values=part, use_cache=True)
                 computed = {prompt: _Place(part, row) for row, prompt in enumerate(some)}

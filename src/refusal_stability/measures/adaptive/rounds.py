@@ -223,7 +223,8 @@ def sample_by_rounds(
         try:
             wanted = rounds.send(ask(wanted))
         except StopIteration as end:
-            return end.value
+            found: Sampled = end.value
+            return found
 
 
 def rounds_of(
