@@ -8,12 +8,13 @@ while a run writes to it.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import signal
 import sqlite3
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 STORE = Path("data/store/completions.sqlite")
@@ -34,12 +35,19 @@ def save(folder: Path) -> None:
         finally:
             snapshot.unlink(missing_ok=True)
     for root in RESULTS:
-        for file in sorted(root.rglob("*")) if root.is_dir() else []:
+        for file in _files_in(root):
             target = folder / file
-            if file.is_file() and not file.name.endswith(PART) and _differs(file, target):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _put(file, target)
+            # A stage that begins removes what it wrote before.
+            with suppress(FileNotFoundError):
+                if _differs(file, target):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    _put(file, target)
     print(f"saved to {folder}", flush=True)
+
+
+def _files_in(root: Path) -> list[Path]:
+    found = [Path(folder) / name for folder, _, names in os.walk(root) for name in names if not name.endswith(PART)]
+    return sorted(file for file in found if file.is_file())
 
 
 def _keep_store(snapshot: Path, folder: Path) -> None:
@@ -50,6 +58,10 @@ def _keep_store(snapshot: Path, folder: Path) -> None:
         source = sqlite3.connect(f"file:{STORE}?mode=ro", uri=True)
         with closing(source), closing(sqlite3.connect(snapshot)) as copy:
             source.backup(copy)
+            (tables,) = copy.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if not tables and not target.exists():
+                # A run is still making it.
+                return
             (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise sqlite3.DatabaseError(found)

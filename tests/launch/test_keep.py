@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import subprocess
 import sys
@@ -120,6 +121,42 @@ def test_a_store_that_is_written_to_is_saved_whole(study: Path, tmp_path: Path) 
         with Store(tmp_path / f"kept{round_}/data/store/completions.sqlite") as store:
             assert store.drop_damaged() == 0
             assert len(store.find(f"{i:064}" for i in range(100))) == 100
+
+
+def test_a_store_that_a_run_is_still_making_holds_nothing_up(study: Path, tmp_path: Path) -> None:
+    store, kept = study / "data/store/completions.sqlite", tmp_path / "kept"
+    store.unlink()
+    store.touch()
+    assert "saved to" in keep(study, "save", kept)
+    assert (kept / LABELS).exists()
+    assert not (kept / store.relative_to(study)).exists()
+
+
+def test_a_file_that_a_stage_removes_meanwhile_costs_no_other(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        (study / LABELS.parent / f"{number}.csv").write_text("label\n")
+    spec = importlib.util.spec_from_file_location("keep", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    differs = script._differs
+
+    def removed_first(file: Path, target: Path) -> bool:
+        if file.name == "1.csv":
+            file.unlink()
+        return differs(file, target)
+
+    monkeypatch.chdir(study)
+    monkeypatch.setattr(script, "_differs", removed_first)
+    script.save(tmp_path / "kept")
+    assert sorted(file.name for file in (tmp_path / "kept" / LABELS.parent).iterdir()) == [
+        "0.csv",
+        "2.csv",
+        LABELS.name,
+    ]
 
 
 def test_a_watch_saves_once_more_when_it_is_ended(study: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from refusal_stability.files import (
 )
 from refusal_stability.records import Condition
 from refusal_stability.tables.contract import Contract
-from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.csv_files import read_table, read_table_so_far, write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, TABLES_EXPLAINED, column_dictionary
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, check_labels
 
@@ -97,6 +97,17 @@ def test_writing_the_same_table_twice_gives_the_same_bytes(tmp_path: Path) -> No
 def test_a_table_that_breaks_its_contract_names_file_and_row(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=message):
         read_table(write(tmp_path / "t.csv", text), SAMPLE)
+
+
+def test_a_table_that_dvc_removes_while_it_is_looked_at_is_none(tmp_path: Path) -> None:
+    class SeenBefore(type(tmp_path)):  # type: ignore[misc]
+        def is_file(self) -> bool:
+            return True
+
+    assert read_table_so_far(tmp_path / "absent.csv", SAMPLE) is None
+    assert read_table_so_far(SeenBefore(tmp_path / "absent.csv"), SAMPLE) is None
+    with pytest.raises(ArtifactError, match="no such file"):
+        read_table(SeenBefore(tmp_path / "absent.csv"), SAMPLE)
 
 
 def test_an_absent_table_says_what_to_run(tmp_path: Path) -> None:

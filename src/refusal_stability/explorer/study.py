@@ -76,8 +76,15 @@ def require_study() -> None:
 
 def state_of(paths: Iterable[Path]) -> State:
     """Path, time and size of each file, to notice a rewritten one; 0 for an absent file."""
-    stats = [(str(path), path.stat() if path.is_file() else None) for path in paths]
-    return tuple((name, s.st_mtime_ns, s.st_size) if s else (name, 0, 0) for name, s in stats)
+    return tuple((str(path), *_time_and_size(path)) for path in paths)
+
+
+def _time_and_size(path: Path) -> tuple[int, int]:
+    try:
+        now = path.stat()
+    except OSError:
+        return 0, 0
+    return now.st_mtime_ns, now.st_size
 
 
 def params_now(path: Path) -> StudyParams:

@@ -40,17 +40,27 @@ def read_table(path: Path, contract: Contract) -> pd.DataFrame:
     ArtifactError
         Naming the file, the first row or column at fault, and the remedy.
     """
+    table = read_table_so_far(path, contract)
+    if table is None:
+        raise ArtifactError(f"{path}: no such file; run the stage that writes it (`dvc repro`)")
+    return table
+
+
+def read_table_so_far(path: Path, contract: Contract) -> pd.DataFrame | None:
+    """What `read_table` reads; None where there is no file, also when DVC removes it at this moment."""
     import pyarrow as pa
     import pyarrow.csv
 
     if not path.is_file():
-        raise ArtifactError(f"{path}: no such file; run the stage that writes it (`dvc repro`)")
+        return None
     # All as text first, so that a value of the wrong kind is named with its row instead of failing inside the parser.
     options = pyarrow.csv.ConvertOptions(
         column_types=dict.fromkeys(contract.columns, pa.string()), strings_can_be_null=False
     )
     try:
         raw = read_arrow(path, options)
+    except FileNotFoundError:
+        return None
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: not a readable {contract.name} table: {error}") from error
     table = raw.to_pandas()

@@ -19,7 +19,7 @@ from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.judges import JudgeParams
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Condition, Prompt, Request, Response, StudyError
-from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.csv_files import read_table_so_far
 from refusal_stability.tables.sampled import cells_taken, sampled_file
 from refusal_stability.tables.study import GENERATION_TABLE
 
@@ -104,8 +104,8 @@ def responses_there(params: StudyParams, model: str, prompts: Sequence[Prompt]) 
     wanted = {prompt.text for prompt in prompts}
     found: list[Response] = []
     for condition, file in files.items():
-        table = read_table(file, GENERATION_TABLE)
-        if {*table["prompt"]} != wanted:
+        table = read_table_so_far(file, GENERATION_TABLE)
+        if table is None or {*table["prompt"]} != wanted:
             return None
         found += responses_of(table, condition, conversations)
     return found

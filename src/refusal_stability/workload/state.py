@@ -22,7 +22,7 @@ from refusal_stability.records import (
     canonical_json,
     text_hash,
 )
-from refusal_stability.tables.csv_files import read_table
+from refusal_stability.tables.csv_files import read_table_so_far
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
 from refusal_stability.workload.asked import Engines, Work
 
@@ -162,22 +162,20 @@ def _cell(
 ) -> CellState:
     judged = undecided = 0
     place = (condition.intervention, condition.temperature, condition.seed, total, done)
-    if (file := generation_file(condition)).exists():
-        responses = read_table(file, GENERATION_TABLE)
-        # Files of another study, or of other prompts, say nothing about this one.
-        if {*responses["prompt"]} == texts:
-            without = (responses["missing_reason"] != "") & (responses["outcome"] != Outcome.NOT_SAMPLED)
-            missing = dict(Counter(responses.loc[without, "missing_reason"]))
-            judged, undecided = _judged_in(condition, judging, set(responses.loc[~without, "prompt_id"]))
+    responses = read_table_so_far(generation_file(condition), GENERATION_TABLE)
+    # Files of another study, or of other prompts, say nothing about this one.
+    if responses is not None and {*responses["prompt"]} == texts:
+        without = (responses["missing_reason"] != "") & (responses["outcome"] != Outcome.NOT_SAMPLED)
+        missing = dict(Counter(responses.loc[without, "missing_reason"]))
+        judged, undecided = _judged_in(condition, judging, set(responses.loc[~without, "prompt_id"]))
     return CellState(*place, missing, judged, undecided)
 
 
 def _judged_in(condition: Condition, judging: JudgingParams, prompt_ids: set[str]) -> tuple[int, int]:
     """How many of these responses the primary judge decided, and how many it was given and did not decide."""
-    file = label_file(condition)
-    if not file.exists():
+    labels = read_table_so_far(label_file(condition), LABEL_TABLE)
+    if labels is None:
         return 0, 0
-    labels = read_table(file, LABEL_TABLE)
     judge = judging.of(condition.model).primary
     primary = labels[(labels["judge"] == judge) & (labels["repeat"] == 0) & labels["prompt_id"].isin(prompt_ids)]
     decided = int((primary["label"] != "").sum())
