@@ -56,21 +56,116 @@ def test_an_output_alone_asks_for_its_input() -> None:
         import_files(lines("out.jsonl", [answered(0, choice("Sure."))]))
 
 
-def test_two_batches_that_share_their_ids_are_an_error() -> None:
+def test_one_id_of_two_requests_or_of_two_answers_is_an_error() -> None:
     other = asked(0) | {"body": asked(1)["body"]}
-    with pytest.raises(
-        LogError, match=r"b\.jsonl: row 1: custom_id 'r0' is another request in a\.jsonl: row 1; .*two st"
-    ):
-        import_files(lines("a.jsonl", [asked(0)]), lines("b.jsonl", [other]), lines("o.jsonl", [answered(0)]))
+    output = lines("o.jsonl", [answered(0, choice("Sure."))])
+    with pytest.raises(LogError, match=r"a\.jsonl: row 2: custom_id 'r0' is another request in a\.jsonl: row 1; .*own"):
+        import_files(lines("a.jsonl", [asked(0), other]), output)
     output = lines("o.jsonl", [answered(0, choice("Sure.")), answered(0, choice("No."))])
     with pytest.raises(LogError, match=r"o\.jsonl: row 2: custom_id 'r0' is answered twice; .*one"):
         import_files(lines("a.jsonl", [asked(0)]), output)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("in_t0.jsonl", "out_t0.jsonl", "in_t1.jsonl", "out_t1.jsonl"),
+        ("a/input.jsonl", "a/batch_77.jsonl", "b/input.jsonl", "b/batch_66.jsonl"),
+        ("inputs/0.7.jsonl", "outputs/0.7.jsonl", "inputs/1.0.jsonl", "outputs/1.0.jsonl"),
+    ],
+)
+def test_batches_that_share_their_ids_are_one_study(names: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    for name in names:
+        Path(name).parent.mkdir(exist_ok=True)
+    for k, temperature in enumerate((0, 1)):
+        lines(names[2 * k], [asked(q, temperature=temperature) for q in range(2)])
+        lines(names[2 * k + 1], [answered(q, choice(f"At {temperature}.")) for q in range(2)])
+    import_files(*map(Path, sorted(names)))
+    said = capsys.readouterr().out
+    assert (
+        f"same custom_ids for different requests: {names[1]} answers {names[0]}; {names[3]} answers {names[2]}" in said
+    )
+    table = run_imported()
+    assert table["response"].tolist() == [f"At {temperature:g}." for temperature in table["temperature"]]
+    assert table.groupby("temperature").size().to_dict() == {0: 2, 1: 2}
+
+
+def test_batches_that_share_their_ids_and_nothing_tells_apart_are_an_error() -> None:
+    inputs = [lines(f"{k}.jsonl", [asked(0, temperature=k)]) for k in (0, 1)]
+    outputs = [lines(f"{name}.jsonl", [answered(0, choice(name))]) for name in ("x", "y")]
+    with pytest.raises(LogError, match=r"^x\.jsonl: answers 0\.jsonl or 1\.jsonl, .*; name each .* alike .*folder"):
+        import_files(*inputs, *outputs)
+    with pytest.raises(LogError, match=r"^1-in\.jsonl: a batch's input has no answers"):
+        import_files(inputs[0], lines("0-out.jsonl", [answered(0, choice("A."))]), inputs[1].rename("1-in.jsonl"))
+    with pytest.raises(LogError, match=r"^z\.jsonl: no input file has all its custom_ids"):
+        import_files(inputs[0], Path("1-in.jsonl"), lines("z.jsonl", [answered(7, choice("A."))]))
+
+
 def test_a_batch_of_another_endpoint_says_so() -> None:
-    row = {"custom_id": "r0", "url": "/v1/responses", "body": {"model": "gpt-x", "input": "Q?", "temperature": 1}}
-    with pytest.raises(LogError, match=r"in\.jsonl: row 1: no messages; .*/v1/chat/completions"):
+    row = {"custom_id": "r0", "url": "/v1/embeddings", "body": {"model": "gpt-x", "input": "Q?"}}
+    with pytest.raises(LogError, match=r"in\.jsonl: row 1: no messages; .*/v1/chat/completions and /v1/responses"):
         import_files(lines("in.jsonl", [row]), lines("out.jsonl", [answered(0)]))
+
+
+def response(k: int, status: str, *output: dict[str, Any], **body: Any) -> dict[str, Any]:
+    """An answer of /v1/responses."""
+    found = {"object": "response", "status": status, "output": list(output)} | body
+    return {"id": f"b{k}", "custom_id": f"r{k}", "response": {"status_code": 200, "body": found}, "error": None}
+
+
+def test_a_batch_of_responses_is_read_as_one_of_chat_completions() -> None:
+    listed = [
+        {"role": "user", "content": [{"type": "input_text", "text": "Question "}, {"type": "input_text", "text": "0?"}]}
+    ]
+    bodies = [{"input": "Question 0?"}, {"input": listed}, *({"input": f"Question {k}?"} for k in range(2, 6))]
+    settings = {"model": "gpt-x", "temperature": 1, "instructions": "Be kind."}
+    requests = [
+        {"custom_id": f"r{k}", "url": "/v1/responses", "body": settings | body} for k, body in enumerate(bodies)
+    ]
+    thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}
+
+    def message(**part: Any) -> dict[str, Any]:
+        return {"type": "message", "role": "assistant", "content": [part]}
+
+    output = [
+        response(0, "completed", thought, message(type="output_text", text="Sure.")),
+        response(1, "completed", message(type="output_text", text="Yes.")),
+        response(2, "completed", message(type="refusal", refusal="I cannot.")),
+        response(
+            3, "incomplete", message(type="output_text", text="Cu"), incomplete_details={"reason": "max_output_tokens"}
+        ),
+        response(4, "incomplete", thought, incomplete_details={"reason": "content_filter"}),
+        response(5, "failed", error={"code": "server_error", "message": "It broke."}),
+    ]
+    import_files(lines("in.jsonl", requests), lines("out.jsonl", output))
+    table = run_imported()
+    table = table[table["outcome"] != "not_sampled"].sort_values(["prompt", "seed"])
+    assert table["prompt"].tolist() == [f"Question {k}?" for k in (0, 0, 2, 3, 4, 5)]
+    assert table["outcome"].tolist() == ["answered", "answered", "refused", "cut", "blocked", "unanswered"]
+    assert table["response"].tolist()[:2] == ["Sure.", "Yes."]
+    assert table["thinking"].tolist()[0] == "Hm."
+    assert "error: It broke." in set(table["missing_reason"])
+    assert json.loads(
+        Path("data/prompts/prompts.csv").read_text().split('"[')[1].split(']"')[0].replace('""', '"')
+    ) == {
+        "role": "system",
+        "content": "Be kind.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({"input": "Q?", "previous_response_id": "resp_1"}, "in previous_response_id; make it a table"),
+        ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "holds input_image, which is no text"),
+        ({"input": [{"type": "function_call_output", "output": "x"}]}, "holds function_call_output, which is no text"),
+        ({"input": []}, "no messages"),
+    ],
+)
+def test_a_request_of_responses_that_is_no_text_is_an_error(body: dict[str, Any], fault: str) -> None:
+    row = {"custom_id": "r0", "url": "/v1/responses", "body": {"model": "gpt-x", "temperature": 1} | body}
+    with pytest.raises(LogError, match=rf"^in\.jsonl: row 1: .*{fault}"):
+        import_files(lines("in.jsonl", [row]), lines("out.jsonl", [response(0, "completed")]))
 
 
 def test_an_answer_without_choices_is_missing() -> None:
