@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Batch:
 def batches_of(
     inputs: Mapping[Path, Asked],
     outputs: Sequence[Path],
-    ids_in: Callable[[Path], Collection[str]],
+    ids_in: Callable[[Path], Set[str]],
     options: ImportOptions,
 ) -> list[Batch]:
     """The batches: one of all files, or one of each input where an id means two requests."""
@@ -47,7 +47,7 @@ def batches_of(
 def _batch_of_each(
     inputs: Mapping[Path, Asked],
     outputs: Sequence[Path],
-    ids_in: Callable[[Path], Collection[str]],
+    ids_in: Callable[[Path], Set[str]],
     options: ImportOptions,
 ) -> list[Batch]:
     of_input: dict[Path, list[Path]] = {path: [] for path in inputs}
