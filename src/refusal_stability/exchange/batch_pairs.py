@@ -22,7 +22,7 @@ Asked = Mapping[str, tuple[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Batch:
+class LoggedBatch:
     """Requests that each have an id of their own, and the outputs that answer them."""
 
     asked: Asked
@@ -34,14 +34,14 @@ def batches_of(
     outputs: Sequence[Path],
     ids_in: Callable[[Path], Set[str]],
     options: ImportOptions,
-) -> list[Batch]:
+) -> list[LoggedBatch]:
     """The batches: one of all files, or one of each input where an id means two requests."""
     together: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for asked in inputs.values():
         for name, (place, body) in asked.items():
             if together.setdefault(name, (place, body))[1] != body:
                 return _batch_of_each(inputs, outputs, ids_in, options)
-    return [Batch(together, outputs)]
+    return [LoggedBatch(together, outputs)]
 
 
 def _batch_of_each(
@@ -49,7 +49,7 @@ def _batch_of_each(
     outputs: Sequence[Path],
     ids_in: Callable[[Path], Set[str]],
     options: ImportOptions,
-) -> list[Batch]:
+) -> list[LoggedBatch]:
     of_input: dict[Path, list[Path]] = {path: [] for path in inputs}
     for output in outputs:
         ids = ids_in(output)
@@ -62,7 +62,7 @@ def _batch_of_each(
             raise LogError(f"{path}: a batch's input has no answers; import the batch's output file with it")
     pairs = [f"{output} answers {path}" for path, its_outputs in of_input.items() for output in its_outputs]
     options.note(f"Batches use the same custom_ids for different requests: {'; '.join(pairs)}")
-    return [Batch(inputs[path], its_outputs) for path, its_outputs in of_input.items()]
+    return [LoggedBatch(inputs[path], its_outputs) for path, its_outputs in of_input.items()]
 
 
 def _only(output: Path, inputs: Sequence[Path]) -> Path:

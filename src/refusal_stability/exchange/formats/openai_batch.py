@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from refusal_stability.exchange.batch_pairs import Asked, Batch, batches_of
+from refusal_stability.exchange.batch_pairs import Asked, LoggedBatch, batches_of
 from refusal_stability.exchange.equal_settings import EqualSettings
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import answer_text, first_record, logged_number, logged_prompt
@@ -109,7 +109,7 @@ def _requests(path: Path, rows: Rows) -> Asked:
     return asked
 
 
-def _answers(batch: Batch, again: Counter[str], rows: Rows) -> Iterator[tuple[str, UserRow]]:
+def _answers(batch: LoggedBatch, again: Counter[str], rows: Rows) -> Iterator[tuple[str, UserRow]]:
     """Each answer to each request; of one that failed and was sent again, only what it was answered then."""
     succeeded: Counter[str] = Counter()
     failures, taken = set[str](), set[str]()
