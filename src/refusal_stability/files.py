@@ -42,6 +42,7 @@ EXPORTS = Path("reports/export")
 BASELINES = Path("data/baselines")
 HISTORY = Path("reports/history")
 SERVED = Path("served.json")
+PARQUET = ".parquet"
 
 
 class ArtifactError(StudyError):
@@ -49,8 +50,26 @@ class ArtifactError(StudyError):
 
 
 def generation_file(condition: Condition) -> Path:
-    """Where one configuration's responses lie."""
-    return GENERATIONS / condition.model / f"{condition.stem}_generations.csv"
+    """Where one configuration's responses lie, in the form that they were written in."""
+    return form_there(generation_place(condition, ".csv"))
+
+
+def generation_place(condition: Condition, suffix: str) -> Path:
+    """Where one configuration's responses are written as a CSV or Parquet file."""
+    return GENERATIONS / condition.model / f"{condition.stem}_generations{suffix}"
+
+
+def form_there(csv: Path) -> Path:
+    """The file that holds a table: `csv`, or a Parquet file of the same name, which is how large ones are written."""
+    large = csv.with_suffix(PARQUET)
+    if not large.exists():
+        return csv
+    if csv.exists():
+        raise ArtifactError(
+            f"{csv}: {large.name} is there too, and one of them is old; run the stage `generate` of this model again, "
+            "or delete the old one"
+        )
+    return large
 
 
 def label_file(condition: Condition) -> Path:

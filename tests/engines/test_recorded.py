@@ -15,7 +15,7 @@ from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.recorded import RecordedEngine
 from refusal_stability.engines.store import Store
-from refusal_stability.files import generation_file
+from refusal_stability.files import PARQUET, generation_file, generation_place
 from refusal_stability.params.checks import ParamsError, parsed
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.recorded import RecordedSettings
@@ -96,7 +96,8 @@ def test_responses_go_through_the_store_like_any_other(tmp_path: Path) -> None:
         assert [c.text for c in first] == [c.text for c in texts(engine(tmp_path / "source"), requests())]
 
 
-def test_this_projects_own_files_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".csv", PARQUET])
+def test_this_projects_own_files_are_read_back_as_they_were_written(tmp_path: Path, suffix: str) -> None:
     texts_written = ["", "NA", 'a "b"\r\nc,\td']
     for temperature in TEMPERATURES:
         for seed in SEEDS:
@@ -114,14 +115,17 @@ def test_this_projects_own_files_are_read_back_as_they_were_written(tmp_path: Pa
                     "missing_reason": ["timed out", "", ""],
                 }
             )
-            write_table(table, tmp_path / generation_file(condition), GENERATION_TABLE)
-            assert (
-                list(read_table(tmp_path / generation_file(condition), GENERATION_TABLE)["response"]) == texts_written
-            )
+            path = tmp_path / generation_place(condition, suffix)
+            write_table(table.assign(unseeded=seed == SEEDS[0]), path, GENERATION_TABLE)
+            assert list(read_table(path, GENERATION_TABLE)["response"]) == texts_written
     got = texts(engine(tmp_path, layout="project", name="some-model"), requests()[::4])
     assert [c.text for c in got] == texts_written
     assert [c.finish_reason for c in got] == ["", "stop", "length"]
     assert [c.missing_reason for c in got] == ["timed out", None, None]
+    assert [c.details for c in got] == [{"unseeded": True}] * 3
+    identity = engine(tmp_path, layout="project", name="some-model").identity
+    write_table(table.assign(response="other"), path, GENERATION_TABLE)
+    assert engine(tmp_path, layout="project", name="some-model").identity != identity
 
 
 def test_outcome_and_thinking_of_this_projects_own_files_are_taken_over(tmp_path: Path) -> None:

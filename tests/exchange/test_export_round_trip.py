@@ -14,21 +14,26 @@ import pytest
 import yaml
 from imported_study import import_files, run_imported
 
-from refusal_stability.commands import export
+from refusal_stability.commands import export, status
 from refusal_stability.exchange.logged import LogError
-from refusal_stability.files import generation_file, label_file
+from refusal_stability.explorer.study import outcomes_now, read_answer, unsampled_now
+from refusal_stability.files import PARQUET, PROMPTS, generation_file, generation_place, label_file
+from refusal_stability.judging.joined_labels import read_judged
 from refusal_stability.params.load import load_params
 from refusal_stability.records import DECISIONS
 from refusal_stability.reference_model import grammar
 from refusal_stability.stages import judge, metrics
 from refusal_stability.tables.csv_files import read_table, write_table
+from refusal_stability.tables.generation_files import write_generations
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
-from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, prompts_of
+from refusal_stability.tracking.tracked_study import TrackedStudy, read_tracked_study
+from refusal_stability.workload.asked import responses_there
 
 INSPECT = pytest.param("inspect", marks=pytest.mark.logs("inspect_ai"))
 OUT = Path("reports/export/trial")
 PARAMS = Path("params.yaml")
-PROMPTS = 13
+N_PROMPTS = 13
 NEVER_SAMPLED = 9
 # Nothing is sorted, and each part has what an import must not lose.
 STUDY = """
@@ -75,10 +80,10 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         PARAMS.write_text(STUDY)
         params, rng = load_params(PARAMS), random.Random(1)
-        topics = list(grammar.topics())[:PROMPTS]
-        ids = [f"p{k}" for k in range(PROMPTS)]
+        topics = list(grammar.topics())[:N_PROMPTS]
+        ids = [f"p{k}" for k in range(N_PROMPTS)]
         prompts = pd.DataFrame({"prompt_id": ids, "prompt": topics, "category": "a|b", "source": "here", "turns": ""})
-        prompts = prompts.assign(harm="", language="en", intent=[f"i{k // 2}" for k in range(PROMPTS)])
+        prompts = prompts.assign(harm="", language="en", intent=[f"i{k // 2}" for k in range(N_PROMPTS)])
         prompts.loc[0, "turns"] = json.dumps(SYSTEM)
         prompts.loc[:4, "harm"] = "benign"
         write_table(prompts, Path("data/prompts/prompts.csv"), PROMPT_TABLE)
@@ -86,7 +91,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for model in params.models:
             for number, condition in enumerate(params.conditions(model)):
                 settled = condition.temperature == 0
-                chosen = [k % 3 if settled or rng.random() < 0.5 else rng.randrange(3) for k in range(PROMPTS)]
+                chosen = [k % 3 if settled or rng.random() < 0.5 else rng.randrange(3) for k in range(N_PROMPTS)]
                 same = random.Random(0) if condition.temperature == 0 else rng
                 texts = [grammar.respond(t, DECISIONS[c], same) for t, c in zip(topics, chosen, strict=True)]
                 table = pd.DataFrame({"prompt_id": ids, "prompt": topics, "response": texts, "finish_reason": "stop"})
@@ -151,6 +156,43 @@ def test_an_import_of_an_export_gives_the_same_tables(exported: Path, form: str)
         pd.testing.assert_frame_equal(table, other)
     changed = [path.name for path, content in before.items() if path.read_bytes() != content]
     assert (changed, len(before) > 30) == ([], True)
+
+
+def read_everywhere(tracked: TrackedStudy, capsys: pytest.CaptureFixture[str]) -> list[object]:
+    """What the study's labels, metrics, export, status, plan, review, explorer and runs say."""
+    params = load_params(PARAMS)
+    capsys.readouterr()
+    status.run(PARAMS, as_json=True, every_cell=True, watch=None)
+    found: list[object] = [json.loads(capsys.readouterr().out)]
+    prompts = prompts_of(read_table(PROMPTS, PROMPT_TABLE))
+    for model in params.models:
+        found.append(responses_there(params, model, prompts))
+        conditions = list(params.conditions(model))
+        for one in conditions:
+            found += [outcomes_now(one), unsampled_now(one), tracked.rows(one).to_dict("records")]
+        found += [read_answer(conditions[1], prompt.prompt_id) for prompt in prompts]  # with odd rows
+    found.append(read_judged(params).fillna(-1).to_dict("records"))
+    written = [file for place in ("data/labels", "data/metrics", OUT) for file in sorted(Path(place).rglob("*"))]
+    return [*found, {file: file.read_bytes() for file in written if file.is_file()}]
+
+
+def test_a_study_in_parquet_says_everywhere_what_it_says_in_csv(
+    exported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = load_params(PARAMS)
+    tracked = read_tracked_study(params, PARAMS, lambda rows, name: b"")
+    before = read_everywhere(tracked, capsys)
+    for place in ("data/labels", "data/metrics", OUT):
+        shutil.rmtree(place)
+    for one in [condition for model in params.models for condition in params.conditions(model)]:
+        write_generations(read_table(generation_file(one), GENERATION_TABLE), generation_place(one, PARQUET))
+    assert {file.suffix for file in Path("data/generations").rglob("*.*")} == {PARQUET}
+    for model in params.models:
+        judge.run(model, PARAMS)
+    metrics.run(PARAMS)
+    export.run(PARAMS, None)
+    for now, then in zip(read_everywhere(tracked, capsys), before, strict=True):
+        assert now == then
 
 
 def test_the_imported_study_reads_as_the_exported_one(exported: Path) -> None:

@@ -84,6 +84,21 @@ def test_a_dropped_seed_leaves_no_file_behind(study: dict[str, Any]) -> None:
     assert sorted(run(study)) == ["tiny_temp0.0_seed2_generations.csv", "tiny_temp1.0_seed2_generations.csv"]
 
 
+def test_large_files_are_parquet_and_take_the_place_of_csv(study: dict[str, Any]) -> None:
+    in_csv = run(study)
+    tables = {name: read_table(Path("data/generations/tiny") / name, GENERATION_TABLE) for name in in_csv}
+    study["files"] = {"parquet_above_mb": 0}
+    in_parquet = run(study)
+    assert sorted(in_parquet) == sorted(name.replace(".csv", ".parquet") for name in in_csv)
+    for name, table in tables.items():
+        found = read_table(Path("data/generations/tiny") / name.replace(".csv", ".parquet"), GENERATION_TABLE)
+        assert found.equals(table)
+    assert run(study) == in_parquet
+    del study["files"]
+    assert run(study) == in_csv
+    assert generated() == 8
+
+
 def test_an_intervention_has_files_of_its_own_and_reaches_the_model(study: dict[str, Any]) -> None:
     study["interventions"]["safety"] = {
         "system": "Be safe.",

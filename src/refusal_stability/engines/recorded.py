@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.shortfall import NOT_ASKED
+from refusal_stability.files import PARQUET, form_there
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.recorded import RecordedSettings
 from refusal_stability.records import WITHOUT_TEXT, Completion, Message, Outcome, Request, outcome_of
@@ -178,14 +179,15 @@ class RecordedEngine:
         relative = LAYOUTS[self._settings.layout].format(
             name=self._settings.name, temperature=float(temperature), seed=int(seed)
         )
-        return self._root / relative
+        return form_there(self._root / relative)
 
     def _digest(self) -> str:
         digest = hashlib.sha256()
         if not self._settings.labels_only:
             name = escape(self._settings.name)
             pattern = re.sub(r"\{(temperature!r|seed)\}", "*", LAYOUTS[self._settings.layout]).replace("{name}", name)
-            for file in sorted(self._root.glob(pattern)):
+            forms = (pattern, pattern.removesuffix(".csv") + PARQUET)
+            for file in sorted(file for form in forms for file in self._root.glob(form)):
                 digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
                 digest.update(file.read_bytes())
         return digest.hexdigest()

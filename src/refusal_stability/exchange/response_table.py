@@ -14,10 +14,10 @@ from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Condition, Outcome
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.parquet_batches import parquet_rows
+from refusal_stability.tables.parquet_files import COMPRESSION
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
 
 FORM = (b"refusal_stability", b"responses 1")
-COMPRESSION = "zstd"
 # Column -> (kind, meaning); `labels` follows.
 RESPONSE_COLUMNS: dict[str, tuple[str, str]] = {
     "study": ("text", "the study's name"),

@@ -7,7 +7,6 @@ process and for every browser. A rewritten file is read again.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import DECISIONS, Basis, Condition, Outcome
 from refusal_stability.tables.contract import Contract
-from refusal_stability.tables.csv_files import read_arrow, read_table
+from refusal_stability.tables.csv_files import column_names, read_arrow, read_table
 from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 from refusal_stability.tables.optional import PROMPT_CONFIDENCE
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE, check_labels
@@ -246,19 +245,16 @@ def _read(path: Path, contract: Contract, columns: Sequence[str], prompt_id: str
     """
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.csv
 
     short = pa.dictionary(pa.int32(), pa.string())
     kinds = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
     types = {name: kinds[contract.columns[name]] for name in columns}
     types |= {name: short for name in ("judge", "label", "missing_reason", "basis") if name in types}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            there = next(csv.reader(file), [])
+        there = column_names(path)
         lacking = [name for name in columns if name not in there and name in contract.older]
         wanted = [name for name in columns if name not in lacking]
-        options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=wanted)
-        table = read_arrow(path, options)
+        table = read_arrow(path, types, wanted)
         if lacking:
             filled = table.to_pandas().assign(**{name: contract.older[name] for name in lacking})
             table = pa.Table.from_pandas(filled, preserve_index=False)

@@ -120,6 +120,18 @@ class SamplingParams:
 
 
 @dataclass(config=SECTION)
+class FileParams:
+    """How the study's files are written.
+
+    Attributes
+    ----------
+    parquet_above_mb : a generation file whose texts take more than this many MB is Parquet instead of CSV.
+    """
+
+    parquet_above_mb: AtLeast0 = 100
+
+
+@dataclass(config=SECTION)
 class StudyParams:
     """The whole of `params.yaml`. Only `study` and `models` have no defaults.
 
@@ -133,6 +145,7 @@ class StudyParams:
     judging : the judges that label the responses.
     metrics : thresholds and intervals of the figures.
     reference_models : the embedded models that are trained to check the pipeline.
+    files : how the study's files are written.
     """
 
     study: Name
@@ -145,6 +158,7 @@ class StudyParams:
     judging: JudgingParams = field(default_factory=JudgingParams)
     metrics: MetricsParams = field(default_factory=MetricsParams)
     reference_models: dict[Name, ReferenceModelParams] = field(default_factory=dict)
+    files: FileParams = field(default_factory=FileParams)
 
     @model_validator(mode="after")
     def _judges_know_the_models(self) -> StudyParams:

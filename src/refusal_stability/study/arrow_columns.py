@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refusal_stability.tables.contract import Contract
-from refusal_stability.tables.csv_files import read_arrow
+from refusal_stability.tables.csv_files import column_names, read_arrow
 
 TEXT_COLUMNS = ("model", "intervention", "judge", "label", "finish_reason", "missing_reason", "outcome")
 UNREAD_COLUMNS = ("reasoning", "prompt", "finish_reason", "thinking", "confidence", "basis")
@@ -17,21 +17,18 @@ UNREAD_COLUMNS = ("reasoning", "prompt", "finish_reason", "thinking", "confidenc
 def read_columns(path: Path, contract: Contract) -> Any:
     """The columns of a table with short texts dictionary-encoded; None where it does not parse as its contract."""
     import pyarrow as pa
-    import pyarrow.csv
 
     kinds = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
     types = {name: kinds[kind] for name, kind in contract.columns.items()}
     types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in TEXT_COLUMNS if name in types}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header = file.readline().strip().replace('"', "").split(",")
+        header = column_names(path)
         if header != [name for name in contract.columns if name in header or name not in contract.older]:
             return None
         wanted = [name for name in header if name not in UNREAD_COLUMNS]
         if "finish_reason" in header and "outcome" not in header:
             wanted.append("finish_reason")
-        options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=wanted)
-        return read_arrow(path, options)
+        return read_arrow(path, types, wanted)
     except (OSError, UnicodeDecodeError, pa.ArrowException):
         return None
 

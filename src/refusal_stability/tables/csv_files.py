@@ -1,23 +1,24 @@
-"""The one reader and writer of CSV tables: checked against a contract; text round-trips exactly."""
+"""The one reader and writer of tables, CSV or Parquet: checked against a contract; text round-trips exactly."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from refusal_stability.files import ArtifactError, atomic_write
+from refusal_stability.files import PARQUET, ArtifactError, atomic_write
 from refusal_stability.tables.contract import KINDS, Contract
+from refusal_stability.tables.parquet_files import parquet_columns, read_parquet, write_parquet
 from refusal_stability.tables.spreadsheets import guarded, unguarded
 
 LARGEST_BLOCK = 2**31 - 1
 
 
 def write_table(table: pd.DataFrame, path: Path, contract: Contract) -> None:
-    """Write a table in its contract's column order; raises `ArtifactError` where it breaks the contract."""
+    """Write a table in its contract's column order, as the file's name says; `ArtifactError` where it breaks it."""
     import pyarrow as pa
     import pyarrow.csv
 
@@ -29,7 +30,7 @@ def write_table(table: pd.DataFrame, path: Path, contract: Contract) -> None:
     except (UnicodeEncodeError, pa.ArrowInvalid) as error:
         raise ArtifactError(f"{path}: a text cannot be written as UTF-8: {error}") from error
     with atomic_write(path, "wb") as file:
-        pyarrow.csv.write_csv(arrow, file)
+        write_parquet(arrow, file) if path.suffix == PARQUET else pyarrow.csv.write_csv(arrow, file)
 
 
 def read_table(path: Path, contract: Contract) -> pd.DataFrame:
@@ -49,19 +50,15 @@ def read_table(path: Path, contract: Contract) -> pd.DataFrame:
 def read_table_so_far(path: Path, contract: Contract) -> pd.DataFrame | None:
     """What `read_table` reads; None where there is no file, also when DVC removes it at this moment."""
     import pyarrow as pa
-    import pyarrow.csv
 
     if not path.is_file():
         return None
     # All as text first, so that a value of the wrong kind is named with its row instead of failing inside the parser.
-    options = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(contract.columns, pa.string()), strings_can_be_null=False
-    )
     try:
-        raw = read_arrow(path, options)
+        raw = read_arrow(path, dict.fromkeys(contract.columns, pa.string()))
     except FileNotFoundError:
         return None
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: not a readable {contract.name} table: {error}") from error
     table = raw.to_pandas()
     return _checked(_each_text(table, contract, unguarded) if contract.opened_by_people else table, str(path), contract)
@@ -72,14 +69,25 @@ def _each_text(table: pd.DataFrame, contract: Contract, change: Callable[[str], 
     return table.assign(**{name: [change(v) if isinstance(v, str) else v for v in table[name]] for name in texts})
 
 
-def read_arrow(path: Path, options: Any) -> Any:
-    """A CSV file as an arrow table under `ConvertOptions`, with fields of any length.
+def column_names(path: Path) -> list[str]:
+    """The names in a table's header."""
+    if path.suffix == PARQUET:
+        return parquet_columns(path)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return file.readline().strip().replace('"', "").split(",")
 
-    Arrow reads block by block, and no row may be longer than two blocks. A file with such a row is read as one block.
+
+def read_arrow(path: Path, types: Mapping[str, Any], columns: Sequence[str] | None = None) -> Any:
+    """A table as arrow's, with fields of any length: each column of `types` as such; `columns` only, where given.
+
+    Arrow reads CSV block by block, and no row may be longer than two blocks. A file with such a row is read as one.
     """
     import pyarrow as pa
     import pyarrow.csv
 
+    if path.suffix == PARQUET:
+        return read_parquet(path, types, columns)
+    options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=columns)
     parsing = pyarrow.csv.ParseOptions(newlines_in_values=True)
     try:
         return pyarrow.csv.read_csv(path, parse_options=parsing, convert_options=options)
