@@ -14,15 +14,15 @@ from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.seeds import seed_use, unseeded_warning
 from refusal_stability.engines.shortfall import NOT_ASKED, check_answered, check_system_role, most_common
 from refusal_stability.engines.store import Store
-from refusal_stability.files import GENERATIONS, PROMPTS, STORE, generation_place, write_files
+from refusal_stability.files import PROMPTS, STORE
 from refusal_stability.params.checks import ParamsError, nearest
 from refusal_stability.params.load import load_params
 from refusal_stability.plain_text import visible_line
 from refusal_stability.records import Completion, Condition, Outcome, StudyError
 from refusal_stability.tables.csv_files import read_table
-from refusal_stability.tables.generation_files import suffix_for, write_generations
+from refusal_stability.tables.generation_files import write_generation_files
 from refusal_stability.tables.sampled import cells_taken
-from refusal_stability.tables.study import PROMPT_TABLE, generation_table, prompts_of
+from refusal_stability.tables.study import PROMPT_TABLE, prompts_of
 
 # What the store keeps without a text.
 ASKED_AGAIN = (Outcome.BLOCKED.value, Outcome.UNANSWERED.value)
@@ -56,13 +56,9 @@ def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
     arriving = iter(completions)
     for (one, _), was in zip(grid, taken, strict=True):
         by_condition.setdefault(one, []).append(next(arriving) if was else NOT_ASKED)
-    files = {}
-    for one, answers in by_condition.items():
-        table = generation_table(one, prompts, answers)
-        files[generation_place(one, suffix_for(table, params.files.parquet_above_mb)).name] = table
-    write_files(GENERATIONS / model, list(files), lambda path: write_generations(files[path.name], path))
+    write_generation_files(prompts, by_condition, params.files.parquet_above_mb)
     reasons = most_common(Counter(c.missing_reason or c.finish_reason for c in completions))
-    said = f"{model}: {len(completions)} responses in {len(files)} files ({reasons})"
+    said = f"{model}: {len(completions)} responses in {len(by_condition)} files ({reasons})"
     Console().print(visible_line(said), markup=False)
     for warning in (unanswered, seed_use(requests, completions).warning(model), unseeded_warning(model, completions)):
         if warning:

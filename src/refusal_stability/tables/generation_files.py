@@ -1,17 +1,29 @@
-"""One configuration's responses as a file: CSV, or Parquet where its texts are large."""
+"""Each configuration's responses as a file: CSV, or Parquet where its texts are large."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from refusal_stability.files import PARQUET
+from refusal_stability.files import PARQUET, generation_place, write_files
+from refusal_stability.records import Completion, Condition
 from refusal_stability.tables.csv_files import write_table
-from refusal_stability.tables.study import GENERATION_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, generation_table
 
 LONG = ("prompt", "response", "thinking")
 BYTES_IN_A_MB = 1_000_000
+
+
+def write_generation_files(
+    prompts: pd.DataFrame, answers: Mapping[Condition, list[Completion]], parquet_above_mb: float
+) -> None:
+    """Write a model's answers in each configuration, in the form for their size, and remove its other files."""
+    tables = {one: generation_table(one, prompts, given) for one, given in answers.items()}
+    files = {generation_place(one, suffix_for(table, parquet_above_mb)): table for one, table in tables.items()}
+    folder = next(iter(files)).parent
+    write_files(folder, [path.name for path in files], lambda path: write_generations(files[path], path))
 
 
 def suffix_for(table: pd.DataFrame, parquet_above_mb: float) -> str:
