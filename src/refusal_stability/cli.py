@@ -259,12 +259,13 @@ def import_logs(
     constant: Annotated[list[str] | None, typer.Option(help="ours=value for all rows; repeatable.")] = None,
     label: LabelNames = None,
     missing: Annotated[list[str] | None, typer.Option(help="A label that means no decision; repeatable.")] = None,
+    files: Annotated[str | None, typer.Option(help="What files' names say, e.g. {model}_t{temperature}.csv.")] = None,
     equal_files: Annotated[str | None, typer.Option(help="Files of equal answers: once (copies) or runs.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a study file that no import wrote.")] = False,
 ) -> None:
     """Turn logs of other harnesses into a study: data/raw/NAME and studies/NAME.yaml."""
     stage = import_module("refusal_stability.commands.import_logs")
-    told = (column or [], constant or [], label or [], missing or [], equal_files)
+    told = (column or [], constant or [], label or [], missing or [], equal_files, files)
     stage.run(paths, name, log_format, stage.options_of(temperature, table_map, *told), force)
 
 

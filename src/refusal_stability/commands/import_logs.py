@@ -121,6 +121,7 @@ def options_of(
     labels: Sequence[str],
     missing: Sequence[str],
     equal_files: str | None = None,
+    files: str | None = None,
 ) -> ImportOptions:
     """What the command line says about the logs; single options go before the map's."""
     if equal_files not in (None, ONCE, RUNS):
@@ -131,6 +132,7 @@ def options_of(
         "constants": {**chosen.constants, **_pairs("--constant", constants)},
         "labels": {**chosen.labels, **_pairs("--label", labels)},
         "missing": [*chosen.missing, *missing],
+        "files": files or chosen.files,
     }
     given = parsed(TableMap, asdict(chosen) | added, "import")
     told = given.constants.get("temperature")

@@ -37,18 +37,21 @@ class Equal:
 
 
 def equal_files(
-    files: Sequence[Path], beside: Callable[[Path], Path] | None = None, names_runs: bool = True
+    files: Sequence[Path],
+    beside: Callable[[Path], Path] | None = None,
+    names_runs: bool = True,
+    said_of: Callable[[Path], object] = lambda _: None,
 ) -> dict[str, Equal]:
     """Each file whose bytes an earlier one holds too -> that file.
 
     Two equal files may be two runs: at temperature 0 a second run gives the same answers. `beside` names the file that
     tells the run of a log; where there is none, the time in the log's name does. Of logs that name no run
-    (`names_runs`), a number in the path does.
+    (`names_runs`), a number in the path does. Files of which the user says different things (`said_of`) are no copies.
     """
-    by_size: dict[int, list[Path]] = defaultdict(list)
+    by_size: dict[tuple[int, object], list[Path]] = defaultdict(list)
     telling = {beside(file) for file in files} if beside else set()
     for file in (file for file in files if file not in telling):
-        by_size[file.stat().st_size].append(file)
+        by_size[file.stat().st_size, said_of(file)].append(file)
     found: dict[str, Equal] = {}
     for group in by_size.values():
         kept: dict[str, list[Path]] = defaultdict(list)

@@ -6,14 +6,14 @@ A format is one file in `exchange/formats/`. Its function is marked with `@log_f
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from refusal_stability.exchange.exported_study import ExportedStudy
 from refusal_stability.exchange.logged import LoggedResponse
-from refusal_stability.exchange.table_map import TableMap
+from refusal_stability.exchange.table_map import OneTable, TableMap
 from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories
 
 
@@ -32,17 +32,49 @@ class ImportOptions:
     notes: list[str] = field(default_factory=list)
     studies: dict[str, ExportedStudy | None] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
-    overruled: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    overruled: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    _maps: dict[Path, OneTable] = field(default_factory=dict)
 
     def note(self, text: str) -> None:
         """Keep a line for the user, once."""
         if text not in self.notes:
             self.notes.append(text)
 
-    def filled(self, logged: LoggedResponse) -> LoggedResponse:
-        """A response with the constants that its log does not say."""
-        given = self.table_map.constants
-        self._count_overruled(logged)
+    def map_of(self, path: str | Path) -> OneTable:
+        """What the user says of one file, its temperature included."""
+        path = Path(path)
+        if path not in self._maps:
+            found = self.table_map.of_table(path)
+            if self.temperature is not None and "temperature" not in self.table_map.told_by_name(path):
+                found = replace(found, constants={**found.constants, "temperature": self.temperature})
+            self._maps[path] = found
+        return self._maps[path]
+
+    def note_names(self, files: Sequence[Path]) -> None:
+        """Tell what the names of files say, and which say nothing."""
+        template = self.table_map.files
+        told = {file: self.table_map.told_by_name(file) for file in files} if template else {}
+        said = [
+            f"{file} ({', '.join(f'{name} {value}' for name, value in found.items())})"
+            for file, found in told.items()
+            if found
+        ]
+        silent = [str(file) for file, found in told.items() if not found]
+        for names, words in ((said, "by their names"), (silent, "names not of this form, which say nothing")):
+            others = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            if names:
+                self.note(f"--files {template}: {words}: {', '.join(names[:MOST_NAMED])}{others}")
+
+    def said_of(self, path: Path) -> object:
+        """What the user says of one file and not of all: two equal files of different models are no copies."""
+        return tuple(sorted((name, str(value)) for name, value in self.map_of(path).constants.items()))
+
+    def filled(self, logged: LoggedResponse, file: str = "") -> LoggedResponse:
+        """A response with the constants, and with what its file's name tells, where its log does not say it."""
+        given = self.map_of(file).constants
+        self._count_overruled(logged, file)
+        if logged.temperature is None and "temperature" in given:
+            logged = replace(logged, temperature=float(given["temperature"]))
         if not given:
             return logged
         blank: dict[str, str] = dict.fromkeys(ABOUT_PROMPT, "") | {"category": UNCATEGORISED}
@@ -57,33 +89,39 @@ class ImportOptions:
         self.used |= about.keys()
         return logged
 
-    def _count_overruled(self, logged: LoggedResponse) -> None:
-        given = self.table_map.constants
+    def _count_overruled(self, logged: LoggedResponse, file: str) -> None:
+        given, told = self.map_of(file).constants, self.table_map.told_by_name(file)
         about = {"model": logged.model, "category": logged.prompt.category.replace(UNCATEGORISED, "")}
         about |= {name: getattr(logged.prompt, name) for name in ABOUT_PROMPT}
         for name, said in about.items():
             if name in given and said not in ("", str(given[name]), joined_categories([str(given[name])])):
-                self.overruled[name][said] += 1
-        hot = logged.temperature
-        if hot is not None and self.temperature is not None and f"{hot:g}" != f"{self.temperature:g}":
-            self.overruled["temperature"][f"{hot:g}"] += 1
+                self._overruled(name, told)[said] += 1
+        hot, by_user = logged.temperature, given.get("temperature")
+        if hot is not None and by_user is not None and f"{hot:g}" != f"{float(by_user):g}":
+            self._overruled("temperature", told)[f"{hot:g}"] += 1
+
+    def _overruled(self, name: str, told: Mapping[str, str]) -> Counter[str]:
+        """What logs say instead of a value; `told` is what the file's name says."""
+        if name in told:
+            return self.overruled[name, f"--files {self.table_map.files} ({name} {told[name]})"]
+        if name == "temperature" and self.temperature is not None:
+            return self.overruled[name, f"--temperature {self.temperature:g}"]
+        return self.overruled[name, f"--constant {name}={self.table_map.constants.get(name)}"]
 
     def note_unused(self, formats: Collection[str]) -> None:
         """Tell what the user says and a log says otherwise, or what could not be used."""
-        for name, said in self.overruled.items():
-            constant = f"--constant {name}={self.table_map.constants.get(name)}"
-            ours = f"--temperature {self.temperature:g}" if name == "temperature" else constant
+        for (_, ours), said in self.overruled.items():
             others = f" and {len(said) - MOST_SAID} more" if len(said) > MOST_SAID else ""
             self.note(
-                f"{ours}: not used for {said.total()} records; the log counts, which says "
+                f"{ours}: not used for {said.total()} record{'s' * (said.total() > 1)}; the log counts, which says "
                 f"{', '.join(one for one, _ in said.most_common(MOST_SAID))}{others}"
             )
         if TABLES in formats:
             return
         chosen = self.table_map
-        if chosen.columns or chosen.responses or chosen.judges:
+        if chosen.columns or chosen.responses or chosen.judges or chosen.tables:
             self.note("Columns and judges of a map are those of plain tables, and there is none here: not used")
-        for name in chosen.constants.keys() - self.used - self.overruled.keys() - {"temperature"}:
+        for name in chosen.constants.keys() - self.used - {name for name, _ in self.overruled} - {"temperature"}:
             self.note(
                 f"--constant {name}={chosen.constants[name]}: not used, since these logs say it, or hold no such column"
             )
@@ -97,6 +135,7 @@ RUNS, ONCE = "runs", "once"
 TABLES = "tables"  # the format of plain tables
 ABOUT_PROMPT = ("source", "harm", "language", "intent")
 MOST_SAID = 3
+MOST_NAMED = 5
 HARNESS = 0  # the rank of a harness's own format
 Reader = Callable[[Sequence[Path], ImportOptions], Iterator[LoggedResponse]]
 Recogniser = Callable[[Path], bool]

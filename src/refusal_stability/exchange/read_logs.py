@@ -61,11 +61,14 @@ def read_logs(
         before = collection.count()
         suffix = found if len(harnesses) > 1 and found in harnesses else ""
         one = known[found]
-        copies = _copies(equal_files(files, one.beside, one.names_runs), "the same file as {}", options)
+        copies = _copies(
+            equal_files(files, one.beside, one.names_runs, options.said_of), "the same file as {}", options
+        )
         files = [file for file in files if str(file) not in copies]
         _add_all(found, one, files, options, collection, suffix)
         added = collection.count() - before
         tell(f"{found}: {added} response{'s' * (added != 1)} in {len(files)} file{'s' if len(files) > 1 else ''}")
+    options.note_names([file for files in by_format.values() for file in files])
     options.note_unused(by_format)
     if not collection.count():
         raise LogError("; ".join([f"{', '.join(map(str, paths))}: holds no response", *options.notes[:MOST_NOTES]]))
@@ -88,7 +91,7 @@ def _add_all(
         for logged in one.read(files, options):
             if not logged.place.startswith(f"{file}: "):
                 file = next((name for name in names if logged.place.startswith(f"{name}: ")), file)
-            logged = options.filled(logged)
+            logged = options.filled(logged, file)
             if file in own_runs and logged.repeat is not None:
                 logged = replace(logged, repeat=None, order=logged.repeat)
             identity = contents.add(file, logged) if compared else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,9 @@ from refusal_stability.exchange.answer_lists import rows_of_answers
 from refusal_stability.exchange.log_format import TABLES, ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
-from refusal_stability.exchange.table_map import NOT_SAMPLED, ROW_COLUMNS, USUAL_NAMES, JudgeColumns, TableMap
+from refusal_stability.exchange.spread_columns import SpreadColumns
+from refusal_stability.exchange.table_cells import answer_text, as_number, cell_text, is_blank
+from refusal_stability.exchange.table_map import MISSING, ROW_COLUMNS, USUAL_NAMES, JudgeColumns, TableMap
 from refusal_stability.params.checks import LARGEST as LARGEST_NUMBER
 from refusal_stability.prompts.conversation import conversation_in
 from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories, prompt_id
@@ -26,7 +27,6 @@ ONE_JUDGE = "source"
 LARGEST = 512 * 2**20
 SUFFIXES = READERS.keys() - {".txt"}
 LONGEST_NUMBER = 100
-DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 NUMBERED = re.compile(r"(.*[^0-9])[0-9]+")
 WHOLE_FILES = (".csv", ".tsv", ".json", ".parquet", ".xlsx", ".xls")
 
@@ -42,16 +42,20 @@ def is_table(path: Path) -> bool:
 def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[LoggedResponse]:
     """Each row of each table: a response, labels of one, or both."""
     judges: dict[tuple[object, ...], str] = {}
+    for pattern in options.table_map.tables:
+        if not any(path.match(pattern) for path in paths):
+            options.note(f"tables.{pattern} of the map: no table of this name is imported")
     for path in paths:
         _check_size(path)
         found: dict[str, Any] = {}
         reader: _TableReader | None = None
         blanks, empty, unlabelled = 0, list[str](), Counter[str]()
-        for row in every_row(path):
+        spread = SpreadColumns(path, options.map_of(path))
+        for row in (one for whole in every_row(path) for one in spread.rows(whole)):
             # A line of JSON lines may be the first to have a column.
             if reader is None or not found.keys() >= row.values.keys():
                 found |= row.values
-                reader = _TableReader.of(path, found, options, unlabelled)
+                reader = _TableReader.of(path, found, spread, unlabelled)
             responses = list(reader.responses(row))
             for response in responses:
                 reader.check_judge(row, response, judges)
@@ -60,6 +64,9 @@ def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
             empty += [row.place] * (not responses)
         if reader is not None:
             reader.note_columns(path, found, options)
+        for line in spread.notes():
+            options.note(line)
+        blanks, empty = blanks + spread.blanks, [*spread.empty, *empty]
         for judge, count in unlabelled.items():
             options.note(f"{path.name}: {count} empty label{'s' * (count > 1)} of judge {judge}: not labelled by it")
         if blanks:
@@ -71,9 +78,10 @@ def _on_blanks(path: Path, blanks: int, empty: Sequence[str]) -> str:
     if empty:
         many = f"{len(empty)} rows have no other cell and are" if len(empty) > 1 else "1 row has no other cell and is"
         rows = f"; {many} left out (the first: {empty[0]})"
+    cells = f"{blanks} blank cell{'s' * (blanks > 1)}"
     return (
-        f"{path}: {blanks} blank cells in columns of repeats: not sampled{rows}. If they are answers that are missing, "
-        "write `blank: missing` into the map"
+        f"{path}: {cells} in columns of repeats: not sampled{rows}. If they are answers that are missing, write "
+        "`blank: missing` into the map"
     )
 
 
@@ -96,14 +104,11 @@ class _TableReader:
     unused: Sequence[str] = ()
 
     @classmethod
-    def of(cls, path: Path, found: Mapping[str, Any], options: ImportOptions, unlabelled: Counter[str]) -> _TableReader:
+    def of(cls, path: Path, found: Mapping[str, Any], spread: SpreadColumns, unlabelled: Counter[str]) -> _TableReader:
         """The reader of a table with the columns `found`; it counts each judge's empty labels in `unlabelled`."""
-        chosen = options.table_map
-        if options.temperature is not None:
-            chosen = replace(chosen, constants={**chosen.constants, "temperature": options.temperature})
-        columns = {}
+        chosen, columns = spread.chosen, dict[str, str]()
         plain = {str(name).strip().lower(): name for name in reversed(list(found))}
-        for ours in chosen.columns_read:
+        for ours in chosen.columns_of_spread if spread.taken else chosen.columns_read:
             if ours in ("repeat", "prompt_id") and chosen.columns.get(ours) == NO_COLUMN:
                 continue
             if ours in chosen.columns:
@@ -161,6 +166,10 @@ class _TableReader:
                 else "name columns with --column ours=theirs, or give one value for all rows with --constant "
                 "ours=value; if it holds no responses or labels, name the files to read instead of their folder"
             )
+            remedy += (
+                ". If the names of columns or of files say it: --column response={model}, --files {model}.csv "
+                "(docs/import.md, Names that tell)" * bool({"model", "temperature"} & {*lacking})
+            )
             raise LogError(f"{path}: no column {', '.join(lacking)}; found {', '.join(map(str, found))}; {remedy}")
 
     def check_judge(self, row: UserRow, response: LoggedResponse, judges: dict[tuple[object, ...], str]) -> None:
@@ -197,8 +206,8 @@ class _TableReader:
             raise row.error(self.columns["model"], "is empty; name the model")
         if self.columns_of_repeats:
             for position in range(self.chosen.repeats_in_a_row):
-                text = _answer(row, self.chosen.responses[position]) if self.chosen.responses else None
-                if self.chosen.blank == NOT_SAMPLED and not text and not self._is_labelled(row, position):
+                text = answer_text(row, self.chosen.responses[position]) if self.chosen.responses else None
+                if self.chosen.blank != MISSING and not text and not self._is_labelled(row, position):
                     continue
                 yield LoggedResponse(
                     row.place,
@@ -212,7 +221,7 @@ class _TableReader:
                 )
             return
         repeat, reason = self._repeat(row), self._text(row, "missing_reason")
-        text = _answer(row, self.columns["response"]) if self.columns.get("response") in row.values else None
+        text = answer_text(row, self.columns["response"]) if self.columns.get("response") in row.values else None
         yield LoggedResponse(
             row.place,
             model,
@@ -242,7 +251,7 @@ class _TableReader:
     def _prompt(self, row: UserRow) -> Prompt:
         messages: tuple[Message, ...] = ()
         there = [name for name in ("messages", "prompt") if self.columns.get(name) in row.values]
-        filled = [name for name in there if not _is_blank(row.values[self.columns[name]])]
+        filled = [name for name in there if not is_blank(row.values[self.columns[name]])]
         for asked in (filled or there)[:1]:
             messages = conversation_in(row, self.columns[asked], as_json=asked == "messages")
         given = self._text(row, "prompt_id")
@@ -279,12 +288,12 @@ class _TableReader:
         return {judge: label for judge, label in labels.items() if label is not None}
 
     def _is_labelled(self, row: UserRow, position: int) -> bool:
-        return any(_cell(row, at.label[position]).strip() for at in self.chosen.judges.values())
+        return any(cell_text(row, at.label[position]).strip() for at in self.chosen.judges.values())
 
     @staticmethod
     def _label(row: UserRow, column: str, at: JudgeColumns) -> LoggedLabel | None:
-        label, reasoning = _cell(row, column).strip(), _cell(row, at.reasoning) if at.reasoning else ""
-        confidence = None if at.confidence is None else _as_number(row, at.confidence)
+        label, reasoning = cell_text(row, column).strip(), cell_text(row, at.reasoning) if at.reasoning else ""
+        confidence = None if at.confidence is None else as_number(row, at.confidence)
         if confidence is not None and not 0 <= confidence <= 1:
             raise row.error(str(at.confidence), f"{confidence!r} is no confidence; a number from 0 to 1 is expected")
         if not label:
@@ -295,11 +304,11 @@ class _TableReader:
 
     def _text(self, row: UserRow, name: str) -> str:
         """A cell's text; the constant where there is no such column, or an empty cell."""
-        text = _cell(row, self.columns[name]).strip() if name in self.columns else ""
+        text = cell_text(row, self.columns[name]).strip() if name in self.columns else ""
         return text or str(self.chosen.constants.get(name, ""))
 
     def _number(self, row: UserRow, name: str) -> float | None:
-        number = _as_number(row, self.columns[name]) if name in self.columns else None
+        number = as_number(row, self.columns[name]) if name in self.columns else None
         if number is not None:
             return number
         return float(self.chosen.constants[name]) if name in self.chosen.constants else None
@@ -310,39 +319,3 @@ def _numbered_columns(found: Mapping[str, Any]) -> list[str]:
     stems = {column: NUMBERED.fullmatch(str(column)) for column in found}
     counts = Counter(match[1] for match in stems.values() if match)
     return [str(column) for column, match in stems.items() if match and counts[match[1]] > 1]
-
-
-def _is_blank(value: Any) -> bool:
-    return value is None or value != value or (isinstance(value, str) and not value.strip())
-
-
-def _cell(row: UserRow, column: str) -> str:
-    value = row.values.get(column)
-    if isinstance(value, list | dict):
-        raise row.error(column, f"holds a {type(value).__name__}, {str(value)[:60]}; a text or a number is expected")
-    return "" if value is None or value != value else value if isinstance(value, str) else str(value)
-
-
-def _answer(row: UserRow, column: str) -> str:
-    value = row.values.get(column)
-    if not (value is None or isinstance(value, str) or value != value):
-        raise row.error(
-            column,
-            f"holds a {type(value).__name__}, {str(value)[:60]}; write the response as a text, or several as a list of "
-            "texts",
-        )
-    return _cell(row, column)
-
-
-def _as_number(row: UserRow, column: str) -> float | None:
-    text = _cell(row, column).strip()
-    if not text:
-        return None
-    try:
-        # A temperature or a confidence is far below a thousand, so a comma is a decimal mark.
-        number = float(text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise row.error(column, f"{text!r} is not a number; correct it")
-    return number
