@@ -9,7 +9,7 @@ from pathlib import Path
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.exchange.names_that_tell import Template
 from refusal_stability.exchange.table_cells import is_blank
-from refusal_stability.exchange.table_map import MISSING, TABLE_COLUMNS, USUAL_NAMES, TableMap
+from refusal_stability.exchange.table_map import MISSING, TABLE_COLUMNS, USUAL_NAMES, OneTable
 from refusal_stability.tables.user_files import UserRow
 
 SHOWN = 5
@@ -29,7 +29,7 @@ class SpreadColumns:
     """
 
     path: Path
-    chosen: TableMap
+    chosen: OneTable
     taken: dict[str, dict[str, Told]] = field(default_factory=dict)
     blanks: int = 0
     empty: list[str] = field(default_factory=list)

@@ -15,7 +15,7 @@ from refusal_stability.exchange.log_prompt import file_head
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
 from refusal_stability.exchange.spread_columns import SpreadColumns
 from refusal_stability.exchange.table_cells import answer_text, as_number, cell_text, is_blank
-from refusal_stability.exchange.table_map import MISSING, ROW_COLUMNS, USUAL_NAMES, JudgeColumns, TableMap
+from refusal_stability.exchange.table_map import MISSING, ROW_COLUMNS, USUAL_NAMES, JudgeColumns, OneTable
 from refusal_stability.params.checks import LARGEST as LARGEST_NUMBER
 from refusal_stability.prompts.conversation import conversation_in
 from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories, prompt_id
@@ -98,7 +98,7 @@ def _check_size(path: Path) -> None:
 class _TableReader:
     """One table: where each of our columns stands in it."""
 
-    chosen: TableMap
+    chosen: OneTable
     columns: Mapping[str, str]
     unlabelled: Counter[str]
     unused: Sequence[str] = ()
