@@ -48,7 +48,17 @@ def evenly(grid: Codes, fewest: int, rng: np.random.Generator) -> None:
         grid[number % len(grid), number // len(grid)] = 2
 
 
-PLANTS: tuple[Plant, ...] = (whole_seeds, coldest, two_cold, anywhere, evenly)
+def middle(grid: Codes, fewest: int, rng: np.random.Generator) -> None:
+    """A temperature between the others decides otherwise, in as few samples as make a prompt unstable."""
+    grid[1, rng.permutation(grid.shape[1])[:fewest]] = 2
+
+
+def almost(grid: Codes, fewest: int, rng: np.random.Generator) -> None:
+    """As few samples as make a prompt unstable deviate, to either other decision. Others fall one short of it."""
+    grid.reshape(-1)[rng.permutation(grid.size)[:fewest]] = rng.integers(1, 3, size=fewest)
+
+
+PLANTS: tuple[Plant, ...] = (whole_seeds, coldest, two_cold, anywhere, evenly, middle, almost)
 
 
 def planted(plants: tuple[Plant, ...], n_temperatures: int, n_seeds: int, rng: np.random.Generator) -> Codes:
@@ -57,9 +67,14 @@ def planted(plants: tuple[Plant, ...], n_temperatures: int, n_seeds: int, rng: n
     for prompt in np.flatnonzero(rng.random(PROMPTS) < 0.15):
         codes[prompt][rng.random(codes.shape[1:]) < 0.07] = 2
     fewest = int((1 - THRESHOLD) * n_temperatures * n_seeds + 1e-9) + 1
-    for number, prompt in enumerate(np.flatnonzero(rng.random(PROMPTS) < 0.15)):
+    unstable = rng.random(PROMPTS) < 0.15
+    for number, prompt in enumerate(np.flatnonzero(unstable)):
         codes[prompt] = 0
         plants[number % len(plants)](codes[prompt], fewest, rng)
+    if almost in plants:
+        for prompt in np.flatnonzero(~unstable & (rng.random(PROMPTS) < 0.15)):
+            codes[prompt] = 0
+            almost(codes[prompt], fewest - 1, rng)
     return codes
 
 

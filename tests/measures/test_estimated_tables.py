@@ -164,6 +164,15 @@ def test_the_interval_of_a_mean_by_hand() -> None:
     found = interval(Uncertain(0.0, 0.0, 49.0, 50), 0.95, 0.0, 1.0)
     assert (found.value, found.low) == (0.0, 0.0)
     assert found.high == pytest.approx(beta.isf(0.025, 0.5, 50 * (1.959964 / 2.009575) ** 2 + 0.5), abs=1e-6)
+    # A tenth of 100 prompts, known as well as from 0.108 x 0.892 / 0.06^2 = 26.7 of them, so from fewer than 5 events.
+    # The t interval begins below 0, Jeffreys' at 0.026: one audited prompt may be all there is.
+    found = interval(Uncertain(0.1, 0.06, 1e9, 100), 0.95, 0.0, 1.0)
+    units = (11 / 102) * (91 / 102) / 0.06**2
+    assert found.low == 0
+    assert found.high == pytest.approx(beta.isf(0.025, 0.1 * units + 0.5, 0.9 * units + 0.5), abs=1e-6)
+    found = interval(Uncertain(0.9, 0.06, 1e9, 100), 0.95, 0.0, 1.0)
+    assert found.high == 1
+    assert found.low == pytest.approx(beta.ppf(0.025, 0.9 * units + 0.5, 0.1 * units + 0.5), abs=1e-6)
     assert all(map(math.isnan, interval(Uncertain(math.nan, math.nan, 1.0, 1), 0.95, 0, 1).ends))
 
 

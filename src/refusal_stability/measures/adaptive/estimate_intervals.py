@@ -55,7 +55,7 @@ def interval(found: Uncertain, confidence: float, low: float, high: float) -> Es
     -------
     Estimate
         A t interval. Where the figure effectively rests on fewer than `FEW` prompts, it is Jeffreys' interval of a
-        share of so many prompts.
+        share of so many prompts; towards the nearer limit, the wider of both.
 
     References
     ----------
@@ -78,7 +78,11 @@ def interval(found: Uncertain, confidence: float, low: float, high: float) -> Es
     if min(padded, 1 - padded) * units < FEW:
         least = beta.ppf(tail, events + 0.5, units - events + 0.5) if events > 0 else 0.0
         most = beta.isf(tail, events + 0.5, units - events + 0.5) if events < units else 1.0
-        bounds = [low + least * (high - low), low + most * (high - low)]
+        of_a_share = [low + least * (high - low), low + most * (high - low)]
+        # One audited prompt stands for many, so a share that is none may look like several prompts.
+        near = int(share > 0.5)
+        bounds[1 - near] = of_a_share[1 - near]
+        bounds[near] = (min, max)[near](bounds[near], of_a_share[near])
     return Estimate(centre, float(np.clip(bounds[0], low, centre)), float(np.clip(bounds[1], centre, high)))
 
 
