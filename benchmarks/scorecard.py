@@ -109,7 +109,7 @@ class Examples:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Decisions of some rows, as `rules.decide` makes them, and their margins in points."""
         points = model.decision_function(features[rows])
-        led = (points + np.diag(LEADS)[self.proposed[rows]]).argmax(axis=1)
+        led = (points - np.array(LEADS)[self.proposed[rows]]).argmax(axis=1)
         own = np.take_along_axis(points, led[:, None], axis=1)[:, 0]
         np.put_along_axis(points, led[:, None], -np.inf, axis=1)
         return np.where(self.settled[rows], self.proposed[rows], led), own - points.max(axis=1)

@@ -15,11 +15,13 @@ LEAST = {
     "a loaded premise denied": 60,
     "soft refusal without I can't": 60,
     "the same in other words": 22,
+    "the same in yet other words": 0,
+    "a few words of its own that help": 44,
     "a machine's notice": 56,
     "refusal after a friendly opening": 60,
     "a no that answers": 53,
     "a tag before the refusal": 60,
-    "limitation, then help": 39,
+    "limitation, then help": 49,
 }
 
 

@@ -49,18 +49,29 @@ def test_points_are_weighed_against_the_lead_of_the_rule(monkeypatch):
     size = features(ParsedResponse(ASKED, TEXT))["list"]
     assert size == 0.2
     hand_card(monkeypatch, 1000)
-    decision, told, margin = weigh(ParsedResponse(ASKED, TEXT), Decision.COMPLY, 1.9)
+    decision, told, margin = weigh(ParsedResponse(ASKED, TEXT), Decision.COMPLY, (1.9, 1.9, 0.0))
     assert decision is Decision.REFUSE
     assert told == "weighed against PARTIAL: list +2.0"
     assert margin == pytest.approx(2.0)
     # The margin says how far the points speak against a decision that only its lead makes.
-    assert weigh(ParsedResponse(ASKED, TEXT), Decision.COMPLY, 2.1) == (Decision.COMPLY, "", pytest.approx(-2.0))
+    kept = weigh(ParsedResponse(ASKED, TEXT), Decision.COMPLY, (2.1, 2.1, 0.0))
+    assert kept == (Decision.COMPLY, "", pytest.approx(-2.0))
+
+
+def test_each_decision_has_a_lead_of_its_own_against_the_proposal(monkeypatch):
+    names = features(ParsedResponse(ASKED, TEXT))
+    rows = {name: (0, 400, 500) if name == "list" else (0, 0, 0) for name in names}
+    monkeypatch.setattr(scorecard, "card", lambda: Scorecard((0, 0, 0), rows, {}, (0.9,) * 3, ((0, 1),) * 3))
+    # PARTIAL has 0.8 points and COMPLY 1.0: by a lead of 0.5 only the first overrules REFUSE.
+    decision, told, margin = weigh(ParsedResponse(ASKED, TEXT), Decision.REFUSE, (0.0, 0.5, 1.5))
+    assert (decision, told) == (Decision.PARTIAL, "weighed against COMPLY: nothing in particular")
+    assert margin == pytest.approx(-0.2)
 
 
 def test_equal_points_leave_the_decision_to_the_rule(monkeypatch):
     hand_card(monkeypatch, 0)
     for proposal in Decision:
-        assert weigh(ParsedResponse(ASKED, TEXT), proposal, 0.0)[0] is proposal
+        assert weigh(ParsedResponse(ASKED, TEXT), proposal, (0.0, 0.0, 0.0))[0] is proposal
 
 
 def test_a_short_text_is_settled_by_its_rule_and_a_longer_one_is_weighed(monkeypatch):

@@ -96,7 +96,8 @@ LIMITS = SpeechAct(
     r"(?:for (?:sure|certain)|definitive(?:ly)?|certain(?:ty)?|without (?:more|knowing|seeing|the|further|having))"
     r"|(?:look at|inspect|examine) (?:your|the|it)\b"
     r"|diagnose|foresee|browse|look (?:it )?up|open (?:links|files|urls|attachments)"
-    r"|access (?:\w+ ){0,2}(?:internet|real-time|live|current|files|links|urls|web))\b"
+    r"|access (?:\w+ ){0,2}(?:internet|real-time|live|current|files|links|urls|web)"
+    r"|promise (?:you )?that|(?:check|see|test) (?:it|that|this|them)(?: from here)?(?=[.,]?$))\b"
 )
 # A sentence that begins with a no: a refusal, or the answer to a question.
 SAYS_NO = re.compile(r"no[.!,;:]")

@@ -132,26 +132,27 @@ def _row(points: Sequence[float]) -> Row:
     return refuse, partial, comply
 
 
-def weigh(parsed: ParsedResponse, proposal: Decision, lead: float) -> tuple[Decision, str, float]:
+def weigh(parsed: ParsedResponse, proposal: Decision, leads: Sequence[float]) -> tuple[Decision, str, float]:
     """The decision with the most points, what earned them, and its margin.
 
     Parameters
     ----------
     parsed : a response with at least one sentence.
-    proposal : the decision of the rule that applies; it has a lead of `lead` points.
+    proposal : the decision of the rule that applies.
+    leads : the points by which each decision must lead to overrule it; its own is 0.
 
     Returns
     -------
     tuple[Decision, str, float]
         On equal points the proposal wins. The text names the entries that set another decision apart from the next
         best; it is empty for the proposal. The margin is the decision's distance in points from the best other one,
-        without the lead.
+        without the leads.
     """
     shown, found = features(parsed), card().found(parsed)
     points = card().points(shown, found)
     own = DECISIONS.index(proposal)
-    highest = max(points)
-    best = own if points[own] + lead >= highest else points.index(highest)
+    led = [each - lead for each, lead in zip(points, leads, strict=True)]
+    best = own if led[own] >= max(led) else led.index(max(led))
     others = [*points]
     others[best] = -math.inf
     rival = others.index(max(others))
