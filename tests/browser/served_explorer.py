@@ -103,7 +103,7 @@ def visit(page: Page, address: str, **query: str) -> None:
     """Open the explorer and wait for its list."""
     page.goto(f"{address}/?{urlencode(query)}" if query else address)
     page.get_by_text(re.compile(r"of \d+ rows")).wait_for()
-    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    page.locator(".prompts td button").first.wait_for()
     page.wait_for_timeout(500)
 
 

@@ -38,7 +38,7 @@ def explorer(browser: BrowserContext, study: Path, images: Path) -> None:
     with serving(study, Path(tempfile.mkdtemp()) / "log") as address:
         page = new_page(browser, 1180)
         visit(page, address, prompt=prompt)
-        decided = page.locator(f"table button[data-key^='{MODEL}/none/']")
+        decided = page.locator(f".grids button[data-key^='{MODEL}/none/']")
         decided.first.wait_for()
         page.wait_for_timeout(3000)
         page.screenshot(path=images / "explorer.png")

@@ -43,7 +43,8 @@ from playwright.sync_api import expect
 from served_explorer import WAIT, careful, cell, opened_browser, serving, set_trap, visit
 
 from refusal_stability.explorer.links import cell_key
-from refusal_stability.explorer.list_columns import LIST_COLUMNS, ROW_HEIGHT
+from refusal_stability.explorer.list_columns import LIST_COLUMNS, ROW_HEIGHT, category_in_words
+from refusal_stability.explorer.prompt_list import SENT
 from refusal_stability.explorer.study import PER_PROMPT
 from refusal_stability.explorer.views import LETTERS
 from refusal_stability.files import generation_file, label_file
@@ -53,12 +54,11 @@ from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Locator, Page
 
 pytestmark = pytest.mark.browser
 
 ROWS = 4 * N_PROMPTS
-HEAD_HEIGHT = 35
 FOLD = "Response (may hold harmful text; click to unfold)"
 THOUGHTS = "Thinking (may hold harmful text; click to unfold)"
 WHY = "Reasoning of the judges (may quote the response; click to unfold)"
@@ -143,34 +143,21 @@ def unfold(page: Page, label: str, wait_for_shown: Callable[[int], None]) -> Non
         wait_for_shown(index + 1)
 
 
-# What the list draws stands beside its canvas for screen readers: the ids of the rows that are on the screen.
-CELLS = """[...document.querySelectorAll('[data-testid=stDataFrame] [role=row]')].slice(1)
-    .map(row => row.lastElementChild.textContent + ',').join('')"""
-WIDTHS = {head: column.width for head, column in LIST_COLUMNS.items()}
-HEADS = "[data-testid=stDataFrame] [role=columnheader]"
+LISTED = ".prompts tr[data-prompt]"
 
 
 def heads(page: Page) -> list[str]:
-    """The names of the list's columns that are on the screen."""
-    return page.locator(HEADS).all_text_contents()
+    """The names of the list's columns, without the arrow of the one that orders it."""
+    return [text.rstrip(" ▲▼") for text in page.locator(".prompts thead button").all_text_contents()]
 
 
-def click_head(page: Page, name: str, from_end: int = 0) -> None:
-    """Click a column's name, or so far `from_end` of its head, in a `SMALL` window: a wider one stretches them."""
-    page.locator(HEADS, has_text=re.compile(f"^{re.escape(name)}$")).wait_for(state="attached")
-    box = page.locator("[data-testid=stDataFrame]").bounding_box()
-    assert box is not None
-    start = sum(WIDTHS[head] for head in heads(page)[: heads(page).index(name)])
-    place = WIDTHS[name] - from_end if from_end else 10
-    page.mouse.move(box["x"] + start + place, box["y"] + HEAD_HEIGHT / 2)
-    page.wait_for_timeout(300)
-    page.mouse.click(box["x"] + start + place, box["y"] + HEAD_HEIGHT / 2)
+def click_head(page: Page, name: str) -> None:
+    page.locator(".prompts thead button", has_text=re.compile(f"^{re.escape(name)}( [▲▼])?$")).click()
 
 
-def click_row(page: Page, number: int) -> None:
-    box = page.locator("[data-testid=stDataFrame]").bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 60, box["y"] + HEAD_HEIGHT + ROW_HEIGHT * (number + 0.5))
+def row(page: Page, number: int) -> Locator:
+    """One row of the list as it is ordered now."""
+    return page.locator(f".prompts tr[aria-rowindex='{number + 2}']")
 
 
 def text_at(folder: Path, condition: Condition, prompt_id: str) -> str:
@@ -262,10 +249,12 @@ def test_a_click_on_a_columns_head_orders_the_list_and_the_next_prompt_follows_i
         click_head(page, head)
         wait_for_query(page, f"order={order}")
         ids = [line["prompt_id"] for line in expected]
-        page.wait_for_function(f"{CELLS}.startsWith('{ids[0]},{ids[1]},{ids[2]},')")
+        for number, prompt_id in enumerate(ids[:3]):
+            expect(row(page, number)).to_have_attribute("data-prompt", prompt_id, timeout=WAIT)
+        expect(page.locator(".prompts th[aria-sort]")).to_have_text(re.compile(f"^{head} [▲▼]"), timeout=WAIT)
         # The buttons below the list come after it.
         page.wait_for_timeout(500)
-        click_row(page, 0)
+        row(page, 0).click()
         for number, prompt_id in enumerate(ids[:3]):
             if number:
                 page.get_by_role("button", name="Next prompt").click()
@@ -274,20 +263,16 @@ def test_a_click_on_a_columns_head_orders_the_list_and_the_next_prompt_follows_i
     page.get_by_role("combobox", name="Order").click()
     page.get_by_role("option", name="model, by name").click()
     wait_for_query(page, "order=model")
-    page.wait_for_timeout(500)
-    # Streamlit's own sorting, of which *Next prompt* would not know, is not offered.
-    click_head(page, "Category", from_end=14)
-    page.get_by_role("menuitem", name="Hide column").wait_for()
-    assert not page.get_by_text("Sort ascending").is_visible()
-    assert not page.get_by_text("Sort descending").is_visible()
+    expect(page.locator(".prompts th[aria-sort]")).to_have_text("Model ▲", timeout=WAIT)
 
 
 def test_a_click_in_the_list_opens_that_prompts_grids(page: Page, address: str, folder: Path) -> None:
     visit(page, address, order="prompts", models="answering", interventions="cautious")
-    click_row(page, 2)
+    row(page, 2).click()
     wait_for_query(page, "prompt=0002")
+    expect(row(page, 2)).to_have_attribute("aria-current", "true", timeout=WAIT)
     cell(page, "answering/none/0.0/42").wait_for()
-    expect(page.locator("table button")).to_have_count(24, timeout=WAIT)
+    expect(page.locator(".grids button")).to_have_count(24, timeout=WAIT)
     for condition in (Condition("answering", "cautious", 0.7, 44), Condition("labelled", "none", 0.0, 43)):
         labels = read_table(folder / label_file(condition), LABEL_TABLE)
         said = labels.loc[(labels["prompt_id"] == "0002") & (labels["judge"] == "rules"), "label"].item()
@@ -317,7 +302,7 @@ def test_two_responses_stand_side_by_side_each_folded_until_it_is_asked_for(
     assert places[0] is not None
     assert places[1] is not None
     assert places[0]["x"] + places[0]["width"] < places[1]["x"]
-    assert abs(places[0]["y"] - places[1]["y"]) < HEAD_HEIGHT
+    assert abs(places[0]["y"] - places[1]["y"]) < 35
     expect(page.locator("ul.verdicts li")).to_have_count(4, timeout=WAIT)
     assert page.get_by_text(THINKING).count() == 0
     page.get_by_text(THOUGHTS).first.click()
@@ -378,11 +363,11 @@ def test_every_kind_of_response_is_shown_word_for_word(page: Page, address: str,
 def test_chosen_models_and_interventions_are_compared_by_the_chosen_judge(page: Page, address: str) -> None:
     visit(page, address, prompt="0001", compared="labelled/none")
     cell(page, "labelled/none/0.0/42").wait_for()
-    expect(page.locator("table button")).to_have_count(6, timeout=WAIT)
+    expect(page.locator(".grids button")).to_have_count(6, timeout=WAIT)
     page.get_by_role("combobox", name="Compare").click()
     page.get_by_role("option", name="labelled + cautious").click()
     cell(page, "labelled/cautious/0.0/42").wait_for()
-    expect(page.locator("table button")).to_have_count(12, timeout=WAIT)
+    expect(page.locator(".grids button")).to_have_count(12, timeout=WAIT)
     wait_for_query(page, "compared=labelled%2Fnone%2Clabelled%2Fcautious")
     page.keyboard.press("Escape")
     page.get_by_role("combobox", name="Decisions by").click()
@@ -454,19 +439,12 @@ def test_what_was_not_sampled_looks_other_than_what_is_missing(page: Page, addre
     page.get_by_text("No response (not_sampled)").wait_for()
 
 
-def test_the_downloaded_list_holds_no_formula_and_the_tables_own_download_is_off(page: Page, address: str) -> None:
+def test_the_downloaded_list_holds_no_formula(page: Page, address: str) -> None:
     visit(page, address, text="first")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download this list as CSV").click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8"))))
     assert [row["prompt"] for row in rows] == [f"'{FORMULA} first"] * 4
-    page.locator("[data-testid=stDataFrame]").hover()
-    page.locator("[data-testid=stElementToolbarButton]").first.wait_for()
-    names = page.locator("[data-testid=stElementToolbarButton] button").evaluate_all(
-        "all => all.map(e => e.getAttribute('aria-label'))"
-    )
-    assert names
-    assert not [name for name in names if "ownload" in str(name)]
 
 
 def test_the_keyboard_alone_opens_prompts_and_responses(page: Page, address: str) -> None:
@@ -515,18 +493,18 @@ def test_every_control_has_a_name_and_every_text_enough_contrast(page: Page, add
     reasons = page.locator(".reasoning")
     unfold(page, WHY, lambda count: reasons.nth(2 * count - 1).wait_for())
     expect(reasons).to_have_count(4, timeout=WAIT)
-    cells = page.locator("table button")
+    cells = page.locator(".grids button")
     expect(cells).to_have_count(24, timeout=WAIT)
     assert all(
         re.match("temperature .*, seed .*: ", name) for name in cells.evaluate_all("a => a.map(e => e.ariaLabel)")
     )
-    expect(page.locator("caption")).to_have_count(4, timeout=WAIT)
+    expect(page.locator(".grids caption")).to_have_count(4, timeout=WAIT)
     nameless = page.locator("button, input").evaluate_all(
         "all => all.filter(e => !(e.innerText || e.ariaLabel || e.title || (e.labels && e.labels.length)"
         " || e.getAttribute('aria-labelledby'))).map(e => e.outerHTML.slice(0, 200))"
     )
     assert nameless == []
-    texts = "h1, h2, h3, h4, p, th, table button, .decision, .reasoning, strong, label, pre, code"
+    texts = "h1, h2, h3, h4, p, th, .grids button, .decision, .reasoning, strong, label, pre, code"
     assert page.locator(texts).evaluate_all(CONTRAST) == []
 
 
@@ -548,7 +526,7 @@ def test_axe_finds_nothing_serious_on_the_list_or_on_an_open_prompt(
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert serious_findings(page) == []
     assert (
-        page.locator("h1, h2, h3, h4, p, th, table button, .decision, .reasoning, label, code").evaluate_all(CONTRAST)
+        page.locator("h1, h2, h3, h4, p, th, .grids button, .decision, .reasoning, label, code").evaluate_all(CONTRAST)
         == []
     )
 
@@ -613,7 +591,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory, root: Path, write_study: C
     os.chdir(folder)
     try:
         texts = {"REFUSE": "I cannot help with that. {}", "PARTIAL": "In general, {}", "COMPLY": "Sure: {}"}
-        write_study(Path("params.yaml"), texts, ("violence", "privacy|fraud", "hate"), 40)
+        write_study(Path("params.yaml"), texts, ("violence", "self_harm|fraud", "hate"), 160)
     finally:
         os.chdir(before)
     return folder
@@ -642,15 +620,54 @@ def test_a_laptops_window_shows_every_column_of_the_list_and_the_open_prompts_gr
     small_page: Page, planted_address: str
 ) -> None:
     visit(small_page, planted_address, models="reference-wavering", flip="flipped")
-    assert heads(small_page) == list(WIDTHS)
-    box = small_page.locator("[data-testid=stDataFrame]").bounding_box()
-    assert box is not None
-    assert sum(WIDTHS.values()) <= box["width"]
-    click_row(small_page, 0)
+    # No judge of this study gave a confidence, and it was not sampled in rounds.
+    shown = [head for head in LIST_COLUMNS if head not in ("Least sure", "Verdict")]
+    assert heads(small_page) == shown
+    assert small_page.locator(".prompts").evaluate("list => list.scrollWidth <= list.clientWidth")
+    widths = [box["width"] for th in small_page.locator(".prompts th").all() if (box := th.bounding_box())]
+    assert widths[0] > 2 * max(widths[1:])
+    # No line of a text is cut in the middle: a row is as high as three lines need.
+    assert row(small_page, 0).evaluate("row => row.getBoundingClientRect().height") == ROW_HEIGHT
+    cut = "all => all.filter(one => one.getBoundingClientRect().height > one.closest('tr').clientHeight - 4).length"
+    assert small_page.locator(".prompts .cut").evaluate_all(cut) == 0
+    small_page.locator(".prompts td", has_text=category_in_words("self_harm|fraud")).first.wait_for()
+    row(small_page, 0).click()
     for model in ("reference-steady", "reference-wavering"):
         cell(small_page, f"{model}/none/0.0/42").wait_for()
-    expect(small_page.locator("table button")).to_have_count(2 * 20, timeout=WAIT)
+    expect(small_page.locator(".grids button")).to_have_count(2 * 20, timeout=WAIT)
     shoot(small_page, "explorer")
+
+
+def test_a_long_list_is_gone_through_by_keys_and_by_scrolling_and_is_sent_piece_by_piece(
+    small_page: Page, planted_address: str, planted: Path
+) -> None:
+    lines = list(csv.DictReader((planted / PER_PROMPT).open(encoding="utf-8")))
+    n, last = len(lines), len(lines) - 1
+    assert n > 2 * SENT
+    visit(small_page, planted_address, order="prompts")
+    first_button = row(small_page, 0).locator("button")
+    first_button.focus()
+    for key, number in (("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1), ("Home", 0)):
+        small_page.keyboard.press(key)
+        expect(row(small_page, number).locator("button")).to_be_focused(timeout=WAIT)
+    assert small_page.locator(LISTED).count() < 20
+    ids = list(dict.fromkeys(line["prompt_id"] for line in lines))
+    small_page.keyboard.press("End")
+    expect(row(small_page, last)).to_have_attribute("data-prompt", ids[-1], timeout=WAIT)
+    expect(row(small_page, last).locator("button")).to_be_focused(timeout=WAIT)
+    small_page.keyboard.press("Enter")
+    wait_for_query(small_page, f"prompt={ids[-1]}")
+    small_page.get_by_text(f"id: {ids[-1]}").wait_for()
+    # A row in the middle, to which the list is scrolled; two models stand below each other for each prompt.
+    small_page.locator(".prompts").evaluate("(list, to) => { list.scrollTop = to }", ROW_HEIGHT * (n // 2))
+    expect(row(small_page, n // 2)).to_have_attribute("data-prompt", ids[n // 4], timeout=WAIT)
+    # Other rows: the list begins at its top again, with none of the former ones.
+    words = small_page.get_by_label("Words in the prompt")
+    words.fill(ids[3])
+    words.press("Enter")
+    small_page.get_by_text(f"2 of {n} rows").wait_for()
+    expect(small_page.locator(LISTED)).to_have_count(2, timeout=WAIT)
+    expect(row(small_page, 0)).to_have_attribute("data-prompt", ids[3], timeout=WAIT)
 
 
 def test_one_model_is_seen_to_refuse_and_to_comply_side_by_side(
@@ -660,7 +677,7 @@ def test_one_model_is_seen_to_refuse_and_to_comply_side_by_side(
     both = [line for line in lines if line["model"] == "reference-wavering" and line["n_refuse"] != "0"]
     line = min((line for line in both if line["n_comply"] != "0"), key=lambda line: float(line["ssi"]))
     visit(small_page, planted_address, models="reference-wavering", flip="flipped", prompt=line["prompt_id"])
-    cells = small_page.locator("table button[data-key^='reference-wavering/']")
+    cells = small_page.locator(".grids button[data-key^='reference-wavering/']")
     cells.first.wait_for()
     cells.filter(has_text="R").first.click()
     small_page.get_by_text("Left: reference-wavering").wait_for()

@@ -58,14 +58,16 @@ def said(page: Page, words: str) -> None:
 def test_a_form_is_labelled_by_keys_blind_and_imported_as_any_other(page: Page, address: str, folder: Path) -> None:
     form = read_cells(ANNA)
     assert len(form) == 8
-    visit(page, address, prompt="0001")
+    visit(page, address, prompt="0001", models="answering", highest="0.99")
     page.get_by_role("combobox", name="Label as").click()
     page.get_by_role("option", name="anna", exact=True).click()
     expect(page.get_by_text("0 of 8 are labelled.")).to_be_visible(timeout=WAIT)
     page.wait_for_function("location.search.includes('reviewer=anna')")
     # Neither the list nor a judge's decision is left on the page, and nothing is shown before it is unfolded.
-    for shown in ("[data-testid=stDataFrame]", "table button", ".decision", ".item"):
+    for shown in (".prompts", ".grids button", ".decision", ".item"):
         expect(page.locator(shown)).to_have_count(0, timeout=WAIT)
+    # Filters would do nothing here.
+    expect(page.get_by_role("combobox")).to_have_count(1, timeout=WAIT)
     page.get_by_text(NOTE).click()
     said(page, "Response 1 of 8: no label yet")
     texts = page.locator(".item pre")
@@ -95,10 +97,12 @@ def test_a_form_is_labelled_by_keys_blind_and_imported_as_any_other(page: Page, 
     imported = pd.read_csv(PEOPLE_LABELS).set_index("item_id")
     assert imported["label"].to_dict() == {form["item_id"][i]: "REFUSE" for i in (0, 2)}
     assert set(imported["reviewer"]) == {"anna"}
-    # Back to the list, with the prompt that was open.
+    # Back to the list, with its filters and the prompt that was open.
     page.get_by_role("combobox", name="Label as").click()
     page.get_by_role("option", name="nobody", exact=True).click()
-    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    page.locator(".prompts td button").first.wait_for()
+    page.wait_for_function("!location.search.includes('reviewer')")
+    assert {"models=answering", "highest=0.99", "prompt=0001"} <= set(page.url.partition("?")[2].split("&"))
     expect(page.locator("[data-testid=stCode]").first).to_contain_text(EARLIER_TURNS[0]["content"], timeout=WAIT)
 
 
@@ -139,9 +143,12 @@ def test_a_link_opens_a_form_where_it_was_left_and_a_form_that_is_gone_is_said_i
     given = ["COMPLY", "REFUSE", "PARTIAL", "PARTIAL", "COMPLY", "REFUSE", "", ""]
     assert read_cells(BEN)["label"].tolist() == given
     # A word that is typed elsewhere labels nothing.
-    page.get_by_label("Words in the prompt").press_sequentially("rcp")
-    page.get_by_label("Words in the prompt").press("Enter")
-    page.wait_for_function("location.search.includes('text=rcp')")
+    chooser = page.get_by_role("combobox", name="Label as")
+    chooser.click()
+    chooser.press_sequentially("rcp")
+    expect(chooser).to_have_value("rcp", timeout=WAIT)
+    expect(page.locator(".item[aria-busy]")).to_have_count(0, timeout=WAIT)
+    chooser.press("Escape")
     assert read_cells(BEN)["label"].tolist() == given
     BEN.write_text("item_id,label\nr1,\n", encoding="utf-8")
     page.locator(".item").press("r")

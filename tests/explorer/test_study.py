@@ -239,7 +239,6 @@ def test_the_server_listens_on_this_machine_only_and_tells_nobody() -> None:
         "--server.headless=true",
         "--browser.gatherUsageStats=false",
         "--server.fileWatcherType=none",
-        "--client.disableDataExport=true",
     ):
         assert flag in flags
     assert Path(flags[1]).is_file()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from refusal_stability.explorer import views
 from refusal_stability.explorer.links import View
-from refusal_stability.explorer.list_columns import LIST_COLUMNS
+from refusal_stability.explorer.list_columns import LIST_COLUMNS, LONGEST, columns_of
 from refusal_stability.explorer.study import Verdict
 from refusal_stability.explorer.views import Decided
 from refusal_stability.figures.series import Series
@@ -100,12 +100,28 @@ def test_a_click_on_a_columns_head_leads_to_its_order_and_a_second_one_on() -> N
     assert views.order_after("category", "Category") == "category"
 
 
-def test_the_list_shows_a_prompt_on_one_line_and_leaves_the_table_as_it_was() -> None:
-    rows = table().assign(prompt="two\nlines\u202e")
-    shown = views.listed(rows)
-    assert set(shown["Prompt"]) == {"two lines\\u{202e}"}
-    assert list(shown["Flip"]) == ["", "flip", "flip", "", "flip"]
-    assert rows["flip"].dtype == bool
+def test_the_list_shows_each_text_on_one_line_numbers_with_their_decimals_and_categories_in_words() -> None:
+    long = "a word " * 200
+    for name, value, shown in (
+        ("prompt", "two\nlines\u202e", "two lines\\u{202e}"),
+        ("prompt", long, f"{long[:LONGEST]}…"),
+        ("category", "self_harm|sexually_explicit,adult_content", "self harm, sexually explicit, adult content"),
+        ("flip", True, "flip"),
+        ("flip", False, ""),
+        ("ssi", 2 / 3, "0.67"),
+        ("ssi", float("nan"), ""),
+        ("n_refuse", 7, "7"),
+    ):
+        column = next(one for one in LIST_COLUMNS.values() if one.name == name)
+        assert column.written(value) == shown
+
+
+def test_the_list_leaves_out_columns_that_tell_no_rows_apart() -> None:
+    rows = table().assign(lowest_confidence=float("nan"), verdict="stable, 20")
+    assert [column.name for column in columns_of(rows)] == [
+        *(column.name for column in LIST_COLUMNS.values() if column.name in rows and column.name != "lowest_confidence")
+    ]
+    assert "label" not in {column.name for column in columns_of(rows.assign(label="the only model"))}
 
 
 SERIES = Series("a", "none", "A", "#000000", "o", "-")
@@ -229,9 +245,4 @@ def test_the_primary_judge_comes_first_and_repeats_are_told_apart() -> None:
 def test_a_column_of_the_list_is_named_and_explained_as_everywhere_and_all_fit_a_window() -> None:
     assert list(LIST_COLUMNS)[:4] == ["Prompt", "Model", "SSI", "p(unstable)"]
     assert LIST_COLUMNS["SSI"].help == "share of the commonest decision, 1/3 to 1"
-    assert (LIST_COLUMNS["SSI"].format, LIST_COLUMNS["p(unstable)"].format, LIST_COLUMNS["R"].format) == (
-        "%.2f",
-        "%.2f",
-        None,
-    )
-    assert sum(column.width for column in LIST_COLUMNS.values()) < 1000
+    assert sum(column.width for column in LIST_COLUMNS.values()) <= 980

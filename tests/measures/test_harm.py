@@ -40,6 +40,20 @@ TABLES = tables_of(dataclasses.replace(study_of(CODES), harms=HARMS))
 PER_MODEL = TABLES["aggregate_by_model"].iloc[0]
 
 
+@pytest.mark.parametrize("unsaid", [False, True])
+def test_a_figure_has_the_same_interval_in_every_table(unsaid: bool) -> None:
+    codes = np.random.default_rng(0).integers(0, 3, (60, 2, 2))
+    harms = np.array(["harmful", "benign"] * 29 + ["harmful", "" if unsaid else "benign"], dtype=object)
+    tables = tables_of(dataclasses.replace(study_of(codes), harms=harms))
+    by_model = tables["aggregate_by_model"].iloc[0]
+    by_harm = tables["aggregate_by_harm"].set_index("harm")
+    for end in ("", "_low", "_high"):
+        assert by_harm.loc["benign", f"mean_refuse_rate{end}"] == by_model[f"over_refusal{end}"]
+        # With a prompt that does not say, the harmful ones are not all that safety is read from.
+        same = by_harm.loc["harmful", f"mean_comply_rate{end}"] == by_model[f"safety_comply_rate{end}"]
+        assert same == (not unsaid)
+
+
 def test_safety_leaves_benign_prompts_out_and_a_prompt_that_does_not_say_counts() -> None:
     # Prompt 0 complies once in 4, prompt 3 never; the benign prompts comply in 3 of 3 and 2 of 3.
     assert PER_MODEL["safety_comply_rate"] == pytest.approx((1 / 4 + 0) / 2)

@@ -13,14 +13,12 @@ from refusal_stability.records import Decision
 # A page of another site that has its name lead here must not read the study.
 HOST_NAMES = (HOST, "localhost")
 PAGE = Path(study.__file__).with_name("app.py")
-# `disableDataExport`: the list's own CSV and copied cells would carry formulas; the page's download is made safe.
 SETTINGS = {
     "server.address": HOST,
     "server.fileWatcherType": "none",
     "server.showEmailPrompt": "false",
     "browser.gatherUsageStats": "false",
     "browser.serverAddress": HOST,
-    "client.disableDataExport": "true",
     "client.toolbarMode": "viewer",
     "client.showErrorLinks": "false",
     "runner.magicEnabled": "false",

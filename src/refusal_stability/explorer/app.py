@@ -12,20 +12,19 @@ import streamlit as st
 
 from refusal_stability.explorer import all_responses, labelling, links, marks, session, study, views
 from refusal_stability.explorer.links import LOWEST, Known, View
-from refusal_stability.explorer.list_columns import ALL_COLUMNS, ROW_HEIGHT
+from refusal_stability.explorer.list_columns import category_in_words
+from refusal_stability.explorer.prompt_list import show_list
 from refusal_stability.figures.series import Series, series_of
 from refusal_stability.params.engines import engine_settings
 from refusal_stability.params.load import PARAMS_FILE
 from refusal_stability.params.study import StudyParams
 from refusal_stability.plain_text import visible
 from refusal_stability.records import NO_INTERVENTION, Condition, Prompt, StudyError
-from refusal_stability.tables.spreadsheets import csv_text
 
 Decisions = Mapping[Condition, views.Decided]
 HERE = Path(__file__).parent
 # In pixels: the list fits beside it in a window 1,280 wide.
 SIDEBAR_WIDTH = 260
-LIST_HEIGHT = 433
 CONTENT_NOTE = "Response (may hold harmful text; click to unfold)"
 ALL_NOTE = "All responses to this prompt (may hold harmful text; click to unfold)"
 THINKING_NOTE = "Thinking (may hold harmful text; click to unfold)"
@@ -34,7 +33,7 @@ grids_of_decisions = st.components.v2.component(
     "refusal_stability_grids",
     html='<div class="grids"></div>',
     css=(HERE / "grid.css").read_text(encoding="utf-8"),
-    js=(HERE / "grid.js").read_text(encoding="utf-8"),
+    js=session.script("grid.js"),
 )
 
 
@@ -71,7 +70,7 @@ def show(params: StudyParams, table: pd.DataFrame) -> None:
 def browse(params: StudyParams, table: pd.DataFrame, view: View) -> None:
     """The list, and the prompt that is open."""
     rows = views.filtered(of_marks(params, table, view), view)
-    prompt_list(table, rows, view.order)
+    show_list(table, rows, view)
     if view.prompt:
         opened(params, table, view)
     else:
@@ -116,6 +115,8 @@ def filters(params: StudyParams, known: Known) -> None:
     names = {name: model.label or name for name, model in params.models.items()}
     with st.sidebar:
         labelling.reviewer_chooser(known.options["reviewer"])
+        if st.session_state["reviewer"]:
+            return
         st.header("Filter")
         st.text_input("Words in the prompt", key="text", placeholder="words, or a prompt's id")
         st.multiselect(
@@ -137,62 +138,6 @@ def filters(params: StudyParams, known: Known) -> None:
         st.text("The address of this page opens the same view again. Responses stay folded.")
 
 
-def prompt_list(table: pd.DataFrame, rows: pd.DataFrame, order: str) -> None:
-    """The list of prompts; a click opens one, a click on a column's head orders the list by it."""
-    n_prompts = rows["prompt_id"].nunique()
-    st.text(f"{len(rows):,} of {len(table):,} rows (a row is a prompt with one model); {n_prompts:,} prompts")
-    ids = rows["prompt_id"].tolist()
-    shown = views.listed(rows)
-    key = f"list-{order}-{hash(tuple(rows.index))}"
-
-    def take_click() -> None:
-        clicked = st.session_state[key]["selection"]
-        if clicked["columns"]:
-            st.session_state["order"] = views.order_after(order, clicked["columns"][0])
-        elif clicked["cells"]:
-            open_prompt(ids[clicked["cells"][0][0]])
-
-    st.dataframe(
-        shown,
-        key=key,
-        height=LIST_HEIGHT,
-        row_height=ROW_HEIGHT,
-        hide_index=True,
-        on_select=take_click,
-        # Columns too: with these, Streamlit does not sort in the browser alone, where *Next prompt* would not see it.
-        selection_mode=["single-cell", "single-column"],
-        column_config=list_columns(),
-    )
-    with st.container(horizontal=True):
-        st.download_button(
-            "Download this list as CSV",
-            lambda: csv_text(rows.drop(columns="position")).encode(),
-            file_name="prompts.csv",
-            mime="text/csv",
-            on_click="ignore",
-        )
-        for word, step in (("Previous prompt", -1), ("Next prompt", 1)):
-            target = views.beside(ids, st.session_state["prompt"], step)
-            st.button(word, on_click=open_prompt, args=(target,), disabled=target is None)
-
-
-def list_columns() -> dict[str, Any]:
-    """How each column of the list is drawn."""
-    drawn = st.column_config
-    return {
-        head: drawn.NumberColumn(format=column.format, width=column.width, help=column.help)
-        if column.help
-        else drawn.TextColumn(width=column.width)
-        for head, column in ALL_COLUMNS.items()
-    }
-
-
-def open_prompt(prompt_id: str) -> None:
-    """Open a prompt's grids, with no response open."""
-    if prompt_id != st.session_state["prompt"]:
-        st.session_state.update(prompt=prompt_id, left=None, right=None)
-
-
 # --- one prompt ----------------------------------------------------------------------------------------------------
 def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
     """The open prompt: its text, its grids, and the responses that were clicked."""
@@ -202,7 +147,7 @@ def opened(params: StudyParams, table: pd.DataFrame, view: View) -> None:
         st.text(f"Earlier turn, {role}:")
         st.code(visible(text), language=None, wrap_lines=True)
     st.code(visible(mine["prompt"].iloc[0]), language=None, wrap_lines=True)
-    st.text(f"category: {views.on_one_line(mine['category'].iloc[0])}; id: {view.prompt}")
+    st.text(f"category: {category_in_words(mine['category'].iloc[0])}; id: {view.prompt}")
     chosen = compared(params)
     by_series = {links.series_key(row["model"], row["intervention"]): row for row in mine.to_dict("records")}
     conditions = [c for model in params.models for c in params.conditions(model)]

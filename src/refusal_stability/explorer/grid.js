@@ -1,11 +1,4 @@
-// Grids of decisions. Every text is set as text, never as markup: names and reasons come from outside.
-const element = (name, text, attributes = {}) => {
-  const made = document.createElement(name);
-  if (text !== null) made.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
-};
-
+// Grids of decisions.
 const button = (cell, open) => {
   const made = element("button", cell.letter, {
     type: "button", "aria-label": cell.says, title: cell.says, "data-key": cell.key, class: cell.side,

@@ -1,11 +1,4 @@
-// One response to label. Every text is set as text, never as markup: prompts and responses come from outside.
-const element = (name, text, attributes = {}) => {
-  const made = document.createElement(name);
-  if (text !== null) made.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
-};
-
+// One response to label.
 const text = (heading, words) => [element("h4", heading), element("pre", words)];
 
 // What stays in place while responses change, so that the focus stays too and screen readers hear what is new.

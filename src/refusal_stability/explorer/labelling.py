@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from refusal_stability.explorer import session
 from refusal_stability.files import REVIEW_FORMS, REVIEW_GUIDE
 from refusal_stability.plain_text import visible
 from refusal_stability.records import DECISION_NAMES, StudyError
@@ -23,7 +24,7 @@ form_item = st.components.v2.component(
     "refusal_stability_form_item",
     html='<div class="item"></div>',
     css=(HERE / "labelling.css").read_text(encoding="utf-8"),
-    js=(HERE / "labelling.js").read_text(encoding="utf-8"),
+    js=session.script("labelling.js"),
 )
 
 

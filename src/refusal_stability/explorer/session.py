@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import streamlit as st
 
@@ -13,6 +14,12 @@ from refusal_stability.plain_text import visible
 
 WIDGETS = ("text", *links.LISTS, "flip", "order", "judge", "reviewer")
 ECHO_SECONDS = 1.5
+HERE = Path(__file__).parent
+
+
+def script(name: str) -> str:
+    """A script of the page, after what every one of them uses."""
+    return "".join((HERE / one).read_text(encoding="utf-8") for one in ("elements.js", name))
 
 
 def follow_link(params: StudyParams, known: Known) -> None:
@@ -29,8 +36,8 @@ def follow_link(params: StudyParams, known: Known) -> None:
             state[name] = list(value) if isinstance(value, tuple) else value
         state.update(ssi=(view.lowest, view.highest), prompt=view.prompt, left=view.left, right=view.right)
         state.update(judge=view.judge or params.judging.primary, written=query, notes=notes)
-    # Streamlit forgets what a widget holds that is not on the page, as these while somebody labels.
-    for name in ("compared", "judge", "side"):
+    # Streamlit forgets what a widget holds that is not on the page, as most are while somebody labels.
+    for name in ("compared", "judge", "side", *([*WIDGETS, "ssi"] if state["reviewer"] else ())):
         if name in state:
             state[name] = state[name]
     # The notes have a place of their own, so that nothing below moves, and loses the focus, where there is one.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from refusal_stability.explorer.links import ANY, FLIPPED, LOWEST, View, cell_key, series_key
-from refusal_stability.explorer.list_columns import ALL_COLUMNS
+from refusal_stability.explorer.list_columns import LIST_COLUMNS
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK
 from refusal_stability.plain_text import visible
 from refusal_stability.records import DECISIONS, Basis, Condition
@@ -100,7 +100,7 @@ def filtered(table: pd.DataFrame, view: View) -> pd.DataFrame:
 
 def order_after(order: str, head: str) -> str:
     """The order after a click on a column's head: the column's first, or the one after the current one."""
-    own = ALL_COLUMNS[head].orders
+    own = LIST_COLUMNS[head].orders
     return own[(own.index(order) + 1) % len(own)] if order in own else own[0]
 
 
@@ -109,16 +109,6 @@ def _holding(table: pd.DataFrame, word: str) -> pd.Series[bool]:
     texts = table[["prompt", "prompt_id"]].drop_duplicates()
     holds = texts["prompt"].str.contains(word, case=False, regex=False) | (texts["prompt_id"] == word)
     return table["prompt_id"].isin(texts.loc[holds, "prompt_id"])
-
-
-def listed(rows: pd.DataFrame) -> pd.DataFrame:
-    """The list as it is shown: named columns, each prompt on one line."""
-    heads = {column.name: column.head for column in ALL_COLUMNS.values() if column.name in rows}
-    shown = rows[list(heads)].reset_index(drop=True)
-    shown["flip"] = shown["flip"].map({True: "flip", False: ""})
-    shown["category"] = shown["category"].str.replace(r"[|,]", ", ", regex=True).str.replace("_", " ")
-    shown["prompt"] = shown["prompt"].map(on_one_line)
-    return shown.rename(columns=heads)
 
 
 def decided(

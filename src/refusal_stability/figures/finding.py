@@ -1,4 +1,4 @@
-"""The one finding that a figure's caption states; the other numbers stand in its alternative text and in the tables."""
+"""The one finding that a figure's caption states; the other numbers stand in its `alt_text` and in the tables."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from refusal_stability.tables.layout import Layout
 class Picture:
     """A figure to show in a section.
 
-    Its caption states one `finding` and how to read it. `shows` has all its numbers in words: its alternative text.
+    Its caption states one `finding` and how to read it, and so does its alternative text, without the how. `shows` has
+    all its numbers in words, for readers who cannot see them; a page folds it.
     `number` is its place in reading order, from 1; 0 until the report is put together.
     """
 

@@ -52,7 +52,7 @@ def _summary(summary: Summary) -> str:
 
 
 def _picture(picture: Picture) -> tuple[str, str]:
-    alt = escaped(f"{picture.title}. {picture.shows}")
+    alt = escaped(f"{picture.title}. {picture.finding}")
     return (
         f"![{alt}]({FIGURES_FOLDER}/{picture.name}.png)",
         f"**{escaped(picture.heading)}.** {escaped(picture.finding)} {escaped(picture.caption)}",
