@@ -284,7 +284,8 @@ def test_no_text_of_100_kilobytes_takes_long(piece):
     start = time.process_time()
     classify(text[:READ_CHARACTERS], text)
     classify(ASKED, "Sure, " + text)
-    assert time.process_time() - start < 1.0
+    # A tenth of a second on an idle machine; minutes where the time grows with the square of the length.
+    assert time.process_time() - start < 10
 
 
 @given(st.text(), st.text())

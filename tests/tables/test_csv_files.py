@@ -21,6 +21,7 @@ from refusal_stability.files import (
     write_json,
 )
 from refusal_stability.records import Condition
+from refusal_stability.tables import csv_files
 from refusal_stability.tables.contract import Contract
 from refusal_stability.tables.csv_files import read_table, read_table_so_far, write_table
 from refusal_stability.tables.metrics import METRIC_TABLES, TABLES_EXPLAINED, column_dictionary
@@ -108,6 +109,30 @@ def test_a_table_that_dvc_removes_while_it_is_looked_at_is_none(tmp_path: Path) 
     assert read_table_so_far(SeenBefore(tmp_path / "absent.csv"), SAMPLE) is None
     with pytest.raises(ArtifactError, match="no such file"):
         read_table(SeenBefore(tmp_path / "absent.csv"), SAMPLE)
+
+
+ODD = ["", "nan", "inf", "-", "+1", ".5", "5.", "1e5", "1e400", "--1", "1_0", " 1", "1\n", "0x1", "007", "9" * 20]
+
+
+@given(
+    st.lists(st.one_of(st.floats().map(repr), st.integers().map(str), st.sampled_from(ODD)), max_size=4),
+    st.sampled_from(["number", "whole"]),
+)
+def test_plain_numbers_are_read_as_any_text_would_be(texts: list[str], kind: str) -> None:
+    def read() -> pd.Series | str:
+        try:
+            return csv_files._as_kind(pd.Series(texts, dtype=object, name="n"), kind, "t.csv", "n")
+        except ArtifactError as error:
+            return str(error)
+
+    plainly = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_files, "_plain_numbers", lambda *_: None)
+        anyhow = read()
+    if isinstance(anyhow, str) or isinstance(plainly, str):
+        assert str(plainly) == str(anyhow)
+    else:
+        pd.testing.assert_series_equal(plainly, anyhow, check_exact=True)
 
 
 def test_an_absent_table_says_what_to_run(tmp_path: Path) -> None:

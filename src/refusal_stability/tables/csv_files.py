@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from refusal_stability.tables.parquet_files import parquet_columns, read_parquet
 from refusal_stability.tables.spreadsheets import guarded, unguarded
 
 LARGEST_BLOCK = 2**31 - 1
+# All that a column of plain numbers is written with.
+PLAIN = {"number": re.compile(r"[0-9.e+-]*"), "whole": re.compile(r"[0-9-]*")}
 
 
 def write_table(table: pd.DataFrame, path: Path, contract: Contract) -> None:
@@ -130,6 +133,8 @@ def _as_kind(column: pd.Series[Any], kind: str, where: str, name: str) -> pd.Ser
     if kind == "text":
         return column.astype(object)
     text = column if column.dtype == object else None
+    if kind != "flag" and (plain := _plain_numbers(column, kind)) is not None:
+        return pd.Series(plain, column.index, name=name)
     if kind == "flag":
         if text is None:
             return column.astype(bool)
@@ -152,3 +157,23 @@ def _as_kind(column: pd.Series[Any], kind: str, where: str, name: str) -> pd.Ser
     dtype: Any = KINDS[kind]
     typed: pd.Series[Any] = values.astype(dtype)
     return typed
+
+
+def _plain_numbers(column: pd.Series[Any], kind: str) -> np.ndarray[Any, Any] | None:
+    """A column's values where each is written as plainly as this project writes numbers; None where one is not.
+
+    The check of any text, which also finds the row at fault, took five sixths of the time that reading a small study's
+    tables took.
+    """
+    values = column.to_numpy()
+    if values.dtype == KINDS[kind]:
+        return values.copy()
+    if values.dtype != object:
+        return None
+    try:
+        if not PLAIN[kind].fullmatch("".join(values)):
+            return None
+        plain = np.where(values == "", "nan", values).astype(KINDS[kind])
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if np.isinf(plain).any() else plain
