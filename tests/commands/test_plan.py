@@ -224,6 +224,15 @@ def test_a_server_without_a_list_of_models_is_there_all_the_same(study: Path, se
     assert f"ok small: {bare} answers; it has no list of models (HTTP 404); most such addresses end in /v1" in lines
 
 
+def test_a_server_without_batches_is_a_problem_where_batches_are_set(study: Path, server: Start) -> None:
+    url = server("--models", "small")
+    settings = PAID | {"base_url": url, "batch": True}
+    served(study, url, models={"small": {"engine": "openai", "path": "small", "settings": settings}})
+    said = "\n".join(plan(study, NO_SUCH_KEY="k"))
+    assert f"models.small.settings.batch: {url} has no batches (HTTP 404); set it to false" in said
+    assert "1 problem: see above for what to do" in said
+
+
 def test_no_server_a_judge_without_its_file_and_a_full_disk_are_problems_with_remedies(study: Path) -> None:
     judges = {
         "gone": {"kind": "recorded", "path": "labels.csv", "settings": {"models": {"small": "s"}}},

@@ -135,6 +135,7 @@ class BatchServer(Server):
         # How many looks at a batch that has ended do not name its files yet.
         self.late = 0
         self.refused: list[str] = []
+        self.keeps_metadata = True
         super().__init__()
 
     def routes(self) -> Iterator[tuple[str, str, str, Callable[..., Any]]]:
@@ -171,8 +172,9 @@ class BatchServer(Server):
         fate = self.fates.popleft() if self.fates else "completed"
         self.batches[name] = {
             "id": name, "object": "batch", "endpoint": body["endpoint"], "input_file_id": body["input_file_id"],
-            "status": "validating", "metadata": metadata, "errors": None, "output_file_id": None,
-            "error_file_id": None, "request_counts": {"total": 0, "completed": 0, "failed": 0}, "_fate": fate,
+            "status": "validating", "metadata": metadata if self.keeps_metadata else None, "errors": None,
+            "output_file_id": None, "error_file_id": None,
+            "request_counts": {"total": 0, "completed": 0, "failed": 0}, "_fate": fate,
         }  # fmt: skip
         return self._shown(name)
 

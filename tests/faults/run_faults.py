@@ -48,7 +48,7 @@ FAMILIES: dict[str, tuple[str, Family, set[str]]] = {
     ),
     "models": ("broken models", lambda _, __: broken_models.run(), broken_models.BAD),
     "disks": ("full, read-only and small disks", lambda _, folder: disks.run(folder), disks.BAD),
-    "batches": ("67 cases of batches", lambda _, folder: batches.run(folder), batches.BAD),
+    "batches": ("81 cases of batches", lambda _, folder: batches.run(folder), batches.BAD),
     "browser": ("hostile texts in a browser", lambda _, folder: hostile_pages.run(folder), hostile_pages.BAD),
     "soak": ("20,000 requests with faults", lambda seed, folder: soak.run(seed, 20_000, folder), soak.BAD),
 }

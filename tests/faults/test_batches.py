@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import batches
 import pytest
 from batch_server import CUSTOM_ID, AnthropicServer, BatchServer, answer_of
-from batches import ANTHROPIC, ANTHROPIC_CASES, CASES, COUNT, OPENAI, ask, engine_at, requests_of, run_case
+from batches import ANTHROPIC, ANTHROPIC_CASES, CASES, COUNT, OPENAI, SETTINGS, ask, engine_at, requests_of, run_case
 
 from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.http.batch import openai
@@ -19,6 +20,7 @@ from refusal_stability.engines.http.batch.engine import BatchEngine
 from refusal_stability.engines.http.batch.journal import UNSEEN, Batch, Journal
 from refusal_stability.engines.http.batch.openai import OpenAIBatches
 from refusal_stability.engines.http.engine import HTTPEngine
+from refusal_stability.engines.http.models_list import batches_found
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store
@@ -43,10 +45,12 @@ SOME = [
     "file refused",
     "queue of tokens full",
     "connection drops after create",
+    "connection drops after create, no metadata",
     "torn download",
     "killed before the create",
     "killed after the create",
     "killed with answers stored",
+    "journal: a bit of the keys",
 ]
 SOME_OF_ANTHROPIC = [
     "an error before the answer",
@@ -86,7 +90,7 @@ def test_a_fault_loses_nothing_stores_nothing_twice_and_pays_nothing_twice(
     counts = run_case(case, tmp_path, settings)
     assert {bad: counts[bad] for bad in batches.BAD} == dict.fromkeys(batches.BAD, 0)
     assert (counts["stored"], counts["paid"], counts["left in the journal"]) == (COUNT, COUNT, 0)
-    assert counts["stopped with an error"] == case.stops
+    assert counts["stopped with an error"] == case.stops + (case.damage is not None)
     assert counts["killed"] == (case.kill is not None)
 
 
@@ -412,6 +416,18 @@ def test_a_server_that_fails_every_create_ends_the_run_and_a_server_without_batc
         ask(anthropic.url, tmp_path / "other.sqlite", **ANTHROPIC)
     # The other store's first request went alone.
     assert (anthropic.paid + anthropic.alone).total() == COUNT + 1
+
+
+def test_plan_hears_of_batches_from_the_servers_own_list(server: BatchServer, anthropic: AnthropicServer) -> None:
+    for url, vendor in ((server.url, OPENAI), (anthropic.url, ANTHROPIC)):
+        settings = OpenAISettings(base_url=url, **SETTINGS | vendor)
+        assert batches_found(settings, "models.m") == f"{url} takes batches"
+        with pytest.raises(EngineError, match=r"models\.m\.settings\.batch: .* has no batches \(HTTP 404\)"):
+            batches_found(dataclasses.replace(settings, base_url=f"{url}/elsewhere"), "models.m")
+    anthropic.fail("list", 500)
+    said = batches_found(OpenAISettings(base_url=anthropic.url, **SETTINGS | ANTHROPIC), "models.m")
+    assert said.endswith("does not say whether it takes batches (HTTP 500)")
+    assert server.sent() + anthropic.sent() + (server.alone + anthropic.alone).total() == 0
 
 
 def test_a_cap_counts_a_batch_that_the_server_may_not_know(anthropic: AnthropicServer, tmp_path: Path) -> None:

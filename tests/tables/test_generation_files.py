@@ -16,7 +16,7 @@ from refusal_stability.files import PARQUET, ArtifactError, generation_file, gen
 from refusal_stability.records import Completion, Condition, Outcome
 from refusal_stability.study.arrow_columns import read_columns
 from refusal_stability.tables.csv_files import column_names, read_table, write_table
-from refusal_stability.tables.generation_files import suffix_for, write_generations
+from refusal_stability.tables.generation_files import suffix_for, write_generation_files, write_generations
 from refusal_stability.tables.study import GENERATION_TABLE, generation_table
 
 CONDITION = Condition("m", "none", 0.1 + 0.2, 2**63 - 1)
@@ -90,6 +90,14 @@ def test_one_form_takes_the_place_of_the_other(tmp_path: Path, monkeypatch: pyte
         write_generations(table_of([Completion(text, "stop")]), place)
         assert [file.name for file in place.parent.iterdir()] == [place.name]
         assert read_table(generation_file(CONDITION), GENERATION_TABLE)["response"].tolist() == [text]
+
+
+def test_no_answers_are_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = generation_place(CONDITION, PARQUET)
+    write_generations(table_of([Completion("of an older study", "stop")]), place)
+    write_generation_files("m", table_of([])[["prompt_id", "prompt"]], {}, 100)
+    assert list(place.parent.iterdir()) == []
 
 
 def test_two_forms_at_once_are_an_error_that_names_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

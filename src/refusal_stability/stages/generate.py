@@ -56,7 +56,7 @@ def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
     arriving = iter(completions)
     for (one, _), was in zip(grid, taken, strict=True):
         by_condition.setdefault(one, []).append(next(arriving) if was else NOT_ASKED)
-    write_generation_files(prompts, by_condition, params.files.parquet_above_mb)
+    write_generation_files(model, prompts, by_condition, params.files.parquet_above_mb)
     reasons = most_common(Counter(c.missing_reason or c.finish_reason for c in completions))
     said = f"{model}: {len(completions)} responses in {len(by_condition)} files ({reasons})"
     Console().print(visible_line(said), markup=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from refusal_stability.files import PARQUET, generation_place, write_files
+from refusal_stability.files import GENERATIONS, PARQUET, generation_place, write_files
 from refusal_stability.records import Completion, Condition
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.study import GENERATION_TABLE, generation_table
@@ -17,13 +17,12 @@ BYTES_IN_A_MB = 1_000_000
 
 
 def write_generation_files(
-    prompts: pd.DataFrame, answers: Mapping[Condition, list[Completion]], parquet_above_mb: float
+    model: str, prompts: pd.DataFrame, answers: Mapping[Condition, list[Completion]], parquet_above_mb: float
 ) -> None:
     """Write a model's answers in each configuration, in the form for their size, and remove its other files."""
     tables = {one: generation_table(one, prompts, given) for one, given in answers.items()}
-    files = {generation_place(one, suffix_for(table, parquet_above_mb)): table for one, table in tables.items()}
-    folder = next(iter(files)).parent
-    write_files(folder, [path.name for path in files], lambda path: write_generations(files[path], path))
+    files = {generation_place(one, suffix_for(table, parquet_above_mb)).name: table for one, table in tables.items()}
+    write_files(GENERATIONS / model, list(files), lambda path: write_generations(files[path.name], path))
 
 
 def suffix_for(table: pd.DataFrame, parquet_above_mb: float) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refusal_stability.engines.forecast import Forecast
-from refusal_stability.engines.http.models_list import needed_variables, server_found
+from refusal_stability.engines.http.models_list import batches_found, needed_variables, server_found
 from refusal_stability.files import REFERENCE_MODELS
 from refusal_stability.judging.model.rubric import load_rubric
 from refusal_stability.judging.open import open_judge
@@ -62,6 +62,8 @@ def model_checks(works: list[Work], engines: Engines, params: StudyParams, where
             if place not in servers:
                 servers[place] = checked(about, lambda: server_found(work.model, settings, key))  # noqa: B023
             yield Check(about, servers[place].good, servers[place].said)
+            if settings.batch and servers[place].good:
+                yield checked(about, lambda: batches_found(settings, key))  # noqa: B023
 
 
 def judge_checks(params: StudyParams, where: str) -> Iterator[Check]:

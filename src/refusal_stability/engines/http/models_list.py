@@ -1,4 +1,4 @@
-"""Ask a server whether it is there and has the model: one GET of its list of models, which no vendor charges for."""
+"""Ask a server whether it is there, has the model, and takes batches: by GETs that no vendor charges for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
+from refusal_stability.engines.http.batch.engine import ENDPOINTS
 from refusal_stability.engines.http.engine import PROTOCOLS
 from refusal_stability.engines.http.errors import one_line
 from refusal_stability.engines.http.presets import with_preset
@@ -76,6 +77,32 @@ def server_found(model: ModelParams, settings: OpenAISettings, where: str) -> st
         f"{where}.path: {settings.base_url} does not list {model.path!r}; it lists: {listed or 'none'}{more}; correct "
         "the model's name at the server"
     )
+
+
+def batches_found(settings: OpenAISettings, where: str) -> str:
+    """What a server says of its batches, in a few words.
+
+    Parameters
+    ----------
+    settings : address and secrets.
+    where : the model's key in params.yaml, for error messages.
+
+    Raises
+    ------
+    EngineError
+        A secret is not set, nothing answers, or the server has no batches.
+    """
+    settings = with_preset(settings, where)
+    protocol = PROTOCOLS[settings.protocol]
+    endpoints = ENDPOINTS[settings.protocol](settings, protocol.PATH, protocol.auth_headers, where)
+    endpoints.read_secrets()
+    address = endpoints.address.removesuffix(protocol.PATH) + endpoints.LIST
+    reply = asyncio.run(_reply_of(endpoints, address, f"{where}.settings.base_url: {settings.base_url}"))
+    if reply.status == 404:
+        raise EngineError(f"{where}.settings.batch: {settings.base_url} has no batches (HTTP 404); set it to false")
+    if _names(reply) is None:
+        return f"{settings.base_url} does not say whether it takes batches (HTTP {reply.status})"
+    return f"{settings.base_url} takes batches"
 
 
 async def _reply_of(transport: Transport, address: str, what: str) -> Reply:

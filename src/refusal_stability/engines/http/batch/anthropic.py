@@ -35,6 +35,7 @@ ENDED_WITHOUT_ANSWER = {"expired": EXPIRED, "canceled": CANCELLED}
 class AnthropicBatches(Endpoints):
     """Anthropic's endpoints for message batches."""
 
+    LIST = PATH
     # 256 MB are allowed.
     MOST_BYTES = 250_000_000
     HEAD, BETWEEN, TAIL = b'{"requests":[', b",", b"]}"

@@ -59,10 +59,12 @@ class Endpoints(Transport, ABC):
 
     Attributes
     ----------
+    LIST : where the server lists its batches.
     MOST_BYTES : the vendor's limit on what is sent for a batch.
     HEAD, BETWEEN, TAIL : what stands around the requests in it.
     """
 
+    LIST: ClassVar[str]
     MOST_BYTES: ClassVar[int]
     HEAD: ClassVar[bytes] = b""
     BETWEEN: ClassVar[bytes] = b"\n"

@@ -28,6 +28,7 @@ OTHER_SPELLINGS = {"canceled": "cancelled"}
 class OpenAIBatches(Endpoints):
     """OpenAI's endpoints for files and batches. A batch's metadata holds our name of it."""
 
+    LIST = "/batches"
     MOST_BYTES = 200_000_000
 
     def __init__(self, *arguments: Any) -> None:
@@ -54,7 +55,7 @@ class OpenAIBatches(Endpoints):
 
         async def create() -> str:
             nonlocal broke
-            if broke and (found := await self._found(batch.name)):
+            if broke and (found := await self._found(batch.name, file_id)):
                 return found
             broke = True
             return named(await self._call("POST", "/batches", json.dumps(asked).encode()))
@@ -105,10 +106,12 @@ class OpenAIBatches(Endpoints):
         name = error.get("code") if isinstance(error, dict) else None
         return key, Reply(200, {}, json.dumps(error), {"error": error or "no answer"}), str(name or "")
 
-    async def _found(self, name: str) -> str | None:
-        async for one in self._listed("/batches", LISTED_AT_ONCE, "after"):
+    async def _found(self, name: str, file_id: str | None = None) -> str | None:
+        """The batch of our name, or of a file that we uploaded: some servers keep no metadata."""
+        async for one in self._listed(self.LIST, LISTED_AT_ONCE, "after"):
             found = one.get("metadata")
-            if isinstance(found, dict) and found.get(NAMED_IN_METADATA) == name:
+            ours = isinstance(found, dict) and found.get(NAMED_IN_METADATA) == name
+            if ours or (file_id is not None and one.get("input_file_id") == file_id):
                 return named(one)
         return None
 
