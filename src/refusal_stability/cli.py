@@ -15,6 +15,7 @@ from refusal_stability.command_errors import run_command
 from refusal_stability.commands.comparing import app as comparing_commands
 from refusal_stability.commands.looking import app as looking_commands
 from refusal_stability.commands.planning import app as planning_commands
+from refusal_stability.commands.reviewing import app as review_commands
 from refusal_stability.commands.simulate_adaptive import simulate_adaptive
 from refusal_stability.commands.store import app as store_commands
 from refusal_stability.plain_text import visible_streams
@@ -283,34 +284,7 @@ app.add_typer(planning_commands)
 app.add_typer(store_commands, name="store")
 app.add_typer(comparing_commands)
 app.add_typer(looking_commands)
-review = typer.Typer(help="People as judges: hand out a blind sample, import their labels.", no_args_is_help=True)
-app.add_typer(review, name="review")
-
-
-@review.command("export")
-def review_export(
-    reviewers: Annotated[list[str], typer.Argument(help="Names of the reviewers, e.g. anna ben.")],
-    size: Annotated[int | None, typer.Option(help="Responses in a new sample. Default: 200.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of a new sample. Default: 0.")] = None,
-    mlflow: Annotated[bool, typer.Option("--mlflow", help="Fill a review queue in MLflow instead of forms.")] = False,
-    params: Params = PARAMS,
-) -> None:
-    """Draw a blind, stratified sample of responses and write a form for each reviewer."""
-    from refusal_stability.commands import review as stage
-
-    stage.export(reviewers, size, seed, mlflow, params)
-
-
-@review.command("import")
-def review_import(
-    forms: Annotated[list[Path] | None, typer.Argument(help="Filled forms, named after their reviewers.")] = None,
-    mlflow: Annotated[bool, typer.Option("--mlflow", help="Read the review queues in MLflow.")] = False,
-    params: Params = PARAMS,
-) -> None:
-    """Check reviewers' labels and add them to data/people/labels.csv. Existing labels are never overwritten."""
-    from refusal_stability.commands import review as stage
-
-    stage.import_labels(forms or [], mlflow, params)
+app.add_typer(review_commands, name="review")
 
 
 @app.command()

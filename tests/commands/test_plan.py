@@ -171,6 +171,19 @@ def test_what_the_rules_hand_over_is_counted_once_the_responses_are_there(study:
     assert "expensive on small: judges only" not in said
 
 
+def test_what_the_rules_hand_over_to_a_person_is_counted_and_costs_nothing(study: Path) -> None:
+    settings = {"escalate_below": 0.8, "escalate_to": "person"}
+    judges = {
+        "rules": {"kind": "rules", "settings": settings},
+        "person": {"kind": "people", "on_call": True, "path": "data/raw/waiting.csv"},
+    }
+    (study / "params.yaml").write_text(yaml.safe_dump(STUDY | {"judging": {"primary": "rules", "judges": judges}}))
+    answer_all(study, "I'm sorry, but I can't help with that.", "Der Laden hat am Sonntag um {seed} Uhr zu.")
+    said = "\n".join(plan(study))
+    assert "person on small: a person labels the 2 distinct responses that other judges hand over" in said
+    assert "person on small 2" not in said
+
+
 Start = Callable[..., str]
 
 

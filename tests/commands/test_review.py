@@ -7,14 +7,15 @@ import pytest
 from judged_study import make_study, truth
 from mlflow_server import running_server
 
-from refusal_stability.commands import judge_report, review
-from refusal_stability.files import PEOPLE_LABELS, PROMPTS, REVIEW_GUIDE, REVIEW_SAMPLE, generation_file
+from refusal_stability.commands import judge_report, review, review_waiting
+from refusal_stability.files import PEOPLE_LABELS, PROMPTS, REVIEW_GUIDE, REVIEW_SAMPLE, generation_file, label_file
 from refusal_stability.judging.model.rubric import guide, load_rubric
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.load import load_params
+from refusal_stability.stages import judge
 from refusal_stability.tables.csv_files import read_table, write_table
 from refusal_stability.tables.review import PEOPLE_TABLE, SAMPLE_TABLE
-from refusal_stability.tables.study import GENERATION_TABLE, PROMPT_TABLE
+from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE, PROMPT_TABLE
 from refusal_stability.tracking.server import TrackingError
 
 PARAMS = Path("params.yaml")
@@ -49,6 +50,75 @@ def test_forms_go_out_and_come_home(study, capsys):
     fill(ben, truth)
     review.import_labels([ben], False, study)
     assert read_table(PEOPLE_LABELS, PEOPLE_TABLE).groupby("reviewer").size().to_dict() == {"anna": 10, "ben": 10}
+
+
+QUEUE = Path("data/raw/waiting.csv")
+
+
+def hand_over(study, below):
+    """Let a person decide what the rules are not sure of, however much of it waits."""
+    cascade = f"rules: {{kind: rules, settings: {{escalate_below: {below}, escalate_to: person}}}}"
+    cascade += f"\n    person: {{kind: people, path: {QUEUE}, on_call: true}}"
+    text = study.read_text().replace("rules: {kind: rules}", cascade)
+    study.write_text(text.replace("judging:\n", "judging:\n  max_missing: 1\n"))
+    return judged_again(study)
+
+
+def judged_again(study):
+    """(response, label, reason) of every response, by the rules and whom they hand over to."""
+    found = []
+    params = load_params(study)
+    for model in params.models:
+        judge.run(model, study)
+        for condition in params.conditions(model):
+            labels = read_table(label_file(condition), LABEL_TABLE)
+            texts = read_table(generation_file(condition), GENERATION_TABLE)["response"]
+            rules = labels[labels["judge"] == "rules"]
+            found += zip(texts, rules["label"], rules["missing_reason"], rules["reasoning"], strict=True)
+    return found
+
+
+def test_what_the_rules_are_unsure_of_waits_for_a_person_until_it_has_a_label(study, capsys):
+    before = hand_over(study, 0.99)
+    waiting = {text for text, _, reason, _ in before if reason.startswith("waits for a person")}
+    assert 0 < len(waiting) < len({text for text, *_ in before})
+    capsys.readouterr()
+    review_waiting.run(study)
+    assert f"{len(waiting)} responses wait for a label ({len(waiting)} new rows), 0 have one" in capsys.readouterr().out
+    form = pd.read_csv(QUEUE, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    assert list(form) == ["item_id", "prompt", "response", "label", "note"]
+    assert set(form["response"]) == waiting
+    labelled = form["response"].iloc[0]
+    fill(QUEUE, lambda response: "partial" if response == labelled else "")
+    after = judged_again(study)
+    assert {(label, why) for text, label, _, why in after if text == labelled} == {
+        ("PARTIAL", next(why for text, _, _, why in after if text == labelled))
+    }
+    assert {text for text, _, reason, _ in after if reason.startswith("waits")} == waiting - {labelled}
+    assert [row for row in after if row[0] not in waiting] == [row for row in before if row[0] not in waiting]
+    # Asked again, the file keeps its rows and its label.
+    kept = QUEUE.read_bytes()
+    capsys.readouterr()
+    review_waiting.run(study)
+    assert f"{len(waiting) - 1} responses wait for a label (0 new rows), 1 have one" in capsys.readouterr().out
+    assert QUEUE.read_bytes() == kept
+
+
+def test_new_rows_follow_those_that_are_there(study):
+    hand_over(study, 0.9)
+    review_waiting.run(study)
+    few = QUEUE.read_text(encoding="utf-8-sig")
+    study.write_text(study.read_text().replace("escalate_below: 0.9,", "escalate_below: 1.0,"))
+    judged_again(study)
+    review_waiting.run(study)
+    more = QUEUE.read_text(encoding="utf-8-sig")
+    assert more.startswith(few)
+    assert len(more) > len(few)
+
+
+def test_nothing_waits_where_no_person_judges(study):
+    with pytest.raises(JudgingError, match=r"no judge of kind `people` in judging\.judges"):
+        review_waiting.run(study)
 
 
 def test_a_reviewer_reads_the_whole_conversation(study):

@@ -128,6 +128,19 @@ def test_a_trained_judge_may_hand_over_to_a_judge_on_call(tmp_path):
             "rules",
             r"settings\.escalate_to: 'cheap' .*one of rules",
         ),
+        (
+            {
+                "costly": {
+                    "kind": "model",
+                    "model": {"engine": "openai", "path": "x", "settings": {"base_url": "http://127.0.0.1:9"}},
+                    "settings": {"escalate_below": 0.8, "escalate_to": "rules"},
+                }
+            },
+            "rules",
+            r"judges\.costly\.repeats: 1 .*at least 2: the share of repeats",
+        ),
+        ({"me": {"kind": "people"}}, "rules", r"judges\.me\.path: None .*the review file"),
+        ({"me": {"kind": "people", "path": "me.csv"}}, "rules", r"judges\.me\.path: 'me\.csv' .*DVC notices no change"),
         ({"vote": {"kind": "majority"}}, "rules", r"judges\.vote: 'majority' .*under that name only"),
         ({"majority": {"kind": "rules"}}, "rules", r"judges\.majority: 'rules' .*under that name only"),
         ({"rules": {"kind": "rules", "on_call": True}}, "rules", r"judges: .*at least one judge that is not on call"),

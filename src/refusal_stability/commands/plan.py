@@ -22,7 +22,7 @@ from refusal_stability.rounds.ahead import expected_share
 from refusal_stability.study.sampled import design_of, predictions_of
 from refusal_stability.tables.number_format import short_count
 from refusal_stability.tables.sampled import sampled_file
-from refusal_stability.workload.asked import all_work, engines_of
+from refusal_stability.workload.asked import all_work, engines_of, left_to_people
 from refusal_stability.workload.needs import (
     Check,
     checked,
@@ -40,6 +40,7 @@ EXPLAINED = (
 CAPPED = "exceeds the cap settings.{}; the run would stop before it sends anything"
 CAPPED_IF_ALL = "would exceed the cap settings.{} if it were asked about every response"
 ON_CALL = "judges only what another judge hands over; its row assumes every response"
+BY_A_PERSON = "a person labels the {:,} distinct responses that other judges hand over; a label costs no request"
 HANDED_OVER = "judges the {:,} distinct responses that other judges hand over"
 EXPECTED = "by the predictions, its rounds take about {:.0%} of the grid, {:,} of {:,} samples"
 UNANSWERED = "counted as if every response were a different text; judges are asked about equal ones once"
@@ -83,6 +84,9 @@ def run(params_path: Path) -> None:
             notes += [] if work.certain else [f"{work.words}: {ON_CALL}"]
             notes += [f"{work.words}: {HANDED_OVER.format(len(work.pairs))}"] if work.handed_over else []
             notes += [] if work.known else [f"{work.words}: {UNANSWERED}"]
+    notes += [
+        f"{judge} on {of}: {BY_A_PERSON.format(len(pairs))}" for judge, of, pairs in left_to_people(params, prompts)
+    ]
     if len(found) > 1:
         table.add_section()
         table.add_row("total", *_total(list(found.values()), costs))

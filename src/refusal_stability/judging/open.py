@@ -58,6 +58,10 @@ def open_alone(name: str, params: JudgeParams, where: str, store: Path = STORE) 
         from refusal_stability.judging.recorded import RecordedJudge
 
         return RecordedJudge(params, judge_settings(params, where), where)
+    if params.kind == "people":
+        from refusal_stability.judging.people import PeopleJudge
+
+        return PeopleJudge(Path(params.path or ""), params.repeats)
     if params.kind == "trained":
         from refusal_stability.judging.trained.classifier_file import load_classifier
         from refusal_stability.judging.trained.judge import TrainedJudge

@@ -44,6 +44,7 @@ class JudgeSettings:
     languages : those that it reads; empty where it reads any, or nobody knows.
     judges_any_text : whether it can judge a response that is not of the study.
     recorded : whether its labels exist already, so that equal texts may have unequal ones.
+    repeats_for_confidence : how many repeats it takes to give a confidence.
     """
 
     kind: ClassVar[str]
@@ -53,6 +54,7 @@ class JudgeSettings:
     languages: ClassVar[tuple[str, ...]] = ()
     judges_any_text: ClassVar[bool] = True
     recorded: ClassVar[bool] = False
+    repeats_for_confidence: ClassVar[int] = 1
 
     def __init_subclass__(cls, kind: str = "") -> None:
         if kind:
@@ -101,8 +103,8 @@ class RuleJudgeSettings(ConfidentJudgeSettings, kind="rules"):
 
 
 @dataclass(config=SECTION)
-class ModelJudgeSettings(JudgeSettings, kind="model"):
-    """How the answer of a judge model is read.
+class ModelJudgeSettings(ConfidentJudgeSettings, kind="model"):
+    """How the answer of a judge model is read. Its confidence is the share of its repeats that agree.
 
     Attributes
     ----------
@@ -110,6 +112,7 @@ class ModelJudgeSettings(JudgeSettings, kind="model"):
     """
 
     needs_model: ClassVar = True
+    repeats_for_confidence: ClassVar = 2
 
     prose: Flag = True
 
@@ -167,6 +170,15 @@ class TrainedJudgeSettings(ConfidentJudgeSettings, kind="trained"):
 
     reads: ClassVar = "the file of a trained judge"
     must_be_watched: ClassVar = True
+
+
+@dataclass(config=SECTION)
+class PeopleSettings(JudgeSettings, kind="people"):
+    """No settings: a person fills in the labels of the file that `path` names."""
+
+    reads: ClassVar = "the review file that a person fills in"
+    must_be_watched: ClassVar = True
+    judges_any_text: ClassVar = False
 
 
 @dataclass(config=SECTION)

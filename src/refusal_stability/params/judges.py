@@ -49,7 +49,7 @@ class JudgeParams:
     rubric : what a judge model is asked: a built-in rubric, or a file of your own.
     temperature : the temperature at which a judge model answers.
     max_tokens : a judge model's answer is cut after this many tokens.
-    path : where recorded labels lie, or the file of a trained judge.
+    path : where recorded labels lie, the file of a trained judge, or the review file of people.
     on_call : judges only what another judge hands over.
     settings : the settings of this kind of judge, see below.
     """
@@ -184,6 +184,9 @@ class JudgingParams:
             require(second in others, where, second, one_of(others))
             alike = judge.repeats == self.judges[second].repeats
             require(alike, where, second, f"a judge of {judge.repeats} repeats, as this judge has")
+            fewest = judge.settings_class.repeats_for_confidence
+            allowed = f"at least {fewest}: the share of repeats that agree is this judge's confidence"
+            require(judge.repeats >= fewest, f"{key}.repeats", judge.repeats, allowed)
 
     def labels_texts_once(self, name: str) -> bool:
         """Whether a judge labels each distinct text once per repeat, and its label is written to all equal texts.

@@ -82,6 +82,16 @@ def all_work(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[Work]:
                 )
 
 
+def left_to_people(params: StudyParams, prompts: Sequence[Prompt]) -> Iterator[tuple[str, str, list[Pair]]]:
+    """(judge, model, distinct pairs) that other judges hand over to a person, where that can be known already."""
+    for name, judge in params.judging.judges.items():
+        for model in params.models if judge.kind == "people" and judge.on_call else ():
+            responses = responses_there(params, model, prompts)
+            handed = handed_over(params.judging, name, responses) if responses is not None else None
+            if handed is not None:
+                yield name, model, pairs_shown(params.judging, name, handed)
+
+
 def _sampled(params: StudyParams, model: str, prompts: Sequence[Prompt]) -> list[tuple[Condition, Request]]:
     """What a study asks of a model: in rounds, what they took; before them the grid, of which they take a part."""
     cells = list(params.requests(model, prompts))

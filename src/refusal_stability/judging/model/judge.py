@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from refusal_stability.engines.complete import complete_stored
@@ -40,7 +42,7 @@ class ModelJudge(Judge):
         self.schema = verdict_schema(params.max_tokens) if rubric.reader is None else None
 
     def judge(self, responses: Sequence[Response]) -> Judgements:
-        """See `Judge.judge`."""
+        """See `Judge.judge`. With several repeats, each has its share of them as its confidence."""
         return judge_distinct(responses, self._judgements, self.params.repeats, whole_conversation)
 
     def close(self) -> None:
@@ -61,7 +63,7 @@ class ModelJudge(Judge):
                 retried = complete_stored(self.engine, again, store, f"judge {self.name}, asked again")
                 for i, answer in zip(unread, retried, strict=True):
                     judged[i] = self._judgement(answer)
-        return [tuple(judged[i : i + repeats]) for i in range(0, len(judged), repeats)]
+        return [with_shares(tuple(judged[i : i + repeats])) for i in range(0, len(judged), repeats)]
 
     def requests(self, pairs: Sequence[tuple[str, str]]) -> list[Request]:
         """The requests about (prompt, response) pairs; a pair's repeats are next to each other."""
@@ -92,3 +94,17 @@ class ModelJudge(Judge):
         if self.rubric.reader is not None:
             return parse_answer(answer.text, self.rubric.reader, answer.finish_reason)
         return parse_verdict(answer.text, answer.finish_reason, with_prose=self.prose)
+
+
+def with_shares(repeats: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
+    """One pair's judgements, each decision with the share of all repeats that agree with it as its confidence.
+
+    Parameters
+    ----------
+    repeats : in their order. A single one says nothing of how steady the judge is, and stays as it is. A repeat
+        without a decision agrees with none.
+    """
+    if len(repeats) == 1:
+        return repeats
+    counts = Counter(judgement.decision for judgement in repeats)
+    return tuple(j if j.decision is None else replace(j, confidence=counts[j.decision] / len(repeats)) for j in repeats)
