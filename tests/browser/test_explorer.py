@@ -44,7 +44,7 @@ from served_explorer import WAIT, careful, cell, opened_browser, serving, set_tr
 
 from refusal_stability.explorer.links import cell_key
 from refusal_stability.explorer.list_columns import LIST_COLUMNS, ROW_HEIGHT, category_in_words
-from refusal_stability.explorer.prompt_list import SENT
+from refusal_stability.explorer.prompt_list import SENT, SHOWN
 from refusal_stability.explorer.study import PER_PROMPT
 from refusal_stability.explorer.views import LETTERS
 from refusal_stability.files import generation_file, label_file
@@ -630,6 +630,9 @@ def test_a_laptops_window_shows_every_column_of_the_list_and_the_open_prompts_gr
     assert row(small_page, 0).evaluate("row => row.getBoundingClientRect().height") == ROW_HEIGHT
     cut = "all => all.filter(one => one.getBoundingClientRect().height > one.closest('tr').clientHeight - 4).length"
     assert small_page.locator(".prompts .cut").evaluate_all(cut) == 0
+    # The list ends with a whole row.
+    below_head = "list => list.clientHeight - list.querySelector('thead').offsetHeight"
+    assert small_page.locator(".prompts").evaluate(below_head) == SHOWN * ROW_HEIGHT
     small_page.locator(".prompts td", has_text=category_in_words("self_harm|fraud")).first.wait_for()
     row(small_page, 0).click()
     for model in ("reference-steady", "reference-wavering"):

@@ -116,6 +116,11 @@ def test_the_page_and_its_tables_are_there_in_every_format(published: Path) -> N
         text = (published / replication_tables("published") / "latex" / f"{name}.tex").read_text(encoding="utf-8")
         assert "\\toprule" in text
         assert "\\bottomrule" in text
+        # No label of the report's own tables.
+        assert f"\\label{{tab:published-{name}}}" in text
+    confusion = (published / replication_tables("published") / "latex/confusion.tex").read_text(encoding="utf-8")
+    assert re.search(r"& [1-9][\d,]* ?\\\\", confusion)
+    assert not re.search(r"& 0 ?\\\\", confusion)
     assert html.count("<table") >= len(wanted)
 
 

@@ -82,7 +82,9 @@ def run(name: str, params_path: Path) -> None:
 def _write(name: str, content: Report) -> None:
     place = replication_tables(name)
     texts = {replication_page(name): markdown_report(content), place / f"{name}.html": html_report(content)}
-    texts |= {place / "latex" / f"{table.name}.tex": latex_table(table) for table in content.tables}
+    # A paper may input these beside the report's own tables, so no label is one of those.
+    by_file = {table.name: replace(table, name=f"{name}-{table.name}") for table in content.tables}
+    texts |= {place / "latex" / f"{file}.tex": latex_table(table) for file, table in by_file.items()}
     for path, text in texts.items():
         with atomic_write(path) as file:
             file.write(text)

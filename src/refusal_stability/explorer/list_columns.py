@@ -71,19 +71,19 @@ def _described(name: str, width: int, *orders: str, head: str = "") -> ListColum
 LIST_COLUMNS: dict[str, ListColumn] = {
     column.head: column
     for column in (
-        ListColumn("prompt", "Prompt", 216, ("prompts",)),
+        ListColumn("prompt", "Prompt", 190, ("prompts",)),
         ListColumn("label", COLUMNS["model"].title, 100, ("model",)),
         _described("ssi", 56, "ssi", "ssi-high"),
         _described("p_unstable", 84, "unstable"),
         _described("flip", 48, "flip"),
         _described("lowest_confidence", 58, "unsure"),
         _described("majority", 76, "majority"),
-        _described("category", 96, "category"),
+        _described("category", 118, "category"),
         # A letter each: the names of the decisions would take the width of the prompt.
         _described("n_refuse", 36, "refuse", head="R"),
         _described("n_partial", 36, "partial", head="P"),
         _described("n_comply", 36, "comply", head="C"),
-        _described("n_missing", 62, "missing"),
+        _described("n_missing", 66, "missing"),
         # Of a study sampled in rounds: each prompt's verdict, with the samples that it took.
         _described("verdict", 76, "prompts"),
     )

@@ -57,7 +57,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const draw = () => {
     const top = Math.max(0, Math.floor(place.scrollTop / data.height) - SPARE);
-    const end = Math.min(last, Math.ceil((place.scrollTop + data.tallest) / data.height) + SPARE);
+    const end = Math.min(last, Math.ceil(place.scrollTop / data.height) + data.shown + SPARE);
     for (const [number, made] of drawn) {
       if (number < top || number > end || (!made.dataset.prompt && sent.has(number))) {
         if (made.contains(place.getRootNode().activeElement)) place.focus({ preventScroll: true });
@@ -119,7 +119,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
   table.setAttribute("aria-rowcount", String(data.total + 1));
   place.style.setProperty("--row-height", `${data.height}px`);
-  place.style.maxHeight = `${data.tallest}px`;
+  place.style.setProperty("--rows-shown", data.shown);
   body.onclick = (event) => {
     const row = event.target.closest("tr");
     if (!row?.dataset.prompt) return;

@@ -13,7 +13,7 @@ from refusal_stability.explorer.list_columns import LIST_COLUMNS, ROW_HEIGHT, Li
 from refusal_stability.files import PROMPTS
 from refusal_stability.tables.spreadsheets import csv_text
 
-LIST_HEIGHT = 433  # pixels
+SHOWN = 6  # whole rows on the screen
 SENT, BEFORE = 120, 40  # rows sent at once, and how many of them stand before the one asked for
 # A browser draws no page of any height.
 MOST_LISTED = 200_000
@@ -50,7 +50,7 @@ def show_list(table: pd.DataFrame, rows: pd.DataFrame, view: View) -> None:
         "rows": sent(rows.iloc[first : first + SENT], [column["head"] for column in columns]),
         "open": view.prompt,
         "height": ROW_HEIGHT,
-        "tallest": LIST_HEIGHT,
+        "shown": SHOWN,
     }
     list_of_prompts(
         data=data,

@@ -34,8 +34,8 @@ def _some_draws(row: Row) -> bool:
     return _all_temperatures(row) and row["n_draws"] in DRAWS
 
 
-def _two_judges_over_models(row: Row) -> bool:
-    return bool(row["model"] == POOLED and row["judge_a"] != POOLED)
+def _occurring_over_models(row: Row) -> bool:
+    return bool(row["model"] == POOLED and row["judge_a"] != POOLED and row["n_label"] > 0)
 
 
 def _has(column: str) -> Keep:
@@ -105,10 +105,11 @@ READER_TABLES = (
     ),
     ReaderTable(
         "confusion",
-        "Confusion of the judges: responses that both decided, of all models and configurations that both judged.",
+        "Confusion of the judges: responses that both decided, of all models and configurations that both judged. "
+        "What never occurred is left out.",
         "judge_confusion",
         each("judge_a judge_b label_a label_b n_label"),
-        _two_judges_over_models,
+        _occurring_over_models,
         by_model=False,
     ),
     ReaderTable(
