@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.optimize import minimize
 
+from refusal_stability.measures import posterior
 from refusal_stability.measures.distinct import distinct_rows
-from refusal_stability.measures.posterior import fit_dirichlet, p_below
+from refusal_stability.measures.posterior import _dirichlet_loss, fit_dirichlet, p_below
 
 
 def test_the_fitted_prior_maximises_scipys_likelihood() -> None:
@@ -23,6 +24,20 @@ def test_the_fitted_prior_maximises_scipys_likelihood() -> None:
 
     peer = np.exp(minimize(loss, np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-8}).x)
     np.testing.assert_allclose(fit_dirichlet(distinct.rows, distinct.weights), peer, rtol=1e-4)
+
+
+def test_a_fit_ends_where_only_rounding_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[float, ...]] = []
+
+    def loss(x: np.ndarray, *data: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        tried.append(tuple(x))
+        return _dirichlet_loss(x, *data)
+
+    monkeypatch.setattr(posterior, "_dirichlet_loss", loss)
+    # Prompts that hardly differ: a weight runs to its bound, and the slope never comes to rest.
+    found = fit_dirichlet(np.array([[2, 1, 1], [1, 3, 0], [3, 0, 1]]), np.ones(3, int))
+    np.testing.assert_allclose(found, [1000, 666.418, 333.5835], rtol=1e-6)
+    assert len(tried) < posterior.MOST_STEPS / 2
 
 
 def test_the_fitted_prior_recovers_the_one_that_made_the_data() -> None:

@@ -41,18 +41,24 @@ def fit_dirichlet(counts: Ints, weights: Ints) -> Floats:
     floor, ceiling = np.log(LEAST_WEIGHT), np.log(MOST_WEIGHT)
     x = np.clip(np.log((shares @ counts + 1e-3) / (shares @ n)), floor, ceiling)
     loss, slope, curvature = _dirichlet_loss(x, counts, shares)
-    damping = 1e-2
+    damping, tried_here = 1e-2, set[float]()
     for _ in range(MOST_STEPS):
         # A weight that the data push against its bound stays there; the others take a damped Newton step.
         free = ~(((x <= floor) & (slope > 0)) | ((x >= ceiling) & (slope < 0)))
         if not free.any() or np.abs(slope[free]).max() < SLOPE_AT_REST:
             break
+        # The same step from the same place: rounding is all that is left, and no further step changes anything.
+        if damping in tried_here:
+            break
+        tried_here.add(damping)
         step = np.zeros_like(x)
         damped = curvature[np.ix_(free, free)] + damping * np.eye(int(free.sum()))
         step[free] = np.clip(np.linalg.solve(damped, -slope[free]), -2.0, 2.0)
         moved = np.clip(x + step, floor, ceiling)
         tried = _dirichlet_loss(moved, counts, shares)
         if tried[0] <= loss + ROUNDING * abs(loss):
+            if (moved != x).any():
+                tried_here.clear()
             x, damping = moved, damping / 10
             loss, slope, curvature = tried
         else:
