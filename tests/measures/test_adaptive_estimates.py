@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import multinomial
+from scipy.stats import beta, multinomial
 
 from refusal_stability.measures.adaptive.estimates import estimate_figures
 from refusal_stability.measures.adaptive.figures import figures_of, prompt_figures
@@ -51,8 +51,15 @@ def test_a_full_grid_is_reported_as_it_is() -> None:
     estimates = estimate_figures(found, TEMPERATURES, 0.95, rng)
     whole = full_study(codes, TEMPERATURES, 0.8, 0.95)
     np.testing.assert_allclose([e.value for e in estimates], whole[:, 0])
-    inside = [(e.low, e.high) for e in estimates]
-    np.testing.assert_allclose(inside, np.column_stack([whole[:, 1], whole[:, 2]]), atol=1e-9)
+    shares = np.array([e.figure.is_share for e in estimates])
+    ends = np.array([(e.low, e.high) for e in estimates])
+    np.testing.assert_allclose(ends[~shares], whole[~shares, 1:], atol=1e-9)
+    # Jeffreys' interval of 60 prompts, a share of which flips; t(59) counts as 57.6 prompts known for sure
+    for (low, high), (value, t_low, t_high) in zip(ends[shares], whole[shares], strict=True):
+        n, events = 60 * (1.959964 / 2.000995) ** 2, value / 100
+        jeffreys = [100 * beta.ppf(q, n * events + 0.5, n * (1 - events) + 0.5) for q in (0.025, 0.975)]
+        wanted = (min(t_low, jeffreys[0]), jeffreys[1]) if value < 50 else (jeffreys[0], max(t_high, jeffreys[1]))
+        assert (low, high) == pytest.approx(wanted, abs=0.2)
 
 
 def test_the_audit_removes_a_bias_that_no_prediction_knows() -> None:

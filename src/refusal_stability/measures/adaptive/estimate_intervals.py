@@ -42,7 +42,7 @@ class Estimate:
         return self.value, self.low, self.high
 
 
-def interval(found: Uncertain, confidence: float, low: float, high: float) -> Estimate:
+def interval(found: Uncertain, confidence: float, low: float, high: float, of_a_share: bool = False) -> Estimate:
     """The interval of a mean.
 
     Parameters
@@ -50,12 +50,14 @@ def interval(found: Uncertain, confidence: float, low: float, high: float) -> Es
     found : the mean and its error.
     confidence : e.g. 0.95.
     low, high : the figure's range.
+    of_a_share : whether the figure is a share of prompts.
 
     Returns
     -------
     Estimate
-        A t interval. Where the figure effectively rests on fewer than `FEW` prompts, it is Jeffreys' interval of a
-        share of so many prompts; towards the nearer limit, the wider of both.
+        A t interval. For a share of prompts, and where the figure effectively rests on fewer than `FEW` prompts, it is
+        Jeffreys' interval of a share of as many prompts as would be known so well; towards the nearer limit, the wider
+        of both.
 
     References
     ----------
@@ -75,14 +77,14 @@ def interval(found: Uncertain, confidence: float, low: float, high: float) -> Es
     units = min(n, padded * (1 - padded) / spread**2) if spread > 0 else n
     units *= (norm.isf(tail) / quantile) ** 2
     events = share * units
-    if min(padded, 1 - padded) * units < FEW:
+    if of_a_share or min(padded, 1 - padded) * units < FEW:
         least = beta.ppf(tail, events + 0.5, units - events + 0.5) if events > 0 else 0.0
         most = beta.isf(tail, events + 0.5, units - events + 0.5) if events < units else 1.0
-        of_a_share = [low + least * (high - low), low + most * (high - low)]
+        jeffreys = [low + least * (high - low), low + most * (high - low)]
         # One audited prompt stands for many, so a share that is none may look like several prompts.
         near = int(share > 0.5)
-        bounds[1 - near] = of_a_share[1 - near]
-        bounds[near] = (min, max)[near](bounds[near], of_a_share[near])
+        bounds[1 - near] = jeffreys[1 - near]
+        bounds[near] = (min, max)[near](bounds[near], jeffreys[near])
     return Estimate(centre, float(np.clip(bounds[0], low, centre)), float(np.clip(bounds[1], centre, high)))
 
 

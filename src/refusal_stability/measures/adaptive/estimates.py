@@ -234,7 +234,7 @@ def _chain(found: PromptEstimates, scope: float) -> list[int]:
 
 def _alone(found: PromptEstimates, at: int, among: Mask, confidence: float) -> Estimate:
     figure, seen = found.figures[at], found.seen[among, at]
-    one = interval(mean_over([(1.0, found)], at, among), confidence, figure.low, figure.high)
+    one = interval(mean_over([(1.0, found)], at, among), confidence, figure.low, figure.high, figure.is_share)
     known = seen[~np.isnan(seen)]
     # Samples that are all at the limit cannot exclude it.
     if len(known) > 1 and not figure.between and (known == figure.high).all():

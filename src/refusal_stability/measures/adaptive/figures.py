@@ -44,6 +44,11 @@ class Figure:
     threshold: float = np.nan
     between: tuple[float, ...] = ()
 
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a percentage of prompts."""
+        return self.column.startswith("pct_")
+
 
 def _percent(event: NDArray[np.bool_], counts: Ints) -> Floats:
     return np.where(counts.sum(axis=-1) > 0, 100.0 * event, np.nan)
