@@ -16,7 +16,7 @@ from imported_study import import_files
 from judged_study import EVIL, make_study
 
 from refusal_stability.commands import export
-from refusal_stability.exchange.dataset_card import dataset_card
+from refusal_stability.exchange.dataset_card import Contents, contents_of, dataset_card
 from refusal_stability.exchange.logged import LogError
 from refusal_stability.files import ArtifactError, generation_file
 from refusal_stability.params.load import load_params
@@ -124,7 +124,11 @@ def test_the_package_describes_every_file_as_it_is(exported: Path) -> None:
         table = pd.read_csv(exported / path) if path.endswith(".csv") else pd.read_parquet(exported / path)
         assert names == list(table.columns)
         assert all(field["description"] for field in resource["schema"]["fields"])
-        assert not table.duplicated(resource["schema"]["primaryKey"]).any()
+        key = resource["schema"].get("primaryKey", names)
+        assert not table.duplicated(key).any()
+        # A primary key may not hold a missing value.
+        assert key == names or table[key].notna().all(axis=None)
+    assert "primaryKey" in resources["metrics/per_prompt_metrics.csv"]["schema"]
 
 
 @pytest.mark.logs("frictionless")
@@ -146,9 +150,20 @@ def test_the_card_says_what_is_in_it(exported: Path) -> None:
     assert "`rules` is the judge behind the metric tables" in card
     assert "number of a repeat" not in card
     import_files(exported / "responses.parquet")
-    imported = dataset_card(load_params(Path("studies/imported.yaml")), 95, 12, ())
+    imported = dataset_card(load_params(Path("studies/imported.yaml")), contents_of(exported / "responses.parquet"), ())
     assert "The seeds of m, n are the number of a repeat: whether anything was seeded is not known." in imported
     assert "Each response has a label" not in imported
+
+
+def test_the_card_of_labels_alone_claims_no_texts(exported: Path) -> None:
+    params = load_params(PARAMS)
+    card = dataset_card(params, Contents(90, 0, 12, 0), ())
+    assert "harmful text" not in card
+    assert "holds labels and no text of a response" in card
+    assert "names prompts by their ids" in card
+    whole = 12 * sum(1 for model in params.models for _ in params.conditions(model))
+    assert f"The whole grid would be {whole}: numbers of responses are unequal." in card
+    assert "unequal" not in dataset_card(params, Contents(whole, whole, 12, 12), ())
 
 
 def test_an_export_twice_is_the_same(exported: Path) -> None:

@@ -22,6 +22,7 @@ from refusal_stability.replication.comparison import (
     read_figures,
     scopes_of,
     statement,
+    with_models_of,
 )
 from refusal_stability.replication.over_models import OVER_MODELS
 from refusal_stability.tables.metrics import METRIC_TABLES
@@ -256,3 +257,13 @@ def test_a_figure_of_a_category_is_looked_up_there() -> None:
     place = place_of(row, "panel")
     assert (place.table, place.column, place.primary) == ("categories", "pct_flipped", "panel")
     assert place.where == {"model": "org-m-1", "category": "benign"}
+
+
+def test_a_figure_names_a_model_as_the_study_or_its_label_does(tmp_path: Path) -> None:
+    lines = (f"mean_ssi,{model},haiku,,0.9,0.01,paper,," for model in ("M 1.5", "", "Our Model A", "other"))
+    study = {"models": {"m-1-5": {"label": "M 1.5"}, "a": {"label": "Our Model A"}, "other": {}}}
+    path = tmp_path / "figures.csv"
+    named = with_models_of(study, figures(tmp_path, *lines), path)
+    assert named["model"].tolist() == ["M 1.5", "", "a", "other"]
+    with pytest.raises(ArtifactError, match=r"figures\.csv: model 'C': .*by its label: m-1-5, a, other"):
+        with_models_of(study, figures(tmp_path, "mean_ssi,C,haiku,,0.9,0.01,paper,,"), path)

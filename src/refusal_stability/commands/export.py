@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from refusal_stability.exchange.data_package import data_package
-from refusal_stability.exchange.dataset_card import dataset_card
+from refusal_stability.exchange.dataset_card import contents_of, dataset_card
 from refusal_stability.exchange.every_eval_ever_files import write_every_eval_ever
 from refusal_stability.exchange.export_folder import CARD, EVERY_EVAL_EVER, FORMS, INSPECT, METRICS, PACKAGE, RESPONSES
 from refusal_stability.exchange.inspect_files import write_inspect_logs
@@ -42,7 +42,7 @@ def run(params_path: Path, out: Path | None, forms: Sequence[str] = ()) -> None:
     title = f"{params.study}: stability of safety decisions"
     write_json(data_package(params.study, title, folder, contracts, folder / RESPONSES), folder / PACKAGE)
     with atomic_write(folder / CARD) as file:
-        file.write(dataset_card(params, count, len(prompts), (f"{METRICS}/{copy.name}" for copy in tables)))
+        file.write(dataset_card(params, contents_of(folder / RESPONSES), [f"{METRICS}/{copy.name}" for copy in tables]))
     print(f"{count} responses in {folder / RESPONSES}; {len(tables)} tables, {PACKAGE} and {CARD} beside it")
     stability, contract = METRIC_TABLES["aggregate_by_temperature"]
     written = stability.stat().st_mtime

@@ -20,6 +20,7 @@ from refusal_stability.replication.comparison import (
     records,
     scopes_of,
     statement,
+    with_models_of,
 )
 from refusal_stability.replication.over_models import OVER_MODELS, over_models
 from refusal_stability.replication.page import page
@@ -45,7 +46,7 @@ def run(name: str, params_path: Path) -> None:
     runnable = runnable_study(study, entry.data, primary)
     place = replication_tables(name)
     decisions = read_decisions(params, read_table(PROMPTS, PROMPT_TABLE))
-    published = read_figures(entry.figures)
+    published = with_models_of(study, read_figures(entry.figures), entry.figures)
     alike = tuple(group for group in decisions.groups if group.primary == primary)
     # The metric tables hold the primary judge's figures, unless they also hold models of another primary judge.
     held = {primary} if len(alike) == len(decisions.groups) else set()

@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from refusal_stability.exchange.response_table import LABELS_MEANING, RESPONSE_COLUMNS
 from refusal_stability.tables.contract import Contract
 
@@ -27,10 +29,16 @@ def data_package(study: str, title: str, folder: Path, tables: dict[Path, Contra
                 "format": "csv",
                 "mediatype": "text/csv",
                 "encoding": "utf-8",
-                "schema": {"fields": fields, "primaryKey": list(contract.key), "missingValues": [""]},
+                "schema": {"fields": fields, **_key(path, contract), "missingValues": [""]},
             }
         )
     return {"profile": "data-package", "name": study, "title": title, "resources": resources}
+
+
+def _key(path: Path, contract: Contract) -> dict[str, Any]:
+    """A table's primary key; none where a cell of it is empty, as that of a figure over all temperatures is."""
+    cells = pd.read_csv(path, usecols=list(contract.key), dtype=str, keep_default_na=False)
+    return {} if (cells == "").any(axis=None) else {"primaryKey": list(contract.key)}
 
 
 def _responses(folder: Path, path: Path) -> dict[str, Any]:

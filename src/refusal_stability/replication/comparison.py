@@ -137,6 +137,19 @@ def read_figures(path: Path) -> pd.DataFrame:
     return table
 
 
+def with_models_of(study: Mapping[str, Any], figures: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The figures, each of a model of the study file; a label that is not its model's name is replaced by the name."""
+    names = {slug(str(model.get("label") or name)): name for name, model in study["models"].items()}
+    unknown = sorted({model for model in figures["model"] if model and slug(model) not in {*names, *study["models"]}})
+    if unknown:
+        raise ArtifactError(
+            f"{path}: model {unknown[0]!r}: the study has no such model; name it as in `models` of the study file, or "
+            f"by its label: {', '.join(study['models'])}"
+        )
+    named = [model if slug(model) in study["models"] else names.get(slug(model), model) for model in figures["model"]]
+    return figures.assign(model=named)
+
+
 def bounds(value: str, tolerance: str) -> tuple[float, float]:
     """The smallest and the largest number that count as the published one."""
     if tolerance == INSIDE:
