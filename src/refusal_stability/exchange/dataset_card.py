@@ -79,7 +79,7 @@ def dataset_card(params: StudyParams, contents: Contents, tables: Iterable[str])
         "|---|---|",
         *(f"| `{name}` | {_cell(meaning)} |" for name, meaning in columns.items()),
         "",
-        "`outcome` says what became of each request. A response that is missing has its reason in `missing_reason`, and "
+        "`outcome` says what became of each request. A response that is missing has a reason in `missing_reason`, and "
         "so has a label: neither is a refusal. A refusal that the vendor reported as such may have no text; it is no "
         "missing response. `refusal-stability import responses.parquet` makes it a study again.",
         "",
