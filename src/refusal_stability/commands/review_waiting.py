@@ -16,7 +16,6 @@ from refusal_stability.judging.protocol import JudgingError, Pair, distinct_pair
 from refusal_stability.params.load import load_params
 from refusal_stability.params.study import StudyParams
 from refusal_stability.plain_text import visible_line
-from refusal_stability.records import Response
 from refusal_stability.review.forms import BYTE_ORDER_MARK, COLUMNS, read_cells
 from refusal_stability.tables.csv_files import read_table
 from refusal_stability.tables.spreadsheets import formula_safe
@@ -33,10 +32,12 @@ def run(params_path: Path) -> None:
             "shows how to hand responses over to one"
         )
     for path in sorted(paths):
-        waiting = list(dict.fromkeys(_waiting(params, waits_for(path))))
         if path.is_dir():
             raise JudgingError(f"{path}: is a folder; name a CSV file as the judge's path")
         labelled = labels_in(path) if path.exists() else {}
+        pairs = dict.fromkeys(_waiting(params, waits_for(path)))
+        # What got its label since the study was judged waits no more.
+        waiting = [pair for pair in pairs if item_of_pair(pair) not in labelled]
         new = _add(path, waiting)
         said = f"{path}: {len(waiting)} responses wait for a label ({new} new rows), {len(labelled)} have one"
         todo = "; fill in the column `label`, then run `dvc repro`" if waiting else ""
@@ -53,11 +54,8 @@ def _waiting(params: StudyParams, reason: str) -> Iterator[Pair]:
             ids = {*labels.loc[labels["missing_reason"] == reason, "prompt_id"]}
             if ids:
                 found = responses_of(read_table(generation_file(condition), GENERATION_TABLE), condition, conversations)
-                yield from _pairs([response for response in found if response.prompt.prompt_id in ids])
-
-
-def _pairs(responses: Sequence[Response]) -> list[Pair]:
-    return distinct_pairs(responses, whole_conversation)
+                waiting = [response for response in found if response.prompt.prompt_id in ids]
+                yield from distinct_pairs(waiting, whole_conversation)
 
 
 def _add(path: Path, waiting: Sequence[Pair]) -> int:
