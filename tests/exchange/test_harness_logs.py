@@ -367,3 +367,20 @@ def test_inspect_is_named_where_it_is_not_installed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "inspect_ai", None)
     with pytest.raises(LogError, match=r"not installed; run: .*pip install inspect_ai"):
         import_files(LOGS / "inspect")
+
+
+@pytest.mark.parametrize(("second", "differs"), [("pretrained=a,peft=x", "peft"), ("pretrained=a,batch_size=8", None)])
+def test_lm_evals_runs_of_a_model_that_was_opened_otherwise_are_no_repeats(second: str, differs: str | None) -> None:
+    folder = lm_eval(lambda row: None)
+    (first,) = folder.rglob("samples_*")
+    (results,) = folder.rglob("results_*23-02*")
+    found = json.loads(results.read_text())
+    other = first.with_name("samples_refusals_2026-01-01T00-00-00.1.jsonl")
+    other.write_text(first.read_text())
+    for path, told in ((results, "pretrained=a"), (other.with_name("results_2026-01-01T00-00-00.1.json"), second)):
+        path.write_text(json.dumps(found | {"config": found["config"] | {"model_args": told}}))
+    if differs:
+        with pytest.raises(LogError, match=rf"asks what .* asks, but with another {differs}, so it is no repeat"):
+            import_files(folder)
+    else:
+        import_files(folder)

@@ -226,3 +226,20 @@ def test_a_seed_of_each_equal_request_is_kept_and_one_that_is_shared_is_not(caps
         import_files(lines("in.jsonl", [asked(k, seed=seeds[k], user=f"u{k}") for k in range(4)]), output)
         assert yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]["seeds"] == kept
         assert ("some equal requests share their seed" in capsys.readouterr().out) == (kept == [1, 2])
+
+
+def test_a_request_that_the_filter_refused_is_blocked_and_what_a_message_thinks_is_kept() -> None:
+    error = {"message": "The response was filtered.", "type": "invalid_request_error", "code": "content_filter"}
+    refused = {"id": "b0", "custom_id": "r0", "response": {"status_code": 400, "body": {"error": error}}, "error": None}
+    output = lines("out.jsonl", [refused, answered(1, choice("Sure.", reasoning="Hm."))])
+    import_files(lines("in.jsonl", [asked(0), asked(1)]), output)
+    table = run_imported().set_index("prompt")
+    assert table["outcome"].to_dict() == {"Question 0?": "blocked", "Question 1?": "answered"}
+    assert table.loc["Question 1?", "thinking"] == "Hm."
+
+
+def test_a_request_that_is_no_conversation_of_texts_names_its_own_row() -> None:
+    messages = [{"role": "user", "content": None}]
+    output = lines("out.jsonl", [answered(0, choice("Sure."))])
+    with pytest.raises(LogError, match=r"^in\.jsonl: row 1: the prompt: holds nothing \(null\); .*; remove the record"):
+        import_files(lines("in.jsonl", [asked(0, messages=messages)]), output)

@@ -177,7 +177,7 @@ def test_labels_that_nothing_joins_to_their_responses_are_an_error() -> None:
 
 
 def test_rows_that_say_the_same_again_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [ROW | {"seed": 42, "sample": k, "label": "REFUSE"} for k in range(5)]
+    rows = [ROW | {"seed": 42, "label": "REFUSE"} for _ in range(5)]
     import_files(write("a.csv", rows), write("b.csv", long_rows()))
     said = capsys.readouterr().out
     assert "4 rows or samples say again what another says of the same repeat (the first: a.csv: row 3)" in said
@@ -304,7 +304,7 @@ ROW = {"model": "m", "prompt": "Q?", "temperature": 0.7, "seed": 1, "response": 
         ([ROW, ROW | {"response": "b"}], r"row 2 and .*row 3 hold two responses for one repeat"),
         ([ROW | {"temperature": "warm"}], r"row 2, column temperature: 'warm' is not a number"),
         ([ROW | {"temperature": "nan"}], r"row 2, column temperature: 'nan' is not a number"),
-        ([ROW | {"seed": "inf"}], r"row 2, column seed: 'inf' is not a number"),
+        ([ROW | {"seed": "inf"}], r"row 2, column seed: 'inf' is no number of a repeat; name"),
         ([ROW, ROW | {"model": " ", "seed": 2}], r"row 3, column model: is empty; name the model"),
         (
             [{"answer" if name == "response" else name: v for name, v in ROW.items()} | {"generation": "b"}],
@@ -349,3 +349,31 @@ def test_a_map_with_an_unknown_key_names_it() -> None:
     Path("map.yaml").write_text("column: {a: b}\n")
     with pytest.raises(LogError, match=r"map\.yaml: column: unknown key; .*did you mean columns"):
         import_files(write("runs.csv", long_rows()), map_path=Path("map.yaml"))
+
+
+def test_one_seed_for_all_rows_leaves_the_numbering_to_another_column(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"model": "m", "prompt": "Q?", "temperature": 0, "seed": 42, "trial": k, "response": "A."} for k in (1, 2, 3)
+    ]
+    import_files(write("runs.csv", rows))
+    said = capsys.readouterr().out
+    assert "runs.csv: column seed has one value in all rows, so trial numbers the repeats" in said
+    assert "3 responses: 1 prompt, 1 model, temperature 0, 3 repeats" in said
+    import_files(write("runs.csv", [row | {"seed": 40 + k} for k, row in enumerate(rows)]))
+    assert yaml.safe_load(Path("studies/imported.yaml").read_text())["sampling"]["seeds"] == [40, 41, 42]
+
+
+@pytest.mark.parametrize(("column", "wraps"), [("messages", "%s"), ("messages", '{"messages": %s}'), ("prompt", "%s")])
+def test_a_conversation_as_json_is_read_wherever_it_stands(column: str, wraps: str) -> None:
+    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Q?"}]
+    row = {"model": "m", "temperature": 1, "response": "A."}
+    import_files(write("a.csv", [row | {column: wraps % json.dumps(turns)}, row | {column: json.dumps(turns[1:])}]))
+    assert run_imported()["prompt"].tolist() == ["Q?", "Q?"]
+    import_files(write("a.csv", [row | {"prompt": '{"key": 1} and [more]'}]))
+    assert run_imported()["prompt"].tolist() == ['{"key": 1} and [more]']
+
+
+def test_a_column_of_repeats_that_holds_texts_names_the_remedy() -> None:
+    row = {"model": "m", "temperature": 1, "prompt": "Q?", "sample": "An answer."}
+    with pytest.raises(StudyError, match=r"column sample: 'An answer\.' is no number of a repeat; .*response=sample"):
+        import_files(write("a.csv", [row | {"label": "COMPLY"}]))

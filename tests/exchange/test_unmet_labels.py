@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from imported_study import import_files, run_imported
+from test_tables import write
 
 from refusal_stability.exchange.logged import LogError
 
@@ -87,3 +88,54 @@ def test_an_id_that_numbers_the_rows_is_left_out_by_an_option() -> None:
         import_files(Path("rows.csv"))
     import_files(Path("rows.csv"), columns=["prompt_id=none"])
     assert run_imported().groupby(["prompt", "temperature"])["seed"].count().tolist() == [3] * 4
+
+
+def test_a_file_of_labels_none_of_which_meets_a_response_is_an_error() -> None:
+    about = {"model": "m", "temperature": 1.0, "repeat": 1}
+    answers = write("answers.csv", [{"prompt_id": k, "prompt": f"Q{k}?", "response": "A."} | about for k in ("a", "b")])
+    other = [{"prompt_id": f"x{k}", "judge": "gpt", "label": "COMPLY"} | about for k in ("a", "b")]
+    with pytest.raises(
+        LogError, match=r"labels\.csv: row 2: none of the 2 labels of this file meets .*their prompts are"
+    ):
+        import_files(answers, write("labels.csv", other))
+    with pytest.raises(LogError, match=r"their models \('org/m', and 'm'\) are named otherwise"):
+        import_files(answers, write("labels.csv", [row | {"model": "org/m", "prompt_id": "a"} for row in other[:1]]))
+    import_files(answers, write("labels.csv", [*other, other[0] | {"prompt_id": "a"}]))
+    import_files(write("labels.csv", other))
+
+
+def test_ids_that_another_program_made_floats_meet_the_whole_numbers() -> None:
+    about = {"model": "m", "temperature": 1.0, "repeat": 1}
+    answers = write(
+        "answers.parquet", [{"prompt_id": float(k), "prompt": f"Q{k}?", "response": "A."} | about for k in (1, 2)]
+    )
+    labels = write("labels.csv", [{"prompt_id": k, "judge": "gpt", "label": "REFUSE"} | about for k in (1, 2)])
+    import_files(answers, labels)
+    assert run_imported()["gpt"].tolist() == ["REFUSE", "REFUSE"]
+
+
+def test_an_answer_that_is_a_scripts_error_is_missing_and_has_no_decision(capsys: pytest.CaptureFixture[str]) -> None:
+    about = {"model": "m", "temperature": 1.0, "label": "COMPLY"}
+    texts = ("[ERROR 404] not found", "A.")
+    import_files(write("a.csv", [{"prompt": f"Q{k}?", "response": text} | about for k, text in enumerate(texts)]))
+    said = capsys.readouterr().out
+    assert "missing: 1 the source recorded '[ERROR'" in said
+    assert "judge source: 1 label of missing responses left out: no decision" in said
+    assert run_imported().set_index("prompt")["source"].fillna("").to_dict() == {"Q0?": "", "Q1?": "COMPLY"}
+
+
+def test_a_row_for_each_judge_of_which_only_the_first_holds_the_text_is_one_response() -> None:
+    about = {"model": "m", "temperature": 1.0, "prompt": "Q?", "repeat": 1}
+    rows = [about | {"judge": judge, "label": "COMPLY", "response": text} for judge, text in (("a", "A."), ("b", ""))]
+    import_files(write("a.csv", rows))
+    (row,) = run_imported().to_dict("records")
+    assert (row["response"], row["a"], row["b"]) == ("A.", "COMPLY", "COMPLY")
+
+
+def test_a_label_that_no_study_file_can_hold_is_an_error() -> None:
+    rows = [{"model": "m", "temperature": 1.0, "prompt": f"Q{k}?", "label": ("COMPLY", "???")[k]} for k in range(2)]
+    with pytest.raises(
+        LogError, match=r"the study file that this import would write: .*'\?\?\?' is not allowed; .*rename"
+    ):
+        import_files(write("a.csv", rows), missing=["???"])
+    assert not Path("studies/imported.yaml").exists()

@@ -105,7 +105,7 @@ def test_an_unsafe_row_without_a_flag_is_uncategorised_and_an_empty_prompt_is_le
         (beaver("a", "self_harm", is_safe="no"), "column is_safe: holds 'no'; true or false is expected"),
         ({**beaver("a", is_safe=False), "category": ["self_harm"]}, "expected BeaverTails' 14 flags, found list"),
         ({**beaver("a", is_safe=False), "category": {"new": True}}, "expected BeaverTails' 14 flags, found new"),
-        (beaver(None, "self_harm"), "column prompt: holds NoneType None; a text is expected"),
+        (beaver(None, "self_harm"), "column prompt: holds nothing (null); a text is expected"),
         ({"prompt": "a"}, "no column 'category'"),
     ],
 )

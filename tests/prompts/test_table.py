@@ -158,7 +158,7 @@ def test_a_csv_file_holds_messages_as_json(tmp_path: Path) -> None:
         ([*SAID[:3]], "the conversation ends in a turn of role assistant; end it in a user turn"),
         ([*SAID[1:], SAID[0], SAID[3]], "a system message stands inside the conversation"),
         ([{"role": "tool", "content": "x"}], "holds a message of role 'tool'; allowed: system, user, assistant"),
-        ([{"role": "user", "content": None}], "holds NoneType None; a text is expected"),
+        ([{"role": "user", "content": None}], "holds nothing (null); a text is expected"),
         ([{"role": "user", "content": [{"type": "image_url"}]}], "holds list"),
         (["Hello.", " "], "the prompt is empty"),
         ([7], "holds int 7; a text is expected"),

@@ -22,7 +22,7 @@ from refusal_stability.exchange.study_file import (
 )
 from refusal_stability.exchange.table_map import TableMap, read_table_map
 from refusal_stability.files import IMPORTED, STUDIES, atomic_write
-from refusal_stability.params.checks import parsed
+from refusal_stability.params.checks import ParamsError, check_texts, parsed
 from refusal_stability.params.study import StudyParams
 
 
@@ -62,6 +62,10 @@ def run(
         judges, unused = judge_labels(collection, options.table_map, exported)
         params = imported_study(name, folder, collection, judges, options.table_map.missing, unused, exported)
         parsed(StudyParams, params)
+        try:
+            check_texts(params)
+        except ParamsError as error:
+            raise LogError(f"the study file that this import would write: {error}; rename it in the log") from error
         write_recorded(collection, folder, exported)
         remarks = [f"The responses lie in {folder.as_posix()}.", _on_repeats(own_numbers)]
         lines = _found(collection, grid_of(collection, exported))

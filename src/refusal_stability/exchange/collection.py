@@ -6,6 +6,7 @@ same.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import tempfile
 from collections import Counter
@@ -15,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.exchange.collected import CELL, CELL_INDEX, GROUP, SCHEMA, Collected, Grid
 from refusal_stability.exchange.logged import (
     NO_TEXT,
@@ -25,7 +25,14 @@ from refusal_stability.exchange.logged import (
     check_words,
     checked_temperature,
 )
-from refusal_stability.exchange.unmet_labels import drop_labels_of_failed, refuse_unmet_labels, refuse_unnumbered_labels
+from refusal_stability.exchange.undecided import largest_undecided
+from refusal_stability.exchange.unmet_labels import (
+    drop_labels_of_failed,
+    refuse_labels_of_others,
+    refuse_unmet_labels,
+    refuse_unnumbered_labels,
+)
+from refusal_stability.params.engines.recorded import FAILED_ANSWER
 from refusal_stability.records import NO_INTERVENTION, Basis, Message, Prompt, storable_text
 
 # More seeds than this many times the most responses to any prompt are no shared repeats: each response has its own.
@@ -53,6 +60,7 @@ class Collection:
         self.said_again: list[str] = []
         self.shared_seeds = 0
         self._counted = self._seeds = False
+        self._met: set[str] = set()
 
     def close(self) -> None:
         """Nothing is kept."""
@@ -78,6 +86,8 @@ class Collection:
             self.shared_seeds += 1
             found, cell = None, (*cell[:4], None)
         number = self._insert(cell, logged, file, identity) if found is None else self._join(found, logged)
+        if found is not None and logged.labels and (found[1] is not None or logged.text is not None):
+            self._met.add(file)
         new_labels = [self._label(number, judge, label, logged.place) for judge, label in logged.labels.items()]
         had_text = found is not None and (found[1] is not None or logged.text is None)
         if had_text and not any(new_labels):
@@ -118,6 +128,8 @@ class Collection:
         text = None if logged.text is None else storable_text(logged.text)
         reason = storable_text(logged.missing_reason) or (NO_TEXT if text is None else "")
         outcome = "" if logged.outcome is None else logged.outcome.value
+        if text and not reason and not outcome and (failed := re.match(FAILED_ANSWER, text)):
+            text, reason = "", f"the source recorded {failed.group()!r}"
         finish = storable_text(logged.finish_reason) or ("" if reason else "unknown")
         return text, finish, reason, outcome, storable_text(logged.thinking), logged.unseeded
 
@@ -125,6 +137,9 @@ class Collection:
         number, response, place = found
         told = self._told(logged)
         if told[0] is None:
+            return number
+        if response and not str(told[0]).strip() and logged.labels:
+            # A row for each judge, of which only the first holds the text.
             return number
         if response is not None and response != told[0]:
             remedy = "remove one, or say which column numbers the repeats: --column repeat=NAME, or repeat=none"
@@ -233,6 +248,7 @@ class Collection:
         if unnumbered:
             refuse_unnumbered_labels(self._db)
         refuse_unmet_labels(self._db)
+        refuse_labels_of_others(self._db, self._met)
         if not unnumbered and distinct <= (SHARED if self._seeds else 1) * (most or 1):
             return not self._counted
         self._db.execute("DROP INDEX cell")
@@ -285,36 +301,7 @@ class Collection:
 
     def largest_undecided(self, judge: str | None, no_decision: Group[str] = ()) -> float:
         """The largest share of a model's responses without a label by `judge`, or without a text where it is None."""
-        if judge is None:
-            query = (
-                "SELECT model, missing_reason != '', TRIM(response, char(9, 10, 13, 32)) = '', finish_reason, COUNT(*) "
-                "FROM answers GROUP BY 1, 2, 3, 4"
-            )
-            rows = [
-                (
-                    model,
-                    bool(missing)
-                    or (bool(empty) and ending_of(finish) is not Ending.REFUSAL)
-                    or ending_of(finish) in (Ending.FILTER, Ending.FAILED, Ending.GAVE_UP),
-                    count,
-                )
-                for model, missing, empty, finish, count in self._db.execute(query)
-            ]
-        else:
-            query = (
-                "SELECT model, label, COUNT(*) FROM answers LEFT JOIN labels ON answer = n AND judge = ? AND asked = 0 "
-                "GROUP BY 1, 2"
-            )
-            undecided = {"", *(label.casefold() for label in no_decision)}
-            rows = [
-                (model, (label or "").casefold() in undecided, count)
-                for model, label, count in self._db.execute(query, (judge,))
-            ]
-        total, without = Counter[str](), Counter[str]()
-        for model, is_undecided, count in rows:
-            total[model] += count
-            without[model] += count * is_undecided
-        return max(without[model] / total[model] for model in total)
+        return largest_undecided(self._db, judge, no_decision)
 
     def responses(self, model: str, intervention: str, temperature: float, repeat: int) -> Iterator[Collected]:
         """The responses of one configuration, in the order of the prompts."""

@@ -14,6 +14,8 @@ from refusal_stability.records import Prompt
 from refusal_stability.tables.user_files import UserRow
 
 HEAD = 65536
+NO_TEXT = "a text is expected"
+NO_TEXTS_REMEDY = "remove the record, or import its responses as a table"
 
 
 def logged_prompt(place: str, asked: Any, source: str, category: object = None) -> Prompt:
@@ -28,7 +30,8 @@ def logged_prompt(place: str, asked: Any, source: str, category: object = None) 
     try:
         messages = conversation_in(UserRow(place, 1, {"prompt": asked}), "prompt", as_json=False)
     except ArtifactError as error:
-        raise LogError(str(error).replace(f"{place}: row 1, column prompt:", f"{place}: the prompt:")) from error
+        words = str(error).replace(f"{place}: row 1, column prompt:", f"{place}: the prompt:")
+        raise LogError(words.replace(NO_TEXT, f"{NO_TEXT}; {NO_TEXTS_REMEDY}")) from error
     text = messages[-1].content
     if not text.strip():
         raise LogError(f"{place}: the prompt is empty; remove the record")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Collection
 
 from refusal_stability.exchange.collected import GROUP
 from refusal_stability.exchange.logged import NO_TEXT, LogError
@@ -60,6 +61,32 @@ def refuse_unnumbered_labels(database: sqlite3.Connection) -> None:
         raise LogError(
             f"{apart[0]} has a response, {apart[1]} a label only, and nothing tells whether they belong together; "
             "add a column `repeat` to both"
+        )
+
+
+def refuse_labels_of_others(database: sqlite3.Connection, met: Collection[str]) -> None:
+    """Refuse a file of labels alone, none of which meets a response, beside responses of other files.
+
+    `met` are the files of which some label meets one.
+    """
+    answered = database.execute(f"SELECT place, model FROM answers WHERE {ANSWERED} LIMIT 1").fetchone()
+    if answered is None:
+        return
+    files = database.execute(
+        f"SELECT file, MIN(n), SUM({LABEL_ALONE}) FROM answers GROUP BY file HAVING COUNT(*) = SUM({LABEL_ALONE})",
+        (NO_TEXT,),
+    ).fetchall()
+    for file, first, count in files:
+        if not file or file in met:
+            continue
+        place, model = database.execute("SELECT place, model FROM answers WHERE n = ?", (first,)).fetchone()
+        same_model = database.execute(
+            f"SELECT 1 FROM answers WHERE {ANSWERED} AND model = ? LIMIT 1", (model,)
+        ).fetchone()
+        what = "prompts" if same_model else f"models ({model!r}, and {answered[1]!r})"
+        raise LogError(
+            f"{place}: none of the {count} labels of this file meets a response, such as {answered[0]}: their {what} "
+            "are named otherwise; name them alike, or import the labels as a study of their own"
         )
 
 

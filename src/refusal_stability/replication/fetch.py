@@ -37,8 +37,13 @@ def fetch_data(entry: Replication, folder: Path | None, tell: Callable[[str], No
     if source.table is not None:
         files = list(_files(target, source.files).values())
         with collecting() as collection:
-            read_logs(files, "tables", ImportOptions(table_map=source.table), collection)
+            options = ImportOptions(table_map=source.table)
+            read_logs(files, "tables", options, collection)
             collection.number_repeats()
+            for judge, dropped in collection.drop_labels_of_failed().items():
+                options.note(f"judge {judge}: {dropped} labels of missing responses left out: no decision")
+            for line in options.notes:
+                tell(line)
             write_recorded(collection, entry.data)
     return count
 

@@ -60,7 +60,8 @@ class UserRow:
     def checked(self, value: Any, column: str) -> str:
         """A value from a column as a text that every table can hold."""
         if not isinstance(value, str):
-            raise self.error(column, f"holds {type(value).__name__} {value!r}; a text is expected")
+            what = "nothing (null)" if value is None else f"{type(value).__name__} {value!r}"
+            raise self.error(column, f"holds {what}; a text is expected")
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:

@@ -23,6 +23,20 @@ OPENAI_CHAT = ("openai-chat-completions", "azure-openai-chat-completions")
 ALWAYS_ONE = ("o1", "o3", "o4", "5")
 # Of the settings of a request: the temperature is a study's own, and the others change no answer by themselves.
 FREE = ("temperature", "do_sample", "seed")
+# Of the arguments of the harness's class: how fast and where a model runs, and its name.
+FREE_ARGS = {
+    *("model", "pretrained", "base_url", "batch_size", "max_batch_size", "num_concurrent", "max_retries", "timeout"),
+    *("device", "device_map", "parallelize", "tensor_parallel_size", "data_parallel_size", "gpu_memory_utilization"),
+    *(
+        "tokenizer_backend",
+        "tokenized_requests",
+        "seed",
+        "verify_certificate",
+        "auth_token",
+        "header",
+        "trust_remote_code",
+    ),
+}
 LARGEST_RESULTS = 64 * 2**20
 NO_OUTPUT = "the log has no output"
 UNSCORED = "the log has no score"
@@ -35,6 +49,7 @@ class _Run:
 
     model: str
     backend: str
+    model_args: Mapping[str, str] | None
     task: str
     equal: EqualSettings
 
@@ -107,27 +122,35 @@ def _task(path: Path) -> str:
     return path.stem.removeprefix("samples_").rpartition("_")[0] or path.stem
 
 
-def _model(path: Path, options: ImportOptions) -> tuple[str, str]:
-    """The model of the results file of the same run, and the harness's class that asked it, empty where unknown.
+def _model(path: Path, options: ImportOptions) -> tuple[str, str, Mapping[str, str] | None]:
+    """The model of the results file of the same run, the harness's class that asked it, and what the class was told.
 
-    The model is empty where the user names it, or else the folder's name.
+    The model is empty where the user names it, or else the folder's name; the others are where they are not known.
     """
-    results, backend = results_beside(path), ""
+    results, backend, told = results_beside(path), "", None
     if results.is_file():
         found = whole_json(results, LARGEST_RESULTS, "remove what is not of this run")
         found = found if isinstance(found, dict) else {}
         config = found.get("config")
-        backend = str(config.get("model") or "") if isinstance(config, dict) else ""
+        if isinstance(config, dict):
+            backend, told = str(config.get("model") or ""), _model_args(config.get("model_args"))
         if found.get("model_name"):
-            return str(found["model_name"]), backend
+            return str(found["model_name"]), backend, told
     if "model" in options.table_map.constants:
-        return "", backend
+        return "", backend, told
     folder = path.absolute().parent.name
     options.note(
         f"{path.name}: no {results.name} beside it; the model is named after the folder: {folder} (another name: "
         "--constant model=NAME)"
     )
-    return folder, backend
+    return folder, backend, told
+
+
+def _model_args(given: Any) -> dict[str, str]:
+    """What changes a model's answers of the arguments it was opened with: a text `a=b,c=d`, or what that reads as."""
+    pairs = given.items() if isinstance(given, dict) else (part.split("=", 1) for part in str(given or "").split(","))
+    named = {str(name).strip(): str(value) for name, value in (pair for pair in pairs if len(pair) == 2)}
+    return {name: value for name, value in named.items() if name not in FREE_ARGS}
 
 
 def _responses(
@@ -155,6 +178,8 @@ def _responses(
         temperature = _temperature(row, settings, run, options)
         sent = {name: value for name, value in settings.items() if name not in FREE}
         run.equal.check(row.place, (run.model, prompt.prompt_id, temperature), sent)
+        if run.model_args is not None:
+            run.equal.check(row.place, ("model_args", run.model, prompt.prompt_id, temperature), run.model_args)
         for text in texts or ([] if count else [None]):
             reason = NO_OUTPUT if text is None else ""
             own, model = {} if reason else labels, run.model

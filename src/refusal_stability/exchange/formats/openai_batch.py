@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.engines.http.error_names import Meaning
+from refusal_stability.engines.http.errors import read_error
 from refusal_stability.exchange.batch_pairs import Asked, LoggedBatch, batches_of
 from refusal_stability.exchange.equal_settings import EqualSettings
 from refusal_stability.exchange.log_format import ImportOptions, log_format
@@ -80,10 +82,10 @@ def responses_of_batches(paths: Sequence[Path], options: ImportOptions, rows: Ro
         answered = set()
         for name, row in _answers(batch, again, rows):
             answered.add(name)
-            yield from _choices(row, batch.asked[name][1], options, seeded)
-        for name, (place, body) in batch.asked.items():
+            yield from _choices(row, batch.asked[name], options, seeded)
+        for name, asked in batch.asked.items():
             if name not in answered:
-                yield _one(place, body, {}, NO_ANSWER, options, seeded)
+                yield _one(asked[0], asked, {}, NO_ANSWER, options, seeded)
     for words, count in again.items():
         if count:
             options.note(words.format(count))
@@ -157,6 +159,15 @@ def _failure(row: UserRow) -> str:
     return "error: " + " ".join(str(said or f"status {response.get('status_code')}").split())[:200]
 
 
+def _is_blocked(row: UserRow) -> bool:
+    """Whether a filter of the provider refused the request."""
+    response = row.values.get("response") or {}
+    body = {"error": row.values["error"]} if row.values.get("error") else response.get("body")
+    status = response.get("status_code")
+    error = read_error(status if isinstance(status, int) else 400, {}, body, "")
+    return error is not None and error.meaning is Meaning.BLOCKED
+
+
 def _check_equal(requests: Iterable[Request]) -> None:
     """Refuse requests of one prompt at one temperature that differ in anything else: they are no repeats."""
     equal = EqualSettings()
@@ -177,29 +188,32 @@ def _is_seeded(requests: Iterable[Request]) -> bool:
     return max(seeds.values()) == 1
 
 
-def _choices(row: UserRow, body: Mapping[str, Any], options: ImportOptions, seeded: bool) -> Iterator[LoggedResponse]:
+def _choices(row: UserRow, asked: Request, options: ImportOptions, seeded: bool) -> Iterator[LoggedResponse]:
     choices = ((row.values.get("response") or {}).get("body") or {}).get("choices") or []
     failure = _failure(row)
+    if failure and _is_blocked(row):
+        failure, choices = "", [{"finish_reason": "content_filter"}]
     if failure or not choices:
-        yield _one(row.place, body, {}, failure or NO_ANSWER, options, seeded)
+        yield _one(row.place, asked, {}, failure or NO_ANSWER, options, seeded)
     for choice in [] if failure else choices:
-        yield _one(row.place, body, choice, "", options, seeded)
+        yield _one(row.place, asked, choice, "", options, seeded)
 
 
 def _one(
-    place: str, body: Mapping[str, Any], choice: Mapping[str, Any], reason: str, options: ImportOptions, seeded: bool
+    place: str, asked: Request, choice: Mapping[str, Any], reason: str, options: ImportOptions, seeded: bool
 ) -> LoggedResponse:
+    asked_at, body = asked
     message = choice.get("message") or {}
     temperature = body.get("temperature", options.temperature)
     return LoggedResponse(
         place,
         str(body.get("model") or ""),
-        logged_prompt(place, body.get("messages"), SOURCE),
+        logged_prompt(asked_at, body.get("messages"), SOURCE),
         logged_number(place, "temperature", temperature),
         body["seed"] if seeded else None,
-        answer_text(message.get("content")),
+        answer_text(message.get("content")) or str(message.get("refusal") or ""),
         "refusal" if message.get("refusal") else str(choice.get("finish_reason") or ""),
         reason,
-        thinking=str(message.get("reasoning_content") or ""),
+        thinking=str(message.get("reasoning_content") or message.get("reasoning") or ""),
         sent_seed=True,
     )

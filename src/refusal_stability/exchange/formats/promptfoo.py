@@ -10,8 +10,9 @@ from typing import Any
 
 from refusal_stability.exchange.json_parts import json_parts
 from refusal_stability.exchange.log_format import ImportOptions, log_format
-from refusal_stability.exchange.log_prompt import answer_text, file_head, first_record, logged_number, logged_prompt
+from refusal_stability.exchange.log_prompt import file_head, first_record, logged_number, logged_prompt
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
+from refusal_stability.exchange.promptfoo_answers import answer_of
 from refusal_stability.exchange.yaml_turns import yaml_turns
 from refusal_stability.params.checks import LARGEST
 from refusal_stability.tables.user_files import UserRow, every_row
@@ -88,10 +89,9 @@ def _response(row: UserRow, providers: list[Any], source: str, options: ImportOp
     """The response, and the most tokens that it was allowed."""
     result = row.values
     response = result.get("response") or {}
-    output = response.get("output")
-    text = answer_text(output)
-    reason = ""
-    if result.get("failureReason") == ERROR or output is None:
+    answer = answer_of(response)
+    reason = "" if answer.is_blocked else answer.missing_reason
+    if result.get("failureReason") == ERROR or (response.get("output") is None and not answer.is_blocked):
         reason = "error: " + " ".join(str(response.get("error") or result.get("error") or "no output").split())[:200]
     provider, prompt = result["provider"], result["prompt"]
     provider = provider if isinstance(provider, dict) else {"id": provider}
@@ -108,10 +108,11 @@ def _response(row: UserRow, providers: list[Any], source: str, options: ImportOp
         logged_prompt(row.place, yaml_turns(row.place, asked), source, category),
         options.temperature if temperature is None else temperature,
         int(seed) if seed is not None and seeded else None,
-        "" if reason else text,
-        "refusal" if response.get("isRefusal") else str(response.get("finishReason") or ""),
+        "" if reason else answer.text,
+        answer.finish_reason,
         reason,
-        labels={} if reason else _labels(result),
+        thinking="" if reason else answer.thinking,
+        labels={} if reason or answer.is_blocked else _labels(result),
         order=int(seed) if seed is not None and seeded else 0,
         sent_seed=True,
     )

@@ -13,11 +13,19 @@ from refusal_stability.exchange.answer_lists import rows_of_answers
 from refusal_stability.exchange.log_format import TABLES, ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
+from refusal_stability.exchange.repeat_column import map_of_repeats
 from refusal_stability.exchange.spread_columns import SpreadColumns
-from refusal_stability.exchange.table_cells import answer_text, as_number, cell_text, is_blank
+from refusal_stability.exchange.table_cells import (
+    answer_text,
+    as_number,
+    cell_text,
+    is_blank,
+    is_number,
+    table_conversation,
+    whole_id,
+)
 from refusal_stability.exchange.table_map import MISSING, ROW_COLUMNS, USUAL_NAMES, JudgeColumns, OneTable
 from refusal_stability.params.checks import LARGEST as LARGEST_NUMBER
-from refusal_stability.prompts.conversation import conversation_in
 from refusal_stability.prompts.identity import UNCATEGORISED, joined_categories, prompt_id
 from refusal_stability.records import HARMS, Message, Prompt
 from refusal_stability.tables.user_files import READERS, UserRow, every_row
@@ -50,7 +58,7 @@ def table_responses(paths: Sequence[Path], options: ImportOptions) -> Iterator[L
         found: dict[str, Any] = {}
         reader: _TableReader | None = None
         blanks, empty, unlabelled = 0, list[str](), Counter[str]()
-        spread = SpreadColumns(path, options.map_of(path))
+        spread = SpreadColumns(path, map_of_repeats(path, options))
         for row in (one for whole in every_row(path) for one in spread.rows(whole)):
             # A line of JSON lines may be the first to have a column.
             if reader is None or not found.keys() >= row.values.keys():
@@ -241,6 +249,12 @@ class _TableReader:
         text = self._text(row, "repeat")
         if text.isascii() and text.isdigit():
             return int(text) if len(text) < LONGEST_NUMBER else LARGEST_NUMBER + 1
+        if (column := self.columns.get("repeat")) and text and not is_number(text):
+            raise row.error(
+                column,
+                f"{text[:60]!r} is no number of a repeat; name the column that numbers them (--column repeat=NAME), or "
+                f"none (--column repeat=none); if it holds the responses: --column response={column}",
+            )
         repeat = self._number(row, "repeat")
         if repeat is None:
             return None
@@ -253,8 +267,8 @@ class _TableReader:
         there = [name for name in ("messages", "prompt") if self.columns.get(name) in row.values]
         filled = [name for name in there if not is_blank(row.values[self.columns[name]])]
         for asked in (filled or there)[:1]:
-            messages = conversation_in(row, self.columns[asked], as_json=asked == "messages")
-        given = self._text(row, "prompt_id")
+            messages = table_conversation(row, self.columns[asked], listed=asked == "messages")
+        given = whole_id(self._text(row, "prompt_id"))
         if not messages and not given:
             raise row.error(self.columns.get("prompt_id", "prompt_id"), "the prompt's id is empty; fill it in")
         text = messages[-1].content if messages else given

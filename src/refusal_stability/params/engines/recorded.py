@@ -37,6 +37,10 @@ def is_regular_expression(pattern: str) -> bool:
     return True
 
 
+# How an answer begins that is an error which a script wrote down.
+FAILED_ANSWER = r"\[ERROR"
+
+
 @dataclass(config=SECTION)
 class RecordedSettings(EngineSettings, engine="recorded"):
     """Where recorded responses lie, and what the source calls things.
@@ -61,7 +65,7 @@ class RecordedSettings(EngineSettings, engine="recorded"):
     model: Text | None = None
     columns: dict[Annotated[Text, among(*COLUMNS)], Text] = field(default_factory=dict)
     missing: list[Annotated[Text, rule(is_regular_expression, "a regular expression")]] = field(
-        default_factory=lambda: [r"\[ERROR"]
+        default_factory=lambda: [FAILED_ANSWER]
     )
     labels_only: Flag = False
     unequal: Flag = False
