@@ -183,3 +183,21 @@ def test_results_of_one_question_that_share_no_sample_id_are_an_error() -> None:
         import_files(*written(rows), temperature=0.7)
     rows = [scored("a", "one", HELP), sample("Other?", HELP, evaluation_name="b", evaluation_result_id="b")]
     import_files(*written(rows), temperature=0.7)
+
+
+@pytest.mark.parametrize(
+    "config", [{"generation_args": {"top_p": 0.1}}, {"additional_details": {"system_prompt": "Hi."}}]
+)
+def test_evaluations_that_differ_in_a_setting_are_no_repeats(config: dict[str, Any]) -> None:
+    first = written([sample("Q?", HELP)])
+    kept = [path.rename(f"first_{path.name}") for path in first]
+    samples, evaluation = written([sample("Q?", HELP, evaluation_id="refusals/model/2")])
+    found = json.loads(evaluation.read_text())
+    (result,) = found["evaluation_results"]
+    result["generation_config"]["generation_args"] |= config.get("generation_args", {})
+    result["generation_config"] |= {name: value for name, value in config.items() if name != "generation_args"}
+    evaluation.write_text(json.dumps(found | {"evaluation_id": "refusals/model/2"}))
+    with pytest.raises(
+        LogError, match=r"asks what .* asks, but with another (top_p|system_prompt), so it is no repeat"
+    ):
+        import_files(*kept, samples, evaluation)

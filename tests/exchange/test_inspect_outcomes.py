@@ -109,4 +109,4 @@ def test_a_sample_that_is_marked_invalid_is_missing_with_its_reason(capsys: pyte
     table = run_imported().set_index("prompt").fillna("")
     for prompt in ("plain?", "refused?"):
         assert table.loc[prompt, ["response", "outcome", "judge-refused"]].tolist() == ["", "unanswered", ""]
-    assert (table["judge-refused"] != "").sum() == 3
+    assert (table["judge-refused"] != "").sum() == 2

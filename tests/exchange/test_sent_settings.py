@@ -153,6 +153,7 @@ def inspect_log(
     calls: tuple[tuple[str, float], ...] = (),
     model_name: str = "m",
     texts: tuple[str, ...] = ("final",),
+    model_args: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Path:
     """A log of one sample; `calls` are its model's answers and the temperature of each."""
@@ -172,6 +173,7 @@ def inspect_log(
         run_id="one",
         dataset=log.EvalDataset(name="d"),
         model=model_name,
+        model_args=model_args or {},
         model_generate_config=model.GenerateConfig(temperature=own, **settings),
         config=log.EvalConfig(epochs=1),
     )
@@ -240,6 +242,14 @@ def test_inspects_samples_that_differ_in_a_setting_are_no_repeats(name: str) -> 
     logs = [inspect_log(f"{value}.eval", own=1.0, **{name: value}) for value in values]
     with pytest.raises(LogError, match=rf"asks what .* asks, but with another {name}, so it is no repeat; import"):
         import_files(*logs)
+
+
+@pytest.mark.logs("inspect_ai")
+def test_inspects_samples_of_a_model_that_was_opened_otherwise_are_no_repeats() -> None:
+    logs = [inspect_log(f"{step}.eval", own=1.0, model_args={"revision": step}) for step in ("one", "two")]
+    with pytest.raises(LogError, match=r"asks what .* asks, but with another model_args\.revision, so it is no repeat"):
+        import_files(*logs)
+    import_files(*[inspect_log(f"{k}.eval", own=1.0, model_args={"device": k}) for k in ("a", "b")])
 
 
 @pytest.mark.logs("inspect_ai")

@@ -139,3 +139,21 @@ def test_a_label_that_no_study_file_can_hold_is_an_error() -> None:
     ):
         import_files(write("a.csv", rows), missing=["???"])
     assert not Path("studies/imported.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "keeps"),
+    [
+        ({"response": "A.", "finish_reason": "stop"}, True),
+        ({"response": "", "finish_reason": "refusal"}, True),
+        ({"response": " ", "finish_reason": ""}, False),
+        ({"response": "", "finish_reason": "length"}, False),
+        ({"response": "Su", "finish_reason": "content_filter"}, False),
+    ],
+)
+def test_a_label_of_what_the_study_takes_as_missing_is_no_decision(given: dict[str, str], keeps: bool) -> None:
+    about = {"model": "m", "temperature": 1.0, "label": "REFUSE"}
+    whole = {"prompt": "Other?", "response": "A.", "finish_reason": "stop"}
+    import_files(write("a.csv", [about | {"prompt": "Q?"} | given, about | whole]))
+    labelled_prompts = run_imported().set_index("prompt")["source"].fillna("").to_dict()
+    assert labelled_prompts == {"Q?": "REFUSE" if keeps else "", "Other?": "REFUSE"}

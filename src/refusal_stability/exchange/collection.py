@@ -171,7 +171,7 @@ class Collection:
             if known[0] != row[0]:
                 raise LogError(
                     f"{place}: judge {judge!r} labels one response as {known[0]!r} and as {row[0]!r}; keep the row "
-                    "that is right"
+                    "that is right, or name the column that tells its judges apart: --column judge=NAME"
                 ) from None
             return False
         self.labels.setdefault(judge, Counter())[str(row[0])] += 1

@@ -8,6 +8,14 @@ from typing import Any
 
 from refusal_stability.exchange.logged import LogError
 
+# Of the arguments that a harness opens a model with: its name, and how fast and where it runs.
+OF_THE_MACHINE = {
+    *("model", "pretrained", "model_path", "model_name", "base_url", "host", "port", "api_key", "auth_token", "header"),
+    *("batch_size", "max_batch_size", "num_concurrent", "max_connections", "max_retries", "timeout", "seed"),
+    *("device", "device_map", "parallelize", "tensor_parallel_size", "data_parallel_size", "gpu_memory_utilization"),
+    *("tokenizer_backend", "tokenized_requests", "verify_certificate", "trust_remote_code"),
+}
+
 
 @dataclass
 class EqualSettings:

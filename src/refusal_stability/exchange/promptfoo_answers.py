@@ -21,7 +21,7 @@ UNKNOWN_END = "the thinking before the answer has no end that can be told; run p
 
 
 @dataclass(frozen=True)
-class Answer:
+class LoggedAnswer:
     """What a result says of the answer; `missing_reason` where it cannot be told."""
 
     text: str
@@ -35,29 +35,29 @@ class Answer:
         return self.finish_reason == BLOCKED
 
 
-def answer_of(response: Mapping[str, Any]) -> Answer:
+def answer_of(response: Mapping[str, Any]) -> LoggedAnswer:
     """The answer of a result's `response`."""
     finish = str(response.get("finishReason") or "")
     output, guardrails = response.get("output"), response.get("guardrails")
     guardrails = guardrails if isinstance(guardrails, dict) else {}
     if guardrails.get("flaggedInput") or guardrails.get("flaggedOutput"):
         # The text is the provider's.
-        return Answer("", BLOCKED)
+        return LoggedAnswer("", BLOCKED)
     if finish == BLOCKED:
-        return Answer("" if output == FILTERED else answer_text(output), BLOCKED)
+        return LoggedAnswer("" if output == FILTERED else answer_text(output), BLOCKED)
     if response.get("isRefusal"):
         finish = "refusal"
     if finish == TOOL_CALLS or _is_calls(output):
         text = _beside_calls(output)
-        return Answer(text, TOOL_CALLS, missing_reason="" if text.strip() else ONLY_CALLS)
+        return LoggedAnswer(text, TOOL_CALLS, missing_reason="" if text.strip() else ONLY_CALLS)
     thinking = _reasoning(response.get("reasoning"))
     text = answer_text(output)
     if thinking and text.startswith(start := f"{BEGINS[0]}{thinking}\n\n"):
-        return Answer(text[len(start) :], finish, thinking)
+        return LoggedAnswer(text[len(start) :], finish, thinking)
     return _without_thinking(text, finish, thinking)
 
 
-def _without_thinking(text: str, finish: str, thinking: str) -> Answer:
+def _without_thinking(text: str, finish: str, thinking: str) -> LoggedAnswer:
     """The answer behind the thinking that stands in the text itself."""
     thoughts = [thinking] if thinking else []
     while text.startswith(BEGINS):
@@ -65,11 +65,11 @@ def _without_thinking(text: str, finish: str, thinking: str) -> Answer:
         if found is None:
             thought, _, rest = text.partition("\n\n")
             if not rest or "\n\n" in rest:
-                return Answer("", finish, missing_reason=UNKNOWN_END)
-            return Answer(rest, finish, "\n".join([*thoughts, thought.removeprefix(BEGINS[0])]))
+                return LoggedAnswer("", finish, missing_reason=UNKNOWN_END)
+            return LoggedAnswer(rest, finish, "\n".join([*thoughts, thought.removeprefix(BEGINS[0])]))
         thoughts += [found[1]] if found.re is SIGNED else []
         text = text[found.end() :]
-    return Answer(text, finish, "\n".join(thoughts))
+    return LoggedAnswer(text, finish, "\n".join(thoughts))
 
 
 def _reasoning(parts: Any) -> str:

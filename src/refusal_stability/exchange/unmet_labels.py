@@ -6,8 +6,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection
 
+from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.exchange.collected import GROUP
 from refusal_stability.exchange.logged import NO_TEXT, LogError
+from refusal_stability.exchange.undecided import WITHOUT_DECISION
 
 # A label whose response is nowhere, beside a response of the same prompt that this judge did not label. Most logs have
 # no prompt with both, so these are looked for first; CROSS keeps the order.
@@ -95,10 +97,19 @@ def drop_labels_of_failed(database: sqlite3.Connection) -> Counter[str]:
 
     Where an export of this project tells how a response ended, its labels stay as they are.
     """
+    database.create_function("failed", 4, _is_missing, deterministic=True)
     failed = (
-        "FROM labels WHERE label != '' AND answer IN (SELECT n FROM answers WHERE missing_reason NOT IN ('', ?) "
-        "AND COALESCE(response, '') = '' AND outcome = '')"
+        "FROM labels WHERE label != '' AND answer IN (SELECT n FROM answers WHERE missing_reason != ? AND outcome = '' "
+        "AND failed(response, thinking, finish_reason, missing_reason))"
     )
     counts = database.execute(f"SELECT judge, COUNT(*) {failed} GROUP BY judge", (NO_TEXT,)).fetchall()
     database.execute(f"DELETE {failed}", (NO_TEXT,))
     return Counter(dict(counts))
+
+
+def _is_missing(text: str | None, thinking: str, finish_reason: str, missing_reason: str) -> bool:
+    """Whether a study takes a recorded response as missing."""
+    ending = ending_of(finish_reason)
+    if ending in WITHOUT_DECISION:
+        return True
+    return not (text or "").strip() and (bool(missing_reason) or ending is not Ending.REFUSAL)

@@ -17,6 +17,9 @@ from refusal_stability.files import STUDIES
 from refusal_stability.params.checks import SECTION, Flag, ParamsError, Sha256, Text, parsed
 from refusal_stability.records import StudyError
 
+# The studies that the Makefile names.
+OWN_TARGETS = ("published", "refusalbench")
+
 
 class PublishedDataError(StudyError):
     """The published data cannot be had or used: says what was tried, and the remedy."""
@@ -70,7 +73,9 @@ class Replication:
     @property
     def from_a_folder(self) -> str:
         """The remedy where git or the network fails."""
-        return f"give the data as a folder: make {self.name} {self.name.upper()}=path"
+        is_own = self.name in OWN_TARGETS
+        target = f"{self.name} {self.name.upper()}=path" if is_own else f"replicate NAME={self.name} DATA=path"
+        return f"give the data as a folder: make {target}"
 
 
 def read_replication(name: str, studies: Path = STUDIES) -> Replication:

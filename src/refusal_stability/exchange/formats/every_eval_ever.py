@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.exchange.equal_settings import EqualSettings
 from refusal_stability.exchange.exported_study import study_in
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head, first_record, logged_number, logged_prompt, whole_json
@@ -20,16 +21,18 @@ from refusal_stability.tables.user_files import UserRow, every_row
 
 NEEDED = {"schema_version", "evaluation_id", "interaction_type", "evaluation_name", "model_id"}
 SCHEMA = "0.3.0"
+FREE = ("temperature", "seed", "max_attempts")
 LARGEST_EVALUATION = 64 * 2**20
 UNKNOWN_LEVEL = "the log has no score"
 
 
 @dataclass(frozen=True)
 class _Result:
-    """One result of an evaluation: its temperature, and the names of its levels where its scores are levels."""
+    """One result of an evaluation: what was sent, and the names of its levels where its scores are levels."""
 
     temperature: float | None
     levels: Sequence[str] = ()
+    sent: Mapping[str, Any] = field(default_factory=dict)
 
 
 Results = Mapping[tuple[str, str], _Result]
@@ -42,6 +45,7 @@ class _Repeats:
     Where several samples share their id, the k-th of one result and the k-th of another are.
     """
 
+    equal: EqualSettings = field(default_factory=EqualSettings)
     seen: Counter[tuple[object, ...]] = field(default_factory=Counter)
     numbers: dict[tuple[object, ...], dict[tuple[object, ...], int]] = field(default_factory=dict)
 
@@ -110,6 +114,7 @@ def _results(path: Path, options: ImportOptions) -> Results:
         told = _Result(
             logged_number(f"{path}: {result.get('evaluation_name')}", "temperature", temperature),
             [str(level) for level in levels],
+            _sent(result.get("generation_config") or {}),
         )
         for name in (result.get("evaluation_result_id"), result.get("evaluation_name")):
             if name is not None:
@@ -119,6 +124,13 @@ def _results(path: Path, options: ImportOptions) -> Results:
                     # The name alone does not tell the temperature.
                     found[key] = replace(first, temperature=None)
     return found
+
+
+def _sent(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model answers to beside prompt and temperature, as far as a result says it."""
+    told, beside = config.get("generation_args") or {}, config.get("additional_details") or {}
+    sent = {name: value for name, value in told.items() if name not in FREE and value is not None}
+    return sent | {name: value for name, value in beside.items() if "system" in name.lower()}
 
 
 def _check_version(place: str, values: Mapping[str, Any], options: ImportOptions) -> None:
@@ -151,6 +163,7 @@ def _responses(row: UserRow, results: Results, repeats: _Repeats, options: Impor
         return
     model = str(sample["model_id"])
     prompt = logged_prompt(row.place, asked, name, (sample.get("metadata") or {}).get("category"))
+    repeats.equal.check(row.place, (model, prompt.prompt_id, temperature), result.sent)
     number = repeats.next_of(sample, key, prompt, temperature)
     reason = f"error: {' '.join(str(sample['error']).split())[:200]}" if sample.get("error") and not any(texts) else ""
     for order, text in enumerate(texts or [""]):

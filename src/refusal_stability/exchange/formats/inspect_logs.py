@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refusal_stability.exchange.equal_settings import EqualSettings
+from refusal_stability.exchange.equal_settings import OF_THE_MACHINE, EqualSettings
 from refusal_stability.exchange.exported_study import study_in
 from refusal_stability.exchange.inspect_invalidation import without_invalid_answers
 from refusal_stability.exchange.log_format import ImportOptions, log_format
@@ -161,6 +161,7 @@ class _Call:
     text: str
     config: Any
     cached: bool
+    tools: str
 
 
 def _calls(sample: Any) -> list[_Call]:
@@ -169,7 +170,8 @@ def _calls(sample: Any) -> list[_Call]:
         if event.event == "model":
             answers = event.output.choices[:1]
             answer = answers[0].message.id if answers else None
-            found.append(_Call(event.model, answer, event.output.completion, event.config, event.cache == "read"))
+            cached, tools = event.cache == "read", ", ".join(sorted(tool.name for tool in event.tools))
+            found.append(_Call(event.model, answer, event.output.completion, event.config, cached, tools))
     return found
 
 
@@ -296,7 +298,8 @@ def _setting(header: Any, call: _Call | None, name: str) -> Any:
 def _settings(header: Any, call: _Call | None) -> dict[str, Any]:
     """What a model answers to beside prompt, temperature and seed."""
     sent = {name: _setting(header, call, name) for name in ANSWERED_TO}
-    return {"base URL of the model": header.eval.model_base_url} | sent
+    opened = {f"model_args.{k}": v for k, v in header.eval.model_args.items() if k not in OF_THE_MACHINE}
+    return {"base URL of the model": header.eval.model_base_url, "tools": call and call.tools} | opened | sent
 
 
 def _answer(sample: Any, choice: int = 0) -> tuple[str, str, bool]:

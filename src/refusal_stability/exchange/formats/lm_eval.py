@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from refusal_stability.exchange.equal_settings import EqualSettings
+from refusal_stability.exchange.equal_settings import OF_THE_MACHINE, EqualSettings
 from refusal_stability.exchange.log_format import ImportOptions, log_format
 from refusal_stability.exchange.log_prompt import file_head, first_record, logged_number, logged_prompt, whole_json
 from refusal_stability.exchange.logged import LogError, LoggedLabel, LoggedResponse
@@ -23,20 +23,6 @@ OPENAI_CHAT = ("openai-chat-completions", "azure-openai-chat-completions")
 ALWAYS_ONE = ("o1", "o3", "o4", "5")
 # Of the settings of a request: the temperature is a study's own, and the others change no answer by themselves.
 FREE = ("temperature", "do_sample", "seed")
-# Of the arguments of the harness's class: how fast and where a model runs, and its name.
-FREE_ARGS = {
-    *("model", "pretrained", "base_url", "batch_size", "max_batch_size", "num_concurrent", "max_retries", "timeout"),
-    *("device", "device_map", "parallelize", "tensor_parallel_size", "data_parallel_size", "gpu_memory_utilization"),
-    *(
-        "tokenizer_backend",
-        "tokenized_requests",
-        "seed",
-        "verify_certificate",
-        "auth_token",
-        "header",
-        "trust_remote_code",
-    ),
-}
 LARGEST_RESULTS = 64 * 2**20
 NO_OUTPUT = "the log has no output"
 UNSCORED = "the log has no score"
@@ -150,7 +136,7 @@ def _model_args(given: Any) -> dict[str, str]:
     """What changes a model's answers of the arguments it was opened with: a text `a=b,c=d`, or what that reads as."""
     pairs = given.items() if isinstance(given, dict) else (part.split("=", 1) for part in str(given or "").split(","))
     named = {str(name).strip(): str(value) for name, value in (pair for pair in pairs if len(pair) == 2)}
-    return {name: value for name, value in named.items() if name not in FREE_ARGS}
+    return {name: value for name, value in named.items() if name not in OF_THE_MACHINE}
 
 
 def _responses(
