@@ -21,6 +21,7 @@ STORE = Path("data/store/completions.sqlite")
 BATCHES = Path("data/store/completions.batches")
 RESULTS = [BATCHES, *map(Path, ("data/generations", "data/labels", "data/metrics", "reports"))]
 PART = ".part"
+OTHER_FORM = {".csv": ".parquet", ".parquet": ".csv"}
 # How many answers the saved store holds.
 ANSWERS = Path("data/store/completions.answers")
 
@@ -42,6 +43,10 @@ def save(folder: Path) -> None:
                 if _differs(file, target):
                     target.parent.mkdir(parents=True, exist_ok=True)
                     _put(file, target)
+                    # A table may have been written anew in its other form.
+                    other = OTHER_FORM.get(file.suffix)
+                    if other is not None and not file.with_suffix(other).exists():
+                        target.with_suffix(other).unlink(missing_ok=True)
     print(f"saved to {folder}", flush=True)
 
 

@@ -53,6 +53,14 @@ def test_what_is_saved_is_restored_in_another_checkout_and_a_store_that_is_there
     assert not list((tmp_path / "kept").rglob("*.part"))
 
 
+def test_a_table_that_has_another_form_now_is_kept_in_that_form_alone(study: Path, tmp_path: Path) -> None:
+    keep(study, "save", tmp_path / "kept")
+    parquet = LABELS.with_suffix(".parquet")
+    (study / LABELS).rename(study / parquet)
+    keep(study, "save", tmp_path / "kept")
+    assert [file.name for file in (tmp_path / "kept" / LABELS.parent).iterdir()] == [parquet.name]
+
+
 def failed(place: Path, *arguments: object) -> str:
     """What the script says as it ends with an error, in one line."""
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
