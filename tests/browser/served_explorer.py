@@ -32,6 +32,26 @@ SIZE: Any = {"width": 1500, "height": 1700}
 @contextmanager
 def serving(folder: Path, log: Path) -> Iterator[str]:
     """The explorer on a free port of loopback, started by its own command; what it says goes into `log`."""
+    process, port = _started(folder, log)
+    try:
+        for _ in range(600):
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5):
+                break
+            if process.poll() is not None:
+                # Somebody else may have taken the port meanwhile.
+                assert "is taken" in log.read_text(), log.read_text()[-2000:]
+                process, port = _started(folder, log)
+            time.sleep(0.2)
+        else:
+            raise AssertionError(log.read_text()[-2000:])
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _started(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -45,19 +65,7 @@ def serving(folder: Path, log: Path) -> Iterator[str]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    try:
-        for _ in range(600):
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5):
-                break
-            assert process.poll() is None, log.read_text()[-2000:]
-            time.sleep(0.2)
-        else:
-            raise AssertionError(log.read_text()[-2000:])
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    return process, port
 
 
 @contextmanager

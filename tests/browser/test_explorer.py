@@ -151,6 +151,15 @@ def heads(page: Page) -> list[str]:
     return [text.rstrip(" ▲▼") for text in page.locator(".prompts thead button").all_text_contents()]
 
 
+def holds(page: Page, check: Callable[[], bool]) -> None:
+    """Wait until it holds: the page may still be laid out."""
+    for _ in range(WAIT // 100):
+        if check():
+            return
+        page.wait_for_timeout(100)
+    assert check()
+
+
 def click_head(page: Page, name: str) -> None:
     page.locator(".prompts thead button", has_text=re.compile(f"^{re.escape(name)}( [▲▼])?$")).click()
 
@@ -622,17 +631,22 @@ def test_a_laptops_window_shows_every_column_of_the_list_and_the_open_prompts_gr
     visit(small_page, planted_address, models="reference-wavering", flip="flipped")
     # No judge of this study gave a confidence, and it was not sampled in rounds.
     shown = [head for head in LIST_COLUMNS if head not in ("Least sure", "Verdict")]
-    assert heads(small_page) == shown
-    assert small_page.locator(".prompts").evaluate("list => list.scrollWidth <= list.clientWidth")
-    widths = [box["width"] for th in small_page.locator(".prompts th").all() if (box := th.bounding_box())]
-    assert widths[0] > 2 * max(widths[1:])
+    listed = small_page.locator(".prompts")
+
+    def widths() -> list[float]:
+        return [box["width"] for th in listed.locator("th").all() if (box := th.bounding_box())]
+
+    holds(small_page, lambda: heads(small_page) == shown)
+    holds(small_page, lambda: bool(listed.evaluate("list => list.scrollWidth <= list.clientWidth")))
+    holds(small_page, lambda: len(found := widths()) > 1 and found[0] > 2 * max(found[1:]))
     # No line of a text is cut in the middle: a row is as high as three lines need.
-    assert row(small_page, 0).evaluate("row => row.getBoundingClientRect().height") == ROW_HEIGHT
+    height = "row => row.getBoundingClientRect().height"
+    holds(small_page, lambda: row(small_page, 0).evaluate(height) == ROW_HEIGHT)
     cut = "all => all.filter(one => one.getBoundingClientRect().height > one.closest('tr').clientHeight - 4).length"
-    assert small_page.locator(".prompts .cut").evaluate_all(cut) == 0
+    holds(small_page, lambda: listed.locator(".cut").evaluate_all(cut) == 0)
     # The list ends with a whole row.
     below_head = "list => list.clientHeight - list.querySelector('thead').offsetHeight"
-    assert small_page.locator(".prompts").evaluate(below_head) == SHOWN * ROW_HEIGHT
+    holds(small_page, lambda: listed.evaluate(below_head) == SHOWN * ROW_HEIGHT)
     small_page.locator(".prompts td", has_text=category_in_words("self_harm|fraud")).first.wait_for()
     row(small_page, 0).click()
     for model in ("reference-steady", "reference-wavering"):

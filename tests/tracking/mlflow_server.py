@@ -16,7 +16,7 @@ from pathlib import Path
 from refusal_stability.tracking.server import ENVIRONMENT
 
 
-def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+def start_server(folder: Path, tries: int = 3) -> tuple[subprocess.Popen[bytes], str]:
     """The server's process and address, once it answers; `folder` takes its files."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -35,7 +35,10 @@ def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
         with suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=5) as answer:
             if answer.status == 200:
                 return process, uri
-        assert process.poll() is None, (folder / "server.log").read_text()[-2000:]
+        if process.poll() is not None:
+            # Somebody else may have taken the port meanwhile.
+            assert tries > 1, (folder / "server.log").read_text()[-2000:]
+            return start_server(folder, tries - 1)
         time.sleep(0.2)
     stop_server(process)
     raise AssertionError((folder / "server.log").read_text()[-2000:])
