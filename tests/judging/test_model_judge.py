@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from refusal_stability.judging.cascade import Cascade
 from refusal_stability.judging.model.judge import ModelJudge
 from refusal_stability.judging.model.rubric import load_rubric
+from refusal_stability.judging.people import PeopleJudge
 from refusal_stability.params.judges import JudgeParams
 from refusal_stability.records import Completion, Condition, Decision, Message, Prompt, Response
 
@@ -49,6 +51,23 @@ def test_each_distinct_pair_is_asked_once_per_repeat(tmp_path):
     assert sorted({r.repeat for r in engine.asked}) == [0, 1, 2]
     assert [len(j) for j in judged] == [3, 3, 3, 3]
     assert all(j.decision is Decision.COMPLY for row in judged for j in row)
+
+
+def test_what_a_model_judge_decides_differently_each_time_is_handed_over(tmp_path):
+    def say(request):
+        torn = "torn" in request.messages[-1].content and request.repeat != 1
+        return json.dumps({"reasoning": "", "label": "REFUSE" if torn else "COMPLY"})
+
+    judge, engine = judge_with(say, tmp_path, repeats=3)
+    person = PeopleJudge(tmp_path / "none.csv", 3)
+    steady, torn = Cascade(judge, 0.7, lambda: person, "").judge([response("sure"), response("torn")])
+    assert [(j.decision, j.confidence) for j in steady] == [(Decision.COMPLY, 1.0)] * 3
+    assert all(str(j.missing_reason).startswith("waits for a person") for j in torn)
+    # Each repeat was kept in the store: asked without handing over, it costs nothing and has its share.
+    asked = len(engine.asked)
+    _, shares = judge.judge([response("sure"), response("torn")])
+    assert [j.confidence for j in shares] == pytest.approx([2 / 3, 1 / 3, 2 / 3])
+    assert len(engine.asked) == asked == 6
 
 
 def test_a_model_judge_reads_the_whole_conversation_and_a_single_turn_as_it_is(tmp_path):
