@@ -2,13 +2,12 @@
 const SPARE = 4; // rows drawn above and below the screen
 const PAUSE = 100; // milliseconds of rest after which rows that were never sent are asked for
 
-const head = (column, give) => {
+const head = (column) => {
   const made = element("th", null, { scope: "col", class: column.kind });
   if (column.sorted) made.setAttribute("aria-sort", column.sorted);
-  const button = element("button", column.head, { type: "button", title: column.help });
+  const button = element("button", column.head, { type: "button", title: column.help, "data-head": column.head });
   const arrow = { ascending: "▲", descending: "▼" }[column.sorted];
   if (arrow) button.append(element("span", ` ${arrow}`, { "aria-hidden": "true" }));
-  button.onclick = () => give("ordered", column.head);
   made.append(button);
   return made;
 };
@@ -108,7 +107,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const focused = [...table.tHead.querySelectorAll("button")].indexOf(place.getRootNode().activeElement);
     list.heads = heads;
     table.tHead.replaceChildren(element("tr", null, { "aria-rowindex": "1" }));
-    table.tHead.rows[0].append(...data.columns.map((column) => head(column, setTriggerValue)));
+    table.tHead.rows[0].append(...data.columns.map(head));
     table.querySelector("colgroup").replaceChildren(...data.columns.map(({ width }, number) => {
       const made = element("col");
       if (number) made.style.width = `${width}px`;
@@ -120,6 +119,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   table.setAttribute("aria-rowcount", String(data.total + 1));
   place.style.setProperty("--row-height", `${data.height}px`);
   place.style.setProperty("--rows-shown", data.shown);
+  table.tHead.onclick = (event) => {
+    const name = event.target.closest("button")?.dataset.head;
+    if (name) setTriggerValue("ordered", name);
+  };
   body.onclick = (event) => {
     const row = event.target.closest("tr");
     if (!row?.dataset.prompt) return;
