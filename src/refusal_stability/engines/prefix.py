@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    pass
+from typing import Any, NamedTuple
 
 # How many prompts are computed at once, and the columns that each is padded to. Both follow from the prompt alone, so
 # that float noise does not depend on what is left to do.
