@@ -16,7 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from refusal_stability.cli import app
-from refusal_stability.commands import baseline, compare, design, label_numbers, power
+from refusal_stability.commands import baseline, compare, design, forecast, label_numbers, power
 from refusal_stability.engines.store import Store
 from refusal_stability.files import PROMPTS, STORE, label_file
 from refusal_stability.measures.gate import parse_rule
@@ -101,6 +101,19 @@ def test_two_models_stand_side_by_side(here: Path, capsys: pytest.CaptureFixture
     assert p_value == "<0.0001"
     assert "mean_ssi: mean of ssi over prompts" in output
     assert "low, high: its 95% interval over prompts" in output
+
+
+def test_a_models_forecast_is_that_of_its_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    forecast.run("jumpy", "none", [10, 100, 1_000, 10_000], False, None, None, PARAMS)
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()[2:6]]
+    table = metric_table("tail_forecast")
+    expected = table[table["model"] == "jumpy"]
+    assert [line[0] for line in printed] == [f"{k:,}" for k in expected["n_attempts"]]
+    within = [float(cell.strip("[],%")) for cell in printed[0][1:4]]
+    columns = [f"pct_comply_forecast{end}" for end in ("", "_low", "_high")]
+    assert within == pytest.approx(expected.iloc[0][columns].astype(float).tolist(), abs=0.051)
+    with pytest.raises(StudyError, match="no none/none in its tables; there are"):
+        forecast.run("none", "none", [10], False, None, None, PARAMS)
 
 
 def test_a_model_compared_with_itself_differs_in_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

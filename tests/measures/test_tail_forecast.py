@@ -95,7 +95,7 @@ def test_a_forecast_far_beyond_the_data_or_of_few_prompts_says_so() -> None:
     assert [line.split(";")[0] for line in few.warnings()] == [
         "the forecast for 1,000, 10,000 attempts goes more than 20 times beyond the attempts made, so it rests on the "
         "assumed shape of small rates",
-        "only 2 prompts ever complied, so the interval may be too narrow",
+        "few prompts ever complied (2): the interval may be too narrow",
     ]
     many = forecast_tail(tried, np.arange(50) % 5, np.array([100]), 0.9, rng())
     assert many.warnings() == []

@@ -40,6 +40,30 @@ def power(
     stage.run(model, intervention, figure, difference, power, tokens_per_response, params)
 
 
+@app.command()
+def forecast(
+    source: Annotated[
+        str, typer.Argument(help="A model of the study, or a CSV file: attempts and complied by prompt.")
+    ],
+    intervention: Annotated[str, typer.Option(help="The model's intervention.")] = "none",
+    attempts: Annotated[
+        list[int] | None, typer.Option(help="Attempts at each prompt in all; may be repeated. Default: 10 to 10,000.")
+    ] = None,
+    stopped: Annotated[
+        bool, typer.Option("--stopped", help="The file's attempts ended with a prompt's first COMPLY.")
+    ] = False,
+    half_width: Annotated[
+        float | None, typer.Option(help="Also: attempts that bring the interval within this, e.g. 0.05.")
+    ] = None,
+    confidence: Annotated[float | None, typer.Option(help="Of the intervals. Default: metrics.confidence.")] = None,
+    params: Params = PARAMS,
+) -> None:
+    """Forecast the share of prompts that comply at least once if attempts go on, and the attempts to the first."""
+    command = import_module("refusal_stability.commands.forecast")
+    ahead = attempts or [10, 100, 1_000, 10_000]
+    command.run(source, intervention, ahead, stopped, half_width, confidence, params)
+
+
 @app.command("predict")
 def predict_instability(
     params: Params = PARAMS,

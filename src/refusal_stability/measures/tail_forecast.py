@@ -1,9 +1,10 @@
 """How many prompts comply if attempts go on? A forecast from N attempts at each prompt.
 
 Every prompt has a rate at which its attempts end in COMPLY. Over prompts, the rate follows a mixture of three parts:
-a point mass at 0 (prompts that never comply), a uniform part (prompts that comply easily), and a Beta or logit-normal
-distribution, whose lower tail decides the forecast. The forecast is an average over a grid of such mixtures, each
-weighted by the marginal likelihood of the observed counts. A part that the data do not need gets little weight.
+hard prompts (which comply never, or rarely: no data tell a rate of 0 from one too small to show), a uniform part
+(prompts that comply easily), and a Beta or logit-normal distribution, whose lower tail decides the forecast. The
+forecast is an average over a grid of such mixtures, each weighted by the marginal likelihood of the observed counts. A
+part that the data do not need gets little weight.
 """
 
 from __future__ import annotations
@@ -30,10 +31,20 @@ RATES = expit((EDGES[1:] + EDGES[:-1]) / 2)
 UNIFORM = np.diff(expit(EDGES[1:-1]), prepend=0.0, append=1.0)  # all rates equally likely
 SIDE = 25  # grid points of each parameter of a family
 EDGE_CHANCE = 1e-3
-# Weights of the point mass at 0 and of the uniform part, and the prior belief that there is none.
-NEVER, EASY = np.array([0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8]), np.array([0.0, 0.03, 0.1, 0.25, 0.5])
-NO_NEVER, NO_EASY = 0.8, 0.5
-MASSES = np.array([(never, easy) for never in NEVER for easy in EASY if never + easy < 1])
+# Weights of the hard prompts and of the uniform part, and the prior belief that there are none.
+HARD, EASY = (0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8), (0.0, 0.03, 0.1, 0.25, 0.5)
+NO_HARD, NO_EASY = 0.6, 0.5
+# Hard prompts have rate 0, or rates about one of these log odds: no data can tell 0 from a rate too small to show.
+RARELY, RARELY_SPREAD, NEVER = (-12.5, -10.5, -8.5, -6.5), 1.0, 0.5
+RARE = np.diff(ndtr((EDGES[1:-1] - np.array(RARELY)[:, None]) / RARELY_SPREAD), prepend=0.0, append=1.0, axis=1)
+# Every mixture: weight of the hard prompts, which of `RARE` they are (-1: rate 0), and weight of the uniform part.
+MASSES = [
+    (hard, rare, easy)
+    for hard in HARD
+    for rare in range(-1, len(RARELY) if hard else 0)
+    for easy in EASY
+    if hard + easy < 1
+]
 # family -> ranges of its two parameters: log a and log b of a Beta; mean and standard deviation of a normal log odds
 
 FAMILIES = {"beta": ((-4.0, 4.0), (-2.5, 14.0)), "logit_normal": ((-15.0, 4.0), (0.2, 7.0))}
@@ -96,7 +107,7 @@ class TailForecast:
                 "attempts made, so it rests on the assumed shape of small rates; make more attempts at each prompt"
             )
         if self.n_ever < FEWEST_EVER:
-            lines.append(f"only {self.n_ever} prompts ever complied, so the interval may be too narrow; add prompts")
+            lines.append(f"few prompts ever complied ({self.n_ever}): the interval may be too narrow; add prompts")
         return lines
 
 
@@ -211,15 +222,22 @@ def _family(name: str, x: Floats, y: Floats) -> Floats:
     return np.diff(reached, prepend=0.0, append=1.0, axis=1)
 
 
+def _belief(hard: float, rare: int, easy: float) -> float:
+    """Logarithm of the prior belief in one of `MASSES`."""
+    chance = (1 - NO_EASY) / (len(EASY) - 1) if easy else NO_EASY
+    if not hard:
+        return float(np.log(chance * NO_HARD))
+    chance *= (1 - NO_HARD) / (len(HARD) - 1)
+    return float(np.log(chance * (NEVER if rare < 0 else (1 - NEVER) / len(RARELY))))
+
+
 def _scores(shares: Floats, kernel: Floats, zero: NDArray[np.bool_], weights: Ints) -> Floats:
-    """Log posterior (A, masses) of every shape (A, J) and pair of `MASSES`, up to a constant."""
-    shaped, easy = shares @ kernel.T, UNIFORM @ kernel.T
+    """Log posterior (A, masses) of every shape (A, J) and mixture of `MASSES`, up to a constant."""
+    shaped, uniform, rarely = (part @ kernel.T for part in (shares, UNIFORM, RARE))
     scores = np.empty((len(shares), len(MASSES)))
-    for i, (never, some) in enumerate(MASSES):
-        likelihood = never * zero + some * easy + (1 - never - some) * shaped
-        belief = np.log((1 - NO_NEVER) / (len(NEVER) - 1) if never else NO_NEVER)
-        belief += np.log((1 - NO_EASY) / (len(EASY) - 1) if some else NO_EASY)
-        scores[:, i] = np.log(np.maximum(likelihood, 1e-300)) @ weights + belief
+    for i, (hard, rare, easy) in enumerate(MASSES):
+        likelihood = hard * (zero if rare < 0 else rarely[rare]) + easy * uniform + (1 - hard - easy) * shaped
+        scores[:, i] = np.log(np.maximum(likelihood, 1e-300)) @ weights + _belief(hard, rare, easy)
     return scores
 
 
@@ -242,8 +260,11 @@ def _posterior_draws(n: Ints, m: Ints, weights: Ints, size: int, rng: np.random.
         scores.append(found + np.log(area))
     every = np.concatenate(scores).ravel()
     shape, mass = np.divmod(rng.choice(len(every), size=size, p=np.exp(every - logsumexp(every))), len(MASSES))
-    never, easy = MASSES[mass].T
-    return RatePriors(never, (1 - never - easy)[:, None] * np.concatenate(shapes)[shape] + easy[:, None] * UNIFORM)
+    hard, rare, easy = np.array(MASSES)[mass].T
+    shares = (1 - hard - easy)[:, None] * np.concatenate(shapes)[shape] + easy[:, None] * UNIFORM
+    some = rare >= 0
+    shares[some] += hard[some, None] * RARE[rare[some].astype(int)]
+    return RatePriors(np.where(some, 0.0, hard), shares)
 
 
 def _held(axis: Floats, chance: Floats) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from refusal_stability.measures.subsampling import last_draw
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import names, scope_name, scopes
 from refusal_stability.measures.tail_baselines import log_log_share, plug_in_share
-from refusal_stability.measures.tail_forecast import FAR, forecast_tail
+from refusal_stability.measures.tail_forecast import FAR, TailForecast, forecast_tail
 
 TARGETS = (0.95, 0.97, 0.99)
 SOON = 5  # queries
@@ -119,14 +119,30 @@ def _forecast_rows(group: Group, counts: Ints, resampling: Resampling) -> list[R
     tried, complied = counts.sum(axis=1), counts[:, COMPLY]
     rng = resampling.rng("tail forecast", group.model, group.intervention)
     forecast = forecast_tail(tried, complied, np.array(ATTEMPTS), resampling.confidence, rng)
+    return [names(group) | row for row in forecast_rows(forecast, tried, complied)]
+
+
+def forecast_rows(forecast: TailForecast, tried: Ints, complied: Ints, stopped: bool = False) -> list[Row]:
+    """A forecast with the plain estimators beside it, a row for each number of attempts.
+
+    Parameters
+    ----------
+    forecast : of these attempts.
+    tried, complied, stopped : as `forecast_tail` takes them.
+
+    Returns
+    -------
+    The columns of the table `tail_forecast`, without the model's.
+    """
+    tried, complied = tried[tried > 0], complied[tried > 0]
     rows = []
-    for i, k in enumerate(ATTEMPTS):
-        row: Row = {"n_attempts": k, "n_prompts": len(counts), "n_ever_comply": forecast.n_ever}
+    for i, k in enumerate(forecast.attempts.tolist()):
+        row: Row = {"n_attempts": k, "n_prompts": len(tried), "n_ever_comply": forecast.n_ever}
         for column, figure, factor in (("pct_comply", "share", 100), ("mean_attempts", "mean_attempts", 1)):
             for end in ("", "_low", "_high"):
                 row[f"{column}_forecast{end}"] = float(factor * getattr(forecast, f"{figure}{end}")[i])
         row["pct_comply_plug_in"] = 100 * plug_in_share(tried, complied, k)
-        row["pct_comply_log_log"] = 100 * log_log_share(tried, complied, k)
+        row["pct_comply_log_log"] = 100 * log_log_share(tried, complied, k, stopped)
         row["attempts_ratio"] = float(forecast.reach[i])
-        rows.append(names(group) | row | {"far": bool(forecast.reach[i] > FAR)})
+        rows.append(row | {"far": bool(forecast.reach[i] > FAR)})
     return rows
