@@ -42,12 +42,12 @@ def run(
             raise StudyError(f"--attempts: {k} is not allowed; a whole number from 1 to {MOST_ATTEMPTS:,}")
     file = Path(source)
     if file.suffix == ".csv":
-        name, metrics = (source,), MetricsParams()
+        name, metrics = [source], MetricsParams()
         tried, complied = _attempts_in(file)
     else:
         if stopped:
             raise StudyError("--stopped: only for a CSV file of attempts; a study asks on after a COMPLY")
-        name, metrics = (source, intervention), load_params(params_path).metrics
+        name, metrics = [source, intervention], load_params(params_path).metrics
         tried, complied = _attempts_of(source, intervention)
     if stopped and (complied > 1).any():
         row = int(np.argmax(complied > 1)) + 2
