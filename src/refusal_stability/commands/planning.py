@@ -40,8 +40,8 @@ def power(
     stage.run(model, intervention, figure, difference, power, tokens_per_response, params)
 
 
-@app.command()
-def forecast(
+@app.command("forecast")
+def forecast_attempts(
     source: Annotated[
         str, typer.Argument(help="A model of the study, or a CSV file: attempts and complied by prompt.")
     ],
