@@ -39,3 +39,13 @@ def test_a_column_of_repeats_that_holds_texts_names_the_remedy() -> None:
     row = {"model": "m", "temperature": 1, "prompt": "Q?", "sample": "An answer."}
     with pytest.raises(StudyError, match=r"column sample: 'An answer\.' is no number of a repeat; .*response=sample"):
         import_files(write("a.csv", [row | {"label": "COMPLY"}]))
+
+
+@pytest.mark.parametrize("agree", [True, False])
+def test_annotators_are_judges_where_nothing_else_is_named(agree: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"model": "m", "temperature": 1, "prompt": "Q?", "repeat": 1, "response": "An answer."}
+    labels = {"Ann": "COMPLY", "Ben": "COMPLY" if agree else "PARTIAL"}
+    import_files(write("a.csv", [row | {"label": label, "Annotator": name} for name, label in labels.items()]))
+    said = capsys.readouterr().out
+    assert all(f"judge {name}: '{label}' (1)" in said for name, label in labels.items())
+    assert "1 response: 1 prompt" in said

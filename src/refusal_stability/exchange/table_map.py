@@ -51,6 +51,7 @@ USUAL_NAMES = {
     "prompt_id": ("id", "question_id"),
     "confidence": ("score_confidence",),
     "reasoning": ("judge_reasoning", "explanation"),
+    "judge": ("annotator", "rater", "labeler", "labeller", "grader"),
 }
 NOT_SAMPLED, MISSING = "not sampled", "missing"
 FILES = "a template such as {model}.csv or {model}_t{temperature}.csv"
