@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from harness import ROOT, Finding, in_turn, main, ratios
@@ -124,8 +125,12 @@ class WithoutSharing(TransformersEngine):
         config = self._model.config
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         nothing = torch.empty((1, config.num_key_value_heads, 0, size), dtype=self._model.dtype)
-        all_rows = torch.zeros(len(rows), dtype=torch.long)
-        layers = [_roomy_layer()(nothing, nothing, all_rows, width + length) for _ in range(config.num_hidden_layers)]
+        nothing_held = SimpleNamespace(
+            layers=[SimpleNamespace(keys=nothing, values=nothing)] * config.num_hidden_layers
+        )
+        # A width of one column: the last, which is never held.
+        shares = [(nothing_held, 1, list(range(len(rows))), [0] * len(rows))]
+        layers = [_roomy_layer()(shares, number, 1, width + length) for number in range(config.num_hidden_layers)]
         return {"past_key_values": Cache(layers=layers)}
 
 
