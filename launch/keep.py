@@ -43,10 +43,10 @@ def save(folder: Path) -> None:
                 if _differs(file, target):
                     target.parent.mkdir(parents=True, exist_ok=True)
                     _put(file, target)
-                    # A table may have been written anew in its other form.
-                    other = OTHER_FORM.get(file.suffix)
-                    if other is not None and not file.with_suffix(other).exists():
-                        target.with_suffix(other).unlink(missing_ok=True)
+                # A table may have been written anew in its other form, maybe during the last save.
+                other = OTHER_FORM.get(file.suffix)
+                if other is not None and not file.with_suffix(other).exists():
+                    target.with_suffix(other).unlink(missing_ok=True)
     print(f"saved to {folder}", flush=True)
 
 

@@ -69,6 +69,7 @@ def test_far_forecasts_are_warned_of_and_the_attempts_that_would_do_are_named(
         ("attempts,complied\n9,1\n9,2\n", True, "row 3: complied is 2; with --stopped at most 1"),
         ("attempts,complied\n3,0\n9,0\n", False, "no prompt complied"),
         ("attempts,complied\n99999999999999999999,1\n", False, "row 2"),
+        ("attempts,complied\n" + "9" * 5000 + ",1\n", False, "row 2: .*from 0 to 10,000,000"),
     ],
 )
 def test_a_file_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, stopped: bool, problem: str) -> None:

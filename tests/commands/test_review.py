@@ -119,6 +119,14 @@ def test_new_rows_follow_those_that_are_there(study):
     assert len(more) > len(few)
 
 
+def test_a_file_of_another_format_is_refused_before_anything_is_written(study):
+    hand_over(study, 0.9)
+    study.write_text(study.read_text().replace(str(QUEUE), str(other := QUEUE.with_suffix(".tsv"))))
+    with pytest.raises(JudgingError, match=rf"{other.name}: review files are CSV"):
+        review_waiting.run(study)
+    assert not other.exists()
+
+
 def test_nothing_waits_where_no_person_judges(study):
     with pytest.raises(JudgingError, match=r"no judge of kind `people` in judging\.judges"):
         review_waiting.run(study)

@@ -58,7 +58,14 @@ def test_a_table_that_has_another_form_now_is_kept_in_that_form_alone(study: Pat
     parquet = LABELS.with_suffix(".parquet")
     (study / LABELS).rename(study / parquet)
     keep(study, "save", tmp_path / "kept")
-    assert [file.name for file in (tmp_path / "kept" / LABELS.parent).iterdir()] == [parquet.name]
+    kept = tmp_path / "kept" / LABELS.parent
+    assert [file.name for file in kept.iterdir()] == [parquet.name]
+    # A save between the stage's writing of the one and its removal of the other keeps both; the next one does not.
+    (study / LABELS).write_text("old")
+    keep(study, "save", tmp_path / "kept")
+    (study / LABELS).unlink()
+    keep(study, "save", tmp_path / "kept")
+    assert [file.name for file in kept.iterdir()] == [parquet.name]
 
 
 def failed(place: Path, *arguments: object) -> str:

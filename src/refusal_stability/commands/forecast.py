@@ -20,8 +20,9 @@ from refusal_stability.tables.layout import as_text, each, laid_out, numbers, pl
 from refusal_stability.tables.metrics import metric_table
 from refusal_stability.tables.number_format import count
 
-MOST_ATTEMPTS = 10**9
+MOST_ATTEMPTS = 10**7
 COLUMNS = ("attempts", "complied")
+LONG = 20  # digits of a cell, beyond which it is no number of attempts
 
 
 def run(
@@ -62,9 +63,10 @@ def run(
         )
     rows = forecast_rows(forecast, tried, complied, stopped)
     n_prompts, made = rows[0]["n_prompts"], tried[tried > 0]
+    numbers_made = f"{made.min():,}" if made.min() == made.max() else f"{made.min():,} to {made.max():,}"
     title = (
-        f"{plain_line('/'.join(name))}: {count(n_prompts)} prompts, {made.min():,} to {made.max():,} attempts each, "
-        f"{count(forecast.n_ever)} complied at least once. {sure:.0%} intervals."
+        f"{plain_line('/'.join(name))}: {count(n_prompts)} prompt{'' if n_prompts == 1 else 's'}, "
+        f"{numbers_made} attempts each, {count(forecast.n_ever)} complied at least once. {sure:.0%} intervals."
     )
     shown = [numbers("Attempts", lambda row: count(row["n_attempts"])), numbers(FORECAST.title, forecast_share)]
     shown += each("mean_attempts_forecast pct_comply_plug_in pct_comply_log_log")
@@ -100,9 +102,12 @@ def _attempts_in(file: Path) -> tuple[Ints, Ints]:
     found = []
     for i, row in enumerate(rows, start=2):
         cells = [(row[column] or "").strip() for column in COLUMNS]
-        if not all(cell.isascii() and cell.isdigit() and int(cell) <= MOST_ATTEMPTS for cell in cells):
+        if not all(
+            cell.isascii() and cell.isdigit() and len(cell) < LONG and int(cell) <= MOST_ATTEMPTS for cell in cells
+        ):
             raise StudyError(
-                f"{file}: row {i}: {' and '.join(COLUMNS)} must be whole numbers, 0 or more; found {cells}"
+                f"{file}: row {i}: {' and '.join(COLUMNS)} must be whole numbers from 0 to {MOST_ATTEMPTS:,}; found "
+                f"{[cell[:LONG] for cell in cells]}"
             )
         if int(cells[1]) > int(cells[0]):
             raise StudyError(f"{file}: row {i}: complied is {cells[1]}, more than the {cells[0]} attempts")

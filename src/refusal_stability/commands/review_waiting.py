@@ -34,6 +34,8 @@ def run(params_path: Path) -> None:
     for path in sorted(paths):
         if path.is_dir():
             raise JudgingError(f"{path}: is a folder; name a CSV file as the judge's path")
+        if path.suffix.lower() != ".csv":
+            raise JudgingError(f"{path}: review files are CSV; give the judge a path that ends in .csv")
         labelled = labels_in(path) if path.exists() else {}
         pairs = dict.fromkeys(_waiting(params, waits_for(path)))
         # What got its label since the study was judged waits no more.
@@ -66,7 +68,7 @@ def _add(path: Path, waiting: Sequence[Pair]) -> int:
     if not new:
         return 0
     rows = formula_safe(pd.DataFrame([(*row, "", "") for row in new], columns=COLUMNS))
-    both = pd.concat([cells, rows]).fillna("")
+    both = pd.concat([cells, rows]).fillna("") if len(cells) else rows
     text = io.StringIO()
     csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([both.columns, *both.to_numpy()])
     with atomic_write(path) as file:

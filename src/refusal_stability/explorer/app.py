@@ -43,13 +43,13 @@ def main() -> None:
     st.html(HERE / "page.css")
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else PARAMS_FILE
     try:
-        show(study.params_now(path), study.prompts_now(path))
+        show(study.params_now(path), study.prompts_now(path), path)
     except StudyError as error:
         st.error("The study cannot be shown.")
         st.text(str(error))
 
 
-def show(params: StudyParams, table: pd.DataFrame) -> None:
+def show(params: StudyParams, table: pd.DataFrame, path: Path) -> None:
     """Filters, the list, and what is open."""
     known = known_of(params, table)
     session.follow_link(params, known)
@@ -60,17 +60,17 @@ def show(params: StudyParams, table: pd.DataFrame) -> None:
     if view.reviewer:
         labelling.label_responses(view.reviewer)
     else:
-        browse(params, table, view)
+        browse(params, table, view, path)
     session.write_link(session.current_view(params))
     fold = st.sidebar.expander("Copy a link to this view", key="link", on_change="rerun")
     if fold.open:
         fold.code(links.address(st.context.url or "", session.current_view(params)), language=None, wrap_lines=True)
 
 
-def browse(params: StudyParams, table: pd.DataFrame, view: View) -> None:
+def browse(params: StudyParams, table: pd.DataFrame, view: View, path: Path) -> None:
     """The list, and the prompt that is open."""
     rows = views.filtered(of_marks(params, table, view), view)
-    show_list(table, rows, view)
+    show_list(table, rows, view, path)
     if view.prompt:
         opened(params, table, view)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,6 @@ import streamlit as st
 from refusal_stability.explorer import session, study, views
 from refusal_stability.explorer.links import View
 from refusal_stability.explorer.list_columns import LIST_COLUMNS, ROW_HEIGHT, ListColumn, columns_of
-from refusal_stability.files import PROMPTS
 from refusal_stability.tables.spreadsheets import csv_text
 
 SHOWN = 6  # whole rows on the screen
@@ -25,14 +25,14 @@ list_of_prompts = st.components.v2.component(
 )
 
 
-def show_list(table: pd.DataFrame, rows: pd.DataFrame, view: View) -> None:
+def show_list(table: pd.DataFrame, rows: pd.DataFrame, view: View, path: Path) -> None:
     """The list of prompts; a click opens one, a click on a column's head orders the list by it."""
     n_prompts = rows["prompt_id"].nunique()
     st.text(f"{len(rows):,} of {len(table):,} rows (a row is a prompt with one model); {n_prompts:,} prompts")
     if len(rows) > MOST_LISTED:
         st.text(f"The list shows the first {MOST_LISTED:,} rows. Filter to see others.")
     # A row that was sent is kept by the page while this stays the same.
-    version = str(hash((tuple(rows.index), view.order, study.state_of([PROMPTS, study.PER_PROMPT]))))
+    version = str(hash((tuple(rows.index), view.order, study.prompts_state(path))))
     wanted = st.session_state.get("wanted", ("", 0))
     first = max(0, wanted[1] - BEFORE) if wanted[0] == version else 0
 

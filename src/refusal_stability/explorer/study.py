@@ -93,7 +93,12 @@ def params_now(path: Path) -> StudyParams:
 
 def prompts_now(path: Path) -> pd.DataFrame:
     """The current list of prompts (`prompt_rows`) of the study with parameters `path`."""
-    return _prompts(path, state_of([path, PROMPTS, PER_PROMPT, PROMPT_CONFIDENCE[0]]))
+    return _prompts(path, prompts_state(path))
+
+
+def prompts_state(path: Path) -> State:
+    """Of the files that the list of prompts is read from."""
+    return state_of([path, PROMPTS, PER_PROMPT, PROMPT_CONFIDENCE[0], METRIC_TABLES["adaptive_prompts"][0]])
 
 
 def labels_now(conditions: Sequence[Condition]) -> Labels:
