@@ -51,7 +51,7 @@ class ArtifactError(StudyError):
 
 def generation_file(condition: Condition) -> Path:
     """Where one configuration's responses lie, in the form that they were written in."""
-    return form_there(generation_place(condition, ".csv"))
+    return form_there(generation_place(condition, ".csv"), "run the stage `generate` of this model again, or ")
 
 
 def generation_place(condition: Condition, suffix: str) -> Path:
@@ -59,16 +59,16 @@ def generation_place(condition: Condition, suffix: str) -> Path:
     return GENERATIONS / condition.model / f"{condition.stem}_generations{suffix}"
 
 
-def form_there(csv: Path) -> Path:
-    """The file that holds a table: `csv`, or a Parquet file of the same name, which is how large ones are written."""
+def form_there(csv: Path, remedy: str = "") -> Path:
+    """The file that holds a table: `csv`, or a Parquet file of the same name, which is how large ones are written.
+
+    Both at once are an error. It says to delete the old one, after a better `remedy` where there is one.
+    """
     large = csv.with_suffix(PARQUET)
     if not large.exists():
         return csv
     if csv.exists():
-        raise ArtifactError(
-            f"{csv}: {large.name} is there too, and one of them is old; run the stage `generate` of this model again, "
-            "or delete the old one"
-        )
+        raise ArtifactError(f"{csv}: {large.name} is there too, and one of them is old; {remedy}delete the old one")
     return large
 
 

@@ -123,7 +123,9 @@ def test_no_changed_bit_goes_unnoticed(tmp_path: Path) -> None:
             continue
         assert found.equals(right), place
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ArtifactError, match=r"t\.parquet: not a readable generations table"):
+    with pytest.raises(
+        ArtifactError, match=r"t\.parquet: not a readable generations table.*; delete it, and `dvc repro`"
+    ):
         read_table(path, GENERATION_TABLE)
 
 

@@ -62,7 +62,9 @@ def read_table_so_far(path: Path, contract: Contract) -> pd.DataFrame | None:
     except FileNotFoundError:
         return None
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{path}: not a readable {contract.name} table: {error}") from error
+        raise ArtifactError(
+            f"{path}: not a readable {contract.name} table: {error}; delete it, and `dvc repro` writes it again"
+        ) from error
     table = raw.to_pandas()
     return _checked(_each_text(table, contract, unguarded) if contract.opened_by_people else table, str(path), contract)
 

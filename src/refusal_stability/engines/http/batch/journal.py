@@ -184,7 +184,15 @@ class Journal:
 
     def names(self) -> set[str]:
         """The server's names of all batches that were ever written down here."""
-        return {_read(file).batch_id for file in self.folder.glob("*.json")}
+        found = set()
+        for file in self.folder.glob("*.json"):
+            try:
+                found.add(_read(file).batch_id)
+            except EngineError:
+                # Another run may have struck the entry since the folder was listed.
+                if file.exists():
+                    raise
+        return found
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.json"
