@@ -59,8 +59,7 @@ def run(model: str, params_path: Path, ask_again: Collection[str] = ()) -> None:
     write_generation_files(model, prompts, by_condition, params.files.parquet_above_mb)
     reasons = most_common(Counter(c.missing_reason or c.finish_reason for c in completions))
     files = "1 file" if len(by_condition) == 1 else f"{len(by_condition)} files"
-    said = f"{model}: {len(completions)} responses in {files} ({reasons})"
-    Console().print(visible_line(said), markup=False)
+    Console().print(visible_line(f"{model}: {len(completions)} responses in {files} ({reasons})"), markup=False)
     for warning in (unanswered, seed_use(requests, completions).warning(model), unseeded_warning(model, completions)):
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
