@@ -18,6 +18,8 @@ from harness import Child, Finding, Measured, copy_project, main, run_child, sho
 from recorded_studies import lay_out, stage_commands
 
 MODELS, PROMPTS, TIMES = 4, 876, 4
+# The quick size grows twofold where the whole one grows fourfold: half as many models are then enough.
+FEW_MODELS, FEW_PROMPTS, FEW_TIMES = 2, 4, 2
 TRACK_BAR, NO_OP_BAR = 30.0, 10.0
 # Under this share of a stage's peak, a step of four times is no growth worth a name.
 LITTLE = 0.1
@@ -26,7 +28,7 @@ LITTLE = 0.1
 def measure(quick: bool) -> Measured:
     """Peak memory of four studies, seconds, tracking, and a `dvc repro` with nothing to do."""
     # Quarters have to be whole: 876 is 4 x 219.
-    prompts, models, rounds = (8, 4, 1) if quick else (PROMPTS, MODELS, 3)
+    prompts, models, times, rounds = (FEW_PROMPTS, FEW_MODELS, FEW_TIMES, 1) if quick else (PROMPTS, MODELS, TIMES, 3)
     rows = prompts * models * 20
     with tempfile.TemporaryDirectory() as place:
         folder = copy_project(Path(place) / "whole")
@@ -43,9 +45,9 @@ def measure(quick: bool) -> Measured:
         shutil.rmtree(folder)
         # The quick size leaves out the stages that take their time whatever the rows.
         left_out = ("metrics", "figures", "report", "track") if quick else ()
-        fewer = run_stages(Path(place) / "fewer", prompts // TIMES, models, left_out=left_out)
-        single = run_stages(Path(place) / "single", prompts, models // TIMES, left_out=left_out)
-        longer = run_stages(Path(place) / "longer", prompts, models // TIMES, TIMES, left_out)
+        fewer = run_stages(Path(place) / "fewer", prompts // times, models, left_out=left_out)
+        single = run_stages(Path(place) / "single", prompts, models // times, left_out=left_out)
+        longer = run_stages(Path(place) / "longer", prompts, models // times, times, left_out)
     found, notes = [], ["What memory grows with, in MB for each 1,000 rows of the whole study that are added:\n"]
     for stage, runs in whole.items():
         each = f"{stage}, {rows:,} rows" if stage not in ("generate", "judge") else f"{stage}, {rows // models:,} rows"
@@ -55,7 +57,7 @@ def measure(quick: bool) -> Measured:
         found.append(Finding(f"{each}: time", [run.seconds for run in runs], "s"))
         if stage in fewer:
             three = {"whole": runs, "fewer": fewer[stage], "single": single[stage]}
-            notes.append(growth(stage, three, longer[stage], rows))
+            notes.append(growth(stage, three, longer[stage], rows, times))
     tracked = [run.seconds for run in whole["track"]]
     return Measured(
         [
@@ -69,20 +71,20 @@ def measure(quick: bool) -> Measured:
     )
 
 
-def growth(stage: str, runs: Mapping[str, list[Child]], longer: list[Child], rows: int) -> str:
+def growth(stage: str, runs: Mapping[str, list[Child]], longer: list[Child], rows: int, times: int = TIMES) -> str:
     """A line of what a stage's peak grows with; `rows` are those of the whole study.
 
-    Every step is one of four times: of prompts and of models from a quarter to the whole study, of the answers' length
-    at one model.
+    Every step is one of `times`: of prompts and of models from that part to the whole study, of the answers' length at
+    as few models.
     """
     whole, fewer, single, long = (max(run.mb for run in some) for some in (*runs.values(), longer))
     steps = {"prompts": whole - fewer, "models": whole - single, "answer length": long - single}
     driver = max(steps, key=lambda name: steps[name])
     named = driver if steps[driver] >= LITTLE * whole else f"nothing here (under {100 * LITTLE:.0f} % of its peak)"
-    added = (rows - rows // TIMES) / 1000
+    added = (rows - rows // times) / 1000
     return (
         f"- {stage}: by prompts {shown(steps['prompts'] / added)}, by models {shown(steps['models'] / added)}; answers"
-        f" {TIMES} times as long, one model: {shown(steps['answer length'])} MB more. Driver: {named}."
+        f" {times} times as long, one model: {shown(steps['answer length'])} MB more. Driver: {named}."
     )
 
 

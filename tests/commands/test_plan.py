@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 import yaml
 
 import refusal_stability
+from refusal_stability.cli import main
 from refusal_stability.engines.open import open_engine
 from refusal_stability.engines.protocol import Engine
 from refusal_stability.files import PROMPTS, generation_file
@@ -44,14 +48,34 @@ STUDY = {
 
 
 def plan(folder: Path, columns: int = 200, good: bool = False, **variables: str) -> list[str]:
+    """What the command says, run in this process with nothing of its environment."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out:
+        patch.chdir(folder)
+        for name in [*os.environ]:
+            patch.delenv(name)
+        for name, value in ({"COLUMNS": str(columns), "PATH": ""} | variables).items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["refusal-stability", "plan"])
+        with redirect_stderr(io.StringIO()) as error, pytest.raises(SystemExit) as ended:
+            main()
+    return told(ended.value.code or 0, out.getvalue(), error.getvalue(), columns, good)
+
+
+def told(code: object, said: str, error: str, columns: int, good: bool) -> list[str]:
+    # No server is there in most of these tests, which is a problem and no error.
+    assert (code, error) == (0 if good else 1, "")
+    assert max(map(len, said.splitlines())) <= columns
+    return [" ".join(line.split()) for line in said.splitlines()]
+
+
+def test_a_process_of_its_own_says_the_same(study: Path) -> None:
     command = [sys.executable, "-m", "refusal_stability.cli", "plan"]
     # The code at test, wherever it lies; nothing else of the environment.
-    env = {"COLUMNS": str(columns), "PATH": "", "PYTHONPATH": str(Path(refusal_stability.__file__).parent.parent)}
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=env | variables)
-    # No server is there in most of these tests, which is a problem and no error.
-    assert (ran.returncode, ran.stderr) == (0 if good else 1, "")
-    assert max(map(len, ran.stdout.splitlines())) <= columns
-    return [" ".join(line.split()) for line in ran.stdout.splitlines()]
+    env = {"COLUMNS": "200", "PATH": "", "PYTHONPATH": str(Path(refusal_stability.__file__).parent.parent)}
+    ran = subprocess.run(command, cwd=study, capture_output=True, text=True, check=False, env=env)
+    lines = told(ran.returncode, ran.stdout, ran.stderr, 200, False)
+    # The free space changes from one moment to the next.
+    assert [line for line in lines if "free" not in line] == [line for line in plan(study) if "free" not in line]
 
 
 @pytest.fixture

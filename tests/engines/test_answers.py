@@ -309,10 +309,10 @@ def test_a_study_says_that_a_server_opens_thinking() -> None:
         "<|end|><|start|>",
     ],
 )
-def test_a_megabyte_takes_linear_time(piece: str) -> None:
+def test_a_long_answer_takes_linear_time(piece: str) -> None:
     for prefix in ("", "<think>", "<|channel|>", "analysis"):
-        text = prefix + piece * (1_000_000 // len(piece))
+        text = prefix + piece * (250_000 // len(piece))
         start = time.process_time()
         final_answer(text)
-        # A second at most on a busy machine.
-        assert time.process_time() - start < 20
+        # A quarter of a second at most on a busy machine; what grows with the square takes far longer.
+        assert time.process_time() - start < 5

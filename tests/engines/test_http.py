@@ -87,6 +87,12 @@ def served(tmp_path: Path) -> Iterator[Served]:
     server.kill()
 
 
+@pytest.fixture(autouse=True)
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a request that failed waits is not what these tests are about."""
+    monkeypatch.setattr("refusal_stability.engines.http.transport.LONGEST_BACKOFF_S", 0.2)
+
+
 @pytest.fixture
 def key(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("RS_TEST_KEY", KEY)

@@ -30,6 +30,13 @@ from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.params.study import StudyParams
 from refusal_stability.records import Outcome
 
+
+@pytest.fixture(autouse=True)
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a call that failed waits is not what these tests are about; `make faults` waits as long as a study."""
+    monkeypatch.setattr("refusal_stability.engines.http.batch.endpoints.SHORTEST_BACKOFF_S", 0.02)
+
+
 # `make faults ARGS=batches` runs all.
 SOME = [
     "custom ids twice in the output",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import server_behaviours
 
 SOME = [
@@ -26,7 +27,10 @@ SOME = [
 ]
 
 
-def test_one_poisoned_answer_costs_no_other_and_no_more_than_its_tries(tmp_path: Path) -> None:
+def test_one_poisoned_answer_costs_no_other_and_no_more_than_its_tries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refusal_stability.engines.http.transport.LONGEST_BACKOFF_S", 0.2)
     assert set(SOME) <= server_behaviours.behaviours().keys()
     counts = server_behaviours.run(tmp_path, SOME)
     assert sum(counts.values()) == len(SOME)
