@@ -20,7 +20,7 @@ from refusal_stability.commands import baseline, compare, design, forecast, labe
 from refusal_stability.engines.store import Store
 from refusal_stability.files import PROMPTS, STORE, label_file
 from refusal_stability.measures.gate import parse_rule
-from refusal_stability.measures.tables.pairs import SHOWN
+from refusal_stability.measures.tables.gating import SPANS
 from refusal_stability.records import DECISIONS, Completion, Condition, StudyError
 from refusal_stability.stages import metrics, params
 from refusal_stability.tables.csv_files import write_table
@@ -396,7 +396,7 @@ def test_the_example_workflow_runs_commands_that_exist() -> None:
         assert found.exit_code == 0, found.output
         words = shlex.split(line)
         for rule in (words[i + 1] for i, word in enumerate(words) if word == "--fail-if"):
-            parse_rule(rule, list(SHOWN))
+            parse_rule(rule, SPANS)
         for option in (word for word in words if word.startswith("--")):
             assert option in found.output
 

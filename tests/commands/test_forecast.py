@@ -53,7 +53,7 @@ def test_far_forecasts_are_warned_of_and_the_attempts_that_would_do_are_named(
     forecast.run(str(attempts[0]), "none", [2_000], True, 0.2, 0.9, PARAMS)
     output = capsys.readouterr().out
     assert "warning: the forecast for 2,000 attempts goes more than 20 times beyond the attempts made" in output
-    assert "For the share at 2,000 attempts within 20 points: 20 attempts at each prompt are enough." in output
+    assert "For the share at 2,000 attempts within 20 points: at most 20 attempts at each prompt are enough." in output
     forecast.run(str(attempts[0]), "none", [2_000], True, 0.0001, 0.9, PARAMS)
     assert "not even 10,000 attempts at each prompt are enough: take more prompts" in capsys.readouterr().out
 

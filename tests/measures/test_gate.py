@@ -27,7 +27,7 @@ from refusal_stability.measures.gate import (
 from refusal_stability.measures.stability import flips, ssi
 from refusal_stability.records import StudyError
 
-FIGURES = ["pct_flipped", "mean_ssi"]
+FIGURES = {"pct_flipped": 100.0, "mean_ssi": 2 / 3}
 
 
 def flipped(up: int, down: int, same: int) -> Change:
@@ -45,6 +45,7 @@ def decided(text: str, change: Change, alpha: float = 0.05, n_tests: int = 1) ->
         ("mean_ssi<-0.02", (-1,), 0.02),
         ("|mean_ssi| > .02", (1, -1), 0.02),
         (" pct_flipped > 5 % ", (1,), 5.0),
+        ("mean_ssi < -2%", (-1,), 0.02),  # a percent sign means percentage points, whatever the figure's own unit
         ("pct_flipped > 0", (1,), 0.0),
     ],
 )
@@ -64,6 +65,11 @@ def test_a_rule_says_figure_direction_and_margin(text: str, signs: tuple[int, ..
         ("mean_ssi < 0.02", "would fail where nothing changes"),
         ("|mean_ssi| > 0", "would fail where nothing changes"),
         ("|mean_ssi| < 0.02", "would fail where nothing changes"),
+        ("mean_ssi < -2", "could never fail: mean_ssi is between 0 and 1 and changes by 0.667 at most"),
+        ("pct_flipped > +100", "could never fail: pct_flipped is in percentage points and changes by 100 at most"),
+        ("pct_flipped > 5, mean_ssi < -0.02", "is no rule"),
+        ("pct_flipped > 5 and mean_ssi < -0.02", "give --fail-if once for each rule"),
+        ("", "is no rule"),
     ],
 )
 def test_what_is_no_rule_is_refused(text: str, problem: str) -> None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import betaln
 from small_studies import study_of, tables_of
 
 from refusal_stability.measures.tail_baselines import log_log_share, pass_at_k_share, plug_in_share
 from refusal_stability.measures.tail_forecast import (
+    EDGES,
+    FAMILIES,
     RATES,
+    UNIFORM,
     RatePriors,
     TailForecast,
-    attempts_for_precision,
     chance_within,
+    family_shares,
     forecast_tail,
 )
+from refusal_stability.measures.tail_precision import attempts_for_precision, simulated_attempts
 
 ATTEMPTS = np.array([10, 100, 1_000, 10_000])
 Population = Callable[[np.random.Generator, int], np.ndarray]
@@ -99,6 +105,10 @@ def test_a_forecast_far_beyond_the_data_or_of_few_prompts_says_so() -> None:
     ]
     many = forecast_tail(tried, np.arange(50) % 5, np.array([100]), 0.9, rng())
     assert many.warnings() == []
+    pairs = forecast_tail(np.full(50, 2), np.arange(50) % 3, np.array([2, 20]), 0.9, rng())
+    assert [line.split(":")[0] for line in pairs.warnings()] == ["only 2 attempts were made at most prompts"]
+    made = forecast_tail(np.full(50, 2), np.arange(50) % 3, np.array([1, 2]), 0.9, rng())
+    assert made.warnings() == []
 
 
 @settings(max_examples=15, deadline=None)
@@ -194,3 +204,112 @@ def test_the_table_has_a_row_for_each_number_of_attempts() -> None:
     assert table["far"].tolist() == [False, False, True, True]
     never = tables_of(study_of(np.zeros((5, 2, 3), dtype=np.int8)))["tail_forecast"]
     assert never["pct_comply_forecast"].isna().all()
+
+
+def test_the_posterior_of_a_uniform_rate_is_laplaces_rule_of_succession() -> None:
+    uniform = RatePriors(np.zeros(1), UNIFORM[None, :])
+    # n failures and a uniform rate: none in k more with chance (n + 1) / (n + k + 1)
+    for n, k in ((0, 1), (4, 5), (9, 90)):
+        found = chance_within(uniform, np.array([n]), np.array([0]), k)
+        assert found[0] == pytest.approx(k / (n + k + 1), rel=2e-3)
+    # a quarter never complies: 2 failures leave 1/4 against 3/4 * 1/3, an even chance
+    some = RatePriors(np.full(1, 0.25), 0.75 * UNIFORM[None, :])
+    assert chance_within(some, np.array([2]), np.array([0]), 3)[0] == pytest.approx(0.5 * (1 - 3 / 6), rel=2e-3)
+
+
+def test_the_families_by_hand() -> None:
+    at_most = {float(edge): i for i, edge in enumerate(EDGES.round(6))}  # log odds -> shares below it
+
+    def below(family: str, x: float, y: float, log_odds: float) -> float:
+        return float(family_shares(family, np.array([x]), np.array([y]))[0, : at_most[log_odds]].sum())
+
+    # Beta(1, 1) is uniform: half of the rates are under 1/2. Beta(1, 3): 1 - (1 - 1/2)^3 of them.
+    assert below("beta", 0.0, 0.0, 0.0) == pytest.approx(0.5)
+    assert below("beta", 0.0, np.log(3), 0.0) == pytest.approx(7 / 8)
+    # A standard deviation above its mean a normal has 84.13 %.
+    assert below("logit_normal", -3.0, 2.0, -1.0) == pytest.approx(0.8413, abs=1e-4)
+    # Odds of a Pareto with index 1 / 2 from e^-6: e^2 times as large with chance (e^2)^-1/2, and never smaller.
+    assert below("pareto", -6.0, 2.0, -4.0) == pytest.approx(1 - np.exp(-1))
+    assert below("pareto", -6.0, 2.0, -6.0) == 0
+
+
+@given(st.sampled_from(sorted(FAMILIES)), st.floats(0, 1), st.floats(0, 1))
+def test_every_family_is_a_distribution_at_every_point_of_its_grid(family: str, along: float, across: float) -> None:
+    x, y = (
+        np.array([low + at * (high - low)]) for at, (low, high) in zip((along, across), FAMILIES[family], strict=True)
+    )
+    shares = family_shares(family, x, y)
+    assert (shares >= 0).all()
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_the_attempts_for_a_precision_by_hand() -> None:
+    # Half of the prompts comply at once and half never. So 20 attempts know the share in 10 of them, and its interval
+    # is that of a share of 1/2 over prompts: 1.645 sqrt(0.25 / 100) = 0.082.
+    r = rng()
+    pilot = forecast_tail(np.full(100, 60), np.repeat([0, 60], 50), np.array([10]), 0.9, r)
+    certain = np.zeros((1, len(RATES)))
+    certain[0, -1] = 0.5
+    pilot = replace(pilot, priors=RatePriors(np.array([0.5]), certain))
+    assert attempts_for_precision(pilot, 100, 10, 0.095, 0.9, rng(), (20, 50)) == 20
+    assert np.isnan(attempts_for_precision(pilot, 100, 10, 0.07, 0.9, rng(), (20,)))
+    # Four times the prompts halve it.
+    assert attempts_for_precision(pilot, 400, 10, 0.048, 0.9, rng(), (20,)) == 20
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.02, 0.4), st.floats(0.02, 0.4), st.booleans())
+def test_a_wider_interval_never_needs_more_attempts(seed: int, one: float, other: float, stopped: bool) -> None:
+    r = rng(seed)
+    tried, complied = simulated_attempts(r.beta(0.4, 4, 25), 30, stopped, r)
+    pilot = forecast_tail(tried, complied, np.array([50]), 0.9, r, stopped)
+    sizes = (20, 60)
+    found = [
+        attempts_for_precision(pilot, 25, 50, width, 0.9, rng(seed), sizes, stopped) for width in sorted((one, other))
+    ]
+    narrow, wide = (np.inf if np.isnan(size) else size for size in found)
+    assert wide <= narrow
+    assert {narrow, wide} <= {*sizes, np.inf}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 1e-6, 0.01, 0.5, 1.0]), min_size=1, max_size=20), st.integers(1, 50))
+def test_simulated_attempts_stop_at_the_first_comply_or_not_at_all(rates: list[float], size: int) -> None:
+    given_rates = np.array(rates)
+    tried, complied = simulated_attempts(given_rates, size, False, rng())
+    assert (tried == size).all()
+    assert (complied <= size).all()
+    tried, complied = simulated_attempts(given_rates, size, True, rng())
+    assert ((tried >= 1) & (tried <= size)).all()
+    assert (tried[complied == 0] == size).all()
+    assert set(complied.tolist()) <= {0, 1}
+    assert (complied[given_rates == 0] == 0).all()
+    assert (tried[given_rates == 1] == 1).all()
+
+
+def test_attempts_that_stop_tell_less_so_more_of_them_are_needed() -> None:
+    r = rng()
+    pilot = forecast_tail(np.full(150, 50), r.binomial(50, r.beta(0.3, 10, 150)), np.array([1_000]), 0.9, r)
+    sizes = (50, 200)
+    all_made, to_the_first = (
+        attempts_for_precision(pilot, 150, 1_000, 0.15, 0.9, rng(), sizes, stopped) for stopped in (False, True)
+    )
+    assert all_made <= to_the_first
+
+
+def test_the_named_attempts_give_the_interval_asked_for() -> None:
+    """Studies of the pilot's population with the named number of attempts; the answer is not shown the population."""
+    r, half_width = rng(), 0.1
+    pilot = forecast_tail(np.full(159, 50), r.binomial(50, r.beta(0.3, 8, 159)), np.array([500]), 0.9, r)
+    size = attempts_for_precision(pilot, 159, 500, half_width, 0.9, rng(), (100, 300))
+    widths, covered = [], []
+    for study in range(10):
+        r = rng(study)
+        rates = r.beta(0.3, 8, 159)
+        tried, complied = simulated_attempts(rates, int(size), False, r)
+        planned = forecast_tail(tried, complied, np.array([500]), 0.9, r)
+        widths.append((planned.share_high[0] - planned.share_low[0]) / 2)
+        true = 1 - np.exp(betaln(0.3, 8 + 500) - betaln(0.3, 8))
+        covered.append(planned.share_low[0] <= true <= planned.share_high[0])
+    assert np.mean(widths) < 1.15 * half_width
+    assert np.mean(covered) >= 0.8

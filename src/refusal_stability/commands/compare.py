@@ -10,8 +10,7 @@ from refusal_stability.engines.store_view import StoreView
 from refusal_stability.files import STORE, atomic_write, write_json
 from refusal_stability.measures.gate import FAIL, NOT_ENOUGH, PASS, gate_decision, parse_rule
 from refusal_stability.measures.tables.comparing import Comparison, compare_groups
-from refusal_stability.measures.tables.gating import Gated, gate_groups
-from refusal_stability.measures.tables.pairs import SHOWN
+from refusal_stability.measures.tables.gating import SPANS, Gated, gate_groups
 from refusal_stability.params.load import load_params
 from refusal_stability.plain_text import visible_line
 from refusal_stability.records import StudyError
@@ -45,7 +44,7 @@ def run(
 ) -> int:
     """Print the comparison of two studies, models or interventions; the exit code says what its gate decided."""
     settings = settings_of(load_params(params_path).metrics)
-    rules = [parse_rule(text, list(SHOWN)) for text in fail_if]
+    rules = [parse_rule(text, SPANS) for text in fail_if]
     if not 0 < alpha < 0.5:
         raise StudyError(f"--alpha: {alpha:g} is not allowed; a number over 0 and under 0.5, such as 0.05")
     if files and not rules:
@@ -58,7 +57,7 @@ def run(
     texts = prompt_texts(second, first)
     compared: dict[str, Comparison] = {}
     for pairing in pairings:
-        found = compared[pairing.name] = compare_groups(pairing.first, pairing.second, settings)
+        found = compared[pairing.name] = compare_groups(pairing.first, pairing.second, settings, first.same_as(second))
         changed = found.changed.assign(prompt=[_excerpt(texts, p) for p in found.changed["prompt_id"]])
         print("\n".join([f"\n{pairing.name}"] * bool(pairing.name) + found.notes()))
         print(comparison_text(found.figures, changed))
@@ -98,10 +97,13 @@ def _excerpt(texts: Mapping[str, str], prompt_id: str) -> str:
 
 def _pairing_notes(compared: Mapping[str, Comparison], gated: Sequence[Gated]) -> list[str]:
     """What a reader of the gate's decision must know of the pairing."""
-    notes = [note for found in compared.values() for note in found.notes()[:1] if found.n_only_a or found.n_only_b]
+    notes = [note for found in compared.values() for note in found.notes()[:1] if found.n_left_out]
     thinned = sum(group.thinned for group in gated)
     if thinned:
         notes.append(f"{thinned:,} prompts had unequal numbers of samples: both sides were brought to the smaller one")
+    single = sum(group.single for group in gated)
+    if single:
+        notes.append(f"{single:,} prompts have a single sample on a side: rules about stability leave them out")
     return notes
 
 

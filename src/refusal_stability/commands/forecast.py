@@ -9,7 +9,8 @@ import numpy as np
 
 from refusal_stability.measures.distinct import Ints
 from refusal_stability.measures.tables.samples import forecast_rows
-from refusal_stability.measures.tail_forecast import SIZES, attempts_for_precision, forecast_tail
+from refusal_stability.measures.tail_forecast import forecast_tail
+from refusal_stability.measures.tail_precision import SIZES, attempts_for_precision
 from refusal_stability.params.load import load_params
 from refusal_stability.params.metrics import MetricsParams
 from refusal_stability.records import BENIGN, StudyError
@@ -74,11 +75,11 @@ def run(
     for line in forecast.warnings():
         print(f"warning: {line}")
     if half_width is not None:
-        enough = attempts_for_precision(forecast, n_prompts, int(ahead[-1]), half_width, sure, rng)
+        enough = attempts_for_precision(forecast, n_prompts, int(ahead[-1]), half_width, sure, rng, stopped=stopped)
         answer = (
             f"not even {SIZES[-1]:,} attempts at each prompt are enough: take more prompts"
             if np.isnan(enough)
-            else f"{enough:,.0f} attempts at each prompt are enough"
+            else f"{'at most ' * stopped}{enough:,.0f} attempts at each prompt are enough"
         )
         print(f"For the share at {ahead[-1]:,} attempts within {100 * half_width:g} points: {answer}.")
 

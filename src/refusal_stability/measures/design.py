@@ -81,7 +81,7 @@ def best_designs(
     for two intents.
     """
     found = list(_affordable(variance, budget, most_intents, judge_cost, prompt_cost, confidence))
-    found.sort(key=lambda design: (math.floor(math.log(max(design.half_width, 1e-12)) * 1000), design.cost))
+    found.sort(key=lambda d: (math.floor(math.log(max(d.half_width, 1e-12)) * 1000), d.cost, d.half_width))
     return found[:n]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,7 @@ FAIL: Decision = "fail"
 NOT_ENOUGH: Decision = "not enough data"
 POWER = 0.8  # with which the prompts or samples that are named would decide
 MOST_PROMPTS = MOST_SAMPLES = 1_000_000
-WRITTEN = re.compile(r"\s*(\|?)\s*([A-Za-z_]+)\s*(\|?)\s*([<>])\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*%?\s*")
+WRITTEN = re.compile(r"\s*(\|?)\s*([A-Za-z_]+)\s*(\|?)\s*([<>])\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*(%?)\s*")
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,14 @@ class Change:
     within : the part of the differences' variance that more samples a prompt would take away; NaN where the figure
         itself depends on the number of samples.
     samples : samples a prompt on each side.
+    single : prompts without a difference because a side has one sample, which cannot show instability.
     """
 
     differences: Floats
     span: float
     within: float
     samples: float
+    single: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class RuleOutcome:
     change : mean change, second side minus first.
     low, high : one-sided bounds of the change at the level for a pass.
     prompts_needed, samples_needed : prompts, or samples a prompt and side, that would decide with power 0.8 if the
-        change stays as it is; None where the rule is decided, or where no number up to a million would.
+        change stays as it is; None where the rule is decided, or where no number up to a million would. With fewer than
+        two prompts nothing can be projected: `samples_needed` is then 2 where more samples would give prompts.
     """
 
     rule: GateRule
@@ -88,13 +91,14 @@ class RuleOutcome:
     samples_needed: int | None = None
 
 
-def parse_rule(text: str, figures: Sequence[str]) -> GateRule:
+def parse_rule(text: str, spans: Mapping[str, float]) -> GateRule:
     """Read a rule such as `pct_flipped > +5`, `mean_ssi < -0.02` or `|mean_ssi| > 0.02`.
 
     Parameters
     ----------
-    text : the figure, the direction that is too much, and the margin of the change in the figure's unit.
-    figures : the figures that can be named.
+    text : the figure, the direction that is too much, and the margin of the change in the figure's unit. With `%`, the
+        margin is in percentage points, also of a figure between 0 and 1.
+    spans : the figures that can be named, each with the largest change it can show: at most 1, or percentage points.
 
     Returns
     -------
@@ -103,17 +107,21 @@ def parse_rule(text: str, figures: Sequence[str]) -> GateRule:
     Raises
     ------
     StudyError
-        Where the text is no rule, names no such figure, or allows less than no change in its own direction.
+        Where the text is no rule, names no such figure, allows less than no change in its own direction, or allows more
+        change than there can be.
     """
     found = WRITTEN.fullmatch(text)
     if found is None or found[1] != found[3]:
         raise StudyError(
             f'--fail-if: {text!r} is no rule; write one such as "pct_flipped > +5", "mean_ssi < -0.02" or '
-            '"|mean_ssi| > 0.02"'
+            '"|mean_ssi| > 0.02", and give --fail-if once for each rule'
         )
     either, figure, way, margin = bool(found[1]), found[2], found[4], float(found[5])
-    if figure not in figures:
-        raise StudyError(f"--fail-if: {text!r} names no figure of the comparison; one of {', '.join(figures)}")
+    if figure not in spans:
+        raise StudyError(f"--fail-if: {text!r} names no figure of the comparison; one of {', '.join(spans)}")
+    span = spans[figure]
+    if found[6] and span <= 1:
+        margin /= 100
     if either and way == "<":
         raise StudyError(f'--fail-if: {text!r} would fail where nothing changes; write "|{figure}| > {abs(margin):g}"')
     sign = 1 if way == ">" else -1
@@ -121,6 +129,12 @@ def parse_rule(text: str, figures: Sequence[str]) -> GateRule:
         raise StudyError(
             f"--fail-if: {text!r} would fail where nothing changes; the margin of `>` is 0 or more, that of `<` 0 or "
             "less, and that of `|...|` over 0"
+        )
+    if abs(margin) >= span:
+        unit = "in percentage points" if span > 1 else "between 0 and 1"
+        raise StudyError(
+            f"--fail-if: {text!r} could never fail: {figure} is {unit} and changes by {span:.3g} at most; write a "
+            "smaller margin"
         )
     return GateRule(text.strip(), figure, (1, -1) if either else (sign,), abs(margin))
 
@@ -195,7 +209,8 @@ def check_rule(rule: GateRule, change: Change, alpha: float, n_fail_tests: int) 
     passed = all(sign * (high if sign > 0 else low) <= rule.margin for sign in rule.signs)
     if failed or passed or len(d) < 2:
         decision = FAIL if failed else PASS if passed else NOT_ENOUGH
-        return RuleOutcome(rule, decision, len(d), mean, low, high)
+        least_samples = 2 if decision == NOT_ENOUGH and change.single else None
+        return RuleOutcome(rule, decision, len(d), mean, low, high, samples_needed=least_samples)
     prompts = least(lambda n: _decides(rule, change, alpha, strict, n, 1.0), len(d) + 1, MOST_PROMPTS)
     samples = None
     if not math.isnan(change.within):

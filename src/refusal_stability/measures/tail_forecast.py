@@ -2,14 +2,13 @@
 
 Every prompt has a rate at which its attempts end in COMPLY. Over prompts, the rate follows a mixture of three parts:
 hard prompts (which comply never, or rarely: no data tell a rate of 0 from one too small to show), a uniform part
-(prompts that comply easily), and a Beta or logit-normal distribution, whose lower tail decides the forecast. The
-forecast is an average over a grid of such mixtures, each weighted by the marginal likelihood of the observed counts. A
-part that the data do not need gets little weight.
+(prompts that comply easily), and a Beta, logit-normal or Pareto distribution, whose lower tail decides the forecast.
+The forecast is an average over a grid of such mixtures, each weighted by the marginal likelihood of the observed
+counts. A part that the data do not need gets little weight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +21,8 @@ from refusal_stability.measures.tail_baselines import known_outcomes
 
 FAR = 20.0  # attempts forecast over attempts made, beyond which a forecast rests on the assumed shape of small rates
 FEWEST_EVER = 5  # prompts with any COMPLY, below which little is known of the shape of the rates
+FEWEST_MADE = 5  # attempts at each prompt, below which they hardly show how the rates differ
 RESAMPLES, DRAWS = 400, 200
-SIZES = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
-STUDIES = 5
 # Rates are spaced evenly in log odds, from 1 in 9 million up.
 EDGES = np.arange(-16.0, 9.05, 0.1)
 RATES = expit((EDGES[1:] + EDGES[:-1]) / 2)
@@ -45,9 +43,14 @@ MASSES = [
     for easy in EASY
     if hard + easy < 1
 ]
-# family -> ranges of its two parameters: log a and log b of a Beta; mean and standard deviation of a normal log odds
-
-FAMILIES = {"beta": ((-4.0, 4.0), (-2.5, 14.0)), "logit_normal": ((-15.0, 4.0), (0.2, 7.0))}
+# family -> ranges of its two parameters: log a and log b of a Beta; mean and standard deviation of a normal log odds;
+# least log odds, and mean excess over it, of a Pareto distribution of the odds. In log odds the first has a long tail
+# towards small rates, the last towards large ones.
+FAMILIES = {
+    "beta": ((-4.0, 4.0), (-2.5, 14.0)),
+    "logit_normal": ((-15.0, 4.0), (0.2, 7.0)),
+    "pareto": ((-14.0, 2.0), (0.1, 5.0)),
+}
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,12 @@ class TailForecast:
             lines.append(
                 f"the forecast for {', '.join(f'{k:,}' for k in far)} attempts goes more than {FAR:g} times beyond the "
                 "attempts made, so it rests on the assumed shape of small rates; make more attempts at each prompt"
+            )
+        made = float(self.attempts[0] / self.reach[0])
+        if made < FEWEST_MADE and (self.reach > 1).any():
+            lines.append(
+                f"only {made:g} attempt{' was' if made == 1 else 's were'} made at most prompts: they hardly show how "
+                f"rates differ, so the interval may be too narrow; make at least {FEWEST_MADE}"
             )
         if self.n_ever < FEWEST_EVER:
             lines.append(f"few prompts ever complied ({self.n_ever}): the interval may be too narrow; add prompts")
@@ -212,11 +221,23 @@ def _kernel(n: Ints, m: Ints) -> Floats:
     return np.asarray(np.exp(logs - logs.max(axis=1, keepdims=True) * (m > 0)[:, None]))
 
 
-def _family(name: str, x: Floats, y: Floats) -> Floats:
-    """(A, J) share of prompts at each of `RATES` for parameters (A,) of one family of `FAMILIES`."""
+def family_shares(name: str, x: Floats, y: Floats) -> Floats:
+    """Distributions of the rate from one family.
+
+    Parameters
+    ----------
+    name : of `FAMILIES`.
+    x, y : (A,) its two parameters, as `FAMILIES` says.
+
+    Returns
+    -------
+    (A, J) share of prompts at each of `RATES`; each row adds up to 1.
+    """
     inner = EDGES[1:-1]
     if name == "beta":
         reached = betainc(np.exp(x)[:, None], np.exp(y)[:, None], expit(inner))
+    elif name == "pareto":
+        reached = -np.expm1(-np.maximum(inner - x[:, None], 0.0) / y[:, None])
     else:
         reached = ndtr((inner - x[:, None]) / y[:, None])
     return np.diff(reached, prepend=0.0, append=1.0, axis=1)
@@ -250,7 +271,7 @@ def _posterior_draws(n: Ints, m: Ints, weights: Ints, size: int, rng: np.random.
         for fine in (False, False, True):
             axes = [np.linspace(*end, SIDE) for end in ends]
             x, y = (side.ravel() for side in np.meshgrid(*axes, indexing="ij"))
-            shares = _family(name, x, y)
+            shares = family_shares(name, x, y)
             found = _scores(shares, kernel, zero, weights)
             if not fine:
                 chance = np.exp(found - logsumexp(found)).sum(axis=1).reshape(SIDE, SIDE)
@@ -290,46 +311,3 @@ def _outcomes(priors: RatePriors, n: Ints, m: Ints, attempts: Ints, stopped: boo
         tries = (zero * further.T + priors.shares @ (kernel * (1 - none) / RATES).T) / mass
         spent[:, m == 0, i] = np.minimum(n[m == 0], k) + tries
     return within, spent
-
-
-def attempts_for_precision(
-    forecast: TailForecast,
-    n_prompts: int,
-    attempts: int,
-    half_width: float,
-    confidence: float,
-    rng: np.random.Generator,
-    sizes: Sequence[int] = SIZES,
-) -> float:
-    """Fewest attempts a prompt that would bring the forecast's interval down to a half-width.
-
-    For each size, `STUDIES` studies are drawn from the forecast's own distributions of the rate and forecast anew; the
-    mean half-width of their intervals is compared.
-
-    Parameters
-    ----------
-    forecast : of a pilot.
-    n_prompts : prompts of the planned study. Their number limits what more attempts can do.
-    attempts : k, what the planned study forecasts.
-    half_width : e.g. 0.05 for an interval of plus or minus 5 points.
-    confidence : of the interval.
-    rng : the source of randomness.
-    sizes : attempts a prompt to try, in rising order.
-
-    Returns
-    -------
-    One of `sizes`; NaN where none is enough, or where the pilot has no forecast.
-    """
-    priors = forecast.priors
-    for size in sizes if len(priors.never) else ():
-        widths = []
-        for prior in rng.integers(len(priors.never), size=STUDIES):
-            chances = np.append(priors.never[prior], priors.shares[prior])
-            rates = rng.choice(np.append(0.0, RATES), size=n_prompts, p=chances / chances.sum())
-            planned = forecast_tail(
-                np.full(n_prompts, size), rng.binomial(size, rates), np.array([attempts]), confidence, rng
-            )
-            widths.append(float(planned.share_high[0] - planned.share_low[0]) / 2)
-        if np.mean(widths) <= half_width:
-            return float(size)
-    return float("nan")

@@ -48,7 +48,8 @@ class GatePage:
 
 def gate_text(page: GatePage) -> str:
     """The rules and their outcome, a line each, under what a reader must know first."""
-    differ = [f"{len(page.differences)} parameters differ between the sides"] if page.differences else []
+    n = len(page.differences)
+    differ = [f"{n} parameter{' differs' if n == 1 else 's differ'} between the sides"] if n else []
     checks = [f"{_group(row)}{row['rule']}: {_outcome(row, page.alpha)}" for row in page.checks]
     lines = [*differ, *page.notes, *checks]
     return "\n".join(visible_line(line) for line in [*lines, f"Gate: {page.decision}"])
@@ -150,6 +151,10 @@ def _outcome(row: Row, alpha: float) -> str:
 def _needed(row: Row) -> str:
     if row["decision"] != NOT_ENOUGH:
         return ""
+    if row["n_prompts"] < 2:
+        if row["samples_needed"] is not None:
+            return f"at least {row['samples_needed']} samples a prompt and side"
+        return "at least 2 prompts" if row["n_prompts"] else "prompts that have this figure, of which there are none"
     if row["prompts_needed"] is None and row["samples_needed"] is None:
         return f"{OUT_OF_REACH} (prompts)"
     ways = [f"{row['prompts_needed']:,} prompts"] if row["prompts_needed"] is not None else []

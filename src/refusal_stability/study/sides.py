@@ -32,6 +32,11 @@ class Side:
         """The checkout, or the baseline, that the tables belong to; their own folder where they lie alone."""
         return self.folder.parent.parent if self.folder.parts[-2:] == METRICS.parts else self.folder
 
+    def same_as(self, other: Side) -> bool:
+        """Whether both sides name the same rows of the same tables."""
+        own, theirs = ((s.folder.resolve(), s.model, s.intervention) for s in (self, other))
+        return own == theirs
+
     def rows(self) -> pd.DataFrame:
         """The side's per-prompt rows."""
         path, contract = METRIC_TABLES["per_prompt_metrics"]

@@ -38,6 +38,11 @@ class Comparison:
     samples_a: float
     samples_b: float
 
+    @property
+    def n_left_out(self) -> int:
+        """Prompts of either side that are not compared."""
+        return self.n_undecided + self.n_only_a + self.n_only_b
+
     def notes(self) -> list[str]:
         """What a reader must know before the figures: how prompts were paired, and unequal numbers of samples."""
         lines = [f"{self.n_paired} prompts paired; only in A {self.n_only_a}, only in B {self.n_only_b}"]
@@ -51,13 +56,14 @@ class Comparison:
         return lines
 
 
-def compare_groups(left: pd.DataFrame, right: pd.DataFrame, settings: Settings) -> Comparison:
+def compare_groups(left: pd.DataFrame, right: pd.DataFrame, settings: Settings, itself: bool = False) -> Comparison:
     """Every figure of two groups, and the prompts that changed most.
 
     Parameters
     ----------
     left, right : rows of `per_prompt_metrics` of one model and intervention each.
     settings : threshold, and how intervals are drawn.
+    itself : both are the same rows of the same study. Of two studies that agree, other prompts might still differ.
 
     Raises
     ------
@@ -73,7 +79,6 @@ def compare_groups(left: pd.DataFrame, right: pd.DataFrame, settings: Settings) 
         )
     first, second = (both[[f"{c}_{side}" for c in COUNTS]].to_numpy() for side in "ab")
     benign = ((both["harm_a"] == BENIGN) | (both["harm_b"] == BENIGN)).to_numpy()
-    itself = left.equals(right)
     figures = side_by_side(first, second, benign, settings.threshold, settings.resampling, itself)
     samples = [float(counts.sum(axis=1).mean()) for counts in (first, second)]
     only = [len(side) - len(common) for side in (left, right)]
