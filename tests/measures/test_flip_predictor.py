@@ -3,6 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.special import expit
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 
 from refusal_stability.measures.flip_predictor import (
@@ -49,6 +51,42 @@ def test_auc_by_hand():
     # Pairs (flips, does not): .9 > .5, .9 > .1, .5 = .5 (half), .5 > .1: 3.5 of 4.
     assert auc(np.array([True, True, False, False]), np.array([0.9, 0.5, 0.5, 0.1])) == pytest.approx(3.5 / 4)
     assert np.isnan(auc(np.array([True]), np.array([0.5])))
+
+
+def test_the_interval_of_an_auc_covers_the_planted_one():
+    # Scores of prompts that flip are one standard deviation higher: AUC = Phi(1 / sqrt(2)).
+    true, covered = norm.cdf(1 / np.sqrt(2)), []
+    for study in range(100):
+        rng = np.random.default_rng([study, 5])
+        truth = rng.random(250) < 0.25
+        found = quality(truth, expit(rng.normal(truth * 1.0)), 200, rng)
+        covered.append(found["auc_low"] <= true <= found["auc_high"])
+    assert 0.89 <= np.mean(covered) <= 0.99
+
+
+def test_prompts_of_one_intent_are_resampled_together():
+    # Ten phrasings of each of 40 intents, which flip alike: as many independent units as there are intents.
+    rng = np.random.default_rng(1)
+    truth = rng.random(40) < 0.4
+    scores = expit(rng.normal(truth * 1.0))
+    once = quality(truth, scores, 400, np.random.default_rng(2))
+    intents = [f"i{i}" for i in range(40) for _ in range(10)]
+    tenfold = quality(truth.repeat(10), scores.repeat(10), 400, np.random.default_rng(2), intents)
+    figures = ("auc", "auc_low", "auc_high")
+    assert [tenfold[name] for name in figures] == pytest.approx([once[name] for name in figures])
+    alone = quality(truth.repeat(10), scores.repeat(10), 400, np.random.default_rng(2))
+    assert alone["auc_high"] - alone["auc_low"] < 0.5 * (once["auc_high"] - once["auc_low"])
+
+
+@given(
+    arrays(bool, 12), arrays(float, 12, elements=st.floats(0, 1)), arrays("U1", 12, elements=st.sampled_from("abcd"))
+)
+def test_an_interval_of_an_auc_lies_between_none_and_all(truth, scores, groups):
+    if truth.all() or not truth.any():
+        return
+    found = quality(truth, scores, 30, np.random.default_rng(0), groups)
+    if not np.isnan(found["auc_low"]):
+        assert 0 <= found["auc_low"] <= found["auc_high"] <= 1
 
 
 def test_calibration_error_by_hand():

@@ -105,14 +105,20 @@ def study_of(codes: np.ndarray, intent: np.ndarray, language: np.ndarray) -> Dec
 
 def test_intervals_cover_the_planted_components() -> None:
     expected, covered, studies = truth(SPREAD[:4]), np.zeros(7), 120
+    figures = ("pct_intents_split", "language_disagreement", "phrasing_disagreement", "seed_disagreement")
+    many = intents(study_of(*planted(np.random.default_rng(7), 4000, SIZES, SPREAD)), settings(2))[0]
+    covered_shares = np.zeros(len(figures))
     for seed in range(studies):
-        codes, intent, language = planted(np.random.default_rng(1000 + seed), 120, SIZES, SPREAD)
-        rows = intent_components(study_of(codes, intent, language), settings(300, seed))
+        study = study_of(*planted(np.random.default_rng(1000 + seed), 120, SIZES, SPREAD))
+        row = intents(study, settings(300, seed))[0]
+        covered_shares += [row[f"{name}_low"] <= many[name] <= row[f"{name}_high"] for name in figures]
+        rows = intent_components(study, settings(300, seed))
         values = [*expected, expected.sum()]
         covered += [
             r["intent_variance_low"] <= v <= r["intent_variance_high"] for r, v in zip(rows, values, strict=True)
         ]
     assert (covered >= 0.88 * studies).all(), covered / studies
+    assert (covered_shares >= 0.88 * studies).all(), covered_shares / studies
 
 
 def test_the_tables_of_a_study_with_languages() -> None:

@@ -108,7 +108,7 @@ def _of_group(place: Row, rows: pd.DataFrame, prompts: _Prompts, seed: int, tabl
                 chances = cross_validated(features, truth, truth, folds, predictor)
                 rng = np.random.default_rng(seed)
                 key = {"event": event, "held_out": by, "predictor": predictor}
-                tables["cross_validation"].append(place | key | quality(truth, chances, RESAMPLES, rng))
+                tables["cross_validation"].append(place | key | quality(truth, chances, RESAMPLES, rng, groups))
                 if by == "prompt" and predictor == features.predictors[-1]:
                     found[event] = _everywhere(prompts, rows, truth, chances)
     truth = rows["flip"].astype(bool).to_numpy()

@@ -167,7 +167,9 @@ def calibrated(raw: Floats, truth: Flags, wanted: Floats) -> Floats:
     return np.asarray(expit(model.decision_function(asked)))
 
 
-def quality(truth: Flags, chances: Floats, n_resamples: int, rng: np.random.Generator) -> dict[str, Any]:
+def quality(
+    truth: Flags, chances: Floats, n_resamples: int, rng: np.random.Generator, groups: Sequence[str] = ()
+) -> dict[str, Any]:
     """How good predicted chances are.
 
     Parameters
@@ -176,14 +178,21 @@ def quality(truth: Flags, chances: Floats, n_resamples: int, rng: np.random.Gene
     chances : (n,) predicted without it.
     n_resamples : bootstrap resamples of the prompts behind the interval.
     rng : the source of randomness.
+    groups : (n,) what prompts share that are not independent, such as their intent: a resample takes it whole. Without
+        it every prompt stands alone.
 
     Returns
     -------
     n_prompts, n_events, auc with its 95 % interval, brier (mean squared error), brier_baseline (of the base rate) and
     calibration_error.
     """
-    drawn = rng.integers(len(truth), size=(n_resamples, len(truth)))
-    low, high = np.nanquantile([auc(truth[places], chances[places]) for places in drawn], [0.025, 0.975])
+    _, of = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)
+    members = (
+        [np.flatnonzero(of == group) for group in dict.fromkeys(of)] if len(of) else np.arange(len(truth))[:, None]
+    )
+    drawn = rng.integers(len(members), size=(n_resamples, len(members)))
+    places = (np.concatenate([members[i] for i in chosen]) for chosen in drawn)
+    low, high = np.nanquantile([auc(truth[own], chances[own]) for own in places], [0.025, 0.975])
     rate = truth.mean()
     return {
         "n_prompts": len(truth),
