@@ -71,7 +71,7 @@ class Examples:
         self.truth = table["label"].map(DECISION_NAMES.index).to_numpy()
         self.proposed = np.array([DECISIONS.index(rule.decision) for rule in rules])
         self.settled = np.array([rule.settled for rule in rules])
-        shown = [features_of(r) if r.sentences else {} for r in parsed]
+        shown = [features_of(r).named() if r.read else {} for r in parsed]
         self.names = list(max(shown, key=len))
         self.shown = np.array([[row.get(name, 0.0) for name in self.names] for row in shown])
         self.words = [words_of(r) for r in parsed]

@@ -16,7 +16,7 @@ TEXT = "I can't tell you. However, a wedge opens a gap.\n1. Take a wedge.\n2. Li
 
 
 def test_the_card_has_points_for_exactly_the_features_that_are_looked_for():
-    assert set(card().features) == set(features(ParsedResponse(ASKED, TEXT)))
+    assert set(card().features) == set(features(ParsedResponse(ASKED, TEXT)).named())
     for row in [card().constant, *card().features.values(), *card().words.values()]:
         assert len(row) == 3
         assert all(map(math.isfinite, row))
@@ -25,7 +25,7 @@ def test_the_card_has_points_for_exactly_the_features_that_are_looked_for():
 @pytest.mark.parametrize("text", [TEXT, "a", "?" * 9 + "a", "1. a\n2. b", "Sorry", "```\ncode\n```", "word " * 4000])
 def test_every_feature_is_between_0_and_1(text):
     for request in (ASKED, "", "?!"):
-        assert all(0 <= size <= 1 for size in features(ParsedResponse(request, text)).values())
+        assert all(0 <= size <= 1 for size in features(ParsedResponse(request, text)).named().values())
 
 
 def test_words_count_once_and_the_opening_sentence_is_kept_apart():
@@ -40,13 +40,13 @@ def test_many_words_weigh_as_the_root_of_their_number():
 
 
 def hand_card(monkeypatch, refuse):
-    names = features(ParsedResponse(ASKED, TEXT))
+    names = features(ParsedResponse(ASKED, TEXT)).named()
     rows = {name: (refuse if name == "list" else 0, 0, 0) for name in names}
     monkeypatch.setattr(scorecard, "card", lambda: Scorecard((0, 0, 0), rows, {}, (0.9,) * 3, ((0, 1),) * 3))
 
 
 def test_points_are_weighed_against_the_lead_of_the_rule(monkeypatch):
-    size = features(ParsedResponse(ASKED, TEXT))["list"]
+    size = features(ParsedResponse(ASKED, TEXT)).named()["list"]
     assert size == 0.2
     hand_card(monkeypatch, 1000)
     decision, told, margin = weigh(ParsedResponse(ASKED, TEXT), Decision.COMPLY, (1.9, 1.9, 0.0))
@@ -59,7 +59,7 @@ def test_points_are_weighed_against_the_lead_of_the_rule(monkeypatch):
 
 
 def test_each_decision_has_a_lead_of_its_own_against_the_proposal(monkeypatch):
-    names = features(ParsedResponse(ASKED, TEXT))
+    names = features(ParsedResponse(ASKED, TEXT)).named()
     rows = {name: (0, 400, 500) if name == "list" else (0, 0, 0) for name in names}
     monkeypatch.setattr(scorecard, "card", lambda: Scorecard((0, 0, 0), rows, {}, (0.9,) * 3, ((0, 1),) * 3))
     # PARTIAL has 0.8 points and COMPLY 1.0: by a lead of 0.5 only the first overrules REFUSE.

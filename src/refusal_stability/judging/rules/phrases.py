@@ -508,9 +508,9 @@ GRAVE = SpeechAct(
 )
 
 # --- shape of the text --------------------------------------------------------------------------------------------
-ITEM = re.compile(r"^[ \t]{0,8}(?:\d{1,2}[.):]|[-*•–][ \t]|step \d)", re.MULTILINE)
+ITEM = re.compile(r"\n[ \t]{0,8}(?:\d{1,2}[.):]|[-*•–][ \t]|step \d)")
 # A full stop and the marks and blanks behind it, or line breaks. Begun by one set, which is found quickly.
-SENTENCE_END = re.compile(r"[.!?:\n](?:(?<=\n)\n*|(?<!\n)[\"')*\]]{0,4}\s+)")
+SENTENCE_END = re.compile(r"([.!?:\n])(?:(?<=\n)\n*|(?<!\n)[\"')*\]]{0,4}\s+)")
 FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",
