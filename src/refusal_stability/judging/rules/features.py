@@ -82,7 +82,7 @@ def _acts(names: Sequence[str]) -> list[SpeechAct]:
     return [getattr(phrases, name) for name in names]
 
 
-class Group:
+class SoughtActs:
     """Acts that are looked for together."""
 
     def __init__(self, acts: Sequence[SpeechAct]) -> None:
@@ -101,9 +101,9 @@ class Group:
 
 # An act within the second or third sentence is another one where its pattern begins a text.
 INSIDE = {act: act.inside() for act in _acts(ACTS)}
-AT_FIRST = Group(_acts((*ACTS, *OPENINGS)))
-EARLY, WITHIN = Group(list(INSIDE)), Group(list(INSIDE.values()))
-LATE = Group(_acts([act for act in ACTS if act not in EARLY_ONLY]))
+AT_FIRST = SoughtActs(_acts((*ACTS, *OPENINGS)))
+EARLY, WITHIN = SoughtActs(list(INSIDE)), SoughtActs(list(INSIDE.values()))
+LATE = SoughtActs(_acts([act for act in ACTS if act not in EARLY_ONLY]))
 MOVED = [(inside.bit, act.bit) for act, inside in INSIDE.items() if act is not inside]
 # A response's features of yes or no are one number: a bit for each act at the first place, early and later, then these.
 WIDTH = len(Sentence.vocabulary.acts)
