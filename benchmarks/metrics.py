@@ -53,7 +53,8 @@ def published(rounds: int) -> Finding:
         return skipped(what, "s", "no published data; set RS_SHARED to the folder that holds them", BAR_SECONDS)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        fetch = ["published", "fetch", "--study", str(STUDY), "--folder", str(PUBLISHED)]
+        (folder / "studies").symlink_to(STUDY.parent)
+        fetch = ["replication", "fetch", "published", "--study", str(STUDY), "--folder", str(PUBLISHED)]
         run_child(stage_command(*fetch), folder)
         run_child(stage_command("prompts"), folder)
         for model in models(folder):

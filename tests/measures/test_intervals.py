@@ -206,3 +206,29 @@ def test_each_column_has_the_tails_of_its_own_units() -> None:
     for i, n in enumerate((5.0, np.inf, 30.0)):
         alone = percentile_interval(draws[:, [i]], 0.95, n)
         assert (together[0][i], together[1][i]) == (alone[0][0], alone[1][0])
+
+
+@given(
+    st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(float("nan"))), min_size=2, max_size=40),
+    st.floats(0.5, 0.99),
+    st.one_of(st.just(float("inf")), st.floats(2, 500)),
+)
+def test_the_bounds_are_numpys_quantiles_to_the_last_bit(draws: list[float], confidence: float, units: float) -> None:
+    low, high = intervals.percentile_interval(np.array(draws)[:, None], confidence, units)
+    known = np.array(draws)[~np.isnan(draws)]
+    if not len(known):
+        assert np.isnan([low[0], high[0]]).all()
+        return
+    each = intervals.tail(confidence, units)
+    assert [low[0], high[0]] == np.quantile(known, [each, 1 - each]).tolist()
+
+
+@given(st.floats(0.5, 0.999), st.floats(2, 1e6))
+def test_the_tail_is_that_of_scipys_distributions(confidence: float, units: float) -> None:
+    reach = np.sqrt(units / (units - 1)) * stats.t.isf((1 - confidence) / 2, units - 1)
+    assert intervals.tail(confidence, units) == stats.norm.sf(reach)
+
+
+def test_draws_of_no_number_of_units_have_no_interval() -> None:
+    low, high = intervals.percentile_interval(np.arange(20.0)[:, None], 0.95, np.array([np.nan]))
+    assert np.isnan(low).all() and np.isnan(high).all()

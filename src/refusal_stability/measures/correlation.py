@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from refusal_stability.measures.distinct import Floats, Ints
 
@@ -23,21 +26,37 @@ def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
     ----------
     Spearman (1904), The proof and measurement of association between two things. doi:10.2307/1412159
     """
-    rank_x, varies_x = _centred_midranks(x, weights)
-    rank_y, varies_y = _centred_midranks(y, weights)
-    product = (weights * rank_x * rank_y).sum(axis=1)
-    scale = np.sqrt((weights * rank_x**2).sum(axis=1) * (weights * rank_y**2).sum(axis=1))
+    x_levels, y_levels = (_Levels.of(values, weights) for values in (x, y))
+    rank_x, rank_y = x_levels.midranks[:, x_levels.codes], y_levels.midranks[:, y_levels.codes]
+    product = np.einsum("bd,bd,bd->b", weights, rank_x, rank_y)
+    scale = np.sqrt(x_levels.spread * y_levels.spread)
     with np.errstate(invalid="ignore", divide="ignore"):
-        rho = np.where(varies_x & varies_y, product / scale, np.nan)
+        rho = np.where(x_levels.varies & y_levels.varies, product / scale, np.nan)
     return np.clip(rho, -1.0, 1.0)[:, None]
 
 
-def _centred_midranks(values: Floats, weights: Floats) -> tuple[Floats, Ints]:
-    """Average rank minus its mean for each row in each sample, and whether the values vary there."""
-    levels, codes = np.unique(values, return_inverse=True)
-    at_level = np.zeros((len(weights), len(levels)))
-    for level in range(len(levels)):
-        at_level[:, level] = weights[:, codes == level].sum(axis=1)
-    total = at_level.sum(axis=1, keepdims=True)
-    midranks = np.cumsum(at_level, axis=1) - at_level / 2 - total / 2
-    return midranks[:, codes], ((at_level > 0).sum(axis=1) > 1).astype(np.int64)
+@dataclass(frozen=True)
+class _Levels:
+    """The L distinct values of x or y in each of b samples.
+
+    Attributes
+    ----------
+    codes : (D,) the level of each row.
+    midranks : (b, L) the average rank of a level's rows, less the mean rank.
+    spread : (b,) the sum of all rows' squared ranks.
+    varies : (b,) whether a sample has more than one level.
+    """
+
+    codes: Ints
+    midranks: Floats
+    spread: Floats
+    varies: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, values: Floats, weights: Floats) -> _Levels:
+        levels, codes = np.unique(values, return_inverse=True)
+        at_level = weights @ (codes[:, None] == np.arange(len(levels))).astype(np.float64)
+        total = at_level.sum(axis=1, keepdims=True)
+        midranks = np.cumsum(at_level, axis=1) - at_level / 2 - total / 2
+        spread = np.einsum("bl,bl,bl->b", at_level, midranks, midranks)
+        return cls(codes.astype(np.int64), midranks, spread, (at_level > 0).sum(axis=1) > 1)

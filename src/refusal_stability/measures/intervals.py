@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit
 
 from refusal_stability.measures.distinct import Floats, Ints
 
@@ -219,7 +219,8 @@ def tail(confidence: float, n_units: float) -> float:
         return each
     if n_units < 2:
         return 0.0
-    return float(norm.sf(np.sqrt(n_units / (n_units - 1)) * t.isf(each, n_units - 1)))
+    # `scipy.stats` has the same functions behind checks that took a twelfth of the metrics stage.
+    return float(ndtr(np.sqrt(n_units / (n_units - 1)) * stdtrit(n_units - 1, each)))
 
 
 def percentile_interval(draws: Floats, confidence: float, n_units: float | Floats = np.inf) -> tuple[Floats, Floats]:
@@ -242,12 +243,24 @@ def percentile_interval(draws: Floats, confidence: float, n_units: float | Float
     """
     units = np.broadcast_to(np.asarray(n_units, dtype=np.float64), draws.shape[1:])
     bounds = np.full((2, draws.shape[1]), np.nan)
-    undefined = np.isnan(draws)
-    some = undefined.any(axis=0)
-    for n in np.unique(units):
-        each = tail(confidence, float(n))
-        whole = (units == n) & ~some
-        bounds[:, whole] = np.quantile(draws[:, whole], [each, 1 - each], axis=0)
-        for i in np.flatnonzero((units == n) & some & ~undefined.all(axis=0)):
-            bounds[:, i] = np.quantile(draws[~undefined[:, i], i], [each, 1 - each])
+    # A copy by columns: each is then one stretch of memory.
+    for i, (column, n) in enumerate(zip(draws.T.copy(), units.tolist(), strict=True)):
+        if np.isnan(column.sum()):
+            column = column[~np.isnan(column)]
+        if len(column) and not np.isnan(n):
+            each = tail(confidence, n)
+            bounds[:, i] = _quantiles(column, (each, 1 - each))
     return bounds[0], bounds[1]
+
+
+def _quantiles(values: Floats, shares: tuple[float, float]) -> list[float]:
+    """`numpy.quantile` of (n,) values without NaN, to the last bit, in a fifth of the time. `values` are reordered."""
+    last = len(values) - 1
+    places = [share * last for share in shares]
+    values.partition([bound for place in places for bound in (int(place), min(int(place) + 1, last))])
+    found = []
+    for place in places:
+        low, high = float(values[int(place)]), float(values[min(int(place) + 1, last)])
+        part = place - int(place)
+        found.append(low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part))
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from refusal_stability.files import METRICS_README, SUMMARY, atomic_write, write_json
 from refusal_stability.judge_report.against_people import people_tables
@@ -21,7 +22,16 @@ from refusal_stability.tables.optional import OPTIONAL_TABLES
 
 
 def run(params_path: Path) -> None:
-    """Compute and write every table of the study that `params_path` describes."""
+    """Compute and write every table of the study that `params_path` describes.
+
+    BLAS keeps to one core. Its matrices are small here, so that a second core mostly waited for the first, and sums that
+    it splits among cores round differently on every machine.
+    """
+    with threadpool_limits(1, user_api="blas"):
+        _compute(params_path)
+
+
+def _compute(params_path: Path) -> None:
     params = load_params(params_path)
     prompts = read_prompts()
     study = read_decisions(params, prompts)

@@ -97,17 +97,19 @@ def _splits(
         columns.setdefault(side.tobytes(), []).append(c)
     chosen = list(columns.values())
 
-    def tested(enumerate_sets: bool) -> list[RankTest]:
-        found = []
-        for number, (c, *_) in enumerate(chosen):
-            sides = distinct_rows(np.column_stack([value, inside[:, c]]))
-            rng = settings.resampling.rng(*scope, "split", number)
-            found.append(mann_whitney(sides.rows[:, 0], *_sides(sides), rng, enumerate_sets=enumerate_sets))
-        return found
+    def tested(number: int, enumerate_sets: bool) -> RankTest:
+        sides = distinct_rows(np.column_stack([value, inside[:, chosen[number][0]]]))
+        rng = settings.resampling.rng(*scope, "split", number)
+        return mann_whitney(sides.rows[:, 0], *_sides(sides), rng, enumerate_sets=enumerate_sets)
 
-    tests = tested(True)
-    if any(test.p_from == DRAWN for test in tests):
-        tests = tested(False)
+    tests: list[RankTest] = []
+    drawn = False
+    for number in range(len(chosen)):
+        test = tested(number, enumerate_sets=not drawn)
+        if test.p_from == DRAWN and not drawn:
+            drawn = True
+            tests = [tested(earlier, enumerate_sets=False) for earlier in range(number)]
+        tests.append(test)
     return list(zip(chosen, tests, strict=True))
 
 
