@@ -231,4 +231,4 @@ def test_the_tail_is_that_of_scipys_distributions(confidence: float, units: floa
 
 def test_draws_of_no_number_of_units_have_no_interval() -> None:
     low, high = intervals.percentile_interval(np.arange(20.0)[:, None], 0.95, np.array([np.nan]))
-    assert np.isnan(low).all() and np.isnan(high).all()
+    assert np.isnan([low, high]).all()
