@@ -81,6 +81,9 @@ def test_a_known_change_by_hand(side: Write) -> None:
     (check,) = found["checks"]
     assert (check["change"], check["n_prompts"]) == (20.0, 200)
     assert "+20.0" in page
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in lines[:3]} == {8}
+    assert {line.count("|") for line in lines[3:]} == {5}
     # the same the other way round is an improvement
     assert gate(b, a, "pct_flipped > +5")[0] == 0
     # SSI falls from 1 to 1/2 at a fifth of the prompts
@@ -144,14 +147,19 @@ def test_prompts_that_only_one_side_has_are_left_out_and_said(side: Write) -> No
 
 def test_models_that_one_side_lacks_are_said_and_no_common_model_is_an_error(side: Write) -> None:
     a, b = side("a", [REFUSED] * 200, models=("m", "old")), side("b", [REFUSED] * 200, models=("m", "new"))
-    code, found, _ = gate(a, b, "pct_flipped > +5")
+    code, found, page = gate(a, b, "pct_flipped > +5")
     assert (code, [c["group"] for c in found["checks"]]) == (0, ["m / none"])
     assert "Only in A, and not compared: old / none" in found["notes"]
     assert "Only in B, and not compared: new / none" in found["notes"]
     with pytest.raises(StudyError, match="no model and intervention in common; name one on each side"):
         gate(a, side("c", [REFUSED] * 9, models=("other",)), "pct_flipped > +5")
-    # two names for one thing can be compared by naming both
-    assert gate("a:old", "b:new", "pct_flipped > +5")[0] == 0
+    assert "| group | fails if | outcome |" in page
+    assert "| m / none | ` pct_flipped > +5 ` | pass |" in page
+    # two names for one thing can be compared by naming both; there is no group then
+    code, _, page = gate("a:old", "b:new", "pct_flipped > +5")
+    assert code == 0
+    assert "\n| fails if | outcome | change | bounds | prompts | would decide |\n|---|---|---:|---:|---:|---|\n" in page
+    assert "\n| ` pct_flipped > +5 ` | pass |" in page
 
 
 @pytest.mark.parametrize(

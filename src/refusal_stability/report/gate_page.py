@@ -59,12 +59,16 @@ def gate_markdown(page: GatePage) -> str:
     """A summary for a pull request; other people's text in code spans."""
     title = f"# Refusal stability: {page.decision}"
     parts = [title, f"{verbatim(page.first)} (A) against {verbatim(page.second)} (B), paired by prompt."]
-    head = "| group | fails if | outcome | change | bounds | prompts | would decide |\n|---|---|---|---:|---:|---:|---|"
+    # Without groups the sides themselves are the title.
+    grouped = any(row["group"] for row in page.checks)
+    first = grouped * "| group "
+    head = f"{first}| fails if | outcome | change | bounds | prompts | would decide |"
+    head += f"\n{grouped * '|---'}|---|---|---:|---:|---:|---|"
     rows = [
         "| "
         + " | ".join(
             [
-                escaped(row["group"], in_table=True),
+                *[escaped(row["group"], in_table=True)] * grouped,
                 verbatim(row["rule"], in_table=True),
                 f"**{row['decision']}**" if row["decision"] == FAIL else row["decision"],
                 _number(row, "change"),
@@ -92,11 +96,13 @@ def gate_markdown(page: GatePage) -> str:
         parts += ["## Notes", "\n".join(f"- {escaped(note)}" for note in page.notes)]
     if page.changed:
         table = "\n".join(
-            f"| {escaped(row['group'], in_table=True)} | {verbatim(_short(row['prompt']), in_table=True)} "
+            f"{grouped * ('| ' + escaped(row['group'], in_table=True) + ' ')}"
+            f"| {verbatim(_short(row['prompt']), in_table=True)} "
             f"| {row['ssi_a']:.2f} | {row['ssi_b']:.2f} |"
             for row in page.changed
         )
-        parts += ["## Prompts whose SSI changed most", f"| group | prompt | A | B |\n|---|---|---:|---:|\n{table}"]
+        head = f"{first}| prompt | A | B |\n{grouped * '|---'}|---|---:|---:|"
+        parts += ["## Prompts whose SSI changed most", f"{head}\n{table}"]
     return "\n\n".join(parts) + "\n"
 
 
