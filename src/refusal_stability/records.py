@@ -13,6 +13,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from refusal_stability.readout import Readout
+
 
 class StudyError(Exception):
     """An error that the user can fix: it names the file or parameter, what was wrong, and the remedy."""
@@ -82,7 +84,7 @@ class Basis(str, Enum):
 
 HARMS = HARMFUL, BENIGN = ("harmful", "benign")
 NO_INTERVENTION = "none"
-
+STREAM_BITS = 31
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -212,15 +214,11 @@ class Sampling:
     max_tokens: int = 512
 
 
-STREAM_BITS = 31
-
-
 def sampler_stream(messages: Sequence[Message], temperature: float, seed: int, repeat: int = 0) -> int:
     """The sampler seed of one request: an independent stream for every (conversation, temperature, seed, repeat).
 
-    Passing a study's seed straight to the sampler would give every prompt at seed 42 the same random numbers, and
-    every temperature too: prompts would then not be independent draws, and intervals over prompts would be wrong.
-    31 bits, because that is what every server's `seed` field takes.
+    Passing a study's seed straight to the sampler would give every prompt and temperature the same random numbers:
+    prompts would not be independent draws, and intervals would be wrong. Every server's `seed` field takes 31 bits.
     """
     identity = [[m.identity() for m in messages], float(temperature), int(seed), int(repeat)]
     return int(content_hash(identity)[:16], 16) % (1 << STREAM_BITS)
@@ -237,6 +235,7 @@ class Request:
     schema : a JSON schema that the text must satisfy, or None for free text.
     repeat : tells apart deliberate repeats of one request (a judge asked twice at temperature 0).
     judges : whether a judge asks. Its temperature is not what is measured.
+    readout : asks for the probabilities of the choices that the answer may state.
     """
 
     messages: tuple[Message, ...]
@@ -244,11 +243,13 @@ class Request:
     schema: Mapping[str, Any] | None = None
     repeat: int = 0
     judges: bool = False
+    readout: Readout | None = None
 
     def identity(self) -> dict[str, Any]:
         """Everything about the request that decides its completion, as JSON-able data; the schema as text."""
-        # Field by field: `asdict` copies deeply, at a quarter of what a request costs the HTTP engine.
-        return {
+        # Older stores know no readout. Field by field: `asdict` copies deeply, a quarter of a request's cost.
+        own = {} if self.readout is None else {"readout": self.readout.identity()}
+        return own | {
             "messages": [m.identity() for m in self.messages],
             "sampling": dict(vars(self.sampling)),
             "schema": self.schema_text(),
@@ -284,8 +285,8 @@ class Completion:
     text : the final answer only; empty where there is none.
     finish_reason : `stop`, `length`, or empty where there is no text.
     missing_reason : why there is no text; None where there is one. An error is a state, never a response text.
-    details : what else the engine reports. `passing` is true where asking again may help, `settled` where there is no
-        text and the same request would fare no better.
+    details : what else the engine reports. `passing`: asking again may help. `settled`: it would not, and there is no
+        text. `choice_shares`: what a readout asked for.
     thinking : what the model wrote before its final answer, where it was kept apart.
     outcome : what became of the request. An engine that says nothing gets what `outcome_of` derives.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import sqlite3
@@ -23,13 +24,14 @@ from refusal_stability.engines.protocol import Engine, EngineError
 from refusal_stability.engines.store import Store
 from refusal_stability.engines.transformers import TransformersEngine
 from refusal_stability.engines.vllm import VLLMEngine
-from refusal_stability.judging.model.verdict import parse_verdict, verdict_schema
+from refusal_stability.judging.model.verdict import VERDICT_READOUT, parse_verdict, verdict_schema
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.params.engines.transformers import TransformersSettings
 from refusal_stability.params.engines.vllm import VLLMSettings
 from refusal_stability.params.reference_models import ReferenceModelParams
 from refusal_stability.prompts.sources.builtin import builtin_prompts
+from refusal_stability.readout import SHARES, Readout
 from refusal_stability.records import Completion, Message, Request, Sampling, sampler_stream
 from refusal_stability.reference_model.grammar import recognise
 
@@ -223,6 +225,49 @@ def test_every_verdict_of_a_judge_parses(through: str, request: pytest.FixtureRe
     verdicts = [parse_verdict(c.text, c.finish_reason) for c in got]
     unreadable = [(c.text, v.missing_reason) for c, v in zip(got, verdicts, strict=True) if v.decision is None]
     assert not unreadable
+
+
+FIRST_WORD = Readout(r"\A\W*(\w+)", ((("i",), "I"), (("*",), "another")))
+
+
+def test_the_probability_of_a_choice_is_that_of_the_transformers_engine(
+    engine: VLLMEngine, over_transformers: TransformersEngine, over_http: HTTPEngine
+) -> None:
+    requests = grid(20, temperatures=[0.0, 1.0], seeds=[42], readout=FIRST_WORD)
+    plain = [c.text for c in answers(engine, grid(20, temperatures=[0.0, 1.0], seeds=[42]))]
+    found = {
+        name: answers(one, requests) for name, one in zip("vth", (engine, over_transformers, over_http), strict=True)
+    }
+    assert [c.text for c in found["v"]] == plain
+    compared = 0
+    for vllm, transformers, http in zip(found["v"], found["t"], found["h"], strict=True):
+        shares, own = vllm.details[SHARES], transformers.details[SHARES]
+        assert 0 < sum(shares.values()) <= 1 + 1e-9
+        assert http.details[SHARES] == pytest.approx(shares, abs=0.01)
+        if vllm.text == transformers.text:
+            compared += 1
+            assert shares == pytest.approx(own, abs=0.01)
+    assert compared >= 20
+
+
+def test_the_share_of_a_label_that_a_schema_forced_is_no_more_than_it_is(
+    engine: VLLMEngine, over_transformers: TransformersEngine
+) -> None:
+    # vLLM lists what the model wanted before the schema forbade it: a label may be missing there, and is bounded.
+    schema = {
+        "type": "object",
+        "properties": {"label": {"enum": ["REFUSE", "PARTIAL", "COMPLY"]}},
+        "required": ["label"],
+    }
+    requests = grid(20, temperatures=[0.0], seeds=[42], schema=schema, readout=VERDICT_READOUT)
+    pairs = zip(answers(engine, requests), answers(over_transformers, requests), strict=True)
+    compared = 0
+    for vllm, transformers in pairs:
+        label = json.loads(vllm.text)["label"]
+        if json.loads(transformers.text)["label"] == label and (shares := vllm.details.get(SHARES)):
+            compared += 1
+            assert shares[label] <= transformers.details[SHARES][label] + 0.01
+    assert compared
 
 
 def test_a_prompt_that_fills_the_context_is_missing_with_a_reason_and_the_rest_goes_on(engine: VLLMEngine) -> None:

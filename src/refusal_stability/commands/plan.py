@@ -34,8 +34,8 @@ from refusal_stability.workload.needs import (
 
 COLUMNS = ("requests", "stored", "to send", "prompt\ntokens", "answer\ntokens", "cost")
 EXPLAINED = (
-    "Prompt tokens are estimated from text length. Answer tokens and cost are upper bounds. Prices and caps are "
-    "settings of each model."
+    "Prompt tokens are estimated from text length. Answer tokens are upper bounds. The cost rests on both. Prices and "
+    "caps are settings of each model."
 )
 CAPPED = "exceeds the cap settings.{}; the run would stop before it sends anything"
 CAPPED_IF_ALL = "would exceed the cap settings.{} if it were asked about every response"

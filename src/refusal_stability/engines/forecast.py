@@ -29,7 +29,7 @@ class Forecast:
         return self.requests - self.stored
 
     def cost(self, settings: EngineSettings) -> float | None:
-        """An upper bound of the cost, in the currency of the prices; None where a price is not given."""
+        """The cost in the currency of the prices, if every answer is as long as it may be; None without a price."""
         return settings.cost(self.prompt_tokens, self.answer_tokens)
 
     def beyond(self, settings: EngineSettings) -> list[str]:

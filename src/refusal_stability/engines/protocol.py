@@ -38,6 +38,7 @@ class Engine(Protocol):
     - `keep_prompts()`, called where the same prompts will be asked again in later calls of `complete`.
     - `require_environment()`, which raises `OtherEnvironment` where the engine runs in another one. Whoever has it run
       in processes of their own calls this first: those begin in the caller's environment.
+    - `token_probabilities`. Where it is true, a request's `readout` is answered by `choice_shares` in the details.
     - `rendered(messages) -> str`, the text that a chat template makes of a conversation.
     """
 

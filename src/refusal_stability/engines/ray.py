@@ -91,6 +91,7 @@ class RayEngine:
         self.description: Mapping[str, Any] = {**self._inner.description, "replicas": str(settings.replicas)}
         self.fold_system = getattr(self._inner, "fold_system", False)
         self.thinking_marks = getattr(self._inner, "thinking_marks", MARKS)
+        self.token_probabilities = getattr(self._inner, "token_probabilities", False)
         if (rendered := getattr(self._inner, "rendered", None)) is not None:
             self.rendered = rendered
         self._ray: Any = None

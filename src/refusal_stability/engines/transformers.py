@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.engines.gguf import unpacked_model
+from refusal_stability.engines.listed_tokens import ListingSampler, LocalTokens, kept_shares
 from refusal_stability.engines.packed_linear import pack_linear_layers
 from refusal_stability.engines.prefix import Prompts, spare_memory
 from refusal_stability.engines.protocol import EngineError
@@ -24,12 +25,14 @@ from refusal_stability.engines.weights import (
     failures_in_words,
     folder_digest,
     token_ids,
+    usable_device,
     why_not_loaded,
     with_padding,
 )
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.transformers import TransformersSettings
-from refusal_stability.records import Completion, Message, Request, Sampling, canonical_json
+from refusal_stability.readout import Readout
+from refusal_stability.records import Completion, Message, Request, canonical_json
 
 # A prompt is computed once for all its rows, so a wide column of padding costs little, and one width suits most grids.
 WIDTH_STEP = 64
@@ -79,7 +82,8 @@ class TransformersEngine:
         self.fold_system = settings.fold_system
         self.thinking_marks = with_marks(settings.thinking_marks)
         self._marking = marking_tokens(self._tokenizer, self.thinking_marks)
-        self._device = self._choose_device()
+        self.token_probabilities = settings.token_probabilities
+        self._device = usable_device(settings.device)
         dtype = self._dtype_name()
         self.identity: dict[str, Any] = {"engine": "transformers", "model": self._weights_identity(), "dtype": dtype}
         self._template = ChatTemplate(self._tokenizer, settings, self._params.path)
@@ -102,8 +106,9 @@ class TransformersEngine:
             prompts[position] = prompt
             sampling = request.sampling
             width = self._width(len(prompts[position]))
-            alike = canonical_json([request.schema_text(), sampling.top_p, sampling.top_k, sampling.max_tokens, width])
-            groups.setdefault(alike, []).append(position)
+            alike = [request.schema_text(), sampling.top_p, sampling.top_k, sampling.max_tokens, width]
+            alike += [request.readout is not None]
+            groups.setdefault(canonical_json(alike), []).append(position)
         self._load()
         for positions in groups.values():
             for start in range(0, len(positions), self._settings.batch_size):
@@ -144,14 +149,17 @@ class TransformersEngine:
         config = self._generation_config(
             do_sample=False, max_new_tokens=length, eos_token_id=self._stop_ids(), pad_token_id=self._pad_id()
         )
-        processors = self._processors(first, [requests[p].sampling for p in filled], width, length)
+        sampler: Any = RowSampler([requests[p].sampling for p in filled], width, length, self._device)
+        sampler = sampler if first.readout is None else ListingSampler(sampler)
         size = f"{len(batch)} rows of {width} + {length} tokens"
         with torch.inference_mode(), failures_in_words(self._params.path, size):
             prefix = self._prefix([prompts[p] for p in filled], width, length)
-            output = self._model.generate(**inputs, **prefix, generation_config=config, logits_processor=processors)
+            output = self._model.generate(
+                **inputs, **prefix, generation_config=config, logits_processor=self._processors(first, sampler)
+            )
         return [
-            self._read_row(row, len(prompts[position]))
-            for row, position in zip(output[: len(batch), width:].tolist(), batch, strict=True)
+            self._read_row(tokens, len(prompts[p]), requests[p].readout, sampler, row)
+            for row, (tokens, p) in enumerate(zip(output[: len(batch), width:].tolist(), batch, strict=True))
         ]
 
     def _padded(self, prompts: Sequence[list[int]], width: int) -> Any:
@@ -165,7 +173,7 @@ class TransformersEngine:
         prefix = self._prompts.prefix(rows, width, length)
         return {} if prefix is None else {"past_key_values": prefix}
 
-    def _processors(self, first: Request, rows: Sequence[Sampling], width: int, length: int) -> list[Any]:
+    def _processors(self, first: Request, sampler: Any) -> list[Any]:
         from transformers import LogitsProcessorList
 
         processors = LogitsProcessorList()
@@ -174,16 +182,23 @@ class TransformersEngine:
             from xgrammar.contrib.hf import LogitsProcessor
 
             processors.append(LogitsProcessor(self._grammar(schema)))
-        processors.append(RowSampler(rows, width, length, self._device))
+        processors.append(sampler)
         return processors
 
-    def _read_row(self, tokens: list[int], prompt_tokens: int) -> Completion:
+    def _read_row(
+        self, tokens: list[int], prompt_tokens: int, readout: Readout | None, sampler: Any, row: int
+    ) -> Completion:
         stops = set(self._stop_ids())
         end = next((i for i, token in enumerate(tokens) if token in stops), None)
         kept = tokens if end is None else tokens[:end]
-        text = decoded(self._tokenizer, kept, self._marking)
+        text, finish = self._decoded(kept), "length" if end is None else "stop"
         made = len(tokens) if end is None else end + 1
-        return Completion(text, "length" if end is None else "stop", prompt_tokens, made)
+        listed = None if readout is None else LocalTokens(self._decoded, kept, sampler.numbers(row))
+        details = kept_shares(listed, text, finish, readout, self.thinking_marks)
+        return Completion(text, finish, prompt_tokens, made, details=details)
+
+    def _decoded(self, tokens: Sequence[int]) -> str:
+        return decoded(self._tokenizer, tokens, self._marking)
 
     def rendered(self, messages: Sequence[Message]) -> str:
         """The text that the model reads for a conversation."""
@@ -279,20 +294,6 @@ class TransformersEngine:
         except Exception as error:
             # Broken files raise whatever they meet first, in transformers and in what it calls.
             raise EngineError(f"models path {path!r}: cannot be loaded: {why_not_loaded(path, error)}") from error
-
-    def _choose_device(self) -> str:
-        import torch
-
-        wanted = self._settings.device
-        if wanted == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            torch.empty(1, device=wanted)
-        except (RuntimeError, AssertionError) as error:
-            raise EngineError(
-                f"settings.device: {wanted!r} is not usable here: {str(error).splitlines()[0]}; use cpu or auto"
-            ) from error
-        return wanted
 
     def _dtype_name(self) -> str:
         if self._settings.dtype != "auto":

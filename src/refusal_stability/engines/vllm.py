@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from refusal_stability.engines.gguf import gguf_digest, unpacked_folder
+from refusal_stability.engines.listed_tokens import ALTERNATIVES, LocalTokens, kept_shares, numbers_of
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.rendering import ChatTemplate, TemplateRejection, load_tokenizer, unasked
 from refusal_stability.engines.thinking_marks import with_marks
@@ -20,6 +21,7 @@ from refusal_stability.engines.thinking_tokens import decoded, marking_tokens, o
 from refusal_stability.engines.weights import weights_identity
 from refusal_stability.params.engines import ModelParams
 from refusal_stability.params.engines.vllm import VLLMSettings
+from refusal_stability.readout import Readout
 from refusal_stability.records import Completion, Message, OtherEnvironment, Request
 
 ENVIRONMENT = Path(".venv-vllm")
@@ -97,6 +99,7 @@ class VLLMEngine:
         self.identity = {**self.identity, **self._template.identity}
         self.fold_system = settings.fold_system
         self.thinking_marks = with_marks(settings.thinking_marks)
+        self.token_probabilities = settings.token_probabilities
         self.description: Mapping[str, Any] = self._describe()
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
@@ -128,7 +131,7 @@ class VLLMEngine:
                 for output in self._step() if under_way else ():
                     if output.finished:
                         position, _ = under_way.pop(output.request_id)
-                        yield position, self._completion(output)
+                        yield position, self._completion(output, requests[position].readout)
         finally:
             if under_way:
                 engine.abort_request([name for _, name in under_way.values()], internal=True)
@@ -158,6 +161,7 @@ class VLLMEngine:
             top_k=sampling.top_k,
             max_tokens=min(sampling.max_tokens, self._context - len(prompt["prompt_token_ids"])),
             structured_outputs=structured,
+            logprobs=None if request.readout is None else ALTERNATIVES,
             output_kind=RequestOutputKind.FINAL_ONLY,
             # Made for this request alone: vLLM need not copy it.
             skip_clone=True,
@@ -228,19 +232,24 @@ class VLLMEngine:
         arguments.setdefault("use_tqdm_on_load", False)
         return arguments
 
-    def _completion(self, output: Any) -> Completion:
+    def _completion(self, output: Any, readout: Readout | None) -> Completion:
         answer = output.outputs[0]
         prompt_tokens, made = len(output.prompt_token_ids), len(answer.token_ids)
         if answer.finish_reason not in ("stop", "length"):
             reason = f"vLLM ended the request: {answer.finish_reason}"
             return Completion("", "", prompt_tokens, made, missing_reason=reason, details={"passing": True})
         text = answer.text
+        # The token that ends the answer is no part of it, even where it is one that marks thinking elsewhere.
+        ended = answer.finish_reason == "stop" and not isinstance(answer.stop_reason, str)
+        tokens = list(answer.token_ids)[:-1] if ended else answer.token_ids
         if self._marking:
-            # The token that ends the answer is no part of it, even where it is one that marks thinking elsewhere.
-            ended = answer.finish_reason == "stop" and not isinstance(answer.stop_reason, str)
-            tokens = list(answer.token_ids)[:-1] if ended else answer.token_ids
-            text = decoded(self._llm.get_tokenizer(), tokens, self._marking)
-        return Completion(text, answer.finish_reason, prompt_tokens, made)
+            text = self._decoded(tokens)
+        listed = LocalTokens(self._decoded, tokens, numbers_of(answer.logprobs, tokens)) if answer.logprobs else None
+        details = kept_shares(listed, text, answer.finish_reason, readout, self.thinking_marks)
+        return Completion(text, answer.finish_reason, prompt_tokens, made, details=details)
+
+    def _decoded(self, tokens: Sequence[int]) -> str:
+        return decoded(self._llm.get_tokenizer(), tokens, self._marking)
 
     def require_environment(self) -> None:
         """Raise `OtherEnvironment` where vLLM is installed in its own environment and this is not that."""

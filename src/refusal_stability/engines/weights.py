@@ -197,3 +197,23 @@ def folder_digest(folder: Path) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def usable_device(wanted: str) -> str:
+    """The device that `settings.device` names; `auto` takes CUDA where there is one.
+
+    Parameters
+    ----------
+    wanted : `auto`, or a device as PyTorch names it.
+    """
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        raise EngineError(
+            f"settings.device: {wanted!r} is not usable here: {str(error).splitlines()[0]}; use cpu or auto"
+        ) from error
+    return wanted

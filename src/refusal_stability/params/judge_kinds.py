@@ -44,7 +44,6 @@ class JudgeSettings:
     languages : those that it reads; empty where it reads any, or nobody knows.
     judges_any_text : whether it can judge a response that is not of the study.
     recorded : whether its labels exist already, so that equal texts may have unequal ones.
-    repeats_for_confidence : how many repeats it takes to give a confidence.
     """
 
     kind: ClassVar[str]
@@ -54,12 +53,21 @@ class JudgeSettings:
     languages: ClassVar[tuple[str, ...]] = ()
     judges_any_text: ClassVar[bool] = True
     recorded: ClassVar[bool] = False
-    repeats_for_confidence: ClassVar[int] = 1
 
     def __init_subclass__(cls, kind: str = "") -> None:
         if kind:
             cls.kind = kind
             JUDGE_KINDS[kind] = cls
+
+    @property
+    def repeats_for_confidence(self) -> int:
+        """How many repeats it takes to give a confidence."""
+        return 1
+
+    @property
+    def needs_token_probabilities(self) -> bool:
+        """Whether its model's engine must give them."""
+        return False
 
     @property
     def hands_over_to(self) -> str | None:
@@ -104,17 +112,28 @@ class RuleJudgeSettings(ConfidentJudgeSettings, kind="rules"):
 
 @dataclass(config=SECTION)
 class ModelJudgeSettings(ConfidentJudgeSettings, kind="model"):
-    """How the answer of a judge model is read. Its confidence is the share of its repeats that agree.
+    """How the answer of a judge model is read, and where its confidence comes from.
 
     Attributes
     ----------
     prose : accepts a verdict with prose around its one JSON object.
+    confidence : `repeats` takes the share of its repeats that agree, `tokens` the probability of the label's tokens.
     """
 
     needs_model: ClassVar = True
-    repeats_for_confidence: ClassVar = 2
 
     prose: Flag = True
+    confidence: Annotated[Text, among("repeats", "tokens")] = "repeats"
+
+    @property
+    def needs_token_probabilities(self) -> bool:
+        """Its confidence comes from them where the study says so."""
+        return self.confidence == "tokens"
+
+    @property
+    def repeats_for_confidence(self) -> int:
+        """One verdict says nothing of how steady the judge is."""
+        return 1 if self.confidence == "tokens" else 2
 
 
 @dataclass(config=SECTION)

@@ -25,7 +25,7 @@ from refusal_stability.params.checks import (
     require,
     rule,
 )
-from refusal_stability.params.engines import ModelParams
+from refusal_stability.params.engines import ModelParams, engine_settings
 from refusal_stability.params.judge_kinds import JUDGE_KINDS, WATCHED_FOR_JUDGES, JudgeSettings, watched
 
 MAJORITY = "majority"
@@ -92,10 +92,18 @@ class JudgeParams:
         if kind.needs_model and self.model is None:
             raise ParamsError(f"required for {of_kind}: give its engine and path", f"{key}.model")
         require(kind.needs_model or not self.model, f"{key}.model", "a model", f"null for {of_kind}, which asks none")
+        if self.model is not None and judge_settings(self).needs_token_probabilities:
+            able = engine_settings(self.model).token_probabilities
+            require(able, f"{key}.settings.confidence", "tokens", no_token_probabilities(self.model.engine))
         require(not kind.reads or self.path, f"{key}.path", self.path, kind.reads)
         require(kind.reads or self.path is None, f"{key}.path", self.path, f"null for {of_kind}, which reads no file")
         seen = not kind.must_be_watched or watched(self.path or "")
         require(seen, f"{key}.path", self.path, f"a file {NOTICED}")
+
+
+def no_token_probabilities(engine: str) -> str:
+    """What `settings.confidence` may be, for a judge whose engine lists no tokens."""
+    return f"repeats (with `repeats: 3`, say): the engine {engine} gives no token probabilities with these settings"
 
 
 def judge_settings(judge: JudgeParams, where: str = "") -> Any:
@@ -184,8 +192,11 @@ class JudgingParams:
             require(second in others, where, second, one_of(others))
             alike = judge.repeats == self.judges[second].repeats
             require(alike, where, second, f"a judge of {judge.repeats} repeats, as this judge has")
-            fewest = judge.settings_class.repeats_for_confidence
-            allowed = f"at least {fewest}: the share of repeats that agree is this judge's confidence"
+            fewest = judge_settings(judge).repeats_for_confidence
+            allowed = (
+                f"at least {fewest}: the share of repeats that agree is this judge's confidence; or set its "
+                "settings.confidence to `tokens`"
+            )
             require(judge.repeats >= fewest, f"{key}.repeats", judge.repeats, allowed)
 
     def labels_texts_once(self, name: str) -> bool:

@@ -52,7 +52,8 @@ class Work:
         """The requests as they are sent, which is how the store knows them."""
         if self.judge is None:
             return as_sent(engine, [request for _, request in self.cells])
-        asked = ModelJudge("", engine, load_rubric(self.judge.rubric), self.judge, STORE).requests(self.pairs)
+        name = self.caption.removeprefix("judge ")
+        asked = ModelJudge(name, engine, load_rubric(self.judge.rubric), self.judge, STORE).requests(self.pairs)
         return as_sent(engine, asked)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.http.said import Said, token_count
+from refusal_stability.engines.listed_tokens import ALTERNATIVES
 from refusal_stability.records import Message, Request
 
 PATH = "/chat/completions"
@@ -43,6 +44,8 @@ def body(model: str, messages: Sequence[Message], request: Request, structured: 
         "max_tokens": sampling.max_tokens,
         "top_k": sampling.top_k,
     }
+    if request.readout is not None:
+        asked |= {"logprobs": True, "top_logprobs": ALTERNATIVES}
     if request.schema is not None:
         if structured == "json_schema":
             schema = {"name": "answer", "strict": True, "schema": dict(request.schema)}
@@ -76,6 +79,7 @@ def read(answer: Any) -> Said:
         prompt_tokens=token_count(usage.get("prompt_tokens")),
         completion_tokens=token_count(usage.get("completion_tokens")),
         details={"model": answer.get("model"), "system_fingerprint": answer.get("system_fingerprint"), "usage": usage},
+        tokens=choice.get("logprobs"),
     )
 
 

@@ -29,6 +29,7 @@ from refusal_stability.engines.http.transport import (
     TooLarge,
     Transport,
 )
+from refusal_stability.engines.listed_tokens import kept_shares, server_tokens
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.thinking_marks import with_marks
 from refusal_stability.params.engines import ModelParams
@@ -87,6 +88,7 @@ class HTTPEngine:
         self._failed_in_a_row = 0
         self._answers: deque[tuple[int, Completion, asyncio.Future[None]]] = deque()
         self.fold_system = settings.fold_system
+        self.token_probabilities = settings.token_probabilities
         self.thinking_marks = with_marks(settings.thinking_marks)
         self.identity: Mapping[str, Any] = {
             "engine": "openai",
@@ -215,13 +217,13 @@ class HTTPEngine:
         """What a reply means: a completion, or an exception that says whether to ask again."""
         error = read_error(reply.status, reply.headers, reply.answer, reply.raw)
         if error is None:
-            return self._read(reply, {"structured": used if request.schema else None, "unseeded": not seeded})
+            return self._read(reply, request, {"structured": used if request.schema else None, "unseeded": not seeded})
         # A status of 4xx may come with a completion that a filter or a refusal ended.
         if error.meaning is None and (found := self._explained(reply)):
             return found
         return self._refused(error.cleaned(self._transport.clean), sent, request)
 
-    def _read(self, reply: Reply, details: Mapping[str, Any]) -> Completion:
+    def _read(self, reply: Reply, request: Request, details: Mapping[str, Any]) -> Completion:
         if self._protocol.blocked(reply.answer):
             self._transport.reached = True
             return without_text(Outcome.BLOCKED, "the server's content filter blocked the prompt", SETTLED)
@@ -237,7 +239,10 @@ class HTTPEngine:
                 "that they are",
             )
         try:
-            answer = completion(said, details)
+            tokens = server_tokens(said.tokens) if request.readout is not None else None
+            ended = "length" if ending_of(said.reason) is Ending.LENGTH else "stop"
+            shares = kept_shares(tokens, said.text or "", ended, request.readout, self.thinking_marks)
+            answer = completion(said, {**details, **shares})
         except AskedOnceMore:
             self._transport.reached = True
             raise

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from refusal_stability.engines.http.errors import ServerError
+from refusal_stability.engines.listed_tokens import ALTERNATIVES, FEWER_ALTERNATIVES
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.params.engines.openai import OpenAISettings, is_variable
 from refusal_stability.records import Request
@@ -31,6 +32,7 @@ REJECTED = re.compile(
 MAY_GO = ("top_k", "top_p", "seed", "temperature")
 OFF = {"top_k", "top_p"}
 LAST = "temperature"
+TOP = "top_logprobs"
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
 STRUCTURED = re.compile(r"response_format|json_schema|json_object|guided|structured|grammar|schema")
 
@@ -63,6 +65,7 @@ class RequestFields:
         if settings.reasoning_effort:
             self._extra["reasoning_effort"] = settings.reasoning_effort
         self._rejected_token_fields: set[str] = set()
+        self._fewer_alternatives = False
         self.structured = settings.structured
 
     def fill_in(self, value_of: Callable[[str, Mapping[str, str]], str]) -> None:
@@ -75,6 +78,8 @@ class RequestFields:
 
     def written(self, body: dict[str, Any], request: Request) -> dict[str, Any]:
         """A body as this server wants it; raises EngineError where that is not what the study asks for."""
+        if self._fewer_alternatives and TOP in body:
+            body = body | {TOP: FEWER_ALTERNATIVES}
         if not (self._never_sent or self._rejected or self._renamed):
             return body | self._extra if self._extra else body
         for name in self._rejected - self._never_sent:
@@ -90,6 +95,8 @@ class RequestFields:
     def adapt(self, error: ServerError, sent: Mapping[str, Any], request: Request) -> bool:
         """Learn from an error what to leave out or rename in a body that was sent; false where nothing may be done."""
         said = " ".join((error.text, *error.names))
+        if request.readout is not None and (_names(said, TOP) or _names(said, "logprobs")):
+            return self._lists_fewer(said, sent)
         # What `extra_body` sends, only the study can take back.
         own = sent.keys() - self._extra.keys()
         named = {name for name in MAY_GO if (at := self._renamed.get(name, name)) in own and _names(said, at)}
@@ -105,6 +112,17 @@ class RequestFields:
                 self._omit(name)
                 learned = True
         return learned or self._weaken_structure(said, request)
+
+    def _lists_fewer(self, said: str, sent: Mapping[str, Any]) -> bool:
+        """Ask for fewer alternatives to a token; raises EngineError where that was of no use."""
+        if sent.get(TOP) == ALTERNATIVES and TOP not in self._extra:
+            # Another worker may have learned it while this request was under way.
+            self._fewer_alternatives = True
+            return True
+        raise EngineError(
+            f"{self._where}: the server gives no token probabilities ({said.strip()[:200]}), which the judge's "
+            "settings.confidence: tokens asks for; set that to repeats (with `repeats: 3`, say), or take another server"
+        )
 
     def _may_omit(self, name: str, request: Request) -> bool:
         sampling = request.sampling

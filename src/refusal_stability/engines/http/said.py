@@ -66,6 +66,7 @@ class Said:
     reason : the finish reason, word for word.
     filtered : whether the server says beside it that its filter cut the answer.
     thought_unseen : whether tokens went into thinking that the server does not show.
+    tokens : the tokens' log-probabilities, as the server lists them.
     """
 
     text: str | None
@@ -77,6 +78,7 @@ class Said:
     prompt_tokens: int
     completion_tokens: int
     details: Mapping[str, Any]
+    tokens: Any = None
 
 
 def completion(said: Said, details: Mapping[str, Any]) -> Completion:

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 
+from refusal_stability.readout import Readout
 from refusal_stability.records import Decision, Message, StudyError
 
 PLACE = "{{EXCHANGE}}"
@@ -30,6 +31,11 @@ class AnswerReader:
 
     pattern: re.Pattern[str]
     labels: tuple[tuple[tuple[str, ...], Decision], ...]
+
+    @property
+    def readout(self) -> Readout:
+        """What asks for the probabilities of the decisions."""
+        return Readout(self.pattern.pattern, tuple((values, decision.value) for values, decision in self.labels))
 
     def decisions(self, text: str) -> list[Decision | None]:
         """The decision of every place where the pattern occurs; None where the map has no entry for it."""

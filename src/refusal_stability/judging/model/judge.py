@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,9 +12,23 @@ from refusal_stability.engines.complete import complete_stored
 from refusal_stability.engines.protocol import Engine
 from refusal_stability.engines.store import Store
 from refusal_stability.judging.model.instructions import Rubric, judge_messages
-from refusal_stability.judging.model.verdict import LABEL_LIST, parse_answer, parse_verdict, verdict_schema
-from refusal_stability.judging.protocol import Judge, Judgements, Pair, judge_distinct, whole_conversation
-from refusal_stability.params.judges import JudgeParams, judge_settings
+from refusal_stability.judging.model.verdict import (
+    LABEL_LIST,
+    VERDICT_READOUT,
+    parse_answer,
+    parse_verdict,
+    verdict_schema,
+)
+from refusal_stability.judging.protocol import (
+    Judge,
+    Judgements,
+    JudgingError,
+    Pair,
+    judge_distinct,
+    whole_conversation,
+)
+from refusal_stability.params.judges import JudgeParams, judge_settings, no_token_probabilities
+from refusal_stability.readout import SHARES, Readout
 from refusal_stability.records import Completion, Judgement, Message, Request, Response, Sampling, sampler_stream
 
 SEED = 0
@@ -40,9 +55,15 @@ class ModelJudge(Judge):
         self.store = store
         self.prose = judge_settings(params).prose
         self.schema = verdict_schema(params.max_tokens) if rubric.reader is None else None
+        self.readout: Readout | None = None
+        if judge_settings(params).needs_token_probabilities:
+            if not getattr(engine, "token_probabilities", False):
+                where, kind = f"judging.judges.{name}.settings.confidence", str(engine.identity.get("engine"))
+                raise JudgingError(f"{where}: tokens is not allowed; allowed: {no_token_probabilities(kind)}")
+            self.readout = VERDICT_READOUT if rubric.reader is None else rubric.reader.readout
 
     def judge(self, responses: Sequence[Response]) -> Judgements:
-        """See `Judge.judge`. With several repeats, each has its share of them as its confidence."""
+        """See `Judge.judge`. Each has a confidence where repeats or token probabilities tell."""
         return judge_distinct(responses, self._judgements, self.params.repeats, whole_conversation)
 
     def close(self) -> None:
@@ -63,7 +84,21 @@ class ModelJudge(Judge):
                 retried = complete_stored(self.engine, again, store, f"judge {self.name}, asked again")
                 for i, answer in zip(unread, retried, strict=True):
                     judged[i] = self._judgement(answer)
-        return [with_shares(tuple(judged[i : i + repeats])) for i in range(0, len(judged), repeats)]
+        rows = [tuple(judged[i : i + repeats]) for i in range(0, len(judged), repeats)]
+        if self.readout is None:
+            return list(map(with_shares, rows))
+        self._say_what_has_no_confidence(judged)
+        return rows
+
+    def _say_what_has_no_confidence(self, judged: Sequence[Judgement]) -> None:
+        decided = [judgement.confidence for judgement in judged if judgement.decision is not None]
+        if without := decided.count(None):
+            print(
+                f"warning: judge {self.name}: {without:,} of {len(decided):,} verdicts came without token "
+                "probabilities of their label. Their confidence is empty, and they are not handed over. If it "
+                "is all of them, the server lists none: set settings.confidence to repeats",
+                file=sys.stderr,
+            )
 
     def requests(self, pairs: Sequence[tuple[str, str]]) -> list[Request]:
         """The requests about (prompt, response) pairs; a pair's repeats are next to each other."""
@@ -77,7 +112,7 @@ class ModelJudge(Judge):
         temperature = self.params.temperature
         stream = sampler_stream(messages, temperature, SEED, repeat)
         sampling = Sampling(temperature, SEED, stream, max_tokens=self.params.max_tokens)
-        return Request(messages, sampling, self.schema, repeat, judges=True)
+        return Request(messages, sampling, self.schema, repeat, judges=True, readout=self.readout)
 
     def _second_request(self, first: Request, answer: Completion, judgement: Judgement) -> Request:
         # Some chat templates and servers refuse an empty turn.
@@ -92,8 +127,13 @@ class ModelJudge(Judge):
         if answer.missing_reason is not None:
             return Judgement(None, "", f"no verdict: {answer.missing_reason}")
         if self.rubric.reader is not None:
-            return parse_answer(answer.text, self.rubric.reader, answer.finish_reason)
-        return parse_verdict(answer.text, answer.finish_reason, with_prose=self.prose)
+            found = parse_answer(answer.text, self.rubric.reader, answer.finish_reason)
+        else:
+            found = parse_verdict(answer.text, answer.finish_reason, with_prose=self.prose)
+        shares = answer.details.get(SHARES) if self.readout is not None else None
+        # A share is none of a decision where the label is spelled as no pattern expects.
+        confidence = shares.get(found.decision.value) if shares and found.decision is not None else None
+        return replace(found, confidence=confidence)
 
 
 def with_shares(repeats: tuple[Judgement, ...]) -> tuple[Judgement, ...]:

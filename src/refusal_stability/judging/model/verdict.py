@@ -13,6 +13,7 @@ from typing import Any
 
 from refusal_stability.engines.answers import final_answer
 from refusal_stability.judging.model.instructions import AnswerReader
+from refusal_stability.readout import Readout
 from refusal_stability.records import DECISIONS, Decision, Judgement
 
 UNREADABLE = "unreadable verdict"
@@ -20,6 +21,11 @@ LABEL_LIST = ", ".join(map(str, DECISIONS))
 KEPT_CHARACTERS = 200
 FENCE = re.compile(r"```[ \t]*(?:json)?(?P<body>.*)```", re.DOTALL | re.IGNORECASE)
 BRACE = re.compile(r"[{}]")
+# Where a verdict states its label. A label that is written otherwise is read all the same, without a confidence.
+VERDICT_READOUT = Readout(
+    rf'"label"\s*:\s*"\s*({"|".join(map(str, DECISIONS))})\s*"',
+    tuple(((decision.value.casefold(),), decision.value) for decision in DECISIONS),
+)
 
 
 class _Unreadable(ValueError):

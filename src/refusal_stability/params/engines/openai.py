@@ -201,6 +201,11 @@ class OpenAISettings(HTTPSettings, engine="openai"):
     batch_poll_s: Seconds = 60.0
 
     @property
+    def token_probabilities(self) -> bool:
+        """Chat completions may list them; Anthropic's Messages do not."""
+        return self.protocol == "chat_completions"
+
+    @property
     def price_note(self) -> str:
         """What `plan` says of batches."""
         return "sent in batches: half of price_in and price_out, and answers within a day" if self.batch else ""

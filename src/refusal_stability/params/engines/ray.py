@@ -73,6 +73,11 @@ class RaySettings(EngineSettings, engine="ray"):
         schema = ENGINES[self.wraps]
         return parsed(schema, schema.from_keys(self.settings), "settings")
 
+    @property
+    def token_probabilities(self) -> bool:
+        """Those of the wrapped engine."""
+        return bool(self.wrapped().token_probabilities)
+
     def cost(self, prompt_tokens: float, answer_tokens: float) -> float | None:
         """What the wrapped engine's tokens cost."""
         found: float | None = self.wrapped().cost(prompt_tokens, answer_tokens)

@@ -83,6 +83,11 @@ class EngineSettings:
         return True
 
     @property
+    def token_probabilities(self) -> bool:
+        """Whether it gives the probabilities of the tokens that it draws, as far as the settings tell."""
+        return False
+
+    @property
     def answers_interventions(self) -> bool:
         """Whether what precedes a prompt can change its response."""
         return True

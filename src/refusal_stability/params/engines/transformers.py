@@ -29,3 +29,8 @@ class TransformersSettings(EngineSettings, engine="transformers"):
     device: Text = "auto"
     batch_size: AtLeast1 = 128
     template_date: TemplateDate | None = None
+
+    @property
+    def token_probabilities(self) -> bool:
+        """It computes them."""
+        return True

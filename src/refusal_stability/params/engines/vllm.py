@@ -58,6 +58,11 @@ class VLLMSettings(EngineSettings, engine="vllm"):
         arguments = {name: value for name, value in settings.items() if name not in own}
         return {name: settings[name] for name in own} | {"arguments": arguments}
 
+    @property
+    def token_probabilities(self) -> bool:
+        """vLLM lists them."""
+        return True
+
     @model_validator(mode="after")
     def _what_stands_elsewhere(self) -> VLLMSettings:
         for name in ELSEWHERE.keys() & self.arguments.keys():
