@@ -218,6 +218,16 @@ def served(study: Path, url: str, **changes: Any) -> None:
     (study / "params.yaml").write_text(yaml.safe_dump(values | {"judging": {}} | changes))
 
 
+def test_a_judge_whose_server_lists_no_tokens_is_a_problem_that_names_the_setting(study: Path) -> None:
+    params = yaml.safe_load((study / "params.yaml").read_text())
+    judge = params["judging"]["judges"]["judge"]
+    judge["settings"] = {"confidence": "tokens"}
+    judge["model"]["settings"] = {"preset": "anthropic"}
+    (study / "params.yaml").write_text(yaml.safe_dump(params))
+    (problem,) = [line for line in plan(study) if line.startswith("PROBLEM judge judge: ")]
+    assert "judging.judges.judge.settings.confidence: tokens is not allowed; allowed: repeats" in problem
+
+
 def test_a_study_with_everything_in_place_is_said_to_be_so_and_nothing_is_completed(study: Path, server: Start) -> None:
     url = server("--models", "other,small", "--key", "k-1234567890123")
     served(study, url)

@@ -11,6 +11,7 @@ from pathlib import Path
 from refusal_stability.engines.forecast import Forecast
 from refusal_stability.engines.http.models_list import batches_found, needed_variables, server_found
 from refusal_stability.files import REFERENCE_MODELS
+from refusal_stability.judging.model.judge import readout_of
 from refusal_stability.judging.model.rubric import load_rubric
 from refusal_stability.judging.open import open_judge
 from refusal_stability.params.engines import ModelParams, engine_settings
@@ -104,7 +105,9 @@ def checked(about: str, look: Callable[[], str]) -> Check:
 
 
 def _opened(work: Work, engines: Engines) -> str:
-    engines.of(work)
+    engine = engines.of(work)
+    if work.judge is not None:
+        readout_of(work.caption.removeprefix("judge "), engine, load_rubric(work.judge.rubric), work.judge)
     return f"{work.model.path} is there"
 
 

@@ -55,12 +55,7 @@ class ModelJudge(Judge):
         self.store = store
         self.prose = judge_settings(params).prose
         self.schema = verdict_schema(params.max_tokens) if rubric.reader is None else None
-        self.readout: Readout | None = None
-        if judge_settings(params).needs_token_probabilities:
-            if not getattr(engine, "token_probabilities", False):
-                where, kind = f"judging.judges.{name}.settings.confidence", str(engine.identity.get("engine"))
-                raise JudgingError(f"{where}: tokens is not allowed; allowed: {no_token_probabilities(kind)}")
-            self.readout = VERDICT_READOUT if rubric.reader is None else rubric.reader.readout
+        self.readout = readout_of(name, engine, rubric, params)
 
     def judge(self, responses: Sequence[Response]) -> Judgements:
         """See `Judge.judge`. Each has a confidence where repeats or token probabilities tell."""
@@ -134,6 +129,26 @@ class ModelJudge(Judge):
         # A share is none of a decision where the label is spelled as no pattern expects.
         confidence = shares.get(found.decision.value) if shares and found.decision is not None else None
         return replace(found, confidence=confidence)
+
+
+def readout_of(name: str, engine: Engine, rubric: Rubric, params: JudgeParams) -> Readout | None:
+    """What a judge asks its engine for beside the verdict; None without `settings.confidence: tokens`.
+
+    Parameters
+    ----------
+    name, engine, rubric, params : as `ModelJudge` takes them.
+
+    Raises
+    ------
+    JudgingError
+        Where the engine gives no token probabilities. For some servers only the engine knows, by its vendor's preset.
+    """
+    if not judge_settings(params).needs_token_probabilities:
+        return None
+    if not getattr(engine, "token_probabilities", False):
+        where, kind = f"judging.judges.{name}.settings.confidence", str(engine.identity.get("engine"))
+        raise JudgingError(f"{where}: tokens is not allowed; allowed: {no_token_probabilities(kind)}")
+    return VERDICT_READOUT if rubric.reader is None else rubric.reader.readout
 
 
 def with_shares(repeats: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
