@@ -117,7 +117,7 @@ class ModelJudgeSettings(ConfidentJudgeSettings, kind="model"):
     Attributes
     ----------
     prose : accepts a verdict with prose around its one JSON object.
-    confidence : `repeats` takes the share of its repeats that agree, `tokens` the probability of the label's tokens.
+    confidence : the share of its repeats that agree (`repeats`), or the probability of the label (`tokens`).
     """
 
     needs_model: ClassVar = True
