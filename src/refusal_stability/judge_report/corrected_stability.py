@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from refusal_stability.judge_report.ratings import PEOPLE, Ratings, codes
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 from refusal_stability.measures.judge_error import (
+    LEAST_INVERTED,
     LEAST_LABELS,
     agreement_interval,
     effective_labels,
@@ -24,7 +25,6 @@ from refusal_stability.measures.latent_decisions import FIGURES, fit_latent
 from refusal_stability.params.judges import MAJORITY
 from refusal_stability.records import DECISION_NAMES
 
-LEAST_INVERTED = 20  # of each decision: the inverse of a confusion matrix is too unsure with fewer
 INVERSE, LATENT = "inverse confusion", "latent shares"
 
 Row = dict[str, Any]

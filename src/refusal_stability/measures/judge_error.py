@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refusal_stability.measures.confusion_odds import SEEN_BEFORE
 from refusal_stability.measures.distinct import Floats, Ints
 from refusal_stability.measures.intervals import percentile_interval
-from refusal_stability.measures.latent_decisions import SEEN_BEFORE
 from refusal_stability.measures.stability import K
 
 PERMUTATIONS = 2_000
 
+LEAST_INVERTED = 20  # of each decision: the inverse of a confusion matrix is too unsure with fewer
 LEAST_LABELS = 5  # of each decision, by weight: fewer say next to nothing of the judge's errors on it
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
-from refusal_stability.measures.judge_error import LEAST_LABELS
-from refusal_stability.measures.latent_decisions import FIGURES, POINTS, fit_latent
+from refusal_stability.measures.judge_error import LEAST_INVERTED, LEAST_LABELS, agreement_interval, pairs_of
+from refusal_stability.measures.latent_decisions import FIGURES, fit_latent
 from refusal_stability.measures.stability import K, flips, ssi, ssi_pairwise
 
 TRUTH_PROMPTS = 200_000
@@ -17,6 +17,7 @@ MIXED_STEADY = 0.5
 PLANNED_STUDIES = 10
 MOSTLY = 0.8  # of the planned studies that reach a width: half of them are wider than the mean
 MOST_REFUSED = 50  # draws of labels for each study
+INVERTED = 500  # resamples of each interval by the inverse confusion
 SURELY_KNOWN = 1e6  # labels of each decision: errors that are assumed are as good as certain
 
 Population = Callable[[int, np.random.Generator], Floats]
@@ -54,6 +55,19 @@ def _two_kinds(n: int, rng: np.random.Generator) -> Floats:
     return np.where(steady, rng.dirichlet([20.0, 0.5, 0.3], size=n), rng.dirichlet([1.0, 1.0, 3.0], size=n))
 
 
+def _half_at_even_odds(n: int, rng: np.random.Generator) -> Floats:
+    kinds = np.array([[1.0, 0.0, 0.0], [0.5, 0.0, 0.5], [0.0, 1.0, 0.0]])
+    return np.asarray(kinds[rng.choice(K, p=[0.48, 0.48, 0.04], size=n)])
+
+
+def _power_law(n: int, rng: np.random.Generator) -> Floats:
+    away = 10 ** rng.uniform(-4, np.log10(0.5), size=n)
+    part = rng.beta(0.5, 0.5, size=n)
+    shares = np.column_stack([1 - away, away * part, away * (1 - part)])
+    turn = rng.choice(K, p=[0.6, 0.1, 0.3], size=n)
+    return np.asarray(np.take_along_axis(shares, (np.arange(K) - turn[:, None]) % K, axis=1))
+
+
 def confused_by(error: float) -> Floats:
     """A judge that errs equally often towards every other decision.
 
@@ -70,13 +84,18 @@ def confused_by(error: float) -> Floats:
 
 LOPSIDED = np.array([[0.95, 0.03, 0.02], [0.15, 0.7, 0.15], [0.02, 0.08, 0.9]])
 LENIENT = np.array([[0.88, 0.09, 0.03], [0.03, 0.92, 0.05], [0.01, 0.04, 0.95]])
-# Populations and judges that no choice of the model rests on.
+# Populations and judges that no choice of the first model rested on. The present one was tried on them.
 UNSEEN: dict[str, tuple[Population, Floats]] = {
     "Dirichlet (2, 0.3, 0.6), lopsided errors": (lambda n, rng: rng.dirichlet([2.0, 0.3, 0.6], size=n), LOPSIDED),
     "80 % always decided alike, errors 10 %": (_confined, confused_by(0.1)),
     "logistic-normal, errors 5 %": (_logistic_normal, confused_by(0.05)),
     "70 % near REFUSE, 30 % mixed, errors 15 %": (_two_kinds, confused_by(0.15)),
     "Dirichlet (0.2, 0.03, 0.2), lenient errors": (lambda n, rng: rng.dirichlet([0.2, 0.03, 0.2], size=n), LENIENT),
+}
+# Drawn up when every choice had been made, and not looked at before.
+FRESH: dict[str, tuple[Population, Floats]] = {
+    "half REFUSE, half at even odds, 4 % PARTIAL": (_half_at_even_odds, confused_by(0.1)),
+    "power law near all three vertices": (_power_law, confused_by(0.1)),
 }
 
 
@@ -112,6 +131,66 @@ def plain_figures(counts: Ints) -> Floats:
     return np.array([ssi(counts).mean(), np.nanmean(ssi_pairwise(counts)), flips(counts).mean()])
 
 
+def simulated_study(
+    shares: Floats, confusion: Floats, n_samples: int, n_labels: int, rng: np.random.Generator
+) -> tuple[Ints, Floats, int]:
+    """A study, and labels of its responses.
+
+    Parameters
+    ----------
+    shares : (P, K) true decision shares.
+    confusion : (K, K) chance of the judge's decision (column) by the true one (row).
+    n_samples : responses to each prompt.
+    n_labels : randomly drawn responses whose true decision becomes known.
+    rng : the source of randomness.
+
+    Returns
+    -------
+    counts : (P, K) the judge's decisions.
+    labelled : (K, K) labels by true decision (row) and the judge's (column).
+    refused : how many draws of labels had fewer than `LEAST_LABELS` of a decision. The tool does not correct by these,
+        so they are drawn again.
+    """
+    both = (shares[:, :, None] * confusion).reshape(len(shares), K * K)
+    joint = rng.multinomial(n_samples, both / both.sum(axis=1, keepdims=True))
+    for refused in range(MOST_REFUSED):
+        labelled = rng.multivariate_hypergeometric(joint.sum(axis=0), n_labels).reshape(K, K)
+        if (labelled.sum(axis=1) >= LEAST_LABELS).all():
+            return joint.reshape(-1, K, K).sum(axis=1), labelled.astype(np.float64), refused
+    raise ValueError(f"{n_labels} labels hardly ever hold {LEAST_LABELS} of each decision: take more")
+
+
+def simulated_correction(
+    population: Population, n_prompts: int, n_samples: int, n_labels: int, confusion: Floats, rng: np.random.Generator
+) -> tuple[Floats, int]:
+    """Simulate a study and correct it.
+
+    Parameters
+    ----------
+    population : draws true decision shares.
+    n_prompts, n_samples : of the study.
+    n_labels : responses of the study whose true decision is known, drawn at random.
+    confusion : (K, K) chance of the judge's decision (column) by the true one (row).
+    rng : the source of randomness.
+
+    Returns
+    -------
+    found : (4, 4) uncorrected, corrected, low and high (rows) of `FIGURES` by `fit_latent`, then of pairwise agreement
+        by the inverse confusion, which is NaN without `LEAST_INVERTED` labels of each decision.
+    refused : as in `simulated_study`.
+    """
+    pairwise = FIGURES.index("ssi_pairwise")
+    counts, labelled, refused = simulated_study(population(n_prompts, rng), confusion, n_samples, n_labels, rng)
+    distinct = distinct_rows(counts)
+    fit = fit_latent(distinct.rows, distinct.weights, labelled)
+    each = np.vstack([fit.figures(), *fit.intervals(CONFIDENCE)])
+    inverse = np.full(3, np.nan)
+    if labelled.sum(axis=1).min() >= LEAST_INVERTED:
+        inverse = np.array(agreement_interval(*pairs_of(counts, counts), labelled, INVERTED, CONFIDENCE, rng))
+    plain = plain_figures(counts)
+    return np.vstack([np.append(plain, plain[pairwise]), np.column_stack([each, inverse])]), refused
+
+
 def simulated_coverage(
     population: Population, n_prompts: int, n_samples: int, n_labels: int, confusion: Floats, studies: int, seed: int
 ) -> dict[str, Floats]:
@@ -119,41 +198,47 @@ def simulated_coverage(
 
     Parameters
     ----------
-    population : draws true decision shares.
-    n_prompts, n_samples : of each study.
-    n_labels : responses whose true decision is known, drawn at random.
-    confusion : (K, K) chance of the judge's decision (column) by the true one (row).
+    population, n_prompts, n_samples, n_labels, confusion : as in `simulated_correction`.
     studies : how many.
-    seed : of the simulation.
+    seed : of the simulation; each study has its own stream, so that more studies hold the fewer ones.
 
     Returns
     -------
     true, uncorrected, corrected, coverage, width
-        (3,) each, in the order of `FIGURES`: means over the studies, and the share of intervals that cover the truth.
-        Labels with fewer than `LEAST_LABELS` of a decision, which the tool does not correct by, are drawn again.
-    refused
-        Share of the draws of labels that were drawn again.
+        (4,) each, in the order of `simulated_correction`: means over the studies, the share of intervals that cover the
+        truth, and the median width. NaN where no study is corrected.
+    refused, inverted
+        Share of the draws of labels that were drawn again, and of the studies that the inverse is used in.
     """
     rng = np.random.default_rng(seed)
-    shares = population(TRUTH_PROMPTS, rng)
-    truth = plain_figures(np.asarray(rng.multinomial(n_samples, shares)))
-    kinds = shares.mean(axis=0)
-    found, refused = [], 0
-    for _ in range(studies):
-        counts = judged_counts(population(n_prompts, rng), confusion, n_samples, rng)
-        labelled = drawn_labels(kinds, confusion, n_labels, rng)
-        while (labelled.sum(axis=1) < LEAST_LABELS).any():
-            refused += 1
-            if refused > MOST_REFUSED * studies:
-                raise ValueError(f"{n_labels} labels hardly ever hold {LEAST_LABELS} of each decision: take more")
-            labelled = drawn_labels(kinds, confusion, n_labels, rng)
-        distinct = distinct_rows(counts)
-        fit = fit_latent(distinct.rows, distinct.weights, labelled)
-        estimate, (low, high) = fit.figures(), fit.intervals(CONFIDENCE)
-        found.append([plain_figures(counts), estimate, (low <= truth) & (truth <= high), high - low])
-    uncorrected, corrected, coverage, width = np.mean(np.array(found, dtype=np.float64), axis=0)
-    means = {"uncorrected": uncorrected, "corrected": corrected, "coverage": coverage, "width": width}
-    return {"true": truth, **means, "refused": np.array(refused / (refused + studies))}
+    truth = plain_figures(np.asarray(rng.multinomial(n_samples, population(TRUTH_PROMPTS, rng))))
+    truth = np.append(truth, truth[FIGURES.index("ssi_pairwise")])
+    each, refused = zip(
+        *[
+            simulated_correction(
+                population, n_prompts, n_samples, n_labels, confusion, np.random.default_rng([seed, number])
+            )
+            for number in range(studies)
+        ],
+        strict=True,
+    )
+    uncorrected, corrected, low, high = np.array(each).transpose(1, 0, 2)
+    used = ~np.isnan(corrected)
+    enough = used.any(axis=0)
+    covered = ((low <= truth) & (truth <= high)).sum(axis=0) / np.where(enough, used.sum(axis=0), np.nan)
+    means, width = np.full(len(truth), np.nan), np.full(len(truth), np.nan)
+    for i in np.flatnonzero(enough):
+        means[i] = corrected[used[:, i], i].mean()
+        width[i] = np.median((high - low)[used[:, i], i])
+    return {
+        "true": truth,
+        "uncorrected": uncorrected.mean(axis=0),
+        "corrected": means,
+        "coverage": covered,
+        "width": width,
+        "refused": np.array(sum(refused) / (sum(refused) + studies)),
+        "inverted": np.array(used[:, -1].mean()),
+    }
 
 
 def behind(counts: Ints, error: float) -> Population:
@@ -168,13 +253,16 @@ def behind(counts: Ints, error: float) -> Population:
     -------
     Population
         Draws from the latent model's fit. The pilot's decisions vary more than the true ones, so planning from them as
-        they stand would count the judge's errors twice.
+        they stand would count the judge's errors twice. One more prompt that is always decided alike is added for each
+        decision: one that the pilot does not show may still occur.
     """
     prompts = distinct_rows(counts)
-    shares = fit_latent(prompts.rows, prompts.weights, SURELY_KNOWN * confused_by(error)).population
+    fit = fit_latent(prompts.rows, prompts.weights, SURELY_KNOWN * confused_by(error))
+    points = np.concatenate([fit.evidence.points, np.eye(K)])
+    shares = np.concatenate([fit.population * len(counts), np.ones(K)]) / (len(counts) + K)
 
     def drawn(n: int, rng: np.random.Generator) -> Floats:
-        return np.asarray(POINTS[rng.choice(len(POINTS), size=n, p=shares)])
+        return np.asarray(points[rng.choice(len(points), size=n, p=shares)])
 
     return drawn
 
