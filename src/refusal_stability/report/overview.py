@@ -138,7 +138,7 @@ def reading(inputs: ReportInputs) -> Section:
 
 def _interval_kind(inputs: ReportInputs) -> str:
     if inputs.params.sampling.adaptive:
-        return "t interval over prompts, with the error of the estimate (docs/adaptive.md)"
+        return "Beta interval over prompts, with the error of the estimate (docs/adaptive.md)"
     return "Percentile bootstrap over whole prompts"
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LONGEST_PROMPT = 400
 SUMMARY_PICTURE = "flip_rate"
 ESTIMATE_MARK = " (estimated)"
-ESTIMATED_FIGURE = "Estimates of the full grid; intervals are t intervals over prompts."
+ESTIMATED_FIGURE = "Estimates of the full grid; intervals are beta intervals over prompts."
 
 
 def caption_of(caption: str, tables: Iterable[str], params: StudyParams) -> str:

@@ -6,21 +6,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta, norm, t
+from scipy.stats import beta, t
 
 from refusal_stability.measures.distinct import Floats
 
-FEW = 5  # a figure that rests on fewer prompts gets the interval of a share
+AT_A_LIMIT = 0.5  # prompts added at each limit of a figure's range, as in Jeffreys' prior
+SMALLEST = 1e-3  # size of the beta distribution where the predictions could be anything
 
 
 @dataclass(frozen=True)
 class Uncertain:
-    """A mean over n prompts, with its standard error on some degrees of freedom; NaN for fewer than two prompts."""
+    """A mean over n prompts and its uncertainty; NaN for fewer than two prompts.
+
+    Attributes
+    ----------
+    mean : the mean.
+    of_prompts : variance of the mean that comes from the choice of prompts: their sample variance over n.
+    of_predictions : variance of the mean that comes from predicting what was not sampled.
+    df : degrees of freedom of both together.
+    n : how many prompts.
+    """
 
     mean: float
-    error: float
+    of_prompts: float
+    of_predictions: float
     df: float
     n: int
+
+    @property
+    def variance(self) -> float:
+        """Of the mean."""
+        return self.of_prompts + self.of_predictions
 
 
 @dataclass(frozen=True)
@@ -42,50 +58,79 @@ class Estimate:
         return self.value, self.low, self.high
 
 
-def interval(found: Uncertain, confidence: float, low: float, high: float, of_a_share: bool = False) -> Estimate:
-    """The interval of a mean.
+def interval(found: Uncertain, confidence: float, low: float, high: float) -> Estimate:
+    """The interval of a mean of values that have limits.
 
     Parameters
     ----------
-    found : the mean and its error.
+    found : the mean and its uncertainty.
     confidence : e.g. 0.95.
-    low, high : the figure's range.
-    of_a_share : whether the figure is a share of prompts.
+    low, high : the figure's range, which no prompt exceeds.
 
     Returns
     -------
     Estimate
-        A t interval. For a share of prompts, and where the figure effectively rests on fewer than `FEW` prompts, it is
-        Jeffreys' interval of a share of as many prompts as would be known so well; towards the nearer limit, the wider
-        of both.
+        Quantiles of a beta distribution. Its mean and variance are those of a Bayesian bootstrap of the prompts with
+        half a prompt more at each limit, plus the variance of the predictions. For a share of fully sampled prompts
+        this is Jeffreys' interval. It reaches further towards the limit that is further away, as skewed means need.
 
     References
     ----------
-    Korn & Graubard (1998), Confidence intervals for proportions with small expected number of positive counts estimated
-    from survey data, Survey Methodology 24(2). Brown, Cai & DasGupta (2001), doi:10.1214/ss/1009213286. Satterthwaite
-    (1946), doi:10.2307/3002019
+    Rubin (1981), The Bayesian bootstrap, doi:10.1214/aos/1176345338. Ferguson (1973), A Bayesian analysis of some
+    nonparametric problems, doi:10.1214/aos/1176342360. Brown, Cai & DasGupta (2001), Interval estimation for a binomial
+    proportion, doi:10.1214/ss/1009213286
     """
     if found.n < 2:
         return Estimate(np.nan, np.nan, np.nan)
-    tail, n = (1 - confidence) / 2, found.n
-    quantile = float(t.isf(tail, found.df))
-    centre = float(np.clip(found.mean, low, high))
-    bounds = [centre - quantile * found.error, centre + quantile * found.error]
-    share, spread = (centre - low) / (high - low), found.error / (high - low)
-    # One prompt of each kind is added, so that a share of 0 has a spread.
-    padded = (share * n + 1) / (n + 2)
-    units = min(n, padded * (1 - padded) / spread**2) if spread > 0 else n
-    units *= (norm.isf(tail) / quantile) ** 2
-    events = share * units
-    if of_a_share or min(padded, 1 - padded) * units < FEW:
-        least = beta.ppf(tail, events + 0.5, units - events + 0.5) if events > 0 else 0.0
-        most = beta.isf(tail, events + 0.5, units - events + 0.5) if events < units else 1.0
-        jeffreys = [low + least * (high - low), low + most * (high - low)]
-        # One audited prompt stands for many, so a share that is none may look like several prompts.
-        near = int(share > 0.5)
-        bounds[1 - near] = jeffreys[1 - near]
-        bounds[near] = (min, max)[near](bounds[near], jeffreys[near])
-    return Estimate(centre, float(np.clip(bounds[0], low, centre)), float(np.clip(bounds[1], centre, high)))
+    tail, n, span = (1 - confidence) / 2, found.n, high - low
+    centre = float(np.clip((found.mean - low) / span, 0, 1))
+    units = n + 2 * AT_A_LIMIT
+    mean = (n * centre + AT_A_LIMIT) / units
+    squares = found.of_prompts / span**2 * n * (n - 1) + n * (centre - mean) ** 2
+    squares += AT_A_LIMIT * (mean**2 + (1 - mean) ** 2)
+    variance = squares / units / (units + 1) + found.of_predictions / span**2
+    size = max(mean * (1 - mean) / variance - 1, SMALLEST)
+    least = float(beta.ppf(tail, mean * size, (1 - mean) * size)) if centre > 0 else 0.0
+    most = float(beta.isf(tail, mean * size, (1 - mean) * size)) if centre < 1 else 1.0
+    ends = (centre, min(least, centre), max(most, centre))
+    return Estimate(*(low + end * span for end in ends))
+
+
+def interval_of_difference(
+    found: Uncertain, second: tuple[Uncertain, Estimate], first: tuple[Uncertain, Estimate]
+) -> Estimate:
+    """The interval of how far one mean exceeds another mean of the same prompts.
+
+    Parameters
+    ----------
+    found : the mean difference, second less first.
+    second, first : both means, each with its interval.
+
+    Returns
+    -------
+    Estimate
+        Both intervals' arms, combined with the correlation that the three variances imply. With symmetric arms this
+        is the interval of a mean of paired differences.
+
+    References
+    ----------
+    Newcombe (1998), doi:10.1002/(SICI)1097-0258(19981130)17:22<2635::AID-SIM954>3.0.CO;2-C. Zou & Donner (2008),
+    Construction of confidence limits about effect measures, doi:10.1002/sim.3095
+    """
+    if found.n < 2:
+        return Estimate(np.nan, np.nan, np.nan)
+    (one, ends), (other, starts) = second, first
+    scale = 2 * np.sqrt(one.variance * other.variance)
+    shared = (one.variance + other.variance - found.variance) / scale if scale > 0 else 0.0
+    shared = float(np.clip(shared, -1, 1))
+
+    def arm(mine: float, theirs: float) -> float:
+        return float(np.sqrt(max(mine**2 + theirs**2 - 2 * shared * mine * theirs, 0.0)))
+
+    below = arm(ends.value - ends.low, starts.high - starts.value)
+    above = arm(ends.high - ends.value, starts.value - starts.low)
+    value = ends.value - starts.value
+    return Estimate(value, value - below, value + above)
 
 
 def p_of_no_change(found: Uncertain) -> float:
@@ -102,7 +147,8 @@ def p_of_no_change(found: Uncertain) -> float:
     """
     if found.n < 2:
         return np.nan
-    return float(2 * t.sf(abs(found.mean) / found.error, found.df)) if found.error > 0 else float(found.mean == 0)
+    error = np.sqrt(found.variance)
+    return float(2 * t.sf(abs(found.mean) / error, found.df)) if error > 0 else float(found.mean == 0)
 
 
 def in_order(estimates: Sequence[Estimate]) -> list[Estimate]:

@@ -13,9 +13,10 @@ from refusal_stability.measures.adaptive.estimate_intervals import (
     Uncertain,
     in_order,
     interval,
+    interval_of_difference,
     summing_to_1,
 )
-from refusal_stability.measures.adaptive.figures import Figure, figures_of, prompt_figures
+from refusal_stability.measures.adaptive.figures import SIDES, Figure, figures_of, prompt_figures
 from refusal_stability.measures.adaptive.population import fit_population
 from refusal_stability.measures.adaptive.predictions import predict
 from refusal_stability.measures.adaptive.rounds import Mask, Sampled
@@ -166,7 +167,7 @@ def mean_over(found: Sequence[tuple[float, PromptEstimates]], at: int, among: Ma
     there = among & ~np.isnan(value)
     n = int(there.sum())
     if n < 2:
-        return Uncertain(np.nan, np.nan, 1.0, n)
+        return Uncertain(np.nan, np.nan, np.nan, 1.0, n)
     parts: list[tuple[float, float]] = [(float(base[there].var(ddof=1)) / n, n - 1.0)]
     for _, one in found:
         inside = there & ~one.known
@@ -184,7 +185,7 @@ def mean_over(found: Sequence[tuple[float, PromptEstimates]], at: int, among: Ma
             parts.append((float((weights[audited] ** 2).sum()) * spread, float(one.doubt_df[first, at])))
     total = sum(variance for variance, _ in parts)
     df = total**2 / sum(v**2 / d for v, d in parts) if total > 0 else n - 1.0
-    return Uncertain(float(value[there].mean()), float(np.sqrt(total)), df, n)
+    return Uncertain(float(value[there].mean()), parts[0][0], total - parts[0][0], df, n)
 
 
 def figure_estimate(found: PromptEstimates, at: int, among: Mask, confidence: float) -> Estimate:
@@ -234,14 +235,28 @@ def _chain(found: PromptEstimates, scope: float) -> list[int]:
 
 def _alone(found: PromptEstimates, at: int, among: Mask, confidence: float) -> Estimate:
     figure, seen = found.figures[at], found.seen[among, at]
-    one = interval(mean_over([(1.0, found)], at, among), confidence, figure.low, figure.high, figure.is_share)
+    if figure.between:
+        return _between(found, at, among, confidence)
+    one = interval(mean_over([(1.0, found)], at, among), confidence, figure.low, figure.high)
     known = seen[~np.isnan(seen)]
     # Samples that are all at the limit cannot exclude it.
-    if len(known) > 1 and not figure.between and (known == figure.high).all():
+    if len(known) > 1 and (known == figure.high).all():
         return Estimate(one.value, one.low, figure.high)
-    if len(known) > 1 and not figure.between and (known == figure.low).all():
+    if len(known) > 1 and (known == figure.low).all():
         return Estimate(one.value, figure.low, one.high)
     return one
+
+
+def _between(found: PromptEstimates, at: int, among: Mask, confidence: float) -> Estimate:
+    """The change of a figure from one temperature to another, over the prompts that have it at both."""
+    figure, there = found.figures[at], among & ~np.isnan(found.value[:, at])
+    column = SIDES[figure.column]
+    lower, higher = (
+        next(i for i, one in enumerate(found.figures) if (one.column, one.temperature) == (column, temperature))
+        for temperature in figure.between
+    )
+    sides = [(mean_over([(1.0, found)], i, there), _alone(found, i, there, confidence)) for i in (higher, lower)]
+    return interval_of_difference(mean_over([(1.0, found)], at, there), sides[0], sides[1])
 
 
 def estimate_figures(

@@ -69,6 +69,7 @@ MEASURES: dict[str, Callable[[Ints, float], Floats]] = {
     **{f"mean_{decision.word}_rate": partial(_rate, code) for code, decision in enumerate(DECISIONS)},
 }
 DIFFERENCES = {"mean_difference": ssi, "mean_ssi_pairwise_difference": ssi_pairwise}
+SIDES = {"mean_difference": "mean_ssi", "mean_ssi_pairwise_difference": "mean_ssi_pairwise"}
 
 
 def _figure(column: str, temperature: float = np.nan, threshold: float = np.nan) -> Figure:

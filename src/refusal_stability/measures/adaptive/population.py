@@ -169,11 +169,12 @@ def fit_population(
             weights = weights / weights.sum()
         posterior = likelihood * weights
         posterior /= posterior.sum(axis=1, keepdims=True)
-        expected = np.einsum("d,dl,dtk->tlk", table.weights, posterior, rows)
+        posterior *= table.weights[:, None]
         for t in range(n_temperatures):
             if t != hottest:
                 shares = [_log_shares(slope, t, n_temperatures) for slope in range(len(SLOPES))]
-                slopes[t] = int(np.argmax([(expected[t] * log).sum() for log in shares]))
+                expected = posterior.T @ rows[:, t]
+                slopes[t] = int(np.argmax([(expected * log).sum() for log in shares]))
     return Population(weights, tuple(slopes))
 
 

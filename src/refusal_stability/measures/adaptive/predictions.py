@@ -13,6 +13,7 @@ from refusal_stability.measures.distinct import Floats, distinct_rows
 from refusal_stability.measures.stability import K
 
 DRAWS, FEWEST_DRAWS = 200, 1000  # completions of the grid: for each prompt of a state, and for each state
+BLOCK = 20_000  # completions held at once
 
 
 def predict(
@@ -46,14 +47,21 @@ def predict(
     shares = [np.exp(log) / np.exp(log).sum(axis=1, keepdims=True) for log in population.log_shares]
     figures = figures_of(temperatures) if figures is None else figures
     mean, variance = np.zeros((len(counts), len(figures))), np.zeros((len(counts), len(figures)))
-    for row, remaining in enumerate(left.tolist()):
-        # Every kind of prompt gets its share of the draws, to within one.
-        n_draws = max(FEWEST_DRAWS, DRAWS * int(table.weights[row]))
-        kind = np.searchsorted(upto[row] / upto[row, -1], (np.arange(n_draws) + rng.random()) / n_draws)
-        filled = np.repeat(counts[[row]], n_draws, axis=0)
-        for at, n in enumerate(remaining):
-            if n:
-                filled[:, at] += rng.multinomial(n, shares[at][kind])
+    # Every kind of prompt gets its share of the draws, to within one.
+    n_draws = np.maximum(FEWEST_DRAWS, DRAWS * table.weights)
+    block = np.cumsum(n_draws) // BLOCK
+    for here in (np.flatnonzero(block == number) for number in np.unique(block)):
+        # Laid out by decision: sums over a short last axis are slow.
+        filled = np.repeat(counts[here].transpose(2, 1, 0), n_draws[here], axis=2).transpose(2, 1, 0)
+        starts = np.cumsum(n_draws[here]) - n_draws[here]
+        for row, start in zip(here, starts, strict=True):
+            n = int(n_draws[row])
+            kind = np.searchsorted(upto[row] / upto[row, -1], (np.arange(n) + rng.random()) / n)
+            for at, remaining in enumerate(left[row].tolist()):
+                if remaining:
+                    filled[start : start + n, at] += rng.multinomial(remaining, shares[at][kind])
         found = prompt_figures(filled, temperatures, threshold, figures)
-        mean[row], variance[row] = found.mean(axis=0), found.var(axis=0)
+        mean[here] = np.add.reduceat(found, starts) / n_draws[here, None]
+        found -= np.repeat(mean[here], n_draws[here], axis=0)
+        variance[here] = np.add.reduceat(found**2, starts) / n_draws[here, None]
     return mean[table.index], variance[table.index]

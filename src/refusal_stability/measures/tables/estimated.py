@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from refusal_stability.measures.adaptive.estimate_intervals import Estimate, interval, p_of_no_change
+from refusal_stability.measures.adaptive.estimate_intervals import Estimate, interval_of_difference, p_of_no_change
 from refusal_stability.measures.adaptive.estimates import PromptEstimates, figure_estimate, mean_over
 from refusal_stability.measures.adaptive.rounds import Mask, Sampled
 from refusal_stability.measures.aggregate import MEANS
@@ -65,9 +65,14 @@ class SampledGroup:
     def against(self, first: SampledGroup, name: str, column: str, temperature: float, among: Mask) -> Row:
         """The mean difference from another group, paired by prompt."""
         position = self.place(column, temperature)
-        span = self.found.figures[position].high
-        found = mean_over([(1.0, self.found), (-1.0, first.found)], position, among)
-        return _named(name, interval(found, self.confidence, -span, span)) | {f"{name}_p": p_of_no_change(found)}
+        groups = (self.found, first.found)
+        among = among & ~np.isnan(groups[0].value[:, position] - groups[1].value[:, position])
+        found = mean_over([(1.0, groups[0]), (-1.0, groups[1])], position, among)
+        sides = [
+            (mean_over([(1.0, one)], position, among), figure_estimate(one, position, among, self.confidence))
+            for one in groups
+        ]
+        return _named(name, interval_of_difference(found, *sides)) | {f"{name}_p": p_of_no_change(found)}
 
 
 Groups = Mapping[tuple[str, str], SampledGroup]
