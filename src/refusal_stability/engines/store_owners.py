@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import uuid
+from enum import Enum, auto
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 SUFFIX = ".alive"
 OPENING = ".opening"
+
+
+class State(Enum):
+    """What a lock file tells about its process."""
+
+    LIVING = auto()
+    KILLED = auto()
+    LEFT = auto()
 
 
 class Owner:
@@ -56,30 +67,41 @@ class Owner:
         locks = [file for file in self._store.parent.iterdir() if file.name.startswith(start)]
         for file in locks:
             if file.suffix == OPENING:
-                _is_locked(file)
+                _state(file)
         names = {file.name.removeprefix(start).removesuffix(SUFFIX) for file in locks if file.suffix == SUFFIX}
-        living = {name for name in names - {self.name} if self.is_alive(name)}
-        self.found_killed = self.found_killed or bool(names - {self.name} - living)
-        return living
+        states = {name: _state(self._lock_file(name)) for name in names - {self.name}}
+        self.found_killed = self.found_killed or State.KILLED in states.values()
+        return {name for name, state in states.items() if state is State.LIVING}
 
     def is_alive(self, name: str) -> bool:
         """Whether the process of this name still runs."""
-        return name == self.name or _is_locked(self._lock_file(name))
+        return name == self.name or _state(self._lock_file(name)) is State.LIVING
 
     def _lock_file(self, name: str) -> Path:
         return self._store.with_name(f"{self._store.name}.{name}{SUFFIX}")
 
 
-def _is_locked(file: Path) -> bool:
-    """Whether a living process holds a lock file; one that none holds is removed."""
-    if not file.exists():
-        return False
-    lock = FileLock(file)
+def _state(file: Path) -> State:
+    """Whether a living process holds a lock file; what a killed one left is removed.
+
+    A process that leaves removes its file before it unlocks it. So only a file that is unlocked and still has its name
+    is a killed process's. It is not made here: a new one would look to others like a killed process's.
+    """
     try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return True
-    # Unlinked while it is locked: afterwards the name could be another's.
-    file.unlink(missing_ok=True)
-    lock.release()
-    return False
+        opened = file.open("rb")
+    except FileNotFoundError:
+        return State.LEFT
+    with opened:
+        try:
+            # Shared: those who look at the same moment do not take each other for its owner.
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return State.LIVING
+        try:
+            still_named = os.path.samestat(os.fstat(opened.fileno()), file.stat())
+        except FileNotFoundError:
+            return State.LEFT
+        if not still_named:
+            return State.LEFT
+        file.unlink(missing_ok=True)
+        return State.KILLED
