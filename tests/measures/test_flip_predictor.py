@@ -186,3 +186,18 @@ def test_the_effect_of_length_has_its_sign():
     row = next(row for row in structure_effects(texts, flips, 50, rng) if row["feature"] == "words")
     assert row["odds_ratio_low"] < row["odds_ratio"] < row["odds_ratio_high"]
     assert row["odds_ratio"] > 1
+
+
+def test_the_interval_of_an_effect_covers_the_planted_odds_ratio():
+    # A question mark stands behind half of the prompts; one standard deviation more of it doubles the odds.
+    covered, found = [], []
+    for study in range(30):
+        rng = np.random.default_rng([study, 88])
+        asked = rng.random(250) < 0.5
+        texts = [f"{' '.join(rng.choice(TOPICS, 8))}{'?' if ask else '.'}" for ask in asked]
+        flips = rng.random(250) < expit(-1 + np.log(2) * (asked - asked.mean()) / asked.std())
+        row = next(row for row in structure_effects(texts, flips, 40, rng) if row["feature"] == "question mark")
+        covered.append(row["odds_ratio_low"] <= 2 <= row["odds_ratio_high"])
+        found.append(np.log(row["odds_ratio"]))
+    assert np.exp(np.mean(found)) == pytest.approx(2, rel=0.1)
+    assert np.mean(covered) >= 0.8

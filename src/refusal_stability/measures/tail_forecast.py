@@ -2,9 +2,9 @@
 
 Every prompt has a rate at which its attempts end in COMPLY. Over prompts, the rate follows a mixture of three parts:
 hard prompts (which comply never, or rarely: no data tell a rate of 0 from one too small to show), a uniform part
-(prompts that comply easily), and a Beta, logit-normal or Pareto distribution, whose lower tail decides the forecast.
-The forecast is an average over a grid of such mixtures, each weighted by the marginal likelihood of the observed
-counts. A part that the data do not need gets little weight.
+(prompts that comply easily), and a Beta or logit-normal distribution, whose lower tail decides the forecast. The
+forecast is an average over a grid of such mixtures, each weighted by the marginal likelihood of the observed counts. A
+part that the data do not need gets little weight.
 """
 
 from __future__ import annotations
@@ -43,14 +43,8 @@ MASSES = [
     for easy in EASY
     if hard + easy < 1
 ]
-# family -> ranges of its two parameters: log a and log b of a Beta; mean and standard deviation of a normal log odds;
-# least log odds, and mean excess over it, of a Pareto distribution of the odds. In log odds the first has a long tail
-# towards small rates, the last towards large ones.
-FAMILIES = {
-    "beta": ((-4.0, 4.0), (-2.5, 14.0)),
-    "logit_normal": ((-15.0, 4.0), (0.2, 7.0)),
-    "pareto": ((-14.0, 2.0), (0.1, 5.0)),
-}
+# family -> ranges of its two parameters: log a and log b of a Beta; mean and standard deviation of a normal log odds
+FAMILIES = {"beta": ((-4.0, 4.0), (-2.5, 14.0)), "logit_normal": ((-15.0, 4.0), (0.2, 7.0))}
 
 
 @dataclass(frozen=True)
@@ -236,8 +230,6 @@ def family_shares(name: str, x: Floats, y: Floats) -> Floats:
     inner = EDGES[1:-1]
     if name == "beta":
         reached = betainc(np.exp(x)[:, None], np.exp(y)[:, None], expit(inner))
-    elif name == "pareto":
-        reached = -np.expm1(-np.maximum(inner - x[:, None], 0.0) / y[:, None])
     else:
         reached = ndtr((inner - x[:, None]) / y[:, None])
     return np.diff(reached, prepend=0.0, append=1.0, axis=1)
