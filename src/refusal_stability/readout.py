@@ -83,8 +83,8 @@ def choice_shares(tokens: ListedTokens, answer: str, readout: Readout) -> dict[s
     dict or None
         Choice -> probability; together they are at most 1. Each comes from the tokens that first tell the choices
         apart, given what was written before them. Tokens with which no answer could go on have no part in it: it makes
-        no difference whether a schema had forbidden them. A choice without a listed token is left out. The most that
-        those can have together is taken from the others: the rest of the probability, or the least listed one for each.
+        no difference whether a schema had forbidden them. A choice without a listed token is left out. Probability that
+        no listed token has counts against every choice, so a share may be too small, but not too large.
         None where the answer states no choice, or two, or its tokens are not found.
     """
     start = tokens.text.rfind(answer)
@@ -98,20 +98,23 @@ def choice_shares(tokens: ListedTokens, answer: str, readout: Readout) -> dict[s
     shares = reading.shares(own)
     if shares is None:
         return None
-    unseen = reading.unseen(set(shares))
-    whole = sum(shares.values()) + unseen
+    whole = sum(shares.values()) + reading.unlisted
     # The parts of a sum may be rounded to a little more than it.
     return {choice: min(share / whole, 1.0) for choice, share in shares.items()} if whole > 0 else None
 
 
 class _Reading:
-    """Goes through the tokens of the groups that a pattern found, up to the first that tells the choices apart."""
+    """Goes through the tokens of the groups that a pattern found, up to the first that tells the choices apart.
+
+    Attributes
+    ----------
+    unlisted : the probability that no listed token had on the way.
+    """
 
     def __init__(self, tokens: ListedTokens, readout: Readout, answer: str, place: re.Match[str], start: int) -> None:
         self._tokens, self._readout, self._answer, self._place, self._start = tokens, readout, answer, place, start
         self._path = 1.0
-        self._rest = 0.0
-        self._least = 0.0
+        self.unlisted = 0.0
 
     def shares(self, own: str) -> dict[str, float] | None:
         """The probability that was seen of each choice; None where the tokens spell another answer than the text."""
@@ -123,11 +126,6 @@ class _Reading:
             # The whole answer was written before its tokens told the choices apart.
             shares[own] = shares.get(own, 0.0) + self._path
         return shares if shares.get(own, 0.0) > 0 else None
-
-    def unseen(self, seen: set[str]) -> float:
-        """The most probability that the choices without a listed token can have together."""
-        others = {choice for _, choice in self._readout.choices} - seen
-        return min(self._rest, len(others) * self._least) if others else 0.0
 
     def _steps(self) -> Iterator[dict[str, float]]:
         """What each token adds; the path ends with the token that tells the choices apart."""
@@ -167,9 +165,7 @@ class _Reading:
                 found[choice] = found.get(choice, 0.0) + chance
         # Where a schema forbids the other tokens, this is the share that the drawn one then has.
         scale = self._path / allowed if allowed else 0.0
-        # One that is not listed is no likelier than the others that are; the drawn one may be any.
-        self._rest += scale * max(0.0, 1.0 - sum(chances))
-        self._least += scale * min(chances[1:], default=1.0)
+        self.unlisted += scale * max(0.0, 1.0 - sum(chances))
         self._path = scale * chances[0]
         return {choice: scale * chance for choice, chance in found.items()}, drawn
 

@@ -20,10 +20,12 @@ from refusal_stability.engines.protocol import Engine, EngineError
 from refusal_stability.engines.row_sampler import RowSampler
 from refusal_stability.engines.store import completion_key
 from refusal_stability.engines.transformers import TransformersEngine
+from refusal_stability.judging.cascade import Cascade
 from refusal_stability.judging.model.instructions import Rubric
 from refusal_stability.judging.model.judge import ModelJudge
 from refusal_stability.judging.model.rubric import load_rubric
 from refusal_stability.judging.model.verdict import VERDICT_READOUT
+from refusal_stability.judging.people import PeopleJudge
 from refusal_stability.judging.protocol import JudgingError
 from refusal_stability.params.checks import ParamsError, parsed
 from refusal_stability.params.engines import ModelParams
@@ -90,10 +92,22 @@ def test_a_servers_verdicts_have_the_probability_of_their_label_and_are_asked_fo
     assert not capsys.readouterr().err.count("warning")
 
 
+def test_a_verdict_of_little_probability_is_handed_over(serve: Serve, tmp_path: Path) -> None:
+    def respond(request: Any, body: dict[str, Any]) -> tuple[int, Any]:
+        torn = "TORN" in body["messages"][-1]["content"]
+        sure = [*VERDICT[:2], listed("COM", 0.9, ("REF", 0.07), ("PART", 0.03)), *VERDICT[3:]]
+        return 200, answer(VERDICT if torn else sure)
+
+    judge = server_judge(serve(respond).port, tmp_path)
+    kept, handed = Cascade(judge, 0.7, lambda: PeopleJudge(tmp_path / "none.csv", 1), "").judge(responses("a", "TORN"))
+    assert (str(kept[0].decision), kept[0].confidence) == ("COMPLY", pytest.approx(0.9))
+    assert str(handed[0].missing_reason).startswith("waits for a person")
+
+
 def test_a_presets_answer_has_the_probability_of_its_first_deciding_token(serve: Serve, tmp_path: Path) -> None:
     guard = [listed("\n\n", 1.0), listed("unsafe", 0.55, ("safe", 0.44)), listed("\nS1", 0.9)]
     server = serve(lambda request, body: (200, answer(guard)))
-    assert confidences(server_judge(server.port, tmp_path, "llama-guard-3"), "a") == pytest.approx([0.55 / 0.99])
+    assert confidences(server_judge(server.port, tmp_path, "llama-guard-3"), "a") == pytest.approx([0.55])
 
 
 def test_a_server_that_lists_nothing_leaves_the_confidence_empty_and_the_judge_says_how_often(
