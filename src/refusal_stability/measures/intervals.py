@@ -219,7 +219,7 @@ def tail(confidence: float, n_units: float) -> float:
         return each
     if n_units < 2:
         return 0.0
-    # `scipy.stats` has the same functions behind checks that took a twelfth of the metrics stage.
+    # `scipy.stats` has the same functions behind checks of their arguments, which took 1.0 of 13.8 profiled seconds.
     return float(ndtr(np.sqrt(n_units / (n_units - 1)) * stdtrit(n_units - 1, each)))
 
 
@@ -254,7 +254,7 @@ def percentile_interval(draws: Floats, confidence: float, n_units: float | Float
 
 
 def _quantiles(values: Floats, shares: tuple[float, float]) -> list[float]:
-    """`numpy.quantile` of (n,) values without NaN, to the last bit, in a fifth of the time. `values` are reordered."""
+    """`numpy.quantile` of (n,) values without NaN, to the last bit, without its checks. `values` are reordered."""
     last = len(values) - 1
     places = [share * last for share in shares]
     values.partition([bound for place in places for bound in (int(place), min(int(place) + 1, last))])

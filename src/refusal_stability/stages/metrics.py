@@ -25,7 +25,7 @@ def run(params_path: Path) -> None:
     """Compute and write every table of the study that `params_path` describes.
 
     BLAS keeps to one core. Its matrices are small here, so that a second core mostly waited for the first, and sums
-    that it splits among cores round differently on every machine.
+    that it splits among cores round differently.
     """
     with threadpool_limits(1, user_api="blas"):
         _compute(params_path)
