@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.optimize import minimize
@@ -94,6 +94,7 @@ def test_the_posterior_agrees_with_simulation(threshold: float) -> None:
     np.testing.assert_allclose(p_below(rows, prior, threshold), simulated, atol=5e-3)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 30), min_size=3, max_size=3), st.floats(0.34, 0.99), st.permutations([0, 1, 2]))
 def test_the_posterior_is_a_chance_that_renaming_decisions_does_not_change(
     row: list[int], threshold: float, order: list[int]

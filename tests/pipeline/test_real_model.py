@@ -20,7 +20,7 @@ N_PROMPTS = 6
 
 @pytest.fixture(scope="module")
 def real(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The quickstart's study with few prompts, a short grid and short answers, after one `dvc repro`."""
+    """The quickstart's study with few prompts, a short grid and short answers, after one `dvc repro report`."""
     study = copy_project(root, tmp_path_factory.mktemp("real") / "project", "quickstart")
     params = yaml.safe_load((study.folder / "params.yaml").read_text())
     file = Path(params["models"][MODEL]["path"])
@@ -36,7 +36,7 @@ def real(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     (study.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     # An address that nobody answers at: whatever asked the hub would fail.
     study.environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(study.folder / "tmp")}
-    study.run("dvc", "repro")
+    study.run("dvc", "repro", "report")
     return study
 
 
@@ -84,7 +84,7 @@ def test_without_the_file_the_stage_says_in_one_line_how_to_get_it(real: Study) 
 
 
 def test_git_and_dvc_leave_the_file_and_what_it_is_unpacked_into_alone(real: Study) -> None:
-    status = json.loads(real.run("dvc", "status", "--json").stdout)
+    status = json.loads(real.run("dvc", "status", "--with-deps", "report", "--json").stdout)
     assert status == {}
     for name in (".gitignore", ".dvcignore"):
         ignored = {line.lstrip("/").rstrip("/") for line in (real.folder / name).read_text().splitlines()}
