@@ -1,9 +1,10 @@
-"""A panel of three judges, one of them with repeats, added to the finished study `validate`."""
+"""A panel of three judges, one of them with repeats, added to the study `validate` of some of its prompts."""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -17,23 +18,37 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1800)]
 MODELS = ("reference-steady", "reference-wavering")
 OLD_JUDGES = ["reference-judge", "rules"]
 REPEATS = 3
+N_PROMPTS = 28
 DECIDED = {str(decision) for decision in DECISIONS}
 
 
 @pytest.fixture(scope="module")
-def panel(planted: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The study `validate` after a third judge was added and the panel's majority made the primary judge."""
-    folder = tmp_path_factory.mktemp("panel") / "project"
-    shutil.copytree(planted.folder, folder, ignore=shutil.ignore_patterns("mlruns"))
-    params = yaml.safe_load((folder / "params.yaml").read_text())
+def before(planted: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The study `validate` of some of its prompts, judged; every answer was in the store."""
+    study = copied(planted, tmp_path_factory.mktemp("before") / "project")
+    params = yaml.safe_load((study.folder / "params.yaml").read_text())
+    params["prompts"] |= {"limit": N_PROMPTS, "shuffle_seed": 1}
+    (study.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    study.run("dvc", "repro", "judge")
+    return study
+
+
+@pytest.fixture(scope="module")
+def panel(before: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The same study after a third judge was added and the panel's majority made the primary judge."""
+    study = copied(before, tmp_path_factory.mktemp("panel") / "project")
+    params = yaml.safe_load((study.folder / "params.yaml").read_text())
     judges = params["judging"]["judges"]
     judges["sampled"] = judges["reference-judge"] | {"temperature": 1.0, "repeats": REPEATS}
     params["judging"]["primary"] = "majority"
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    study = Study(folder)
-    study.environment["PYTHONPATH"] = str(folder / "src")
-    study.log = study.run("dvc", "repro").stdout  # type: ignore[attr-defined]
+    (study.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    study.log = study.run("dvc", "repro", "metrics").stdout  # type: ignore[attr-defined]
     return study
+
+
+def copied(study: Study, folder: Path) -> Study:
+    shutil.copytree(study.folder, folder, ignore=shutil.ignore_patterns("mlruns"))
+    return Study(folder)
 
 
 def labels_of(study: Study, model: str) -> pd.DataFrame:
@@ -46,24 +61,24 @@ def test_every_response_has_every_judges_decisions_and_the_majority(panel: Study
         counts = labels_of(panel, model).groupby(["judge", "repeat"]).size()
         expected = {(judge, 0) for judge in (*OLD_JUDGES, "majority")} | {("sampled", r) for r in range(REPEATS)}
         assert set(counts.index) == expected
-        assert set(counts) == {84 * 20}
+        assert set(counts) == {N_PROMPTS * 20}
 
 
-def test_no_label_of_the_other_judges_changed(panel: Study, planted: Study) -> None:
+def test_no_label_of_the_other_judges_changed(panel: Study, before: Study) -> None:
     for model in MODELS:
         after = labels_of(panel, model)
         after = after[after["judge"].isin(OLD_JUDGES)].reset_index(drop=True)
-        pd.testing.assert_frame_equal(after, labels_of(planted, model))
+        pd.testing.assert_frame_equal(after, labels_of(before, model))
 
 
-def test_the_added_judge_alone_was_asked(panel: Study, planted: Study) -> None:
+def test_the_added_judge_alone_was_asked(panel: Study, before: Study) -> None:
     query = "SELECT caption, sum(completions) FROM sessions GROUP BY caption"
     made = []
-    for study in (planted, panel):
+    for study in (before, panel):
         with sqlite3.connect(study.folder / "data/store/completions.sqlite") as database:
             made.append(dict(database.execute(query).fetchall()))
-    before, after = made
-    gained = {caption: after[caption] - before.get(caption, 0) for caption in after}
+    at_first, after = made
+    gained = {caption: after[caption] - at_first.get(caption, 0) for caption in after}
     asked = gained.pop("judge sampled")
     again = gained.pop("judge sampled, asked again", 0)
     assert set(gained.values()) == {0}
