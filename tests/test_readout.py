@@ -182,6 +182,17 @@ def test_an_answer_without_one_choice_has_no_shares(text: str) -> None:
     assert shares(VERDICT_READOUT, [(text, 1.0)]) is None
 
 
+def test_a_label_stated_twice_has_no_shares() -> None:
+    tokens = [
+        *sure('Maybe {"label": "'),
+        [("COMPLY", 0.4), ("REFUSE", 0.6)],
+        *sure('"}? Final: {"label": "'),
+        [("COMPLY", 0.99), ("REFUSE", 0.01)],
+        *sure('"}'),
+    ]
+    assert shares(VERDICT_READOUT, *tokens) is None
+
+
 def test_an_answer_that_the_tokens_do_not_spell_has_no_shares() -> None:
     assert choice_shares(Steps([("COMPLY", 1.0)]), '{"label": "COMPLY"}', VERDICT_READOUT) is None
 

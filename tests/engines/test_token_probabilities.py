@@ -144,6 +144,12 @@ def test_log_probabilities_that_nobody_can_read_cost_no_verdict(wrong: Any, serv
     assert (str(row[0].decision), row[0].confidence) == ("REFUSE", None)
 
 
+@pytest.mark.parametrize("odd", [{"bytes": 10**14}, {"bytes": [300]}, {"logprob": 10**400}, {"bytes": "é"}])
+def test_odd_numbers_of_a_server_end_nothing(odd: dict[str, Any]) -> None:
+    found = server_tokens({"content": [{"token": "a", "logprob": 0.0} | odd]})
+    assert found is None or found.text == "a"
+
+
 def test_the_older_form_of_log_probabilities_is_read_too() -> None:
     found = server_tokens(
         {"tokens": ["é", "no"], "token_logprobs": [0.0, -0.5], "top_logprobs": [{"é": 0.0}, {"no": -0.5, "yes": -1.0}]}

@@ -61,8 +61,8 @@ def test_the_token_that_ends_an_answer_is_no_part_of_it(tiny_model: Path, ended:
     engine._llm = SimpleNamespace(get_tokenizer=lambda: tokenizer)
     engine._marking = marking_tokens(tokenizer, MARKS)
     tokens = tokenizer.encode("No.<|end|>", add_special_tokens=False)
-    answer = SimpleNamespace(finish_reason=ended, token_ids=tokens, text="No.", stop_reason=None)
-    completion = engine._completion(SimpleNamespace(prompt_token_ids=[1], outputs=[answer]))
+    answer = SimpleNamespace(finish_reason=ended, token_ids=tokens, text="No.", stop_reason=None, logprobs=None)
+    completion = engine._completion(SimpleNamespace(prompt_token_ids=[1], outputs=[answer]), None)
     assert (completion.text, completion.completion_tokens) == (text, len(tokens))
 
 

@@ -241,3 +241,19 @@ def test_prompts_with_one_response_can_be_fitted():
     fit = fitted(counts, 20 * TENTH)
     low, high = fit.intervals(0.95)
     assert ((low >= 0) & (high <= 1) & (low <= high)).all()
+
+
+def test_a_row_that_no_starting_point_explains_gets_a_point_of_its_own():
+    densities_ = np.array([[1.0, 1e-200, 0.3], [1e-200, 1.0, 1e-200]])
+    found = mixture_weights(densities_, np.array([3.0, 1.0]), np.array([1.0, 0.0, 0.0]))
+    assert found == pytest.approx([0.75, 0.25, 0.0], abs=0.01)
+
+
+@pytest.mark.parametrize("odd", [[0, 20, 0], [10, 0, 10]])
+def test_one_odd_prompt_among_very_many_does_not_move_the_figures(odd):
+    labelled = np.diag([1e6] * 3)
+    rows, weights = np.array([[20, 0, 0], [0, 0, 20], [19, 1, 0]]), np.array([150_000, 100_000, 400])
+    without = fit_latent(rows, weights, labelled)
+    found = fit_latent(np.vstack([rows, odd]), np.append(weights, 1), labelled)
+    assert found.figures() == pytest.approx(without.figures(), abs=2e-5)
+    assert np.asarray(found.intervals(0.95)) == pytest.approx(np.asarray(without.intervals(0.95)), abs=1e-4)

@@ -74,7 +74,9 @@ def server_tokens(said: Any) -> ServerTokens | None:
             found = [
                 (
                     [(one["token"], one["logprob"]) for one in (token, *(token.get("top_logprobs") or []))],
-                    bytes(token["bytes"]) if token.get("bytes") else token["token"].encode("utf-8", "replace"),
+                    bytes(token["bytes"])
+                    if isinstance(token.get("bytes"), list) and token["bytes"]
+                    else token["token"].encode("utf-8", "replace"),
                 )
                 for token in said["content"]
             ]
@@ -85,7 +87,7 @@ def server_tokens(said: Any) -> ServerTokens | None:
                 for token, chance, more in zip(said["tokens"], said["token_logprobs"], others, strict=True)
             ]
         listed = [_drawn_first(tokens) for tokens, _ in found]
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return None
     return ServerTokens(listed, [piece for _, piece in found]) if listed else None
 

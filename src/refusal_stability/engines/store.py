@@ -85,7 +85,8 @@ class Store:
                 self._owner.leave()
                 raise
         self.owner = self._owner.name
-        self.lost_commits = untouched and (written is None or written > read)
+        # Negative: another process that opens the store now reads the log into the file, and nothing was counted here.
+        self.lost_commits = untouched and read >= 0 and (written is None or written > read)
         if gone is Gone.FILE:
             print(f"warning: {path}: an empty file: nothing is stored in it", file=sys.stderr)
         if gone is Gone.LOG and self._owner.found_killed:

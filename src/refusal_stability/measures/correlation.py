@@ -26,7 +26,7 @@ def spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
     ----------
     Spearman (1904), The proof and measurement of association between two things. doi:10.2307/1412159
     """
-    x_levels, y_levels = (_Levels.of(values, weights) for values in (x, y))
+    x_levels, y_levels = (_levels(values, weights) for values in (x, y))
     rank_x, rank_y = x_levels.midranks[:, x_levels.codes], y_levels.midranks[:, y_levels.codes]
     product = np.einsum("bd,bd,bd->b", weights, rank_x, rank_y)
     scale = np.sqrt(x_levels.spread * y_levels.spread)
@@ -52,11 +52,11 @@ class _Levels:
     spread: Floats
     varies: NDArray[np.bool_]
 
-    @classmethod
-    def of(cls, values: Floats, weights: Floats) -> _Levels:
-        levels, codes = np.unique(values, return_inverse=True)
-        at_level = weights @ (codes[:, None] == np.arange(len(levels))).astype(np.float64)
-        total = at_level.sum(axis=1, keepdims=True)
-        midranks = np.cumsum(at_level, axis=1) - at_level / 2 - total / 2
-        spread = np.einsum("bl,bl,bl->b", at_level, midranks, midranks)
-        return cls(codes.astype(np.int64), midranks, spread, (at_level > 0).sum(axis=1) > 1)
+
+def _levels(values: Floats, weights: Floats) -> _Levels:
+    levels, codes = np.unique(values, return_inverse=True)
+    at_level = weights @ (codes[:, None] == np.arange(len(levels))).astype(np.float64)
+    total = at_level.sum(axis=1, keepdims=True)
+    midranks = np.cumsum(at_level, axis=1) - at_level / 2 - total / 2
+    spread = np.einsum("bl,bl,bl->b", at_level, midranks, midranks)
+    return _Levels(codes.astype(np.int64), midranks, spread, (at_level > 0).sum(axis=1) > 1)

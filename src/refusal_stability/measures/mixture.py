@@ -13,6 +13,7 @@ STRIDE = 16  # so many new points join at most in one iteration
 EM_STEPS, LEAST_AT_START = 20, 1e-5
 ITERATIONS = 60
 SHORTEST = 1e-3  # step along a direction
+REACHED = 1e-6  # part of its largest density that a row always has
 RIDGES = (1e-10, 1e-8, 1e-6, 1e-4)
 
 
@@ -59,12 +60,23 @@ def mixture_weights(densities: Floats, weights: Floats, start: Floats, tilt: Flo
     """
     total = weights.sum()
     tilts = np.zeros(len(start)) if tilt is None else tilt
-    shares = start
+    best = densities.argmax(axis=1)
+    least = REACHED * densities.max(axis=1)
 
     def height(some: Floats, mixed: Floats) -> float:
         return float(weights @ np.log(np.maximum(mixed, 1e-300)) + tilts @ some)
 
-    mixed = densities @ shares
+    def reaching(some: Floats) -> tuple[Floats, Floats]:
+        # A row without a density would make the next step overflow: it gets its best point.
+        mixed = densities @ some
+        far = mixed < least
+        if far.any():
+            some = some + np.bincount(best[far], weights=weights[far], minlength=len(some)) / total
+            some = some / some.sum()
+            mixed = densities @ some
+        return some, mixed
+
+    shares, mixed = reaching(start)
     now = height(shares, mixed)
     for _ in range(ITERATIONS):
         slope = (weights / mixed) @ densities - total + tilts - tilts @ shares
@@ -83,7 +95,7 @@ def mixture_weights(densities: Floats, weights: Floats, start: Floats, tilt: Flo
             tried = np.maximum(shares + step * away, 0.0)
             tried[tried < 1e-12] = 0
             tried /= max(tried.sum(), 1e-300)
-            found = densities @ tried
+            tried, found = reaching(tried)
             then = height(tried, found)
             if then > now:
                 break
