@@ -40,8 +40,9 @@ def test_every_table_has_the_columns_of_its_contract_and_no_others() -> None:
     groups = tuple(Group(g.model, g.intervention, sides[g.intervention], "j", g.texts, **more) for g in study.groups)
     harms = np.array(["harmful", "benign", ""] * 10, dtype=object)
     phrased = (np.array([f"i{i // 3}" for i in range(30)], dtype=object), np.array(["en", "de"] * 15, dtype=object))
+    missing = {("m0", "none", "j"): {study.temperatures[1]: {"no verdict": 1}}}
     study = DecisionArrays(
-        study.prompt_ids, study.categories, study.temperatures, study.seeds, groups, {}, harms, *phrased
+        study.prompt_ids, study.categories, study.temperatures, study.seeds, groups, {}, harms, *phrased, missing
     )
     tables = tables_of(study)
     assert set(tables) == set(METRIC_TABLES)

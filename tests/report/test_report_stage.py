@@ -135,6 +135,7 @@ def test_every_table_is_quoted_but_those_of_single_prompts_curves_and_confusions
         "least_stable_decisions",
         "per_prompt_metrics",
         "per_prompt_temperature",
+        "missing_by_temperature",
         "outcomes_by_configuration",
         "sample_size",
         "stability_by_draws",

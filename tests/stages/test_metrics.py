@@ -183,6 +183,16 @@ def test_a_configuration_is_compared_with_each_prompts_majority(measured: Path) 
     assert table.loc[(1.0, 0), "comply_rate"] == pytest.approx(1 / 3)
 
 
+def test_missing_decisions_are_counted_by_temperature(measured: Path) -> None:
+    table = metric_table("missing_by_temperature").iloc[:4].set_index(["judge", "temperature"])
+    assert set(table["missing_reason"]) == {REASON}
+    assert table["n_missing"].to_dict() == {("main", 0.0): 0, ("main", 1.0): 1, ("other", 0.0): 0, ("other", 1.0): 2}
+    # Of 6 responses at a temperature; the other judge was asked twice about each.
+    assert (
+        table.loc[("main", 1.0), "missing_share"] == table.loc[("other", 1.0), "missing_share"] == pytest.approx(1 / 6)
+    )
+
+
 def test_missing_decisions_are_counted_by_judge_and_reason(measured: Path) -> None:
     table = metric_table("missing").iloc[:4].set_index(["judge", "missing_reason"])
     assert table.loc[("main", "*"), "n_missing"] == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -94,6 +94,7 @@ class DecisionArrays:
     temperatures, seeds : the axes of every cube.
     groups : the study's models and interventions, in the order of its parameters.
     missing : (model, intervention, judge) -> reason -> how many.
+    missing_at : (model, intervention, judge) -> temperature -> reason -> how many.
     harms : (P,) one of `records.HARMS`, or empty where the prompt's source does not say; None where no source does.
     intents, languages : (P,) what several phrasings share, and a prompt's language; empty where the source does not
         say; None where no source does.
@@ -108,6 +109,7 @@ class DecisionArrays:
     harms: NDArray[Any] | None = None
     intents: NDArray[Any] | None = None
     languages: NDArray[Any] | None = None
+    missing_at: Mapping[tuple[str, str, str], Mapping[float, Mapping[str, int]]] = field(default_factory=dict)
 
     @cached_property
     def benign(self) -> NDArray[np.bool_]:

@@ -247,7 +247,18 @@ def missing(inputs: ReportInputs) -> Section:
             words("Reason", _reason, "verbatim"),
             described("n_missing", "Responses"),
             described("missing_share"),
-        )
+        ),
+        laid_out(
+            "missing_by_temperature",
+            "The same by temperature. A broken model or server shows in a share that grows with the temperature.",
+            inputs.rows("missing_by_temperature"),
+            inputs.who,
+            described("judge"),
+            words("Reason", _reason, "verbatim"),
+            described("temperature"),
+            described("n_missing", "Responses"),
+            described("missing_share"),
+        ),
     )
     if "missing" not in inputs.tables:
         text = "The table of missing decisions is absent."

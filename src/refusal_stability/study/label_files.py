@@ -67,12 +67,14 @@ def read_decisions(params: StudyParams, prompts: pd.DataFrame) -> DecisionArrays
 
     ids = pa.array(prompts["prompt_id"], pa.string())
     missing: dict[tuple[str, str, str], Counter[str]] = {}
+    missing_at: dict[tuple[str, str, str], dict[float, Counter[str]]] = {}
     groups = []
     for model in params.models:
         for intervention in params.interventions:
             conditions = [c for c in params.conditions(model) if c.intervention == intervention]
-            group, reasons = _read_group(params, conditions, ids)
+            group, reasons, by_temperature = _read_group(params, conditions, ids)
             groups.append(group)
+            missing_at |= {(model, intervention, judge): why for judge, why in by_temperature.items()}
             missing |= {(model, intervention, judge): why for judge, why in reasons.items()}
     return DecisionArrays(
         prompts["prompt_id"].to_numpy(object),
@@ -84,6 +86,7 @@ def read_decisions(params: StudyParams, prompts: pd.DataFrame) -> DecisionArrays
         prompts["harm"].to_numpy(object),
         prompts["intent"].to_numpy(object),
         prompts["language"].to_numpy(object),
+        missing_at,
     )
 
 
@@ -99,8 +102,10 @@ def settings_of(metrics: MetricsParams) -> Settings:
     return Settings(metrics.threshold, tuple(metrics.thresholds), resampling)
 
 
-def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> tuple[Group, dict[str, Counter[str]]]:
-    """One model under one intervention: its decisions, and each judge's reasons for missing ones."""
+def _read_group(
+    params: StudyParams, conditions: list[Condition], ids: Any
+) -> tuple[Group, dict[str, Counter[str]], dict[str, dict[float, Counter[str]]]]:
+    """One model under one intervention: its decisions, and why each judge made none, also by temperature."""
     repeats = {name: judge.repeats for name, judge in params.judging.judges.items()}
     primary = params.judging.of(conditions[0].model).primary
     shape = (len(ids), len(params.sampling.temperatures), len(params.sampling.seeds))
@@ -108,6 +113,7 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
     sampled = np.ones(shape, dtype=bool) if outcomes is None else outcomes != NOT_SAMPLED_OUTCOME
     cubes: dict[str, Any] = {}
     reasons: dict[str, Counter[str]] = {}
+    by_temperature: dict[str, dict[float, Counter[str]]] = {}
     for position, condition in enumerate(conditions):
         t, s = divmod(position, shape[2])
         path = label_file(condition)
@@ -115,6 +121,8 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
             cube = cubes.setdefault(judge, np.full((*shape, repeats[judge]), MISSING, dtype=np.int8))
             cube[:, t, s] = judged.codes
             reasons.setdefault(judge, Counter()).update(judged.reasons)
+            there = by_temperature.setdefault(judge, {})
+            there.setdefault(condition.temperature, Counter()).update(judged.reasons)
     for judge, params_of in params.judging.judges.items():
         # A judge that knows none of this model's responses has no decisions, but a count of what it left out.
         if judge not in cubes and not params_of.on_call:
@@ -132,7 +140,7 @@ def _read_group(params: StudyParams, conditions: list[Condition], ids: Any) -> t
     thinking_judge = params.judging.thinking
     thinking = None if thinking_judge is None else read_thinking(thinking_judge, conditions, ids.to_pylist(), sampled)
     measured = Group(first.model, first.intervention, ordered, primary, texts, once, outcomes, thinking, unseeded)
-    return measured, reasons
+    return measured, reasons, by_temperature
 
 
 def _read_labels(

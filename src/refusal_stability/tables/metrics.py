@@ -178,6 +178,7 @@ METRIC_TABLES: dict[str, tuple[Path, Contract]] = {
         ),
         ("zero_events", "model intervention event", "n_prompts pct_at_most"),
         ("missing", "model intervention judge missing_reason", "n_missing missing_share"),
+        ("missing_by_temperature", "model intervention temperature judge missing_reason", "n_missing missing_share"),
         ("outcomes", "model intervention temperature", OUTCOME_COLUMNS),
         ("outcomes_by_configuration", "model intervention temperature seed", OUTCOME_COLUMNS),
         ("blocks", "model intervention temperature blocks", STABILITY_COLUMNS),

@@ -45,6 +45,7 @@ ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
     "threshold_sensitivity": stability.threshold_sensitivity,
     "binary_scoring": stability.binary_scoring,
     "missing": stability.missing,
+    "missing_by_temperature": stability.missing_by_temperature,
     "outcomes": outcomes.outcomes,
     "outcomes_by_configuration": outcomes.outcomes_by_configuration,
     "blocks": outcomes.blocks,

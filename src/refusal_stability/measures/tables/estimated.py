@@ -28,7 +28,7 @@ from refusal_stability.tables.metrics import ESTIMATED_TABLES, METRIC_TABLES
 
 # Tables about what was asked and answered: true of the samples as they are.
 AS_SAMPLED = (
-    *("missing", "outcomes", "outcomes_by_configuration", "least_stable_decisions"),
+    *("missing", "missing_by_temperature", "outcomes", "outcomes_by_configuration", "least_stable_decisions"),
     *("judge_noise", "judge_agreement", "judge_confusion", "judge_by_decision"),
     *("adaptive", "adaptive_stops", "adaptive_audit", "adaptive_prompts", "adaptive_estimates"),
 )

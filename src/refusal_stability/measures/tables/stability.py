@@ -205,6 +205,24 @@ def binary_scoring(study: DecisionArrays, settings: Settings) -> list[Row]:
     return rows
 
 
+def missing_by_temperature(study: DecisionArrays, settings: Settings) -> list[Row]:
+    """How many responses each judge left undecided at each temperature, by reason; none at a single temperature."""
+    rows: list[Row] = []
+    for group in study.groups if len(study.temperatures) > 1 else ():
+        for judge, decisions in group.decisions.items():
+            found = study.missing_at.get((group.model, group.intervention, judge), {})
+            total: dict[str, int] = {}
+            for reasons in found.values():
+                total |= {reason: total.get(reason, 0) + n for reason, n in reasons.items()}
+            for reason in sorted(total, key=lambda reason: (-total[reason], reason)):
+                for position, temperature in enumerate(study.temperatures):
+                    asked = int((decisions[:, position] != NOT_SAMPLED).sum())
+                    n = found.get(temperature, {}).get(reason, 0)
+                    place = names(group) | {"temperature": temperature, "judge": judge, "missing_reason": reason}
+                    rows.append(place | {"n_missing": n, "missing_share": n / asked if asked else float("nan")})
+    return rows
+
+
 def missing(study: DecisionArrays, settings: Settings) -> list[Row]:
     """How many responses each judge left undecided, in total (`*`) and by reason, the commonest first."""
     rows = []
