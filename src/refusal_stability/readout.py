@@ -85,8 +85,8 @@ def choice_shares(tokens: ListedTokens, answer: str, readout: Readout) -> dict[s
         apart, given what was written before them. Tokens with which no answer could go on have no part in it: it makes
         no difference whether a schema had forbidden them. A choice without a listed token is left out. Probability that
         no listed token has counts against every choice, so a share may be too small, but not too large.
-        None where the answer states no choice, or more than one, or its tokens are not found. The same choice stated twice
-        counts as two: one may be a quotation.
+        None where the answer states no choice, or more than one, or its tokens are not found. The same choice stated
+        twice counts as two: one may be a quotation.
     """
     start = tokens.text.rfind(answer)
     places = list(re.finditer(readout.pattern, answer, FLAGS))
