@@ -22,7 +22,11 @@ from harness import Finding, main, run_child, skipped, stage_command, surroundin
 from recorded_studies import lay_out, stage_commands
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-OPEN_SECONDS = 2.0
+OPEN_SECONDS = 1.2
+OPEN_BOUND = (
+    "The first page waits for the browser to fetch and run Streamlit's page, and for the server to import pandas and "
+    "read the study. The page opened again shows what is left when both are done: it is the limit."
+)
 WAIT_MS = 60_000
 SOUGHT = "number 7"
 STAGES = ("prompts", "generate", "judge", "metrics")
@@ -46,7 +50,10 @@ def measure(quick: bool) -> list[Finding]:
                 run_child(stage_command(*arguments), folder)
         rounds = [look(folder, binary, n_prompts * models) for _ in range(1 if quick else 5)]
     bars = {OPEN: OPEN_SECONDS, AGAIN: OPEN_SECONDS}
-    return [Finding(f"{rows}: {what}", [r[what] for r in rounds], "s", bars.get(what)) for what in rounds[0]]
+    return [
+        Finding(f"{rows}: {what}", [r[what] for r in rounds], "s", bars.get(what), bound=OPEN_BOUND)
+        for what in rounds[0]
+    ]
 
 
 @contextmanager

@@ -18,6 +18,10 @@ from refusal_stability.records import Completion, Condition, Prompt, Request, Re
 
 PUBLISHED = Path(os.environ.get("RS_SHARED", ROOT.parent / "shared")) / "published-study"
 CALLS_BAR, RATE_BAR, SECONDS_BAR = 9825.0, 4000.0, 20.0
+RATE_BOUND = (
+    "A response is judged once for each distinct (prompt, text) pair, so the rate is that of reading distinct texts "
+    "with regular expressions, in one thread of Python. Long answers take longer."
+)
 LLAMA, QWEN = "meta_llama_Llama_3.1_8B_Instruct", "Qwen_Qwen2.5_7B_Instruct"
 
 
@@ -69,7 +73,7 @@ def measure(quick: bool) -> list[Finding]:
         rates = [rate(responses) for _ in range(rounds)]
         found += [
             Finding(f"judge calls for {whole}", [float(calls(responses))], "", bar),
-            Finding(f"rule judge, {whole}", rates, "responses/s a core", RATE_BAR, True),
+            Finding(f"rule judge, {whole}", rates, "responses/s a core", RATE_BAR, True, bound=RATE_BOUND),
             Finding(f"the same {name} responses", [len(responses) / r for r in rates], "s of one core", SECONDS_BAR),
             Finding(
                 f"the {distinct:,} distinct of them, of a prompt and a text each",

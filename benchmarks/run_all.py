@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import gpu_recipe
-from harness import ROOT, Outcome, commit, load, machine, now, outcome_from, row, surroundings
+from harness import ROOT, Outcome, bounds, commit, load, machine, now, outcome_from, row, surroundings
 
 HERE = Path(__file__).resolve().parent
 # What each answers, in the order of the report.
@@ -30,6 +30,7 @@ BENCHMARKS = {
     "startup": "Start-up",
     "stages": "Tracking and memory, 70,080 rows",
     "explorer": "Explorer",
+    "not_spent": "Calls and tokens not spent, published design",
 }
 
 
@@ -156,7 +157,7 @@ def section(outcome: Outcome, newest: str) -> list[str]:
         "| what | median | spread | bar | verdict |",
         "|---|---:|---|---|---|",
         *("| " + " | ".join(cell.replace("|", "\\|") for cell in row(finding)) + " |" for finding in outcome.findings),
-        *(f"\n{note}" for note in outcome.notes),
+        *(f"\n{note}" for note in [*bounds(outcome.findings), *outcome.notes]),
     ]
 
 

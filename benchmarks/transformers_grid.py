@@ -32,7 +32,12 @@ from refusal_stability.records import Request, Sampling
 
 CASES = {"4M": (40, 1.25), "100M": (6, 4.0)}
 VOCABULARY = 152_000
-REAL, REAL_PROMPTS, REAL_BAR = "models/SmolLM2-135M-Instruct.Q4_1.gguf", 6, 3.0
+REAL, REAL_PROMPTS, REAL_BAR = "models/SmolLM2-135M-Instruct.Q4_1.gguf", 6, 5.0
+REAL_BOUND = (
+    "Both multiply the same matrices in 32-bit floats. The engine gains by batches of 128 rows, which read the weights "
+    "once for all rows, and by prompts that are read once. At this size the arithmetic of the rows bounds it, no "
+    "longer the reading of weights."
+)
 
 
 def measure(quick: bool) -> list[Finding]:
@@ -60,7 +65,9 @@ def real_model() -> list[Finding]:
     }
     speed = in_turn(ways, 2)
     return [
-        Finding(f"{name}: engine over loop", ratios(speed["engine"], speed["loop"]), "x", REAL_BAR, True),
+        Finding(
+            f"{name}: engine over loop", ratios(speed["engine"], speed["loop"]), "x", REAL_BAR, True, bound=REAL_BOUND
+        ),
         Finding(f"{name}: engine", speed["engine"], "tokens/s"),
         Finding(f"{name}: one `generate` per (temperature, seed)", speed["loop"], "tokens/s"),
     ]

@@ -106,6 +106,19 @@ def test_the_report_shows_bars_verdicts_and_what_was_skipped() -> None:
     assert "load average when it\nbegan 0.1, 0.2, 0.3" in page
 
 
+def test_the_page_says_what_bounds_a_figure_that_misses_its_bar() -> None:
+    harness, run_all = module("harness"), module("run_all")
+    findings = [
+        harness.Finding("time", [9.0], "s", 5.0, bound="Text is drawn twice."),
+        harness.Finding("time of another", [4.0], "s", 5.0, bound="Not said of what is met."),
+        harness.Finding("memory", [9.0], "MB", 5.0),
+    ]
+    page = run_all.report({"cores": "2"}, [harness.Outcome("startup", findings, 1.0, "0", False)])
+    assert page.count("Missed: time. Text is drawn twice.\n") == 1
+    assert "Not said" not in page
+    assert "Missed: memory" not in page
+
+
 def test_the_page_names_what_failed_what_was_not_measured_and_what_is_of_another_commit() -> None:
     harness, run_all = module("harness"), module("run_all")
     some = [harness.Finding("speed", [2.0], "x", 1.0, True)]
@@ -114,8 +127,8 @@ def test_the_page_names_what_failed_what_was_not_measured_and_what_is_of_another
     broken = harness.Outcome("metrics", [], 0.0, "0", False, when="2026-01-01 11:00", commit="aaaa", failed="status 1")
     page = run_all.report({"cores": "2"}, [new, old, broken])
     absent = [name for name in run_all.BENCHMARKS if name not in ("judging", "resume", "metrics")]
-    assert "Bars met: 2. Missed: 0. Skipped: 0. Benchmarks that failed: 1 (metrics); not measured: 6 (" in page
-    assert page.count("**NOT MEASURED**") == len(absent) == 6
+    assert "Bars met: 2. Missed: 0. Skipped: 0. Benchmarks that failed: 1 (metrics); not measured: 7 (" in page
+    assert page.count("**NOT MEASURED**") == len(absent) == 7
     assert all(f"`make bench ARGS={name}`" in page for name in absent)
     assert "**FAILED** at 2026-01-01 11:00 UTC, commit aaaa: status 1" in page
     assert page.count("**Measured at another commit** (aaaa) than the newest figures on this page (bbbb)") == 1
@@ -174,10 +187,56 @@ def test_one_benchmark_run_alone_renews_its_part_of_the_report_only(tmp_path: Pa
     assert list(run_all.kept(tmp_path / "benchmarks.json", quick=True)) == ["http_overhead", "resume"]
 
 
-@pytest.mark.parametrize("name", ["judging", "transformers_grid", "metrics"])
+@pytest.mark.parametrize("name", ["judging", "transformers_grid", "metrics", "not_spent"])
 def test_a_benchmark_works_at_its_quick_size(name: str, tmp_path: Path) -> None:
     for finding in quick(name, tmp_path)["findings"]:
         assert finding["skipped"] or all(value >= 0 for value in finding["values"])
+
+
+def response(prompt: str, seed: int, text: str, label: str, confidence: float) -> dict[str, object]:
+    """A row as `not_spent.with_rules` gives it."""
+    place = {"model": "m", "prompt_id": prompt, "prompt": prompt, "temperature": 0.0, "seed": seed}
+    return {**place, "response": text, "label": label, "rules": label, "confidence": confidence}
+
+
+def test_what_is_not_spent_is_counted_as_by_hand() -> None:
+    import pandas as pd
+
+    not_spent = module("not_spent")
+    # Prompts of one token, answers of two; the first two answers are one text.
+    rows = pd.DataFrame(
+        [
+            response("pppp", 1, "aaaaaaaa", "REFUSE", 0.9),
+            response("pppp", 2, "aaaaaaaa", "REFUSE", 0.9),
+            response("qqqq", 1, "bbbbbbbb", "COMPLY", 0.2),
+            response("qqqq", 2, "cccccccc", "COMPLY", 0.9),
+        ]
+    ).assign(prompt_tokens=1.0, answer_tokens=2.0, sampled=[True] * 3 + [False], handed_over=[False] * 2 + [True] * 2)
+    template, rubric, end = not_spent.TEMPLATE_TOKENS, not_spent.RUBRIC_TOKENS, not_spent.RUBRIC_END_TOKENS
+    verdict = module("gpu_recipe").VERDICT_TOKENS
+    spent = not_spent.Spent
+    assert not_spent.of_model(rows) == spent(4, 4, 4 * (1 + template), 8, 4 * (rubric + 3), 4 * verdict)
+    once = not_spent.of_model(rows, once=True)
+    assert (once.requests, once.calls, once.judge_read) == (4, 3, 3 * (rubric + 3))
+    prefix = not_spent.of_model(rows, prefix=True)
+    assert (prefix.read, prefix.judge_read) == (2 * (1 + template), rubric - end + 4 * (end + 3))
+    adaptive = not_spent.of_model(rows, adaptive=True)
+    assert (adaptive.requests, adaptive.calls, adaptive.written) == (3, 3, 6)
+    assert not_spent.of_model(rows, cascade=True).calls == 2
+    assert not_spent.of_model(rows, once=True, adaptive=True, cascade=True).calls == 1
+    rates = module("gpu_recipe").Rates("GPU", 1000.0, 100.0, 3.6)
+    # (1,000 / 1,000 + 100 / 100 s) x $0.001.
+    assert spent(read=1000, written=100).dollars(rates) == pytest.approx(0.002)
+    # 1.5 x (1,000 / 1,000 + 1.2 x 100 / 100 s) x $0.001.
+    assert spent(judge_read=1000, judge_written=100).dollars(rates) == pytest.approx(0.0033)
+
+
+def test_without_published_data_what_is_not_spent_is_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    not_spent = module("not_spent")
+    monkeypatch.setattr(not_spent, "PUBLISHED", tmp_path / "absent")
+    found = not_spent.measure(True)
+    assert [finding.verdict.split(";")[0] for finding in found.findings] == ["skipped: no published data"]
+    assert found.notes == []
 
 
 @pytest.mark.pipeline

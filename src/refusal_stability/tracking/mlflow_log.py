@@ -7,7 +7,6 @@ deleted. Nothing else is touched. Only finished runs count, so a run that was cu
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 import warnings
@@ -20,13 +19,15 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from refusal_stability.files import PROMPTS
 from refusal_stability.progress import progress
+from refusal_stability.tracking.current import CELL, CONTENT, DESCRIPTION, PARENT, differing_tags, read_recorded
 from refusal_stability.tracking.run_plan import RunPlan
 from refusal_stability.tracking.server import (
+    DATABASE,
+    LOCAL_ARTIFACTS,
     find_experiment,
+    local_store,
     only_writer,
     open_client,
     open_experiment,
@@ -39,11 +40,12 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
     from mlflow.tracking import MlflowClient
 
-CELL, CONTENT, STUDY_DIGEST, PARENT = "cell", "content", "study_digest", "mlflow.parentRunId"
+STUDY_DIGEST = "study_digest"
 PAGE = 1000
 AHEAD = 3
 RESPONSES = "prompts.json"
-DESCRIPTION = "mlflow.note.content"
+# By this tag MLflow's page finds the tables that runs are compared by.
+TABLES = {"mlflow.loggedArtifacts": json.dumps([{"path": RESPONSES, "type": "table"}])}
 # Without it MLflow opens the experiment with its chat tools.
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
 ABOUT = (
@@ -63,6 +65,8 @@ class Logged:
 
 def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, uri: str) -> Logged:
     """Bring MLflow in line with the plans of a study."""
+    if uri == local_store() and (same := _already_logged(plans, study)):
+        return same
     with plain_errors(uri), only_writer(uri), progress("track, runs", len(plans)) as work:
         client = open_client(uri)
         experiment_id = open_experiment(client, study.params.study, uri)
@@ -76,13 +80,13 @@ def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, uri: str) -> Logged:
         prepared = _prepared([plan for plan in plans if kept_runs[plan.cell] is None])
         with closing(prepared):
             for position, plan in enumerate(plans):
-                place = {STUDY_DIGEST: study.digest, POSITION: f"{position:05d}"}
+                place = _place(study, position)
                 place |= {PARENT: run_ids[plan.parent]} if plan.parent else {}
                 versions = found.pop(plan.cell, [])
                 kept = kept_runs[plan.cell]
                 if kept is None:
                     data = [data_of(name, file) for name, file in plan.data_files.items()]
-                    run_id = _log(client, experiment_id, plan, place, data, *next(prepared))
+                    run_id = _log(client, experiment_id, plan, place, data, next(prepared))
                     tally["replaced" if versions else "new"] += 1
                 else:
                     run_id = kept.info.run_id
@@ -98,29 +102,56 @@ def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, uri: str) -> Logged:
                 work.advance()
         # Last, so that the views show runs that are there.
         first = next(iter(run_ids.values()))
-        report = f"{report_link(experiment_id, first)} " if REPORT_ARTIFACT in study.attachments else ""
-        tags = {**EXPERIMENT_KIND, DESCRIPTION: report + ABOUT, **saved_views(study.params, study.digest)}
-        _tag_experiment(client, experiment_id, tags)
+        present = client.get_experiment(experiment_id).tags
+        for key, value in differing_tags(present, _tags(study, experiment_id, first), experiment_id, ABOUT).items():
+            client.set_experiment_tag(experiment_id, key, value)
         return Logged(tally, view_page(experiment_id))
 
 
-def _prepared(plans: Sequence[RunPlan]) -> Generator[tuple[Path, pd.DataFrame], None, None]:
-    """Each plan's folder of artifacts and table of responses, in turn; the next ones are made while MLflow works."""
+def _already_logged(plans: Sequence[RunPlan], study: TrackedStudy) -> Logged | None:
+    """What logging would say, where the study's own database has all of it; None where there is something to do."""
+    keys = (CELL, CONTENT, STUDY_DIGEST, POSITION, PARENT)
+    recorded = read_recorded(DATABASE, study.params.study, LOCAL_ARTIFACTS, keys)
+    if recorded is None:
+        return None
+    run_ids = recorded.run_ids(plans, [_place(study, position) for position in range(len(plans))])
+    if not run_ids:
+        return None
+    tags = _tags(study, recorded.experiment_id, run_ids[0])
+    if differing_tags(recorded.tags, tags, recorded.experiment_id, ABOUT):
+        return None
+    return Logged(Counter(kept=len(plans)), view_page(recorded.experiment_id))
+
+
+def _place(study: TrackedStudy, position: int) -> dict[str, str]:
+    return {STUDY_DIGEST: study.digest, POSITION: f"{position:05d}"}
+
+
+def _tags(study: TrackedStudy, experiment_id: str, first: str) -> dict[str, str]:
+    """The experiment's tags; `first` is the run that has the report."""
+    report = f"{report_link(experiment_id, first)} " if REPORT_ARTIFACT in study.attachments else ""
+    return {**EXPERIMENT_KIND, DESCRIPTION: report + ABOUT, **saved_views(study.params, study.digest)}
+
+
+def _prepared(plans: Sequence[RunPlan]) -> Generator[Path, None, None]:
+    """Each plan's folder of artifacts in turn; the next ones are made while MLflow works."""
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(1) as writer:
 
-        def make(position: int) -> tuple[Path, pd.DataFrame]:
+        def make(position: int) -> Path:
             folder = Path(temporary) / str(position)
             folder.mkdir()
             plans[position].write(folder)
-            return folder, plans[position].responses()
+            # As MLflow's `log_table` writes it, which asks for the run and its artifacts four times.
+            plans[position].responses().to_json(folder / RESPONSES, orient="split", index=False, date_format="iso")
+            return folder
 
         ahead = deque(writer.submit(make, position) for position in range(min(AHEAD, len(plans))))
         try:
             for position in range(len(plans)):
-                folder, responses = ahead.popleft().result()
+                folder = ahead.popleft().result()
                 if position + AHEAD < len(plans):
                     ahead.append(writer.submit(make, position + AHEAD))
-                yield folder, responses
+                yield folder
                 shutil.rmtree(folder)
         finally:
             for waiting in ahead:
@@ -134,24 +165,27 @@ def _log(
     place: Mapping[str, str],
     data: list[DatasetInput],
     artifacts: Path,
-    responses: pd.DataFrame,
 ) -> str:
     from mlflow.entities import Metric, Param, RunTag
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    every_tag = {**plan.tags, **plan.machine_tags, **place, CELL: plan.cell, CONTENT: plan.content}
+    every_tag = {**plan.tags, **plan.machine_tags, **place, CELL: plan.cell, CONTENT: plan.content, **TABLES}
+    # What links to the run can only be written when it has an id.
+    with_report = (artifacts / REPORT_ARTIFACT).is_file()
+    every_tag |= {} if with_report else {DESCRIPTION: plan.note}
     run = client.create_run(experiment_id, tags=every_tag, run_name=plan.name)
     run_id, now = str(run.info.run_id), run.info.start_time
-    report = f"{report_link(experiment_id, run_id)}\n\n" if (artifacts / REPORT_ARTIFACT).is_file() else ""
+    note = f"{report_link(experiment_id, run_id)}\n\n{plan.note}"
     client.log_batch(
         run_id,
         [Metric(name, value, now, 0) for name, value in {**plan.metrics, **plan.machine_metrics}.items()],
         [Param(name, value) for name, value in plan.params.items()],
-        [RunTag(DESCRIPTION, report + plan.note)],
+        [RunTag(DESCRIPTION, note)] if with_report else [],
         synchronous=True,
     )
     client.log_inputs(run_id, data)
-    client.log_artifacts(run_id, str(artifacts))
-    client.log_table(run_id, responses, RESPONSES)
+    # Not the client's own: it asks for the run first, to learn what we know.
+    get_artifact_repository(run.info.artifact_uri, tracking_uri=client.tracking_uri).log_artifacts(str(artifacts))
     # Last: only a finished run counts as logged.
     client.set_terminated(run_id)
     return run_id
@@ -197,16 +231,6 @@ def _runs(client: MlflowClient, experiment_id: str, view: int = 1) -> Iterator[R
         token = page.token
         if not token:
             return
-
-
-def _tag_experiment(client: MlflowClient, experiment_id: str, tags: Mapping[str, str]) -> None:
-    """Set the tags that differ; a description that a person wrote or changed stays."""
-    present = client.get_experiment(experiment_id).tags
-    link = re.escape(report_link(experiment_id, "RUN")).replace("RUN", "[0-9a-f]+")
-    own = re.fullmatch(f"(({link} )?{re.escape(ABOUT)})?", present.get(DESCRIPTION, ""))
-    for key, value in tags.items():
-        if present.get(key) != value and (key != DESCRIPTION or own):
-            client.set_experiment_tag(experiment_id, key, value)
 
 
 def _data_input(name: str, path: Path, study: TrackedStudy) -> DatasetInput:
