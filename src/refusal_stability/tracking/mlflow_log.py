@@ -185,7 +185,8 @@ def _log(
     )
     client.log_inputs(run_id, data)
     # Not the client's own: it asks for the run first, to learn what we know.
-    get_artifact_repository(run.info.artifact_uri, tracking_uri=client.tracking_uri).log_artifacts(str(artifacts))
+    repository: Any = get_artifact_repository(run.info.artifact_uri, tracking_uri=client.tracking_uri)
+    repository.log_artifacts(str(artifacts))
     # Last: only a finished run counts as logged.
     client.set_terminated(run_id)
     return run_id
