@@ -29,7 +29,7 @@ def differing_tags(
     return {k: v for k, v in wanted.items() if present.get(k) != v and (k != DESCRIPTION or own)}
 
 
-class Recorded:
+class LoggedStudy:
     """An experiment of the study's own database, as it was when it was read.
 
     Attributes
@@ -60,7 +60,7 @@ class Recorded:
         return list(found.values())
 
 
-def read_recorded(database: Path, study: str, artifacts: Path, keys: Sequence[str]) -> Recorded | None:
+def read_recorded(database: Path, study: str, artifacts: Path, keys: Sequence[str]) -> LoggedStudy | None:
     """What is recorded of a study; None where there is no such experiment, or the database cannot be read."""
     # The path may hold what an address may not.
     address = f"file:{quote(str(database.resolve()))}?mode=ro"
@@ -87,4 +87,4 @@ def read_recorded(database: Path, study: str, artifacts: Path, keys: Sequence[st
         if run_id not in found:
             return None
         found[run_id][1][key] = value
-    return Recorded(str(number), dict(tags), found)
+    return LoggedStudy(str(number), dict(tags), found)
