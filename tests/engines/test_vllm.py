@@ -250,27 +250,19 @@ def test_the_probability_of_a_choice_is_that_of_the_transformers_engine(
     assert compared >= 20
 
 
-def test_the_share_of_a_label_that_a_schema_forced_is_no_more_than_it_is(
-    engine: VLLMEngine, over_transformers: TransformersEngine
-) -> None:
+def test_a_label_that_a_schema_forced_has_a_share(engine: VLLMEngine) -> None:
     # vLLM lists what the model wanted before the schema forbade it: a label may be missing there, and is bounded.
     schema = {
         "type": "object",
         "properties": {"label": {"enum": ["REFUSE", "PARTIAL", "COMPLY"]}},
         "required": ["label"],
     }
-    requests = grid(20, temperatures=[0.0], seeds=[42], schema=schema, readout=VERDICT_READOUT)
-    pairs = zip(answers(engine, requests), answers(over_transformers, requests), strict=True)
-    compared = 0
-    for vllm, transformers in pairs:
-        label, shares = json.loads(vllm.text)["label"], vllm.details.get(SHARES)
-        assert shares
+    found = answers(engine, grid(20, temperatures=[0.0], seeds=[42], schema=schema, readout=VERDICT_READOUT))
+    for answer in found:
+        label, shares = json.loads(answer.text)["label"], answer.details[SHARES]
         assert 0 < shares[label] <= sum(shares.values()) <= 1 + 1e-9
-        # Behind other spaces the model may want another label.
-        if vllm.text == transformers.text:
-            compared += 1
-            assert shares[label] <= transformers.details[SHARES][label] + 0.01
-    print(f"compared: {compared} of {len(requests)}")
+    # The model was not trained to judge, so that the schema's word is often not its own.
+    assert min(answer.details[SHARES][json.loads(answer.text)["label"]] for answer in found) < 0.99
 
 
 def test_a_prompt_that_fills_the_context_is_missing_with_a_reason_and_the_rest_goes_on(engine: VLLMEngine) -> None:
