@@ -71,6 +71,7 @@ class Examples:
         self.truth = table["label"].map(DECISION_NAMES.index).to_numpy()
         self.proposed = np.array([DECISIONS.index(rule.decision) for rule in rules])
         self.settled = np.array([rule.settled for rule in rules])
+        self.most = np.array([rule.most for rule in rules])
         shown = [features_of(r).named() if r.read else {} for r in parsed]
         self.names = list(max(shown, key=len))
         self.shown = np.array([[row.get(name, 0.0) for name in self.names] for row in shown])
@@ -157,7 +158,8 @@ def confidences(examples: Examples, named: np.ndarray, margins: np.ndarray) -> n
     settled, lines = calibration(examples, named, margins)
     intercepts, slopes = np.array(lines).T
     odds = intercepts[named] + slopes[named] * margins
-    return np.where(examples.settled, np.array(settled)[named], 1 / (1 + np.exp(-odds)))
+    found = np.where(examples.settled, np.array(settled)[named], 1 / (1 + np.exp(-odds)))
+    return np.minimum(found, examples.most)
 
 
 def print_reliability(name: str, right: np.ndarray, confidence: np.ndarray) -> None:
