@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusal_stability.judging.rules import soft_phrases
-from refusal_stability.judging.rules.judge import DOUBTFUL, classify, decide
+from refusal_stability.judging.rules.holding_back import DOUBTFUL
+from refusal_stability.judging.rules.judge import classify, decide
 from refusal_stability.judging.rules.speech_act import Sentence, SpeechAct
 from refusal_stability.records import DECISIONS
 
