@@ -186,6 +186,20 @@ def test_a_server_that_takes_no_logprobs_ends_the_run_with_the_setting_and_the_r
         server_judge(server.port, tmp_path).judge(responses("a"))
 
 
+def test_a_server_that_lists_logprobs_among_what_it_takes_goes_on_without_the_field_it_rejects(
+    serve: Serve, tmp_path: Path
+) -> None:
+    def respond(request: Any, body: dict[str, Any]) -> tuple[int, Any]:
+        if "seed" in body:
+            words = "Unknown parameter: 'seed'. Supported parameters: model, messages, logprobs, top_logprobs"
+            return 400, {"error": {"message": words}}
+        return 200, answer()
+
+    server = serve(respond)
+    assert confidences(server_judge(server.port, tmp_path), "a") == pytest.approx([0.6])
+    assert ["seed" in body for body in server.bodies] == [True, False]
+
+
 def test_a_protocol_without_token_probabilities_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     model = {"engine": "openai", "path": "m", "settings": {"protocol": "anthropic_messages"}}
     judges = {"j": {"kind": "model", "model": model, "settings": TOKENS}}

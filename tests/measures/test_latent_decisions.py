@@ -257,3 +257,16 @@ def test_one_odd_prompt_among_very_many_does_not_move_the_figures(odd):
     found = fit_latent(np.vstack([rows, odd]), np.append(weights, 1), labelled)
     assert found.figures() == pytest.approx(without.figures(), abs=2e-5)
     assert np.asarray(found.intervals(0.95)) == pytest.approx(np.asarray(without.intervals(0.95)), abs=1e-4)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("n", [22, 100, 150])
+def test_numbers_stay_finite_with_a_poor_judge_and_with_many_responses(n):
+    rng = np.random.default_rng(4)
+    confusion = confused_by(0.05) if n > 22 else np.array([[0.3, 0.7, 0.0], [0.06, 0.93, 0.01], [0.0, 1.0, 0.0]])
+    shares = rng.dirichlet([0.5, 0.15, 0.1], size=30) @ confusion
+    prompts = distinct_rows(np.array([rng.multinomial(n, share) for share in shares]))
+    labelled = np.array([rng.multinomial(40, row) for row in confusion])
+    found = fit_latent(prompts.rows, prompts.weights, labelled)
+    low, high = found.intervals(0.95)
+    assert ((low <= found.figures() + 1e-6) & (found.figures() <= high + 1e-6)).all()

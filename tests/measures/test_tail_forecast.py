@@ -106,7 +106,7 @@ def test_a_forecast_far_beyond_the_data_or_of_few_prompts_says_so() -> None:
     many = forecast_tail(tried, np.arange(50) % 5, np.array([100]), 0.9, rng())
     assert many.warnings() == []
     pairs = forecast_tail(np.full(50, 2), np.arange(50) % 3, np.array([2, 20]), 0.9, rng())
-    assert [line.split(":")[0] for line in pairs.warnings()] == ["only 2 attempts were made at most prompts"]
+    assert [line.split(":")[0] for line in pairs.warnings()] == ["most prompts had only 2 attempts"]
     made = forecast_tail(np.full(50, 2), np.arange(50) % 3, np.array([1, 2]), 0.9, rng())
     assert made.warnings() == []
 

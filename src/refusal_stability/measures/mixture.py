@@ -14,6 +14,7 @@ EM_STEPS, LEAST_AT_START = 20, 1e-5
 ITERATIONS = 60
 SHORTEST = 1e-3  # step along a direction
 REACHED = 1e-6  # part of its largest density that a row always has
+FLAT = 1e-24  # curvature, of the largest, under which a point takes no step
 RIDGES = (1e-10, 1e-8, 1e-6, 1e-4)
 
 
@@ -119,7 +120,9 @@ def _candidates(shares: Floats, slope: Floats) -> Floats:
 
 def _least_squares(curvature: Floats, target: Floats) -> Floats:
     """The minimum of `x' curvature x / 2 - target' x` over `x >= 0`."""
-    scale = 1 / np.sqrt(np.maximum(np.diagonal(curvature), 1e-300))
+    own = np.diagonal(curvature)
+    # A point that explains no row has no curvature of its own, and would take a step without end.
+    scale = np.where(own > FLAT * own.max(), 1 / np.sqrt(np.maximum(own, 1e-300)), 0.0)
     scaled = curvature * scale[:, None] * scale
     for ridge in RIDGES:
         try:

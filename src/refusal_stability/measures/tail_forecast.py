@@ -106,7 +106,7 @@ class TailForecast:
         made = float(self.attempts[0] / self.reach[0])
         if made < FEWEST_MADE and (self.reach > 1).any():
             lines.append(
-                f"only {made:g} attempt{' was' if made == 1 else 's were'} made at most prompts: they hardly show how "
+                f"most prompts had only {made:g} attempt{'' if made == 1 else 's'}: they hardly show how "
                 f"rates differ, so the interval may be too narrow; make at least {FEWEST_MADE}"
             )
         if self.n_ever < FEWEST_EVER:

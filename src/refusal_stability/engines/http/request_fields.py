@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any
 
 from refusal_stability.engines.http.errors import ServerError
@@ -33,6 +33,7 @@ MAY_GO = ("top_k", "top_p", "seed", "temperature")
 OFF = {"top_k", "top_p"}
 LAST = "temperature"
 TOP = "top_logprobs"
+LISTING = (TOP, "logprobs")
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
 STRUCTURED = re.compile(r"response_format|json_schema|json_object|guided|structured|grammar|schema")
 
@@ -95,7 +96,7 @@ class RequestFields:
     def adapt(self, error: ServerError, sent: Mapping[str, Any], request: Request) -> bool:
         """Learn from an error what to leave out or rename in a body that was sent; false where nothing may be done."""
         said = " ".join((error.text, *error.names))
-        if request.readout is not None and (_names(said, TOP) or _names(said, "logprobs")):
+        if request.readout is not None and _first_named(said, (*LISTING, *MAY_GO)) in LISTING:
             return self._lists_fewer(said, sent)
         # What `extra_body` sends, only the study can take back.
         own = sent.keys() - self._extra.keys()
@@ -187,4 +188,10 @@ def _filled(place: str, value: Any, value_of: Callable[[str, Mapping[str, str]],
 
 def _names(said: str, field: str) -> bool:
     """Whether a text names a field."""
-    return re.search(rf"(?<![A-Za-z0-9_]){re.escape(field)}(?![A-Za-z0-9_])", said) is not None
+    return _first_named(said, (field,)) is not None
+
+
+def _first_named(said: str, fields: Collection[str]) -> str | None:
+    """The field that a text names first: those behind it may be a list of what is allowed."""
+    found = re.search(rf"(?<![A-Za-z0-9_])(?:{'|'.join(map(re.escape, fields))})(?![A-Za-z0-9_])", said)
+    return found and found[0]
