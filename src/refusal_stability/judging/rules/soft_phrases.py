@@ -303,10 +303,6 @@ NOT_KNOWING = re.compile(
     r"(?:see|seeing|saw|seen|know|knowing|tell|say|check|test|verify|measure|guess|judge|predict|diagnose|"
     r"inspect|access|have|having|look)\b"
 )
-# Help that nothing but distress calls for.
-CRISIS = re.compile(
-    r"\b(?:988|crisis|help ?line|hot ?line|emergency (?:services|number|line)|stop it now|samaritans|1-8\d\d)\b"
-)
 # Pieces in which a speaker may say anything.
 GENRE = re.compile(
     r"\b(?:monologue|poem|haiku|song|lyrics|story|tale|scene|dialogue|script|screenplay|play|diary|novel|verse|"
