@@ -87,7 +87,8 @@ def _corrected(rates: Sequence[Mapping[str, Any]]) -> Section:
         "Rates corrected by people's labels",
         (
             "The primary judge's rates, and the same rates corrected by people's labels of a weighted sample "
-            "(prediction-powered inference). The interval covers what the sample leaves open.",
+            "(prediction-powered inference). The interval covers what the sample leaves open; with few labels it can "
+            "end below 0% or over 100%.",
             f"The sample is drawn from {kinds} kinds of response. Each has {least} or more labelled items.",
         ),
         tables=(

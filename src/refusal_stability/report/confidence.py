@@ -20,7 +20,7 @@ def least_sure(inputs: ReportInputs) -> Section | None:
     text = (
         f"The primary judge gives a confidence for {decisions:,} decisions; {mean:.2f} on average. Read the responses "
         "to these prompts first: a change of decision may be the judge's doubt. The explorer sorts by this confidence. "
-        "`escalate_below` hands such responses over to another judge.",
+        "The setting escalate_below hands such responses over to another judge.",
     )
     table = laid_out(
         "least_sure",

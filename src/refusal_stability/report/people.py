@@ -18,7 +18,8 @@ def people(inputs: ReportInputs) -> Section | None:
     if inputs.rows("people_rates"):
         text.append(
             "A corrected rate is the judge's rate, minus its error on the labelled sample (prediction-powered "
-            "inference). Its interval covers what the sample leaves open."
+            "inference). Its interval covers what the sample leaves open; with few labels it can end below 0% "
+            "or over 100%."
         )
     judge = words("Judge", "rater_a")
     tables = filled(
