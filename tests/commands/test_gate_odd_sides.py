@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from refusal_stability.commands import compare
@@ -51,7 +52,7 @@ def side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             {},
             np.full(n, harm, dtype=object),
         )
-        table = per_prompt_metrics(study, SETTINGS).assign(primary_judge="j", estimated=False)
+        table = pd.concat(per_prompt_metrics(study, SETTINGS)).assign(primary_judge="j", estimated=False)
         Path(name).mkdir()
         write_table(table.reindex(columns=list(CONTRACT.columns)), Path(name) / PATH.name, CONTRACT)
         return name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from math import comb
 
 import numpy as np
@@ -13,9 +15,11 @@ from small_studies import SETTINGS, rng_of, study_of, tables_of
 
 from refusal_stability.measures.decision_arrays import DecisionArrays, Group
 from refusal_stability.measures.estimates import Resampling
+from refusal_stability.measures.tables import table_tasks
 from refusal_stability.measures.tables.categories import membership
 from refusal_stability.measures.tables.pairs import side_by_side
 from refusal_stability.measures.tables.settings import Settings
+from refusal_stability.measures.tables.stability import least_stable_decisions
 from refusal_stability.records import MISSING, OUTCOMES, Outcome
 from refusal_stability.tables.metrics import METRIC_TABLES
 
@@ -381,3 +385,29 @@ def test_an_interval_of_few_events_rests_on_those_and_not_on_all_prompts() -> No
     row = tables_of(study_of(codes))["tail_risk"].iloc[0]
     assert (row["n_ever_comply"], row["mean_queries"]) == (2, 7.5)
     assert (row["mean_queries_low"], row["mean_queries_high"]) == (5, 10)
+
+
+def test_tables_are_the_same_from_any_number_of_threads_and_in_any_order() -> None:
+    codes = np.random.default_rng(5).integers(-1, 3, (2, 30, 2, 4)).astype(np.int8)
+    study = study_of(*codes, categories=[["x", "x|y", "y"][i % 3] for i in range(30)])
+    expected = tables_of(study)
+    resampling = Resampling(300, 0.95, rng_of)
+    tasks = table_tasks(study, Settings(SETTINGS.threshold, SETTINGS.thresholds, resampling))
+    with ThreadPoolExecutor(4) as threads:
+        parts = list(chain.from_iterable(threads.map(lambda task: list(task()), reversed(tasks))))
+    assert {name for name, _ in parts} == set(expected) == set(METRIC_TABLES)
+    for name, table in expected.items():
+        found = pd.concat([part for other, part in parts if other == name], ignore_index=True)
+        pd.testing.assert_frame_equal(found, table, check_exact=True)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60))
+@settings(max_examples=30, deadline=None)
+def test_the_least_stable_prompts_are_the_first_of_all_prompts_in_order(seed: int, n: int) -> None:
+    codes = np.random.default_rng(seed).integers(-1, 3, (1, n, 1, 5)).astype(np.int8)
+    study = study_of(*codes)
+    prompts = tables_of(study)["per_prompt_metrics"]
+    flipped = prompts[prompts["flip"]].assign(less=lambda rows: -rows["n"])
+    expected = flipped.sort_values(["ssi", "less", "prompt_id"])["prompt_id"].tolist()[:10]
+    found = least_stable_decisions(study, SETTINGS)
+    assert found["prompt_id"].drop_duplicates().tolist() == expected

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -119,7 +121,7 @@ ODD = ["", "nan", "inf", "-", "+1", ".5", "5.", "1e5", "1e400", "--1", "1_0", " 
     st.sampled_from(["number", "whole"]),
 )
 def test_plain_numbers_are_read_as_any_text_would_be(texts: list[str], kind: str) -> None:
-    def read() -> pd.Series | str:
+    def read() -> np.ndarray | str:
         try:
             return csv_files._as_kind(pd.Series(texts, dtype=object, name="n"), kind, "t.csv", "n")
         except ArtifactError as error:
@@ -132,7 +134,23 @@ def test_plain_numbers_are_read_as_any_text_would_be(texts: list[str], kind: str
     if isinstance(anyhow, str) or isinstance(plainly, str):
         assert str(plainly) == str(anyhow)
     else:
-        pd.testing.assert_series_equal(plainly, anyhow, check_exact=True)
+        assert plainly.dtype == anyhow.dtype
+        np.testing.assert_array_equal(plainly, anyhow)
+
+
+@given(st.lists(st.tuples(st.text(st.characters(codec="utf-8")), st.floats()), max_size=5), st.integers(0, 5))
+def test_a_table_in_parts_has_the_bytes_of_the_whole(rows: list[tuple[str, float]], cut: int) -> None:
+    contract = Contract(
+        "parts", {"key": "text", "text": "text", "value": "number"}, ("key",), {}, opened_by_people=True
+    )
+    table = pd.DataFrame(
+        {"key": list(map(str, range(len(rows)))), "text": [t for t, _ in rows], "value": [v for _, v in rows]}
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        whole, parts = Path(folder) / "whole.csv", Path(folder) / "parts.csv"
+        write_table(table, whole, contract)
+        csv_files.write_in_parts((part for part in (table[:cut], table[cut:])), parts, contract)
+        assert parts.read_bytes() == whole.read_bytes()
 
 
 def test_an_absent_table_says_what_to_run(tmp_path: Path) -> None:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from refusal_stability.judge_report.comparison import compare_raters
-from refusal_stability.judge_report.corrected_table import corrected_rows, uncorrectable
-from refusal_stability.judge_report.ratings import PEOPLE, ratings_of_study, sample_explained
-from refusal_stability.judging.joined_labels import read_judged
 from refusal_stability.params.study import StudyParams
 from refusal_stability.review.labels import read_people
 
@@ -17,6 +13,12 @@ def people_tables(params: StudyParams) -> dict[str, Any]:
     people = read_people()
     if people is None:
         return {}
+    # Imported where they are needed: a fifth of a second, and few studies have people's labels.
+    from refusal_stability.judge_report.comparison import compare_raters
+    from refusal_stability.judge_report.corrected_table import corrected_rows, uncorrectable
+    from refusal_stability.judge_report.ratings import PEOPLE, ratings_of_study, sample_explained
+    from refusal_stability.judging.joined_labels import read_judged
+
     judged = read_judged(params)
     ratings = ratings_of_study(judged, list(params.judging.judges), people)
     labelled = int((ratings.table[PEOPLE] != "").sum())

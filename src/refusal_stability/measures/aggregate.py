@@ -84,6 +84,7 @@ def stability_row(
     *scope: object,
     scoring: str = "three_way",
     correlate: bool = False,
+    shared: bool = True,
 ) -> Row:
     """The stability columns of a scope, with intervals over prompts.
 
@@ -95,12 +96,13 @@ def stability_row(
     resampling, *scope : how intervals are drawn, and the scope's own name.
     scoring : a key of `stability.SCORINGS`.
     correlate : adds `spearman_ssi_comply_rate`.
+    shared : whether another table asks for this scope too, so that its resamples are kept. No figure depends on it.
 
     Returns
     -------
     The columns of `tables.metrics.STABILITY_COLUMNS`, by name.
     """
-    return _stability(profile(counts, threshold, scoring), n_asked, resampling, scope, correlate)
+    return _stability(profile(counts, threshold, scoring), n_asked, resampling, scope, correlate, shared)
 
 
 def aggregate_row(counts: Ints, n_asked: int, threshold: float, resampling: Resampling, *scope: object) -> Row:
@@ -161,7 +163,12 @@ def safety_row(
 
 
 def _stability(
-    seen: ScopeProfile, n_asked: int, resampling: Resampling, scope: tuple[object, ...], correlate: bool
+    seen: ScopeProfile,
+    n_asked: int,
+    resampling: Resampling,
+    scope: tuple[object, ...],
+    correlate: bool,
+    shared: bool = True,
 ) -> Row:
     """The stability columns, with Spearman's rho where asked; all of them on the same resamples."""
     figures, weights = seen.figures, seen.weights
@@ -177,7 +184,7 @@ def _stability(
     n_prompts = int(weights.sum())
     units = np.append(effective_units(values, weights), [n_prompts] if correlate else [])
     fixed = ONE_RESPONSE if len(weights) and figures["n"].max() < 2 else ()
-    where = Scope(resampling, weights, scope, shared=True)
+    where = Scope(resampling, weights, scope, shared)
     found = estimates(names, OfWeights(statistic, units), where, fixed=fixed)
     n_decided = int(weights @ figures["n"])
     spread = weights @ (figures["ssi"] - found["mean_ssi"]) ** 2 if n_prompts > 1 else float("nan")

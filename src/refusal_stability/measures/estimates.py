@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,7 @@ class Resampling:
     confidence: float
     rng: Callable[..., np.random.Generator]
     kept: dict[tuple[object, ...], list[NDArray[np.uint32]]] = field(default_factory=dict, compare=False, repr=False)
+    lock: AbstractContextManager[Any] = field(default_factory=Lock, compare=False, repr=False)
 
     def draw(self, statistic: Statistic, weights: Ints, *scope: object) -> Floats:
         """A statistic on bootstrap resamples of one scope's prompts.
@@ -60,12 +63,16 @@ class Resampling:
         if weights.sum() == 0:
             return bootstrap(statistic, weights, self.n_resamples, self.rng(*scope))
         key = (*scope, weights.tobytes())
-        if key not in self.kept:
-            blocks = resampled_weights(weights, self.n_resamples, self.rng(*scope))
-            self.kept[key] = [block.astype(np.uint32) for block in blocks]
-            while len(self.kept) > 1 and sum(b.nbytes for kept in self.kept.values() for b in kept) > MOST_KEPT:
-                del self.kept[next(iter(self.kept))]
-        return np.concatenate([statistic(block.astype(np.float64)) for block in self.kept[key]])
+        with self.lock:
+            blocks = self.kept.get(key)
+        if blocks is None:
+            drawn = resampled_weights(weights, self.n_resamples, self.rng(*scope))
+            blocks = [block.astype(np.uint32) for block in drawn]
+            with self.lock:
+                self.kept[key] = blocks
+                while len(self.kept) > 1 and sum(b.nbytes for kept in self.kept.values() for b in kept) > MOST_KEPT:
+                    del self.kept[next(iter(self.kept))]
+        return np.concatenate([statistic(block.astype(np.float64)) for block in blocks])
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ million prompts with a few hundred distinct rows is then resampled at the cost o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +23,7 @@ from scipy.special import ndtr, stdtrit
 from refusal_stability.measures.distinct import Floats, Ints
 
 BLOCK_CELLS = 1 << 21  # resamples x distinct rows held at once: 16 MB of float64
+FEW_CELLS = 1 << 16  # drawn in 3 ms, by one thread
 BRANCHES = 8  # streams that a block's counts come from; a number of its own, so that no result depends on the cores
 EXACT_ROWS = 5_000  # more distinct rows than this are resampled in the normal limit, see `bootstrap_means`
 
@@ -43,7 +46,7 @@ def resampled_weights(weights: Ints, n_resamples: int, rng: np.random.Generator)
     Notes
     -----
     Drawing is the expensive part, and NumPy draws without Python's lock. A block's rows come from `BRANCHES` generators
-    that `rng` spawns, each on its own thread.
+    that `rng` spawns. Threads share these out, unless the block is drawn before they would have started.
     """
     total = int(weights.sum())
     shares = weights / total
@@ -52,11 +55,12 @@ def resampled_weights(weights: Ints, n_resamples: int, rng: np.random.Generator)
     def drawn(branch: np.random.Generator, size: int) -> Floats:
         return branch.multinomial(total, shares, size=size).astype(np.float64)
 
-    with ThreadPoolExecutor(BRANCHES) as pool:
+    threads = min(BRANCHES, os.cpu_count() or 1) if n_resamples * len(weights) > FEW_CELLS else 1
+    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
         for start in range(0, n_resamples, block):
             size = min(block, n_resamples - start)
             sizes = [(size + branch) // BRANCHES for branch in range(BRANCHES)]
-            yield np.concatenate(list(pool.map(drawn, rng.spawn(BRANCHES), sizes)))
+            yield np.concatenate(list((pool.map if pool else map)(drawn, rng.spawn(BRANCHES), sizes)))
 
 
 def bootstrap(statistic: Statistic, weights: Ints, n_resamples: int, rng: np.random.Generator) -> Floats:

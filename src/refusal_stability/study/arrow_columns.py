@@ -36,15 +36,21 @@ def read_columns(path: Path, contract: Contract) -> Any:
 def coded(column: Any, codes: dict[str, int]) -> Any:
     """A dictionary-encoded column as numbers; -1 for a text without one."""
     if not len(column):
-        return np.zeros(0, dtype=np.int64)
+        return np.zeros(0, dtype=np.int16)
     encoded = column.unify_dictionaries().combine_chunks()
     encoded = encoded.chunk(0) if hasattr(encoded, "chunk") else encoded
-    lookup = np.array([codes.get(text, -1) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
+    lookup = np.array([codes.get(text, -1) for text in encoded.dictionary.to_pylist()], dtype=np.int16)
     return lookup[encoded.indices.to_numpy()]
 
 
 def positions(prompt_ids: Any, ids: Any) -> Any:
-    """Where each prompt id stands among the study's; -1 for an unknown one."""
+    """Where each prompt id stands among the study's; -1 for an unknown one.
+
+    As a rule a file has its rows in the prompts' order, and comparing is far quicker than looking up.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
+    if len(prompt_ids) == len(ids) and prompt_ids.equals(pa.chunked_array([ids])):
+        return np.arange(len(ids))
     return pc.fill_null(pc.index_in(prompt_ids, value_set=ids), -1).to_numpy().astype(np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,46 @@ PLAIN = {"number": re.compile(r"[0-9.e+-]*"), "whole": re.compile(r"[0-9-]*")}
 
 def write_table(table: pd.DataFrame, path: Path, contract: Contract) -> None:
     """Write a table in its contract's column order, as the file's name says; `ArtifactError` where it breaks it."""
+    import pyarrow.csv
+
+    arrow = _as_written(table, path, contract)
+    with atomic_write(path, "wb") as file:
+        write_parquet(arrow, file) if path.suffix == PARQUET else pyarrow.csv.write_csv(arrow, file)
+
+
+def write_in_parts(parts: Iterable[pd.DataFrame], path: Path, contract: Contract) -> None:
+    """Write a CSV file of several tables below each other, holding one at a time.
+
+    Each is checked by itself, so the parts have to differ in a column of the contract's key.
+    """
     import pyarrow as pa
     import pyarrow.csv
 
+    schema = pa.schema([(name, pa.type_for_alias(KINDS[kind])) for name, kind in contract.columns.items()])
+    with atomic_write(path, "wb") as file, pyarrow.csv.CSVWriter(file, schema) as writer:
+        for part in parts:
+            writer.write_table(_as_written(part, path, contract))
+
+
+def _as_written(table: pd.DataFrame, path: Path, contract: Contract) -> Any:
+    """A checked table as arrow's, with its texts as they stand in a file."""
+    import pyarrow as pa
+
     checked = _checked(table, str(path), contract)
     try:
-        arrow = pa.Table.from_pandas(checked, preserve_index=False)
+        arrow = pa.table({name: _as_arrow(checked[name].to_numpy(), kind) for name, kind in contract.columns.items()})
     except (UnicodeEncodeError, pa.ArrowInvalid) as error:
         raise ArtifactError(f"{path}: a text cannot be written as UTF-8: {error}") from error
-    if contract.opened_by_people:
-        arrow = _each_text(arrow, contract, guarded)
-    with atomic_write(path, "wb") as file:
-        write_parquet(arrow, file) if path.suffix == PARQUET else pyarrow.csv.write_csv(arrow, file)
+    return _each_text(arrow, contract, guarded) if contract.opened_by_people else arrow
+
+
+def _as_arrow(values: np.ndarray[Any, Any], kind: str) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, pa.type_for_alias(KINDS[kind]), from_pandas=True)
+    except pa.ArrowTypeError:  # a column of texts that are all numbers
+        return pa.array(values, from_pandas=True)
 
 
 def read_table(path: Path, contract: Contract) -> pd.DataFrame:
@@ -134,7 +162,9 @@ def _checked(table: pd.DataFrame, where: str, contract: Contract) -> pd.DataFram
             f"{where}: {problem}; found {found}; a {contract.name} table has {', '.join(contract.columns)}"
         )
     typed = pd.DataFrame(
-        {name: _as_kind(table[name], kind, where, name) for name, kind in contract.columns.items()}, copy=False
+        {name: _as_kind(table[name], kind, where, name) for name, kind in contract.columns.items()},
+        index=pd.RangeIndex(len(table)),
+        copy=False,
     )
     if contract.key:
         repeated = typed.duplicated(list(contract.key), keep=False)
@@ -147,15 +177,16 @@ def _checked(table: pd.DataFrame, where: str, contract: Contract) -> pd.DataFram
     return typed
 
 
-def _as_kind(column: pd.Series[Any], kind: str, where: str, name: str) -> pd.Series[Any]:
+def _as_kind(column: pd.Series[Any], kind: str, where: str, name: str) -> np.ndarray[Any, Any]:
+    """A column's values as their kind; those that are so already are not copied."""
     if kind == "text":
-        return column.astype(object)
+        return column.to_numpy(object)
     text = column if column.dtype == object else None
     if kind != "flag" and (plain := _plain_numbers(column, kind)) is not None:
-        return pd.Series(plain, column.index, name=name)
+        return plain
     if kind == "flag":
         if text is None:
-            return column.astype(bool)
+            return column.to_numpy(bool)
         bad = ~text.isin(["true", "false", True, False])
         values: pd.Series[Any] = text.isin(["true", True])
     else:
@@ -173,8 +204,7 @@ def _as_kind(column: pd.Series[Any], kind: str, where: str, name: str) -> pd.Ser
         noun = "whole number" if kind == "whole" else kind
         raise ArtifactError(f"{where}: row {row + 2}, column {name}: {column.iloc[row]!r} is not a {noun}")
     dtype: Any = KINDS[kind]
-    typed: pd.Series[Any] = values.astype(dtype)
-    return typed
+    return values.astype(dtype).to_numpy()
 
 
 def _plain_numbers(column: pd.Series[Any], kind: str) -> np.ndarray[Any, Any] | None:
@@ -185,7 +215,7 @@ def _plain_numbers(column: pd.Series[Any], kind: str) -> np.ndarray[Any, Any] | 
     """
     values = column.to_numpy()
     if values.dtype == KINDS[kind]:
-        return values.copy()
+        return values
     if values.dtype != object:
         return None
     try:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -33,12 +36,12 @@ from refusal_stability.tables.columns import POOLED
 
 Rows = Sequence[dict[str, Any]] | pd.DataFrame
 
-# Each of these builds several tables at once.
-SEVERAL: tuple[Callable[[DecisionArrays, Settings], Mapping[str, Rows]], ...] = (
-    stability.aggregates,
-    samples.sample_sizes,
-    judges.agreements,
-)
+# Builders of several tables, of one table, and of one that has a row for every prompt and comes in parts.
+SEVERAL: dict[str, Callable[[DecisionArrays, Settings], Mapping[str, Rows]]] = {
+    "aggregate_by_judge": stability.aggregates,
+    "sample_size": samples.sample_sizes,
+    "judge_agreement": judges.agreements,
+}
 ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
     "aggregate_by_harm": harm.aggregate_by_harm,
     "aggregate_by_configuration": stability.aggregate_by_configuration,
@@ -68,11 +71,12 @@ ONE: dict[str, Callable[[DecisionArrays, Settings], Rows]] = {
     "consensus_stability": judges.consensus_stability,
     "categories": categories.categories,
     "category_tests": categories.category_tests,
-    "per_prompt_metrics": stability.per_prompt_metrics,
-    "per_prompt_temperature": stability.per_prompt_temperature,
     "least_stable_decisions": stability.least_stable_decisions,
 }
-
+IN_PARTS: dict[str, Callable[[DecisionArrays, Settings], Iterator[pd.DataFrame]]] = {
+    "per_prompt_metrics": stability.per_prompt_metrics,
+    "per_prompt_temperature": stability.per_prompt_temperature,
+}
 OF_ROUNDS: dict[str, Callable[[DecisionArrays, Groups], Rows]] = {
     "adaptive": adaptive.adaptive,
     "adaptive_stops": adaptive.adaptive_stops,
@@ -80,24 +84,66 @@ OF_ROUNDS: dict[str, Callable[[DecisionArrays, Groups], Rows]] = {
     "adaptive_prompts": adaptive.adaptive_prompts,
     "adaptive_estimates": adaptive.adaptive_estimates,
 }
+# Builders that one thread runs after each other: they use the same resamples, silence warnings (which Python does for
+# all threads at once), or hold much memory. The longest runs come first.
+TOGETHER = (
+    (
+        "aggregate_by_judge",
+        "aggregate_by_harm",
+        "aggregate_by_configuration",
+        "threshold_sensitivity",
+        "binary_scoring",
+    ),
+    ("judge_agreement",),
+    ("temperature_pairs", "model_pairs", "interventions"),
+    ("per_prompt_metrics", "per_prompt_temperature"),
+    ("category_tests",),
+    ("categories",),
+)
+
+Part = tuple[str, pd.DataFrame]
+
+
+def table_tasks(
+    study: DecisionArrays, settings: Settings, sampled: Mapping[tuple[str, str], Sampled] | None = None
+) -> list[Callable[[], Iterator[Part]]]:
+    """What builds the metric tables: tasks that threads may run in any order and at once, with the same tables.
+
+    Each gives parts of tables: a name and rows, the parts of one table after each other. `sampled` is what was seen of
+    each model and intervention of a study sampled by rounds.
+    """
+    primary = {group.model: group.primary for group in study.groups}
+    groups = estimate_groups(study, settings, sampled or {})
+
+    def parts(builder: str) -> Iterator[Part]:
+        if builder in OF_ROUNDS:
+            yield builder, _frame(OF_ROUNDS[builder](study, groups), primary)
+            return
+        built: Iterable[tuple[str, Rows]]
+        if builder in SEVERAL:
+            built = SEVERAL[builder](study, settings).items()
+        elif builder in IN_PARTS:
+            built = ((builder, part) for part in IN_PARTS[builder](study, settings))
+        else:
+            built = [(builder, ONE[builder](study, settings))]
+        for name, rows in built:
+            yield name, with_estimates(name, _frame(rows, primary), study, groups)
+
+    def task(builders: Sequence[str]) -> Iterator[Part]:
+        return chain.from_iterable(map(parts, builders))
+
+    others = [name for name in (*SEVERAL, *ONE, *IN_PARTS, *OF_ROUNDS) if not any(name in some for some in TOGETHER)]
+    return [partial(task, builders) for builders in (*TOGETHER, *((name,) for name in others))]
 
 
 def build_tables(
     study: DecisionArrays, settings: Settings, sampled: Mapping[tuple[str, str], Sampled] | None = None
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Every metric table by name, one at a time, so that two large ones never share the memory.
-
-    `sampled` is what was seen of each model and intervention of a study sampled by rounds.
-    """
-    primary = {group.model: group.primary for group in study.groups}
-    groups = estimate_groups(study, settings, sampled or {})
-    for build_several in SEVERAL:
-        for name, rows in build_several(study, settings).items():
-            yield name, with_estimates(name, _frame(rows, primary), study, groups)
-    for name, build in ONE.items():
-        yield name, with_estimates(name, _frame(build(study, settings), primary), study, groups)
-    for name, build_rounds in OF_ROUNDS.items():
-        yield name, _frame(build_rounds(study, groups), primary)
+    """Every metric table by name, whole, one after another."""
+    for task in table_tasks(study, settings, sampled):
+        for name, parts in groupby(task(), key=itemgetter(0)):
+            tables = [table for _, table in parts]
+            yield name, tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 
 def _frame(rows: Rows, primary: Mapping[str, str]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from refusal_stability.measures.aggregate import stability_row
@@ -25,7 +26,7 @@ SEPARATOR = "|"
 
 def membership(categories: NDArray[Any]) -> tuple[list[str], NDArray[np.bool_]]:
     """The categories in alphabetical order, and whether each prompt has each: (P, C). Empty texts are left out."""
-    texts, index = np.unique(categories.astype(str), return_inverse=True)
+    index, texts = pd.factorize(categories.astype(object))
     split = [[part.strip() for part in text.split(SEPARATOR) if part.strip()] for text in texts]
     found = sorted({part for parts in split for part in parts})
     table = np.array([[name in parts for name in found] for parts in split], dtype=bool).reshape(len(split), -1)
@@ -41,7 +42,7 @@ def categories(study: DecisionArrays, settings: Settings) -> list[Row]:
             scope = ("category", group.model, group.intervention, category)
             inside = member[:, c]
             counts, n_asked = group.counts[inside], int(group.sampled_by_temperature[inside].sum())
-            figures = stability_row(counts, n_asked, settings.threshold, settings.resampling, *scope)
+            figures = stability_row(counts, n_asked, settings.threshold, settings.resampling, *scope, shared=False)
             rows.append(names(group) | {"category": category, "small": figures["n_prompts"] < SMALL} | figures)
     return rows
 

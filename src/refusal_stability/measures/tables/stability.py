@@ -56,9 +56,8 @@ def scopes(study: DecisionArrays, group: Group, judge: str | None = None) -> Ite
         yield temperature, counts[:, t], n_asked[t]
 
 
-def per_prompt_metrics(study: DecisionArrays, settings: Settings) -> pd.DataFrame:
-    """A row for each model, intervention and prompt, over all configurations."""
-    frames = []
+def per_prompt_metrics(study: DecisionArrays, settings: Settings) -> Iterator[pd.DataFrame]:
+    """A row for each model, intervention and prompt, over all configurations; a part for each of the former two."""
     for group in study.groups:
         columns, index = _prompt_figures(group.counts, settings)
         cluster = np.where(columns["unstable"], 0, np.where(columns["majority"] == str(DECISION_NAMES[REFUSE]), 1, 2))
@@ -67,20 +66,17 @@ def per_prompt_metrics(study: DecisionArrays, settings: Settings) -> pd.DataFram
         frame["n_missing"] = group.sampled_by_temperature.sum(axis=1) - frame["n"]
         place = names(group) | {"prompt_id": study.prompt_ids, "category": study.categories}
         place["harm"] = "" if study.harms is None else study.harms
-        frames.append(frame.assign(**place))
-    return pd.concat(frames, ignore_index=True)
+        yield frame.assign(**place)
 
 
-def per_prompt_temperature(study: DecisionArrays, settings: Settings) -> pd.DataFrame:
-    """A row for each model, intervention, temperature and prompt, over the seeds."""
-    frames = []
+def per_prompt_temperature(study: DecisionArrays, settings: Settings) -> Iterator[pd.DataFrame]:
+    """A row for each model, intervention, temperature and prompt, over the seeds: a part for each temperature."""
     for group in study.groups:
         for t, temperature in enumerate(study.temperatures):
             columns, index = _prompt_figures(group.counts_by_temperature[:, t], settings)
             frame = pd.DataFrame({name: values[index] for name, values in columns.items()})
             frame["n_missing"] = group.sampled_by_temperature[:, t] - frame["n"]
-            frames.append(frame.assign(**names(group), temperature=temperature, prompt_id=study.prompt_ids))
-    return pd.concat(frames, ignore_index=True)
+            yield frame.assign(**names(group), temperature=temperature, prompt_id=study.prompt_ids)
 
 
 def least_stable_decisions(study: DecisionArrays, settings: Settings) -> pd.DataFrame:
@@ -92,10 +88,16 @@ def least_stable_decisions(study: DecisionArrays, settings: Settings) -> pd.Data
     frames: list[pd.DataFrame] = []
     for group in study.groups:
         figures = describe(group.counts, settings.threshold)
-        order = np.lexsort((study.prompt_ids.astype(str), -figures["n"], figures["ssi"]))
-        chosen = order[figures["flip"][order]][:MOST_UNSTABLE]
-        place = [study.prompt_ids[chosen], study.temperatures, study.seeds]
-        index = pd.MultiIndex.from_product(place, names=["prompt_id", "temperature", "seed"])
+        flipped = np.flatnonzero(figures["flip"])
+        if len(flipped) > MOST_UNSTABLE:
+            # Of a million prompts, only those that are no more stable than the last one shown are put in order.
+            reached = np.partition(figures["ssi"][flipped], MOST_UNSTABLE - 1)[MOST_UNSTABLE - 1]
+            flipped = flipped[figures["ssi"][flipped] <= reached]
+        ids = study.prompt_ids[flipped].astype(str)
+        order = np.lexsort((ids, -figures["n"][flipped], figures["ssi"][flipped]))
+        chosen = flipped[order][:MOST_UNSTABLE]
+        axes: tuple[Any, ...] = (study.prompt_ids[chosen], study.temperatures, study.seeds)
+        index = pd.MultiIndex.from_product(axes, names=["prompt_id", "temperature", "seed"])
         codes = group.codes[chosen].ravel()
         frame = pd.DataFrame({"decision": DECISION_NAMES[codes]}, index=index).reset_index()
         frames.append(frame.loc[codes != NOT_SAMPLED].assign(**names(group)))
