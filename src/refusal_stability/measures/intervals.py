@@ -9,7 +9,6 @@ million prompts with a few hundred distinct rows is then resampled at the cost o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -55,8 +54,8 @@ def resampled_weights(weights: Ints, n_resamples: int, rng: np.random.Generator)
     def drawn(branch: np.random.Generator, size: int) -> Floats:
         return branch.multinomial(total, shares, size=size).astype(np.float64)
 
-    threads = min(BRANCHES, os.cpu_count() or 1) if n_resamples * len(weights) > FEW_CELLS else 1
-    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
+    many = n_resamples * len(weights) > FEW_CELLS
+    with ThreadPoolExecutor(BRANCHES) if many else nullcontext() as pool:
         for start in range(0, n_resamples, block):
             size = min(block, n_resamples - start)
             sizes = [(size + branch) // BRANCHES for branch in range(BRANCHES)]
