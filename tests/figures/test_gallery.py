@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import pickle
 import re
 import subprocess
@@ -135,7 +136,10 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(studies, pages, 
     (tmp_path / "study").write_bytes(pickle.dumps(studies["two models"]))
     printed = subprocess.run(
         [sys.executable, "-c", script, str(Path(__file__).parent)],
-        env={"PYTHONHASHSEED": "1", "PATH": "/usr/bin", "MPLCONFIGDIR": str(tmp_path), "HOME": str(tmp_path)},
+        env={
+            **{"PYTHONHASHSEED": "1", "PATH": "/usr/bin", "MPLCONFIGDIR": str(tmp_path), "HOME": str(tmp_path)},
+            **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
+        },
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_study import synthetic_study
 
-from refusal_stability.figures.lines import spread
+from refusal_stability.figures.lines import nearest_rising, spread
 from refusal_stability.figures.threshold_sensitivity import threshold_sensitivity
 
 
@@ -43,6 +43,19 @@ def test_names_never_overlap_nor_leave_the_axis_and_keep_their_order(names) -> N
     assert (np.diff(placed[order]) >= (shrunk[order][:-1] + shrunk[order][1:]) / 2 - 1e-9).all()
     assert (placed - shrunk / 2 >= -1e-9).all()
     assert (placed + shrunk / 2 <= 10 + 1e-9).all()
+
+
+def test_values_that_fall_are_pooled_to_their_mean() -> None:
+    # 3, 1 fall: both become 2. Then 2, 2, 5 rises, and 5, 4 become 4.5.
+    assert nearest_rising(np.array([3.0, 1.0, 5.0, 4.0])) == pytest.approx([2, 2, 4.5, 4.5])
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=15))
+def test_the_nearest_rising_values_are_scipys(wanted) -> None:
+    from scipy.optimize import isotonic_regression
+
+    values = np.array(wanted)
+    assert nearest_rising(values) == pytest.approx(isotonic_regression(values).x, abs=1e-9)
 
 
 def test_each_name_of_a_model_under_several_interventions_has_a_piece_of_its_own_line() -> None:

@@ -22,7 +22,7 @@ STAGE_FILE = Path("dvc.yaml")
 # These read parameters by value: data/params tells DVC when one changes, so that a new parameter reruns none of them.
 BY_VALUE = ("train-reference", "prompts", "generate", "judge")
 # What a module reads from its own folder when it runs: DVC must notice a change of these too.
-DATA_SUFFIXES = (".csv", ".css", ".j2", ".js", ".json", ".md", ".mplstyle", ".yaml")
+DATA_SUFFIXES = (".csv", ".css", ".j2", ".js", ".json", ".md", ".mplstyle", ".ttf", ".yaml")
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from refusal_stability.figures.finding import lowest_to_highest
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK, MUTED, RULE
 from refusal_stability.figures.series import Series, SeriesSet, wrapped
 from refusal_stability.figures.study_figure import StudyFigure
-from refusal_stability.figures.style import PAGE_WIDTH, canvas, in_house_style
+from refusal_stability.figures.style import PAGE_WIDTH, canvas, in_house_style, undrawn
 from refusal_stability.records import DECISIONS
 from refusal_stability.tables.layout import plain_line
 
@@ -45,14 +46,11 @@ def decision_heatmap(tables: Tables, series_set: SeriesSet) -> Figure:
     figure = canvas((0.7 + 0.19 * most) * -(-len(series) // columns) + 0.45)
     grid = figure.subplots(-(-len(series) // columns), columns, squeeze=False)
     panels = list(zip(grid.flat, [one.of(cells) for one in series], strict=False))
-    # seaborn draws the whole figure once for each heat map: without a layout, and before the letters, that is quick.
-    layout = figure.get_layout_engine()
-    figure.set_layout_engine("none")
     grids = []
-    for axes, rows in panels:
-        names = prompt_names(series_set, rows["prompt_id"], LONGEST_NAME // columns, drawable)
-        grids.append(_cells(axes, rows, most, names))
-    figure.set_layout_engine(layout)
+    with undrawn(figure):
+        for axes, rows in panels:
+            names = prompt_names(series_set, rows["prompt_id"], LONGEST_NAME // columns, drawable)
+            grids.append(_cells(axes, rows, most, names))
     for (axes, rows), decisions, one in zip(panels, grids, series, strict=True):
         _letters(axes, decisions, columns)
         drawn, flipped = rows["prompt_id"].nunique(), int(one.of(prompts)["flip"].sum())
@@ -91,11 +89,19 @@ def prompt_names(
 
 
 def drawable(text: str) -> bool:
-    """Whether the figures' font has every letter of a text, which is not written from right to left."""
+    """Whether the figures' fonts have every letter of a text, which is not written from right to left."""
+    import matplotlib
+
+    known = letters(*matplotlib.rcParams["font.family"])
+    return bool(text) and all(ord(c) in known and unicodedata.bidirectional(c) not in ("R", "AL") for c in text)
+
+
+@cache
+def letters(*families: str) -> frozenset[int]:
+    """The letters of fonts, as code points."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
-    letters = get_font(findfont(FontProperties())).get_charmap()
-    return bool(text) and all(ord(c) in letters and unicodedata.bidirectional(c) not in ("R", "AL") for c in text)
+    return frozenset().union(*(get_font(findfont(FontProperties(family=[name]))).get_charmap() for name in families))
 
 
 def _cells(axes: Axes, rows: pd.DataFrame, most: int, names: dict[str, str]) -> NDArray[np.object_]:
@@ -175,4 +181,5 @@ FIGURE = StudyFigure(
     caption="Every decision on the prompts that flip most. A row is a prompt, the least stable first, named by the "
     "start of its text, or of its id where two start alike. A cell is one response, coloured by decision and marked "
     "with its first letter. Gaps separate temperatures. Hatched cells are missing; blank cells were not sampled.",
+    by_seaborn=True,
 )

@@ -12,7 +12,7 @@ from refusal_stability.figures.palette import INK
 from refusal_stability.figures.panels import panel_grid
 from refusal_stability.figures.series import NothingToDraw, SeriesSet, wrapped
 from refusal_stability.figures.study_figure import StudyFigure
-from refusal_stability.figures.style import canvas, in_house_style, percent
+from refusal_stability.figures.style import canvas, in_house_style, percent, undrawn
 from refusal_stability.records import DECISIONS
 from refusal_stability.tables.columns import POOLED
 
@@ -40,7 +40,8 @@ def judge_confusion(tables: Tables, series_set: SeriesSet) -> Figure:
     panels = panel_grid(figure, len(pairs), columns)
     for axes, (one, other) in zip(panels, pairs, strict=True):
         rows = pooled[(pooled["judge_a"] == one) & (pooled["judge_b"] == other)]
-        _panel(axes, rows, wrapped(one, 24, 1), wrapped(other, 24, 1))
+        with undrawn(figure):
+            _panel(axes, rows, wrapped(one, 24, 1), wrapped(other, 24, 1))
         axes.set_title(_of_models(table, one, other, series_set), fontsize=8, fontweight="normal")
     said = ["responses that both judges decided, and % of the row", left_out]
     figure.supxlabel((";\n" if columns == 1 else "; ").join(part for part in said if part), fontsize=8)
@@ -124,4 +125,5 @@ FIGURE = StudyFigure(
     caption="What one judge decided (rows) against what the other decided (columns). A cell holds the number of "
     "responses that both decided, and its share of the row. A panel pools the models that its title names, with all "
     "their interventions, temperatures and seeds. Pairs of judges without a response in common are left out.",
+    by_seaborn=True,
 )

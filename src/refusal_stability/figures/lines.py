@@ -97,8 +97,6 @@ def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: fl
 
     Where there is no room for all, the sizes shrink in proportion.
     """
-    from scipy.optimize import isotonic_regression
-
     values, extents = np.asarray(wanted, dtype=float), np.asarray(sizes, dtype=float)
     if values.size == 0:
         return values
@@ -106,10 +104,26 @@ def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: fl
     order = np.argsort(values, kind="stable")
     # Stack all from the bottom, then fit the slack below each item, which can only grow.
     stacked = low + np.cumsum(extents[order]) - extents[order] / 2
-    slack = isotonic_regression(values[order] - stacked).x
+    slack = nearest_rising(values[order] - stacked)
     result = np.empty_like(values)
     result[order] = stacked + np.clip(slack, 0, high - low - extents.sum())
     return result
+
+
+def nearest_rising(wanted: Floats) -> Floats:
+    """The values nearest to the wanted ones (least squares) of which none is below the one before it.
+
+    The same as `scipy.optimize.isotonic_regression`, whose import takes as long as to draw two figures. Value i is the
+    largest over starts a <= i of the smallest mean over wanted[a:b] with b > i.
+    """
+    n = len(wanted)
+    sums = np.concatenate([[0.0], np.cumsum(wanted)])
+    starts, ends = np.arange(n)[:, None], np.arange(1, n + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = np.where(ends > starts, (sums[ends] - sums[starts]) / (ends - starts), np.inf)
+    least = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
+    # Only starts up to i count for value i.
+    return np.where(starts < ends, least, -np.inf).max(axis=0)
 
 
 def percent_limits(axes: Axes, seen: Floats) -> None:

@@ -126,4 +126,5 @@ FIGURE = StudyFigure(
     caption="The share of prompts at each Safety Stability Index (SSI). SSI is the share of a prompt's responses that "
     "agree with its most frequent decision, over all temperatures and seeds. Grey bars on the shaded ground "
     "are unstable prompts. Brackets hold bootstrap intervals over prompts.",
+    by_seaborn=True,
 )

@@ -27,6 +27,7 @@ class StudyFigure:
     finding : tables and series -> one sentence on what it shows, printed beside it.
     title, caption : printed beside it; the caption says how to read it.
     optional : left out of a study in which its first table has no rows.
+    by_seaborn : whether seaborn draws a part of it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class StudyFigure:
     title: str
     caption: str
     optional: bool = False
+    by_seaborn: bool = False
 
     def belongs_to(self, tables: Tables) -> bool:
         """Whether a study with these tables has this figure."""

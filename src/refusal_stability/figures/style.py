@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,11 +40,28 @@ DASHED = (0, (2, 2))
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def import_matplotlib() -> None:
+    """Import what every figure is drawn and written with."""
+    import matplotlib.backends.backend_agg
+    import matplotlib.backends.backend_pdf
+    import matplotlib.figure  # noqa: F401
+
+
+@cache
+def add_fonts() -> None:
+    """Have matplotlib find the fonts of `fonts/`, which docs/write_fonts.py cuts from DejaVu Sans."""
+    from matplotlib.font_manager import fontManager
+
+    for font in sorted(STYLE.with_name("fonts").glob("*.ttf")):
+        fontManager.addfont(font)
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
     """The house style on top of matplotlib's own defaults; earlier settings are restored afterwards."""
     import matplotlib
 
+    add_fonts()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rc_file(STYLE, use_default_template=False)
@@ -77,12 +94,46 @@ def canvas(height: float, width: float = PAGE_WIDTH) -> Figure:
     return figure
 
 
+@contextmanager
+def undrawn(figure: Figure) -> Iterator[None]:
+    """Have a figure drawn without its panels and layout, and as before afterwards.
+
+    seaborn draws the whole figure once for each heat map, to see whether labels overlap.
+    """
+    layout, shown = figure.get_layout_engine(), [axes for axes in figure.axes if axes.get_visible()]
+    figure.set_layout_engine("none")
+    for axes in shown:
+        axes.set_visible(False)
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(layout)
+        for axes in shown:
+            axes.set_visible(True)
+
+
 def figure_bytes(figure: Figure, kind: str) -> bytes:
     """A figure as the bytes of a `png` or `pdf` file: the same figure, the same bytes."""
     buffer = io.BytesIO()
     with house_style():
+        lay_out(figure)
         figure.savefig(buffer, format=kind, metadata=NO_METADATA[kind])
     return buffer.getvalue()
+
+
+def lay_out(figure: Figure) -> None:
+    """Place a figure's parts for good: every file of it shows the same places.
+
+    Without this, matplotlib draws the whole figure once more for each file, only to find the places.
+    """
+    import matplotlib
+
+    engine, dpi = figure.get_layout_engine(), figure.dpi
+    if engine is not None and figure.axes:
+        figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
+        engine.execute(figure)
+        figure.set_dpi(dpi)
+        figure.set_layout_engine("none")
 
 
 def percent(share: float, digits: int = 0) -> str:

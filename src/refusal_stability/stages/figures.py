@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from refusal_stability.figures.gallery import GALLERY
+from refusal_stability.figures.pages import study_pages
 from refusal_stability.figures.series import series_of
-from refusal_stability.figures.style import KINDS, figure_bytes
 from refusal_stability.files import FIGURES, PROMPTS, write_pages
 from refusal_stability.params.load import load_params
 from refusal_stability.tables.csv_files import read_table
@@ -18,11 +18,4 @@ def run(params_path: Path) -> None:
     """Draw each figure of the gallery that the study has into reports/figures and remove what else lies there."""
     series_set = series_of(load_params(params_path), read_table(PROMPTS, PROMPT_TABLE))
     tables = {name: metric_table(name) for name in sorted({name for figure in GALLERY for name in figure.tables})}
-    pages = {}
-    for figure in (figure for figure in GALLERY if figure.belongs_to(tables)):
-        drawing = figure.draw(tables, series_set)
-        for kind in KINDS:
-            pages[f"{figure.name}.{kind}"] = figure_bytes(drawing, kind)
-            # The layout of the first kind holds for the others: to find it takes nearly as long as to draw.
-            drawing.set_layout_engine("none")
-    write_pages(FIGURES, pages)
+    write_pages(FIGURES, study_pages(tables, series_set))

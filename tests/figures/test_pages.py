@@ -1,0 +1,109 @@
+"""The files of all figures: the same however many processes draw them, and an error of any of them is told."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from synthetic_study import SyntheticStudy, synthetic_study
+
+from refusal_stability.figures.gallery import GALLERY
+from refusal_stability.figures.pages import shared_out, study_pages
+from refusal_stability.records import StudyError
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="one process draws all where forks are not safe")
+
+
+@pytest.fixture(scope="module")
+def study() -> SyntheticStudy:
+    return synthetic_study()
+
+
+@LINUX
+def test_the_files_are_the_same_however_many_processes_draw_them(study) -> None:
+    alone = study_pages(study.tables, study.series_set, processes=1)
+    shared = study_pages(study.tables, study.series_set, processes=3)
+    assert list(alone) == list(shared)
+    assert alone == shared
+    assert list(alone)[:2] == ["model_comparison.png", "model_comparison.pdf"]
+    belonging = [figure for figure in GALLERY if figure.belongs_to(study.tables)]
+    assert len(alone) == 2 * len(belonging) < 2 * len(GALLERY)
+
+
+@LINUX
+def test_every_share_is_drawn_once() -> None:
+    # This process waits in its first share until another one has taken one, so that others take part.
+    seen, told = os.pipe()
+
+    def draw(share: int) -> dict[str, bytes]:
+        if os.getpid() != parent:
+            os.write(told, b".")
+        elif not waited:
+            waited.append(os.read(seen, 1))
+        return {f"{share} {os.getpid()}": b""}
+
+    parent, waited = os.getpid(), []
+    drawn = shared_out(draw, 9, 3)
+    assert sorted(int(name.split()[0]) for name in drawn) == list(range(9))
+    assert {name.split()[1] for name in drawn} != {str(parent)}
+
+
+@LINUX
+def test_the_error_of_another_process_is_raised_here() -> None:
+    parent = os.getpid()
+    failed, told = os.pipe()
+
+    def draw(share: int) -> dict[str, bytes]:
+        if os.getpid() != parent:
+            os.write(told, b".")
+            raise StudyError(f"reports/figures: share {share} cannot be drawn; try another")
+        os.read(failed, 1)
+        return {}
+
+    with pytest.raises(StudyError, match=r"share \d cannot be drawn; try another"):
+        shared_out(draw, 2, 2)
+
+
+@LINUX
+def test_a_process_that_is_killed_is_an_error_with_a_remedy() -> None:
+    parent = os.getpid()
+    taken, told = os.pipe()
+
+    def draw(share: int) -> dict[str, bytes]:
+        if os.getpid() != parent:
+            os.write(told, b".")
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.read(taken, 1)
+        return {}
+
+    with pytest.raises(StudyError, match="was killed, perhaps for want of memory; free memory"):
+        shared_out(draw, 2, 2)
+
+
+def test_seaborn_is_imported_for_the_figures_that_say_so_alone(study, tmp_path: Path) -> None:
+    script = (
+        "import sys, pickle, pathlib\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from refusal_stability.figures.gallery import GALLERY\n"
+        "tables, series_set = pickle.loads(pathlib.Path(sys.argv[2]).read_bytes())\n"
+        "for figure in GALLERY:\n"
+        "    if not figure.by_seaborn:\n"
+        "        figure.draw(tables, series_set)\n"
+        "assert not {'seaborn', 'scipy'} & set(sys.modules)\n"
+        "for figure in GALLERY:\n"
+        "    if figure.by_seaborn:\n"
+        "        sys.modules.pop('seaborn', None)\n"
+        "        figure.draw(tables, series_set)\n"
+        "        assert 'seaborn' in sys.modules, figure.name\n"
+    )
+    kept = tmp_path / "study"
+    kept.write_bytes(pickle.dumps((study.tables, study.series_set)))
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(Path(__file__).parent), str(kept)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
