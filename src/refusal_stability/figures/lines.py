@@ -123,7 +123,8 @@ def nearest_rising(wanted: Floats) -> Floats:
         means = np.where(ends > starts, (sums[ends] - sums[starts]) / (ends - starts), np.inf)
     least = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
     # Only starts up to i count for value i.
-    return np.where(starts < ends, least, -np.inf).max(axis=0)
+    nearest: Floats = np.where(starts < ends, least, -np.inf).max(axis=0)
+    return nearest
 
 
 def percent_limits(axes: Axes, seen: Floats) -> None:

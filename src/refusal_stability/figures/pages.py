@@ -39,7 +39,7 @@ def study_pages(tables: Tables, series_set: SeriesSet, processes: int | None = N
     shares = [by_seaborn, *([figure] for figure in figures if not figure.by_seaborn)]
 
     def draw(share: int) -> Pages:
-        pages = {}
+        pages: Pages = {}
         for figure in shares[share]:
             drawing = figure.draw(tables, series_set)
             pages |= {f"{figure.name}.{kind}": figure_bytes(drawing, kind) for kind in KINDS}
