@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -322,6 +323,12 @@ def test_a_build_that_became_unstable_fails_in_every_form(
     assert "` <img src=x> \\| *bold* p" in page
     suite = ElementTree.parse(files["--junit"]).getroot()
     assert (suite.get("tests"), int(suite.get("failures", 0)) >= 1) == ("4", True)
+    # What the schema of Ant's reports requires, in its order.
+    assert {"name", "timestamp", "hostname", "tests", "failures", "errors", "time"} <= set(suite.keys())
+    datetime.strptime(suite.get("timestamp", ""), "%Y-%m-%dT%H:%M:%S")
+    assert [child.tag for child in suite] == ["properties", *["testcase"] * 4, "system-out", "system-err"]
+    assert all({"name", "classname", "time"} <= set(case.keys()) for case in suite.iter("testcase"))
+    assert suite.find("properties/property[@name='decision']").get("value") == "fail"  # type: ignore[union-attr]
     failed = [case for case in suite.iter("testcase") if case.find("failure") is not None]
     assert ("calm / none", "pct_flipped > +5") in [(case.get("classname"), case.get("name")) for case in failed]
 

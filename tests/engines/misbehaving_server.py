@@ -92,9 +92,11 @@ class Server:
 
     def _body(self, body: dict[str, Any]) -> bytes:
         text = answer_text(body, self.options.ignore_seed, self.options.in_words)
+        text = REFUSAL if self.options.refuses else text
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-        answer = {"id": "x", "object": "chat.completion", "model": "served-model", "system_fingerprint": "fp_1"}
+        answer = {"id": "x", "object": "chat.completion", "model": "served-model"}
+        answer["system_fingerprint"] = self.options.fingerprint
         return json.dumps(answer | {"choices": [choice], "usage": usage}).encode()
 
     async def _misbehave(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -161,6 +163,8 @@ def main() -> None:
     parser.add_argument("--reject", default="", help="fields, comma-separated, that get a 400")
     parser.add_argument("--ignore-seed", action="store_true")
     parser.add_argument("--in-words", action="store_true", help="help or refuse, as the answer's hash decides")
+    parser.add_argument("--refuses", action="store_true", help="refuse everything")
+    parser.add_argument("--fingerprint", default="fp_1")
     parser.add_argument("--models", help="names, comma-separated, to list at /v1/models; without it there is no list")
     parser.add_argument("--key", help="the one key with which the list is shown")
     asyncio.run(_serve(parser.parse_args()))

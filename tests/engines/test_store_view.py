@@ -112,3 +112,15 @@ def test_a_database_of_another_schema_is_no_store(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(StoreError, match="no such table"):
         StoreView(path)
+
+
+def test_the_served_models_of_some_requests_are_those_of_their_answers(path: Path) -> None:
+    with Store(path) as store:
+        for key, fingerprint in (("b", "fp_1"), ("c", "fp_2"), ("d", None)):
+            details = {"model": "m", "system_fingerprint": fingerprint}
+            store.put(key, Completion("text", "stop", 1, 1, details=details))
+    with StoreView(path) as view:
+        assert view.served() == {("m", "fp_1"), ("m", "fp_2"), ("m", "")}
+        assert view.served(["b", "a", "not there"]) == {("m", "fp_1")}
+        assert view.served([f"other {i}" for i in range(600)] + ["c"]) == {("m", "fp_2")}
+        assert view.served([]) == set()

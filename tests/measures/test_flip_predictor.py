@@ -201,3 +201,46 @@ def test_the_interval_of_an_effect_covers_the_planted_odds_ratio():
         found.append(np.log(row["odds_ratio"]))
     assert np.exp(np.mean(found)) == pytest.approx(2, rel=0.1)
     assert np.mean(covered) >= 0.8
+
+
+def questions(n=120, seed=0):
+    """Prompts of several lengths, half of them questions, some with a number, which flip more often."""
+    rng = np.random.default_rng(seed)
+    texts = [
+        f"{' '.join(rng.choice(TOPICS, int(rng.integers(2, 15))))}{'?' if i % 2 else '.'}{' 7' if i % 3 else ''}"
+        for i in range(n)
+    ]
+    return texts, rng.random(n) < np.where(np.arange(n) % 3, 0.5, 0.2)
+
+
+def test_effects_are_those_of_newtons_method():
+    texts, flips = questions()
+    found = structure(texts)
+    varies = found.std(axis=0) > 1e-9
+    columns = (found[:, varies] - found[:, varies].mean(axis=0)) / found[:, varies].std(axis=0)
+    design, penalty = np.column_stack([np.ones(len(flips)), columns]), np.diag([0.0] + [1.0] * columns.shape[1])
+    slope = np.zeros(design.shape[1])
+    for _ in range(50):
+        chance = expit(design @ slope)
+        curvature = design.T @ (design * (chance * (1 - chance))[:, None]) + penalty
+        slope = slope + np.linalg.solve(curvature, design.T @ (flips - chance) - penalty @ slope)
+    rows = structure_effects(texts, flips, 2, np.random.default_rng(0))
+    assert [row["feature"] for row in rows] == [
+        name for name, is_there in zip(STRUCTURE, varies, strict=True) if is_there
+    ]
+    assert [row["odds_ratio"] for row in rows] == pytest.approx(np.exp(slope[1:]).tolist(), rel=0.01)
+
+
+@given(st.permutations(range(24)), st.integers(0, 5))
+def test_effects_do_not_depend_on_order_and_turn_over_with_the_outcome(order, seed):
+    texts, flips = questions(24, seed)
+    if flips.all() or not flips.any():
+        return
+
+    def ratios(places, outcome):
+        rows = structure_effects([texts[i] for i in places], outcome[list(places)], 1, np.random.default_rng(0))
+        return {row["feature"]: row["odds_ratio"] for row in rows}
+
+    own = ratios(range(24), flips)
+    assert ratios(order, flips) == pytest.approx(own, rel=0.01)
+    assert {name: 1 / ratio for name, ratio in ratios(range(24), ~flips).items()} == pytest.approx(own, rel=0.01)

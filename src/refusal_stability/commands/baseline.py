@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from refusal_stability.engines.store_view import StoreView
-from refusal_stability.files import STORE
+from pathlib import Path
+
 from refusal_stability.study.side_settings import by_model, save_baseline
+from refusal_stability.workload.served import served_to
 
 
-def run(name: str, force: bool) -> None:
+def run(name: str, force: bool, params_path: Path = Path("params.yaml")) -> None:
     """Save the baseline and say how to compare with it."""
-    with StoreView(STORE) as store:
-        served = by_model(store.served())
-    folder = save_baseline(name, served, force)
+    folder = save_baseline(name, by_model(served_to(params_path)), force)
     print(f"{folder}: saved; compare with it as @{name}, e.g. `refusal-stability compare @{name} .`")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime, timezone
 from pathlib import Path
 
 from refusal_stability.engines.store_view import StoreView
@@ -28,6 +29,7 @@ from refusal_stability.study.side_settings import (
 )
 from refusal_stability.study.sides import Side, pair_up, parse_side
 from refusal_stability.tables.layout import plain_line
+from refusal_stability.workload.served import served_to
 
 # 1 is an error and 2 a wrong command line, as everywhere.
 EXIT_CODES = {PASS: 0, FAIL: 3, NOT_ENOUGH: 4}
@@ -52,7 +54,8 @@ def run(
     first, second = parse_side(a), parse_side(b)
     pairings, lonely = pair_up(first, second)
     differences, notes = parameter_differences(first, second)
-    notes += [*_other_texts(first, second), *served_differences(*(_served(side.root) for side in (first, second)))]
+    served = [_served(side.root, params_path) for side in (first, second)]
+    notes += [*_other_texts(first, second), *served_differences(*served)]
     print("\n".join([f"A = {a}, B = {b}", *lonely, *map(visible_line, [*differing(differences), *notes])]))
     texts = prompt_texts(second, first)
     compared: dict[str, Comparison] = {}
@@ -114,11 +117,13 @@ def _other_texts(first: Side, second: Side) -> list[str]:
     return [f"{len(other):,} prompts have another text on side B, first {other[0]}: they ask something else"]
 
 
-def _served(root: Path) -> dict[str, tuple[str, ...]]:
+def _served(root: Path, params_path: Path) -> dict[str, tuple[str, ...]]:
     """The models that were served to a side: of a baseline as saved, of a checkout from its store."""
     saved = read_served(root)
     if saved or not (root / STORE).is_file():
         return saved
+    if root.resolve() == Path.cwd():
+        return by_model(served_to(params_path))
     with StoreView(root / STORE) as store:
         return by_model(store.served())
 
@@ -127,6 +132,8 @@ def _write(page: GatePage, files: Mapping[str, Path]) -> None:
     for option, path in files.items():
         if option == "--json":
             write_json(gate_json(page), path)
-        else:
-            with atomic_write(path) as file:
-                file.write(gate_markdown(page) if option == "--markdown" else gate_junit(page))
+            continue
+        with atomic_write(path) as file:
+            # Only this form asks for a time.
+            now = datetime.now(timezone.utc)
+            file.write(gate_markdown(page) if option == "--markdown" else gate_junit(page, now))

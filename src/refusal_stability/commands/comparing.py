@@ -42,9 +42,10 @@ def compare(
 def baseline(
     name: Annotated[str, typer.Argument(help="A name such as release-1. Compare with it as @release-1.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a baseline of this name.")] = False,
+    params: Params = PARAMS,
 ) -> None:
     """Keep this study's figures, prompts, parameters and served models in data/baselines/NAME."""
-    import_module("refusal_stability.commands.baseline").run(name, force)
+    import_module("refusal_stability.commands.baseline").run(name, force, params)
 
 
 @app.command()

@@ -96,13 +96,25 @@ class StoreView:
         query = f"SELECT {self._columns['sessions']} FROM sessions ORDER BY started, session"
         return [Session(*row[:-1]) for row in self._rows(query) if self._fits(row)]
 
-    def served(self) -> set[tuple[str, str]]:
-        """The models that servers said they were, each with its fingerprint; an empty text where they said none."""
+    def served(self, keys: Iterable[str] | None = None) -> set[tuple[str, str]]:
+        """The models that servers said they were, each with its fingerprint; an empty text where they said none.
+
+        Parameters
+        ----------
+        keys : of the requests whose answers count; all of the store if not given.
+        """
         query = (
             "SELECT DISTINCT coalesce(json_extract(details, '$.model'), ''), "
             "coalesce(json_extract(details, '$.system_fingerprint'), '') FROM completions WHERE json_valid(details)"
         )
-        return {(str(model), str(fingerprint)) for model, fingerprint in self._rows(query) if model or fingerprint}
+        rows: list[tuple[str, str]] = []
+        if keys is None:
+            rows = self._rows(query)
+        wanted = list(dict.fromkeys(keys or ()))
+        for start in range(0, len(wanted), LOOKUP_SIZE):
+            part = wanted[start : start + LOOKUP_SIZE]
+            rows += self._rows(f"{query} AND key IN ({','.join('?' * len(part))})", part)
+        return {(str(model), str(fingerprint)) for model, fingerprint in rows if model or fingerprint}
 
     def _rows(self, query: str, values: list[str] | None = None) -> list[Any]:
         if self._database is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -121,24 +122,36 @@ def gate_json(page: GatePage) -> dict[str, Any]:
     }
 
 
-def gate_junit(page: GatePage) -> str:
-    """A test case for each rule; one without enough data is an error, so that no build server shows it as passed."""
+def gate_junit(page: GatePage, written: datetime) -> str:
+    """A test case for each rule; one without enough data is an error, so that no build server shows it as passed.
+
+    Valid by the schema of Ant's JUnit reports and by that of Jenkins, which is looser.
+    """
     decisions = [row["decision"] for row in page.checks]
     suite = Element(
         "testsuite",
         name="refusal-stability",
+        timestamp=written.strftime("%Y-%m-%dT%H:%M:%S"),
+        hostname="localhost",  # what Ant writes where it does not know the machine
         tests=str(len(decisions)),
         failures=str(decisions.count(FAIL)),
         errors=str(decisions.count(NOT_ENOUGH)),
         skipped="0",
+        time="0",
     )
+    about = {"a": page.first, "b": page.second, "decision": page.decision, "alpha": f"{page.alpha:g}"}
+    properties = SubElement(suite, "properties")
+    for name, value in (about | {"threshold": f"{page.threshold:g}"}).items():
+        SubElement(properties, "property", name=name, value=_xml(value))
     for row in page.checks:
-        case = SubElement(suite, "testcase", classname=_xml(row["group"] or "compare"), name=_xml(row["rule"]))
+        group = row["group"] or "compare"
+        case = SubElement(suite, "testcase", classname=_xml(group), name=_xml(row["rule"]), time="0")
         if row["decision"] in (FAIL, NOT_ENOUGH):
             kind = "failure" if row["decision"] == FAIL else "error"
             SubElement(case, kind, message=_xml(_outcome(row, page.alpha)), type=_xml(row["decision"]))
     said = [f"{row['parameter']}: A {row['first']}, B {row['second']}" for row in page.differences]
     SubElement(suite, "system-out").text = _xml("\n".join([*said, *page.notes]))
+    SubElement(suite, "system-err")
     indent(suite)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(suite, encoding="unicode")}\n'
 

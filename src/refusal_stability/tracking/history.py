@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from itertools import groupby
 from typing import Any
 
@@ -28,7 +28,7 @@ def version_rows(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "model": tags.get("model") or params.get("model", ""),
             "intervention": params.get("intervention", ""),
         }
-        row["logged"] = datetime.fromtimestamp(run["started"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        row["logged"] = datetime.fromtimestamp(run["started"] / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
         row["current"] = "yes" if run["active"] else ""
         row["prompts"] = params.get("prompts", "")
         row["judge"] = params.get("judge", "")
