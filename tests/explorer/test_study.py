@@ -259,3 +259,25 @@ def test_the_page_asks_nobody_for_this_machines_address(monkeypatch: pytest.Monk
     assert len(served) == 1
     assert net_util.get_external_ip() is None
     assert net_util.get_internal_ip() is None
+
+
+def test_the_page_offers_nothing_that_writes_into_the_project(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from streamlit import config, net_util
+    from streamlit.web import cli, skills
+
+    monkeypatch.setattr(net_util, "get_external_ip", net_util.get_external_ip)
+    monkeypatch.setattr(explore.study, "prompts_now", lambda _: None)
+    monkeypatch.setattr(skills, "agent_harness_present", lambda: True)
+    served: list[str] = []
+    monkeypatch.setattr(cli, "main", lambda arguments, **_: served.extend(arguments))
+    explore.run(Path("params.yaml"), 0, headless=False)
+    before = config.get_option("logger.hideWelcomeMessage")
+    name, value = next(flag[2:].split("=") for flag in served if "hideWelcomeMessage" in flag)
+    try:
+        config.set_option(name, value == "true")
+        assert skills.nudge_suppression_reason() in {"headless", "welcome_hidden"}
+    finally:
+        config.set_option(name, before)
+    assert f"http://{explore.HOST}:0" in capsys.readouterr().out

@@ -21,6 +21,8 @@ SETTINGS = {
     "browser.serverAddress": HOST,
     "client.toolbarMode": "viewer",
     "client.showErrorLinks": "false",
+    # Streamlit's welcome offers, on the page too, what would write into the user's project. `run` says where to look.
+    "logger.hideWelcomeMessage": "true",
     "runner.magicEnabled": "false",
     # The page follows the browser's choice of light or dark. The figures' dark blue cannot be read on dark.
     "theme.light.primaryColor": DECISION_COLOURS[Decision.REFUSE],
@@ -42,6 +44,7 @@ def run(params_path: Path, port: int, headless: bool) -> None:
 
     # Streamlit would look for this machine's address by way of public ones when a page of another origin calls.
     net_util.get_external_ip = net_util.get_internal_ip = lambda: None
+    print(f"Explorer: http://{HOST}:{port} (Ctrl+C ends it)", flush=True)
     cli.main(arguments(params_path, port, headless), prog_name="streamlit")
 
 
