@@ -14,7 +14,6 @@ from typing import Any
 
 from refusal_stability.engines.finish_reasons import Ending, ending_of
 from refusal_stability.engines.http import anthropic_messages, chat_completions
-from refusal_stability.engines.http.body import TooLarge
 from refusal_stability.engines.http.budget import Abandoned
 from refusal_stability.engines.http.error_names import Meaning
 from refusal_stability.engines.http.errors import ServerError, one_line, read_error
@@ -27,6 +26,7 @@ from refusal_stability.engines.http.transport import (
     Busy,
     Reply,
     StillBusy,
+    TooLarge,
     Transport,
 )
 from refusal_stability.engines.listed_tokens import kept_shares, server_tokens

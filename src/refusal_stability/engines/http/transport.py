@@ -17,10 +17,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from refusal_stability.engines.http.body import TooLarge, body_of
 from refusal_stability.engines.http.budget import Budget
 from refusal_stability.engines.http.errors import one_line
-from refusal_stability.engines.http.exchange import Exchanges
 from refusal_stability.engines.http.said import Fault
 from refusal_stability.engines.http.secrets import SHORTEST_IN_ANSWERS, Secrets
 from refusal_stability.engines.protocol import EngineError
@@ -28,7 +26,7 @@ from refusal_stability.params.engines.openai import HTTPSettings
 from refusal_stability.records import Completion, Request
 
 if TYPE_CHECKING:
-    pass
+    import aiohttp
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +36,8 @@ SAID_AGAIN_S = 10.0
 # A server that asks to come back at once, or in the past, is not asked without end.
 SHORTEST_WAIT_S, SHORTEST_WAIT_GROWS_TO_S = 0.05, 1.0
 MOST_ADAPTATIONS = 10
+# Inflated. An answer of a million tokens has a tenth of that.
+MOST_BYTES = 32 * 2**20
 # What reading an answer of any shape may raise.
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -48,6 +48,10 @@ class Busy(Exception):
     def __init__(self, reason: str, wait: float | None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+class TooLarge(Fault):
+    """The answer has no end, or none that is worth to wait for: asking again would bring the same."""
 
 
 class StillBusy(Fault):
@@ -124,8 +128,6 @@ class Transport:
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout_s),
             headers=self._headers,
         ) as self._session:
-            address = f"{self.address}?{self._query}" if self._query else self.address
-            self._exchanges = Exchanges(self._session, address, self._proxy)
             yield
 
     async def ask(
@@ -162,7 +164,7 @@ class Transport:
         """The reply to a GET of an address at this server."""
         url = f"{address}?{self._query}" if self._query else address
         async with self._session.get(url, allow_redirects=False, proxy=self._proxy) as response:
-            return self.reply(response.status, response.headers, await body_of(response.content))
+            return self.reply(response.status, response.headers, await body_of(response))
 
     def clean(self, text: str) -> str:
         """A text without secrets."""
@@ -209,10 +211,12 @@ class Transport:
 
         cost = await self.budget.admit(request)
         tokens = 0
+        url = f"{self.address}?{self._query}" if self._query else self.address
         try:
-            status, headers, found = await self._exchanges.post(payload)
+            async with self._session.post(url, data=payload, allow_redirects=False, proxy=self._proxy) as response:
+                found = await body_of(response)
             try:
-                completion = read(self.reply(status, headers, found))
+                completion = read(self.reply(response.status, response.headers, found))
             except UNREADABLE as error:
                 # Of any shape: it concerns this request only.
                 raise Fault(f"the answer cannot be read ({type(error).__name__})") from error
@@ -288,6 +292,17 @@ class Transport:
     def _hide(self, secret: str) -> None:
         self._secrets.add(secret)
         self._in_answers.add(secret)
+
+
+async def body_of(response: aiohttp.ClientResponse) -> bytes:
+    """A body, up to the size at which it is given up."""
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            raise TooLarge(f"the answer is larger than {MOST_BYTES >> 20} MiB")
+    return b"".join(parts)
 
 
 def _finite(number: str) -> float | None:

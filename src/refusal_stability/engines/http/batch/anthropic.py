@@ -22,10 +22,9 @@ from refusal_stability.engines.http.batch.endpoints import (
     named,
 )
 from refusal_stability.engines.http.batch.journal import Batch
-from refusal_stability.engines.http.body import MOST_BYTES, TooLarge, body_of
 from refusal_stability.engines.http.errors import one_line
 from refusal_stability.engines.http.said import Fault, token_count
-from refusal_stability.engines.http.transport import Reply
+from refusal_stability.engines.http.transport import MOST_BYTES, Reply, TooLarge, body_of
 
 PATH = "/messages/batches"
 LISTED_AT_ONCE = 1000
@@ -118,7 +117,7 @@ class AnthropicBatches(Endpoints):
         """The custom id of the first result."""
         async with self._at("GET", _results(name)) as response:
             if response.status != 200:
-                self._good(self.reply(response.status, response.headers, await body_of(response.content)))
+                self._good(self.reply(response.status, response.headers, await body_of(response)))
             line = b""
             async for part in response.content.iter_any():
                 line += part

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, TypeVar
 
 from refusal_stability.engines.http.batch.journal import Batch
-from refusal_stability.engines.http.body import TooLarge, body_of
 from refusal_stability.engines.http.error_names import Meaning
 from refusal_stability.engines.http.errors import ServerError, read_error
 from refusal_stability.engines.http.said import Fault
@@ -22,7 +21,9 @@ from refusal_stability.engines.http.transport import (
     SHORTEST_WAIT_GROWS_TO_S,
     SHORTEST_WAIT_S,
     Reply,
+    TooLarge,
     Transport,
+    body_of,
 )
 from refusal_stability.engines.protocol import EngineError
 
@@ -172,7 +173,7 @@ class Endpoints(Transport, ABC):
 
     async def _call(self, method: str, path: str, data: Any = None, query: str = "") -> dict[str, Any]:
         async with self._at(method, path, query, data=data) as response:
-            return self._good(self.reply(response.status, response.headers, await body_of(response.content)))
+            return self._good(self.reply(response.status, response.headers, await body_of(response)))
 
     async def _listed(self, path: str, limit: int, cursor: str) -> AsyncIterator[dict[str, Any]]:
         """What a list holds, page by page, the newest first."""
@@ -191,7 +192,7 @@ class Endpoints(Transport, ABC):
     async def _download(self, path: str, file: IO[bytes]) -> None:
         async with self._at("GET", path) as response:
             if response.status != 200:
-                self._good(self.reply(response.status, response.headers, await body_of(response.content)))
+                self._good(self.reply(response.status, response.headers, await body_of(response)))
             async for part in response.content.iter_any():
                 file.write(part)
                 if file.tell() > MOST_DOWNLOADED:

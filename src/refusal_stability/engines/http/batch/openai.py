@@ -10,10 +10,9 @@ from typing import Any
 
 from refusal_stability.engines.http.batch.endpoints import Endpoints, Line, name_in, named
 from refusal_stability.engines.http.batch.journal import Batch
-from refusal_stability.engines.http.body import body_of
 from refusal_stability.engines.http.errors import one_line
 from refusal_stability.engines.http.said import token_count
-from refusal_stability.engines.http.transport import Reply
+from refusal_stability.engines.http.transport import Reply, body_of
 from refusal_stability.engines.protocol import EngineError
 
 NAMED_IN_METADATA = "refusal_stability_batch"
@@ -124,7 +123,7 @@ class OpenAIBatches(Endpoints):
             form.add_field("file", content, filename=file.name, content_type="application/jsonl")
             parts = form()
             async with self._at("POST", "/files", data=parts, headers={"Content-Type": parts.content_type}) as response:
-                return named(self._good(self.reply(response.status, response.headers, await body_of(response.content))))
+                return named(self._good(self.reply(response.status, response.headers, await body_of(response))))
 
 
 def _status(said: Any) -> int:
