@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gammaln
 
-from refusal_stability.measures.distinct import Floats, Ints
+from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 
 
 def known_outcomes(n: Ints, m: Ints, k: int, stopped: bool) -> tuple[Floats, Floats]:
@@ -94,7 +94,9 @@ def log_log_share(tried: Ints, complied: Ints, attempts: int, stopped: bool = Fa
     if not len(made) or not made.min():
         return float("nan")
     at = np.unique(np.geomspace(1, made.min(), 12).astype(np.int64))
-    share = np.array([pass_at_k_share(tried, complied, int(j), stopped) for j in at])
+    distinct = distinct_rows(np.column_stack([tried, complied]))
+    n, m = distinct.rows.T
+    share = np.array([known_outcomes(n, m, int(j), stopped)[0][distinct.index].mean() for j in at])
     usable = (share > 0) & (share < 1)
     if usable.sum() < 2:
         return float("nan")

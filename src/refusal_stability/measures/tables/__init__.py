@@ -98,6 +98,7 @@ TOGETHER = (
     ("temperature_pairs", "model_pairs", "interventions"),
     ("per_prompt_metrics", "per_prompt_temperature"),
     ("category_tests",),
+    ("tail_forecast",),
     ("categories",),
 )
 

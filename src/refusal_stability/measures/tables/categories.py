@@ -61,7 +61,8 @@ def category_tests(study: DecisionArrays, settings: Settings) -> list[Row]:
         some = inside.any(axis=1)
         rng = settings.resampling.rng("category tests", group.model, group.intervention)
         every = kruskal_wallis(value[some], inside[some], rng)
-        tests = _splits(value, inside, settings, "category tests", group.model, group.intervention)
+        levels, level = np.unique(value, return_inverse=True)
+        tests = _splits(levels, level, inside, settings, "category tests", group.model, group.intervention)
         if some.all() and len(tests) == 1:  # two categories: the test over all of them is that of either
             every = replace(every, p_value=tests[0][1].p_value, p_from=tests[0][1].p_from)
         rows.append(_row(group, POOLED, "Kruskal-Wallis", every, every.n, 0) | _no_difference(every, settings))
@@ -69,7 +70,7 @@ def category_tests(study: DecisionArrays, settings: Settings) -> list[Row]:
         p_holm = {c: float(p) for (columns, _), p in zip(tests, corrected, strict=True) for c in columns}
         split = {c: _of_side(test, inside, columns[0], c) for columns, test in tests for c in columns}
         for c, category in enumerate(found):
-            sides = distinct_rows(np.column_stack([value, inside[:, c]]))
+            sides = _distinct_sides(levels, level, inside[:, c])
             rng = settings.resampling.rng("category tests", group.model, group.intervention, category)
             row = _category_row(group, category, sides, split[c], settings, rng) | {"p_holm": p_holm[c]}
             rows.append(row | {"differs": row["p_holm"] < 1 - settings.resampling.confidence})
@@ -85,7 +86,7 @@ def _of_side(test: RankTest, inside: NDArray[np.bool_], tested: int, category: i
 
 
 def _splits(
-    value: Floats, inside: NDArray[np.bool_], settings: Settings, *scope: object
+    levels: Floats, level: Ints, inside: NDArray[np.bool_], settings: Settings, *scope: object
 ) -> list[tuple[list[int], RankTest]]:
     """Each different split of the prompts, with the categories that make it and its test.
 
@@ -99,7 +100,7 @@ def _splits(
     chosen = list(columns.values())
 
     def tested(number: int, enumerate_sets: bool) -> RankTest:
-        sides = distinct_rows(np.column_stack([value, inside[:, chosen[number][0]]]))
+        sides = _distinct_sides(levels, level, inside[:, chosen[number][0]])
         rng = settings.resampling.rng(*scope, "split", number)
         return mann_whitney(sides.rows[:, 0], *_sides(sides), rng, enumerate_sets=enumerate_sets)
 
@@ -141,6 +142,12 @@ def _category_row(
     inside, outside = _sides(sides)
     row = _row(group, category, "Mann-Whitney", test, int(inside.sum()), int(outside.sum()))
     return row | mean_difference(sides, Scope(settings.resampling, sides.weights, rng=rng))
+
+
+def _distinct_sides(levels: Floats, level: Ints, inside: NDArray[np.bool_]) -> Distinct:
+    """The distinct (value, membership) of prompts that show `levels[level]`; of whole numbers, nothing is sorted."""
+    sides = distinct_rows(np.column_stack([level, inside]))
+    return Distinct(np.column_stack([levels[sides.rows[:, 0]], sides.rows[:, 1]]), sides.weights, sides.index)
 
 
 def _sides(sides: Distinct) -> tuple[Ints, Ints]:
