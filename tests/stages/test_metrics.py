@@ -256,6 +256,14 @@ def test_the_order_of_rows_in_a_file_changes_nothing(copied: Path) -> None:
     pd.testing.assert_frame_equal(metric_table("per_prompt_metrics"), before)
 
 
+def test_a_table_that_cannot_be_written_is_named(copied: Path) -> None:
+    path = METRICS / "categories.csv"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ArtifactError, match=r"categories\.csv: could not be written"):
+        run()
+
+
 FIRST = Condition("one", "none", 0.0, 0)
 
 
