@@ -10,9 +10,10 @@ from scipy.optimize import brentq
 from scipy.special import gammaln
 from scipy.stats import binom, chi2
 
-from refusal_stability.measures.confusion_odds import FURTHEST, SEEN_BEFORE, confusion_of, error_odds, label_likelihood
+from refusal_stability.measures.confusion_odds import SEEN_BEFORE, confusion_of, error_odds
 from refusal_stability.measures.distinct import Floats, Ints
-from refusal_stability.measures.latent_fit import LONGEST, ErrorFit, Evidence, climbed, densities, placed
+from refusal_stability.measures.latent_fit import ErrorFit, Evidence, climbed, densities, placed
+from refusal_stability.measures.latent_interval import Side, more_errors, n_limited
 from refusal_stability.measures.mixture import first_weights, mixture_weights
 from refusal_stability.measures.reliability import compositions
 from refusal_stability.measures.share_grid import share_grid
@@ -22,9 +23,7 @@ FIGURES = ("ssi", "ssi_pairwise", "flip")
 STABLE_SIDE = (1, 1, -1)  # the end of each figure's interval that fewer and fewer prompts vary towards
 TYPICAL = (0.010, 0.015, 0.05)  # standard errors of `FIGURES` in a study of `TYPICAL_PROMPTS`, to begin with
 TYPICAL_PROMPTS = 876
-STRENGTHS = 7
 REACH = 1.96  # standard errors of the labels
-NEAR = 0.12  # of the root of the deviance that bounds the interval
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,15 @@ class Latent:
     ----------
     evidence : the study and its labels.
     centre : the estimate.
-    n_limited : how many of the errors the counts limit: they contradict one that is `REACH` standard errors larger.
     """
 
     evidence: Evidence
     centre: ErrorFit
-    n_limited: int
+
+    @cached_property
+    def n_limited(self) -> int:
+        """How many of the errors at the estimate cannot be much larger, see `latent_interval.n_limited`."""
+        return n_limited(self.evidence, self.centre)
 
     @property
     def confusion(self) -> Floats:
@@ -99,52 +101,34 @@ class Latent:
         Returns
         -------
         low, high : (3,) within [0, 1]: the smallest and largest figure of any population and confusion matrix that
-            lose no more than the chi-squared quantile (one degree of freedom) in deviance. The deviance is that of the
-            labels, plus that of the population against the best one for the same confusion matrix, plus what
-            `contradiction` adds.
+            lose no more than a bound in deviance. The deviance is that of the labels, plus that of the population
+            against the best one for the same confusion matrix, plus what `contradiction` adds. The bound is the
+            chi-squared quantile (one degree of freedom), and towards stability `cornered_bound`.
         """
-        regular, stable = float(chi2.ppf(confidence, 1)), cornered_bound(self.n_limited, confidence)
-        ends = np.array(
-            [
-                [self._end(f, sign, stable if sign == STABLE_SIDE[f] else regular) for f in range(len(FIGURES))]
-                for sign in (-1, 1)
-            ]
-        )
-        own = self.figures()
-        return np.clip(np.minimum(ends[0], own), 0, 1), np.clip(np.maximum(ends[1], own), 0, 1)
+        regular = float(chi2.ppf(confidence, 1))
+        bounds = [cornered_bound(n, confidence) for n in range(K * (K - 1) + 1)]
+        spreads = np.array(TYPICAL) * np.sqrt(TYPICAL_PROMPTS / self.evidence.weights.sum())
+        low, high = self.figures(), self.figures()
+        for f, spread in enumerate(spreads.tolist()):
+            for sign in (-1, 1):
+                stable = sign == STABLE_SIDE[f]
+                far = self.most_errors if stable else None
+                side = Side(self.evidence, self.centre, sign * self.values[:, f], spread, far)
+                end = sign * (side.stable_end(bounds) if stable else side.end(regular)[0])
+                low[f], high[f] = min(low[f], end), max(high[f], end)
+        return np.clip(low, 0, 1), np.clip(high, 0, 1)
+
+    @cached_property
+    def most_errors(self) -> ErrorFit:
+        """As many errors as the labels allow one by one: where a search from the other side starts."""
+        odds = more_errors(self.evidence, self.centre.odds, REACH)
+        return placed(self.evidence, odds, (self.population, self.population))
 
     @cached_property
     def _posterior(self) -> Floats:
         """(D, G) chances of the points given each row's counts."""
         chances = densities(self.evidence.counts, self.evidence.points, self.confusion)[0] * self.population
         return np.asarray(chances / chances.sum(axis=1, keepdims=True))
-
-    def _end(self, figure: int, sign: int, bound: float) -> float:
-        """One end of an interval: the tilt that loses `bound` in deviance is searched for."""
-        value, root = sign * self.values[:, figure], np.sqrt(bound)
-        spread = TYPICAL[figure] * np.sqrt(TYPICAL_PROMPTS / self.evidence.weights.sum())
-        strength, start = root / spread / 2, self.centre
-        inside = (0.0, 0.0, float(value @ self.population))
-        outside: tuple[float, float, float] | None = None
-        for _ in range(STRENGTHS):
-            place = climbed(self.evidence, start, strength * value)
-            lost = max(place.deviance - self.centre.deviance, 0.0)
-            found = (strength, np.sqrt(lost), float(value @ place.tilted))
-            if abs(found[1] - root) < NEAR:
-                return float(sign * (found[2] + (bound - lost) / 2 / strength))
-            if found[1] < root:
-                inside, start = found, place
-            else:
-                outside = found
-            strength *= float(np.clip(root / max(found[1], 1e-3), 0.3, 4.0))
-            if outside is not None and not inside[0] * 1.05 < strength < outside[0] * 0.95:
-                strength = float(np.sqrt(max(inside[0], outside[0] / 10) * outside[0]))
-                if outside[0] < 1.05 * inside[0]:
-                    break
-        if outside is None:
-            return sign * inside[2]
-        part = (root - inside[1]) / max(outside[1] - inside[1], 1e-9)
-        return float(sign * (inside[2] + part * (outside[2] - inside[2])))
 
 
 def fit_latent(counts: Ints, weights: Ints, labelled: Floats) -> Latent:
@@ -181,12 +165,7 @@ def fit_latent(counts: Ints, weights: Ints, labelled: Floats) -> Latent:
     odds = error_odds(known / known.sum(axis=1, keepdims=True))
     shares = first_weights(densities(counts, points, confusion_of(odds))[0], m)
     centre = climbed(evidence, placed(evidence, odds, (shares, shares)))
-    n_limited = 0
-    for i, error in enumerate(1 / np.sqrt(np.diagonal(label_likelihood(known, centre.odds)[2]))):
-        more = centre.odds.copy()
-        more[i] = min(more[i] + min(REACH * error, 2 * LONGEST), FURTHEST)
-        n_limited += placed(evidence, more, (centre.shares, centre.shares)).contradicted > 0
-    return Latent(evidence, centre, n_limited)
+    return Latent(evidence, centre)
 
 
 def cornered_bound(n: int, confidence: float) -> float:

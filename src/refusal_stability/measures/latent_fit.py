@@ -12,8 +12,8 @@ from refusal_stability.measures.mixture import mixture_weights
 
 SLACK = 16.0  # deviance that a confusion matrix may lose against a faultless judge before it counts as contradicted
 BEND = 4.0  # deviance over which that begins to count in full
-LEAST_GAIN = 0.06  # a step that promises less log-likelihood is not taken
-STEPS = 12
+LEAST_GAIN = 0.03  # a step that promises less log-likelihood is not taken
+STEPS = 25
 LONGEST = 1.5  # step of a log odds
 GROWS, SHRINKS = 2.5, 0.35  # of the steps
 

@@ -1,0 +1,130 @@
+"""Do intervals of stability without the judge's errors cover the truth? Decided at the truth, on many populations.
+
+An interval covers the true figure where the figure loses no more deviance than its bound allows. That is looked up at
+the true figure itself, which takes about a third of the time of both ends of every interval.
+
+    python benchmarks/judge_error_at_truth.py --studies 20
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from judge_error_populations import FURTHER, HELD_OUT
+
+from refusal_stability.measures.distinct import distinct_rows
+from refusal_stability.measures.judge_error_coverage import (
+    CONFIDENCE,
+    FRESH,
+    POPULATIONS,
+    TRUTH_PROMPTS,
+    UNSEEN,
+    confused_by,
+    plain_figures,
+    simulated_study,
+)
+from refusal_stability.measures.latent_decisions import (
+    FIGURES,
+    STABLE_SIDE,
+    TYPICAL,
+    TYPICAL_PROMPTS,
+    Latent,
+    cornered_bound,
+    fit_latent,
+)
+from refusal_stability.measures.latent_interval import Side, Step, n_limited
+from refusal_stability.measures.stability import K
+
+BOUNDS = [cornered_bound(n, CONFIDENCE) for n in range(K * (K - 1) + 1)]
+FIRST = {name: (shares, confused_by(0.1)) for name, shares in POPULATIONS.items()}
+ALL = {**FIRST, **UNSEEN, **FRESH, **HELD_OUT, **FURTHER}
+CLOSE, SEARCHED, FURTHEST = 0.12, 9, 200.0
+
+
+def covers(fit: Latent, figure: int, truth: float) -> bool:
+    """Whether the interval of a figure covers its true value."""
+    sign = 1 if truth > fit.figures()[figure] else -1
+    stable = sign == STABLE_SIDE[figure]
+    spread, goal = TYPICAL[figure] * np.sqrt(TYPICAL_PROMPTS / fit.evidence.weights.sum()), sign * truth
+    far = fit.most_errors if stable else None
+    side = Side(fit.evidence, fit.centre, sign * fit.values[:, figure], spread, far)
+    inside = Step(0.0, 0.0, float(side.value @ fit.population), fit.centre)
+    outside: Step | None = None
+    strength = 1.7 / spread / 2
+    for _ in range(SEARCHED):
+        step = side.tilted(strength)
+        side.steps.append(step)
+        if step.figure >= goal:
+            if step.root**2 <= BOUNDS[0]:
+                return True
+            outside = step if outside is None or step.figure < outside.figure else outside
+        else:
+            if step.root**2 > (max(BOUNDS) if stable else BOUNDS[0]):
+                return False
+            inside = max(inside, step, key=lambda each: each.figure)
+        if outside is None:
+            strength *= 2
+            if strength * spread > FURTHEST:
+                break
+        elif outside.strength < 1.05 * inside.strength or outside.root - inside.root < CLOSE:
+            break
+        elif not inside.strength:
+            strength = outside.strength * float(np.clip(1.6 / max(outside.root, 0.1), 0.3, 0.8))
+        else:
+            part = (goal - inside.figure) / max(outside.figure - inside.figure, 1e-9)
+            strength = inside.strength + float(np.clip(part, 0.15, 0.85)) * (outside.strength - inside.strength)
+    if outside is None:
+        return False
+    part = (goal - inside.figure) / max(outside.figure - inside.figure, 1e-9)
+    root = inside.root + part * (outside.root - inside.root)
+    nearest = inside if abs(inside.root - root) < abs(outside.root - root) else outside
+    return bool(root**2 <= BOUNDS[n_limited(fit.evidence, nearest.place) if stable else 0])
+
+
+def of_population(shares: Any, confusion: Any, studies: int, prompts: int, samples: int, labels: int, seed: int) -> Any:
+    """Truth (3,), and each study's estimates and whether they are covered, (studies, 3) both."""
+    rng = np.random.default_rng(seed)
+    truth = plain_figures(np.asarray(rng.multinomial(samples, shares(TRUTH_PROMPTS, rng))))
+    estimates, covered = [], []
+    for number in range(studies):
+        rng = np.random.default_rng([seed, number])
+        try:
+            counts, labelled, _ = simulated_study(shares(prompts, rng), confusion, samples, labels, rng)
+        except ValueError:  # hardly any draw of labels holds enough of each decision
+            continue
+        distinct = distinct_rows(counts)
+        fit = fit_latent(distinct.rows, distinct.weights, labelled)
+        estimates.append(fit.figures())
+        covered.append([covers(fit, figure, truth[figure]) for figure in range(len(FIGURES))])
+    return truth, np.array(estimates), np.array(covered)
+
+
+def main(
+    studies: int = 20,
+    prompts: int = 876,
+    samples: int = 20,
+    labels: int = 300,
+    only: Annotated[list[int] | None, typer.Option(help="Number of a population, from 0; may be repeated.")] = None,
+    seed: int = 1000,
+) -> None:
+    """Print a Markdown table: true and mean corrected figures, and how many of the studies cover them."""
+    print(
+        "| prompts' true shares | studies | " + " | ".join(f"{f}: true | corrected | covered" for f in FIGURES) + " |"
+    )
+    print("|---|---:|" + "---:|" * 3 * len(FIGURES))
+    total, number = np.zeros(len(FIGURES), int), 0
+    for i, (name, (shares, confusion)) in enumerate(ALL.items()):
+        if only and i not in only:
+            continue
+        truth, estimates, covered = of_population(shares, confusion, studies, prompts, samples, labels, seed)
+        cells = zip(truth, estimates.mean(axis=0), covered.sum(axis=0), strict=True)
+        print(f"| {name} | {len(covered)} | " + " | ".join(f"{t:.3f} | {e:.3f} | {c}" for t, e, c in cells) + " |")
+        total, number = total + covered.sum(axis=0), number + len(covered)
+    shares_covered = ", ".join(f"{f} {c / number:.1%} ({c})" for f, c in zip(FIGURES, total, strict=True))
+    print(f"\nAll {number} studies: {shares_covered}.")
+
+
+if __name__ == "__main__":
+    typer.run(main)
