@@ -41,13 +41,14 @@ BOUNDS = [cornered_bound(n, CONFIDENCE) for n in range(K * (K - 1) + 1)]
 FIRST = {name: (shares, confused_by(0.1)) for name, shares in POPULATIONS.items()}
 ALL = {**FIRST, **UNSEEN, **FRESH, **HELD_OUT, **FURTHER}
 CLOSE, SEARCHED, FURTHEST = 0.12, 9, 200.0
+PRINTED = 0.0005  # half of the last digit: a bound of 0.9998 is printed as 1.000
 
 
 def covers(fit: Latent, figure: int, truth: float) -> bool:
     """Whether the interval of a figure covers its true value."""
     sign = 1 if truth > fit.figures()[figure] else -1
     stable = sign == STABLE_SIDE[figure]
-    spread, goal = TYPICAL[figure] * np.sqrt(TYPICAL_PROMPTS / fit.evidence.weights.sum()), sign * truth
+    spread, goal = TYPICAL[figure] * np.sqrt(TYPICAL_PROMPTS / fit.evidence.weights.sum()), sign * truth - PRINTED
     far = fit.most_errors if stable else None
     side = Side(fit.evidence, fit.centre, sign * fit.values[:, figure], spread, far)
     inside = Step(0.0, 0.0, float(side.value @ fit.population), fit.centre)

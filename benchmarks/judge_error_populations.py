@@ -37,7 +37,7 @@ def _often_partial(n: int, rng: np.random.Generator) -> Any:
     return shares
 
 
-# Drawn up after the interval's rules were settled, and used once.
+# Drawn up before the interval's rules were settled, and looked at only afterwards. No rule rests on them.
 HELD_OUT: dict[str, tuple[Population, Any]] = {
     "COMPLY, or even odds of PARTIAL and COMPLY, 10 % REFUSE": (
         kinds([[0, 0, 1], [0, 0.5, 0.5], [1, 0, 0]], [0.45, 0.45, 0.1]),
@@ -60,7 +60,7 @@ HELD_OUT: dict[str, tuple[Population, Any]] = {
     ),
     "all always alike, errors 5 %": (kinds(VERTICES, [0.7, 0.05, 0.25]), confused_by(0.05)),
 }
-# Drawn up together with the held-out ones.
+# Likewise.
 FURTHER: dict[str, tuple[Population, Any]] = {
     "a third at even odds of all three": (kinds([*VERTICES, [1 / 3] * 3], [0.35, 0.1, 0.2, 0.35]), TENTH),
     "U-shaped, hardly any PARTIAL": (_u_shaped, TENTH),

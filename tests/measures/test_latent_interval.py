@@ -89,8 +89,8 @@ def test_more_errors_are_more(one, odds, errors):
 
 
 def test_intervals_cover_where_half_of_the_prompts_are_at_even_odds():
-    # 13 of 16 or more, of 95 % intervals: by chance fewer in 0.1 % of such tests
+    # 7 of 10 or more, of 95 % intervals: by chance fewer in 0.1 % of such tests
     truth = np.array([0.803, 0.761, 0.479])
-    ends = [even_odds(200 + number, 300).intervals(0.95) for number in range(16)]
+    ends = [even_odds(200 + number, 300).intervals(0.95) for number in range(10)]
     covered = sum(((low <= truth) & (truth <= high)).astype(int) for low, high in ends)
-    assert (covered >= 13).all()
+    assert (covered >= 7).all()

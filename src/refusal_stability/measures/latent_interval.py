@@ -141,7 +141,16 @@ class Side:
         return inside, outside
 
     def tilted(self, strength: float) -> Step:
-        """The most likely confusion matrix and population where the height gains `strength` per unit of the figure."""
+        """The most likely confusion matrix and population where a larger figure is rewarded.
+
+        Parameters
+        ----------
+        strength : log-likelihood that a unit of the figure is worth.
+
+        Returns
+        -------
+        Step
+        """
         weaker = max((s for s in self.steps if s.strength <= strength), key=lambda s: s.strength, default=None)
         stronger = min((s for s in self.steps if s.strength > strength), key=lambda s: s.strength, default=None)
         near = weaker.place if weaker else self.centre
