@@ -34,7 +34,7 @@ from refusal_stability.measures.latent_decisions import (
     cornered_bound,
     fit_latent,
 )
-from refusal_stability.measures.latent_interval import Side, Step, n_limited
+from refusal_stability.measures.latent_interval import ProfileSide, Step, n_limited
 from refusal_stability.measures.stability import K
 
 BOUNDS = [cornered_bound(n, CONFIDENCE) for n in range(K * (K - 1) + 1)]
@@ -50,7 +50,7 @@ def covers(fit: Latent, figure: int, truth: float) -> bool:
     stable = sign == STABLE_SIDE[figure]
     spread, goal = TYPICAL[figure] * np.sqrt(TYPICAL_PROMPTS / fit.evidence.weights.sum()), sign * truth - PRINTED
     far = fit.most_errors if stable else None
-    side = Side(fit.evidence, fit.centre, sign * fit.values[:, figure], spread, far)
+    side = ProfileSide(fit.evidence, fit.centre, sign * fit.values[:, figure], spread, far)
     inside = Step(0.0, 0.0, float(side.value @ fit.population), fit.centre)
     outside: Step | None = None
     strength = 1.7 / spread / 2

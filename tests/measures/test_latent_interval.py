@@ -7,7 +7,7 @@ from refusal_stability.measures.confusion_odds import SEEN_BEFORE, confusion_of,
 from refusal_stability.measures.distinct import distinct_rows
 from refusal_stability.measures.judge_error_coverage import FRESH, confused_by, simulated_study
 from refusal_stability.measures.latent_decisions import FIGURES, STABLE_SIDE, cornered_bound, fit_latent
-from refusal_stability.measures.latent_interval import Side, more_errors, n_limited
+from refusal_stability.measures.latent_interval import ProfileSide, more_errors, n_limited
 
 FLIP = FIGURES.index("flip")
 BOUNDS = [cornered_bound(n, 0.95) for n in range(7)]
@@ -23,7 +23,7 @@ def even_odds(number, prompts=876):
 
 def stable_side(fit, figure=FLIP, far=True):
     value = STABLE_SIDE[figure] * fit.values[:, figure]
-    return Side(fit.evidence, fit.centre, value, 0.05, fit.most_errors if far else None)
+    return ProfileSide(fit.evidence, fit.centre, value, 0.05, fit.most_errors if far else None)
 
 
 @pytest.fixture(scope="module")

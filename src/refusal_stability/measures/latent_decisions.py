@@ -13,7 +13,7 @@ from scipy.stats import binom, chi2
 from refusal_stability.measures.confusion_odds import SEEN_BEFORE, confusion_of, error_odds
 from refusal_stability.measures.distinct import Floats, Ints
 from refusal_stability.measures.latent_fit import ErrorFit, Evidence, climbed, densities, placed
-from refusal_stability.measures.latent_interval import Side, more_errors, n_limited
+from refusal_stability.measures.latent_interval import ProfileSide, more_errors, n_limited
 from refusal_stability.measures.mixture import first_weights, mixture_weights
 from refusal_stability.measures.reliability import compositions
 from refusal_stability.measures.share_grid import share_grid
@@ -113,7 +113,7 @@ class Latent:
             for sign in (-1, 1):
                 stable = sign == STABLE_SIDE[f]
                 far = self.most_errors if stable else None
-                side = Side(self.evidence, self.centre, sign * self.values[:, f], spread, far)
+                side = ProfileSide(self.evidence, self.centre, sign * self.values[:, f], spread, far)
                 end = sign * (side.stable_end(bounds) if stable else side.end(regular)[0])
                 low[f], high[f] = min(low[f], end), max(high[f], end)
         return np.clip(low, 0, 1), np.clip(high, 0, 1)

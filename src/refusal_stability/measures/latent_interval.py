@@ -65,7 +65,7 @@ class Step:
 
 
 @dataclass
-class Side:
+class ProfileSide:
     """The values of a figure on one side of its estimate, and what deviance they lose.
 
     Attributes
