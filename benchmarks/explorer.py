@@ -24,8 +24,11 @@ from recorded_studies import lay_out, stage_commands
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OPEN_SECONDS = 1.2
 OPEN_BOUND = (
-    "The first page waits for the browser to fetch and run Streamlit's page, and for the server to import pandas and "
-    "read the study. The page opened again shows what is left when both are done: it is the limit."
+    "An empty Streamlit page loads 65 files. This page loads 46 more, and begins with them only when the server's "
+    "first answer names what it shows: text field, choosers, slider (a date library is among its files), list, "
+    "buttons. In one run at a load of 20, with 800 responses, the empty part took 1.2 s of 2.5 s. The first answer "
+    "came 0.6 s later, and the 46 files took 0.6 s. Only filters written as one form of this project's own would save "
+    "most of these."
 )
 WAIT_MS = 60_000
 SOUGHT = "number 7"

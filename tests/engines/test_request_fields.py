@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from refusal_stability.engines.http import chat_completions
 from refusal_stability.engines.http.errors import read_error
 from refusal_stability.engines.http.request_fields import RequestFields
+from refusal_stability.engines.http.transport import written
 from refusal_stability.params.engines.openai import OpenAISettings
 from refusal_stability.records import Message, Request, Sampling
 
@@ -61,3 +63,13 @@ def test_a_field_gives_way(wording: str, field: str) -> None:
 def test_a_judges_temperature_gives_way_and_a_models_does_not(wording: str) -> None:
     assert adapted(wording, "temperature", 0.0, judges=True)
     assert not adapted(wording, "temperature", 0.7, judges=False)
+
+
+@pytest.mark.parametrize("text", ["plain", "caf\u00e9 \U0001f600", 'quoted "x"\n', "half a letter \ud800"])
+@pytest.mark.parametrize("seed", [2**31 - 1, 2**70])
+def test_a_body_is_the_same_json_whoever_writes_it(text: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"messages": [{"role": "user", "content": text}], "temperature": 0.7, "seed": seed, "more": [None, {}]}
+    assert json.loads(written(asked)) == asked
+    # As in an environment that has only Python's own.
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    assert json.loads(written(asked)) == asked

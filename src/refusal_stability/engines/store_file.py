@@ -44,6 +44,8 @@ SESSION_COLUMNS = (
 COLUMNS = dict(zip(ROW_TABLES, (COMPLETION_COLUMNS, SESSION_COLUMNS), strict=True))
 MISSING_REASON = "missing_reason"
 BUSY_SECONDS = 60
+# 32 MB of log at most, before SQLite moves it into the file.
+LOG_PAGES = 8000
 MEND = "`refusal-stability store mend` keeps every row that can still be read"
 
 
@@ -134,6 +136,8 @@ def opened_store(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode=WAL")
         # NORMAL survives a kill -9 of this process; only a power cut may cost the last commits.
         database.execute("PRAGMA synchronous=NORMAL")
+        # Keys are hashes, so each row is on a page of its own: seldom moved, many pages are moved together.
+        database.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
         if check_edition(path, database) < EDITION:
             _bring_to_this_edition(path, database)
     except BaseException:

@@ -19,7 +19,15 @@ from refusal_stability.engines.http.error_names import Meaning
 from refusal_stability.engines.http.errors import ServerError, one_line, read_error
 from refusal_stability.engines.http.presets import with_preset
 from refusal_stability.engines.http.request_fields import RequestFields
-from refusal_stability.engines.http.said import SETTLED, AskedOnceMore, Fault, NotRead, completion, is_unknown
+from refusal_stability.engines.http.said import (
+    SETTLED,
+    AskedOnceMore,
+    Fault,
+    NotRead,
+    completion,
+    is_unknown,
+    without_text,
+)
 from refusal_stability.engines.http.transport import (
     LONGEST_WAIT_S,
     Adapted,
@@ -45,6 +53,8 @@ SYSTEM_ROLE = re.compile(
 # Settings that shape a request. They join the identity only where a study sets them, so that older keys stay.
 SHAPING = ("omit", "rename", "chat_template_kwargs", "reasoning_effort", "query", "headers")
 REJECTED = {"rejected": True, **SETTLED}
+# Answers that come so soon after each other are handed on together: the store commits them at once.
+TOGETHER_S = 0.002
 
 
 class Rejected(Exception):
@@ -87,6 +97,7 @@ class HTTPEngine:
         self._budget = self._transport.budget
         self._failed_in_a_row = 0
         self._answers: deque[tuple[int, Completion, asyncio.Future[None]]] = deque()
+        self._later: asyncio.TimerHandle | None = None
         self.fold_system = settings.fold_system
         self.token_probabilities = settings.token_probabilities
         self.thinking_marks = with_marks(settings.thinking_marks)
@@ -121,6 +132,8 @@ class HTTPEngine:
                 # The loop runs only while the caller waits for an answer: that is what bounds memory.
                 loop.run_until_complete(self._wake)
                 sending.remove_done_callback(self._signal)
+                if self._later is not None:
+                    self._later.cancel()
                 while self._answers:
                     position, answer, kept = self._answers.popleft()
                     yield position, answer
@@ -158,6 +171,7 @@ class HTTPEngine:
             raise self._budget.stopped
 
     async def _work(self, todo: Iterable[tuple[int, Request]]) -> None:
+        loop = asyncio.get_running_loop()
         for position, request in todo:
             if self._budget.stopped is not None:
                 return
@@ -169,9 +183,13 @@ class HTTPEngine:
                 return
             except Abandoned:
                 return
-            kept = asyncio.get_running_loop().create_future()
+            kept = loop.create_future()
             self._answers.append((position, answer, kept))
-            self._signal()
+            # The other half of the workers keeps the server busy meanwhile.
+            if 2 * len(self._answers) >= self._settings.concurrency:
+                self._signal()
+            elif len(self._answers) == 1:
+                self._later = loop.call_later(TOGETHER_S, self._signal)
             await kept
 
     async def _answer(self, request: Request) -> Completion:
@@ -330,15 +348,3 @@ class HTTPEngine:
             f": {self._transport.address} has no model {self._model.path!r}, or is no chat endpoint ({error}); correct "
             "`path` (the model's name at the server) or `settings.base_url` (it mostly ends in /v1)"
         )
-
-
-def without_text(outcome: Outcome, reason: str, details: Mapping[str, Any] | None = None) -> Completion:
-    """A completion that has no text.
-
-    Parameters
-    ----------
-    outcome : what became of the request.
-    reason : why there is no text.
-    details : whether asking again may help; see `Completion`.
-    """
-    return Completion("", "", missing_reason=reason, details=details or {}, outcome=outcome)

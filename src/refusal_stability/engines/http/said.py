@@ -126,3 +126,15 @@ def completion(said: Said, details: Mapping[str, Any]) -> Completion:
 def is_unknown(said: Said) -> bool:
     """Whether nobody knows the finish reason of an answer that has a text."""
     return bool(said.text) and ending_of(said.reason) is None
+
+
+def without_text(outcome: Outcome, reason: str, details: Mapping[str, Any] | None = None) -> Completion:
+    """A completion that has no text.
+
+    Parameters
+    ----------
+    outcome : what became of the request.
+    reason : why there is no text.
+    details : whether asking again may help; see `Completion`.
+    """
+    return Completion("", "", missing_reason=reason, details=details or {}, outcome=outcome)

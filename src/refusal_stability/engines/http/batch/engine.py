@@ -19,8 +19,8 @@ from refusal_stability.engines.http.batch.journal import ENDED, Batch, Journal
 from refusal_stability.engines.http.batch.openai import OpenAIBatches
 from refusal_stability.engines.http.batch.run import Run, Unread, parts_of, unanswered, wait_on_unknown
 from refusal_stability.engines.http.budget import most_tokens
-from refusal_stability.engines.http.engine import HTTPEngine, Rejected, without_text
-from refusal_stability.engines.http.said import AskedOnceMore, Fault, NotRead
+from refusal_stability.engines.http.engine import HTTPEngine, Rejected
+from refusal_stability.engines.http.said import AskedOnceMore, Fault, NotRead, without_text
 from refusal_stability.engines.http.transport import Adapted, Busy, Reply
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.engines.store import Store, completion_key

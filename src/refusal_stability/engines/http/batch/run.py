@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from refusal_stability.engines.http.batch.endpoints import UNREADABLE
 from refusal_stability.engines.http.batch.journal import KNOWN, Batch, Journal
-from refusal_stability.engines.http.engine import without_text
-from refusal_stability.engines.http.said import SETTLED
+from refusal_stability.engines.http.said import SETTLED, without_text
 from refusal_stability.engines.http.transport import Reply
 from refusal_stability.engines.protocol import EngineError
 from refusal_stability.records import Completion, Outcome, Request
