@@ -30,7 +30,7 @@ def write(folder: Path) -> None:
         options = subset.Options(glyph_names=True, notdef_outline=True, recommended_glyphs=True, legacy_kern=True)
         options.recalc_timestamp = False
         options.name_IDs = KEPT_NAMES
-        options.drop_tables += ["FFTM", "MATH"]
+        options.drop_tables += ["FFTM", "GDEF", "GPOS", "MATH"]
         font = subset.load_font(Path(matplotlib.get_data_path(), "fonts/ttf", f"{name}.ttf"), options)
         cut = subset.Subsetter(options)
         cut.populate(unicodes=[*letters, *SIGNS])

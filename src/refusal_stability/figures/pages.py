@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
@@ -105,9 +106,13 @@ def _fork(draw: Callable[[int], Pages], left: int) -> Connection:
 def _help(draw: Callable[[int], Pages], left: int, sender: Connection) -> None:
     # Ctrl-C reaches all processes: the one that waits for this one says so, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    result: Pages | Exception
     try:
-        sender.send(_take(draw, left))
+        result = _take(draw, left)
     except Exception as error:  # noqa: BLE001 - the process that waits raises it
         if not isinstance(error, StudyError):
             traceback.print_exc()
-        sender.send(error)
+        result = error
+    # Where the process that waits was killed, nobody needs the result.
+    with suppress(BrokenPipeError):
+        sender.send(result)
