@@ -25,7 +25,7 @@ from refusal_stability.tables.metrics import METRIC_TABLES
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = modules()
 # What each room may import beside itself and the rooms that are open to all.
-OPEN = {"readout", "records", "files", "params", "tables", "progress", "plain_text", "local_port"}
+OPEN = {"readout", "records", "files", "params", "tables", "progress", "plain_text", "processes", "local_port"}
 MAY_IMPORT: dict[str, set[str]] = {
     "readout": set(),
     "records": {"readout"},
@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tables": {"records", "files", "params"},
     "progress": set(),
     "plain_text": set(),
+    "processes": set(),
     "local_port": {"records"},
     "command_errors": set(),
     "dvc_files": set(),

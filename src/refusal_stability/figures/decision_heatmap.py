@@ -139,7 +139,9 @@ def _letters(axes: Axes, decisions: NDArray[np.object_], columns: int) -> None:
     size = min(7.0, 0.8 * 72 * (PAGE_WIDTH - NAME_WIDTH) / columns / decisions.shape[1])
     for decision in DECISIONS if size >= LEAST_LETTER else ():
         look: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": DECISION_INK[decision]}
-        look["in_layout"] = False  # A letter stays in its cell: to measure each would take a third of the layout's time.
+        look["in_layout"] = (
+            False  # A letter stays in its cell: to measure each would take a third of the layout's time.
+        )
         for row, column in np.argwhere(decisions == str(decision)):
             axes.text(column + 0.5, row + 0.5, decision.value[0], fontsize=size, **look)
 

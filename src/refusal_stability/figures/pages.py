@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING
 from refusal_stability.figures.gallery import GALLERY
 from refusal_stability.figures.series import SeriesSet
 from refusal_stability.figures.style import KINDS, figure_bytes, import_matplotlib
+from refusal_stability.processes import follow_parent, usable_cores
 from refusal_stability.records import StudyError
 
 if TYPE_CHECKING:
@@ -54,11 +53,6 @@ def study_pages(tables: Tables, series_set: SeriesSet, processes: int | None = N
     finally:
         gc.unfreeze()
     return {name: drawn[name] for name in (f"{figure.name}.{kind}" for figure in figures for kind in KINDS)}
-
-
-def usable_cores() -> int:
-    """How many processes may draw at once: 1 where a process cannot be forked safely."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def shared_out(draw: Callable[[int], Pages], shares: int, processes: int) -> Pages:
@@ -104,8 +98,7 @@ def _fork(draw: Callable[[int], Pages], left: int) -> Connection:
 
 
 def _help(draw: Callable[[int], Pages], left: int, sender: Connection) -> None:
-    # Ctrl-C reaches all processes: the one that waits for this one says so, and ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    follow_parent()
     result: Pages | Exception
     try:
         result = _take(draw, left)

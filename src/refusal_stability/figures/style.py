@@ -56,6 +56,14 @@ def add_fonts() -> None:
         fontManager.addfont(font)
 
 
+@cache
+def _style() -> Mapping[str, Any]:
+    """The house style; to read its file takes as long as to draw a small figure."""
+    import matplotlib
+
+    return matplotlib.rc_params_from_file(STYLE, use_default_template=False)
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
     """The house style on top of matplotlib's own defaults; earlier settings are restored afterwards."""
@@ -64,7 +72,7 @@ def house_style() -> Iterator[None]:
     add_fonts()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rc_file(STYLE, use_default_template=False)
+        matplotlib.rcParams.update(_style())
         yield
 
 

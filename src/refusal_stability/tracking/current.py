@@ -42,6 +42,11 @@ class LoggedStudy:
     def __init__(self, experiment_id: str, tags: dict[str, str], runs: dict[str, tuple[str, dict[str, str]]]) -> None:
         self.experiment_id, self.tags, self.runs = experiment_id, tags, runs
 
+    def contents(self) -> set[tuple[str, str]]:
+        """The cell and content of each finished run."""
+        finished = [tags for status, tags in self.runs.values() if status == "FINISHED"]
+        return {(tags.get(CELL, ""), tags.get(CONTENT, "")) for tags in finished}
+
     def run_ids(self, plans: Sequence[RunPlan], places: Sequence[Mapping[str, str]]) -> list[str] | None:
         """The run of each plan in turn, where each is there once, finished, with these contents, places and parents."""
         by_cell: dict[str, list[str]] = {}

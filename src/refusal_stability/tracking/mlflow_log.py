@@ -7,13 +7,9 @@ deleted. Nothing else is touched. Only finished runs count, so a run that was cu
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import warnings
-from collections import Counter, deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -21,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from refusal_stability.files import PROMPTS
 from refusal_stability.progress import progress
-from refusal_stability.tracking.current import CELL, CONTENT, DESCRIPTION, PARENT, differing_tags, read_recorded
+from refusal_stability.tracking.artifacts import RESPONSES, artifact_folders
+from refusal_stability.tracking.current import (
+    CELL,
+    CONTENT,
+    DESCRIPTION,
+    PARENT,
+    LoggedStudy,
+    differing_tags,
+    read_recorded,
+)
 from refusal_stability.tracking.run_plan import RunPlan
 from refusal_stability.tracking.server import (
     DATABASE,
@@ -42,8 +47,8 @@ if TYPE_CHECKING:
 
 STUDY_DIGEST = "study_digest"
 PAGE = 1000
-AHEAD = 3
-RESPONSES = "prompts.json"
+# Tags of a run by which it is known.
+TOLD = (CELL, CONTENT, STUDY_DIGEST, POSITION, PARENT)
 # By this tag MLflow's page finds the tables that runs are compared by.
 TABLES = {"mlflow.loggedArtifacts": json.dumps([{"path": RESPONSES, "type": "table"}])}
 # Without it MLflow opens the experiment with its chat tools.
@@ -65,9 +70,18 @@ class Logged:
 
 def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, uri: str) -> Logged:
     """Bring MLflow in line with the plans of a study."""
-    if uri == local_store() and (same := _already_logged(plans, study)):
+    recorded = read_recorded(DATABASE, study.params.study, LOCAL_ARTIFACTS, TOLD) if uri == local_store() else None
+    if recorded and (same := _already_logged(recorded, plans, study)):
         return same
-    with plain_errors(uri), only_writer(uri), progress("track, runs", len(plans)) as work:
+    # MLflow decides which runs are logged. Those that are not on record will be, as a rule.
+    there = recorded.contents() if recorded else set()
+    expected = [position for position, plan in enumerate(plans) if (plan.cell, plan.content) not in there]
+    with (
+        artifact_folders(plans, expected) as artifacts_of,
+        plain_errors(uri),
+        only_writer(uri),
+        progress("track, runs", len(plans)) as work,
+    ):
         client = open_client(uri)
         experiment_id = open_experiment(client, study.params.study, uri)
         data_of = cache(partial(_data_input, study=study))
@@ -77,29 +91,27 @@ def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, uri: str) -> Logged:
         tally: Counter[str] = Counter()
         run_ids: dict[str, str] = {}
         kept_runs = {p.cell: next((r for r in found.get(p.cell, []) if _is_current(r, p)), None) for p in plans}
-        prepared = _prepared([plan for plan in plans if kept_runs[plan.cell] is None])
-        with closing(prepared):
-            for position, plan in enumerate(plans):
-                place = _place(study, position)
-                place |= {PARENT: run_ids[plan.parent]} if plan.parent else {}
-                versions = found.pop(plan.cell, [])
-                kept = kept_runs[plan.cell]
-                if kept is None:
-                    data = [data_of(name, file) for name, file in plan.data_files.items()]
-                    run_id = _log(client, experiment_id, plan, place, data, next(prepared))
-                    tally["replaced" if versions else "new"] += 1
-                else:
-                    run_id = kept.info.run_id
-                    _retag(client, kept, place)
-                    tally["kept"] += 1
-                run_ids[plan.cell] = run_id
-                old = [run.info.run_id for run in versions if run.info.run_id != run_id]
-                # Children that no plan names, of an older version of the study, get the new parent first.
-                for run in (run for runs in found.values() for run in runs if run.data.tags.get(PARENT) in old):
-                    _retag(client, run, {PARENT: run_id})
-                for old_id in old:
-                    client.delete_run(old_id)
-                work.advance()
+        for position, plan in enumerate(plans):
+            place = _place(study, position)
+            place |= {PARENT: run_ids[plan.parent]} if plan.parent else {}
+            versions = found.pop(plan.cell, [])
+            kept = kept_runs[plan.cell]
+            if kept is None:
+                data = [data_of(name, file) for name, file in plan.data_files.items()]
+                run_id = _log(client, experiment_id, plan, place, data, artifacts_of(position))
+                tally["replaced" if versions else "new"] += 1
+            else:
+                run_id = kept.info.run_id
+                _retag(client, kept, place)
+                tally["kept"] += 1
+            run_ids[plan.cell] = run_id
+            old = [run.info.run_id for run in versions if run.info.run_id != run_id]
+            # Children that no plan names, of an older version of the study, get the new parent first.
+            for run in (run for runs in found.values() for run in runs if run.data.tags.get(PARENT) in old):
+                _retag(client, run, {PARENT: run_id})
+            for old_id in old:
+                client.delete_run(old_id)
+            work.advance()
         # Last, so that the views show runs that are there.
         first = next(iter(run_ids.values()))
         present = client.get_experiment(experiment_id).tags
@@ -108,12 +120,8 @@ def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, uri: str) -> Logged:
         return Logged(tally, view_page(experiment_id))
 
 
-def _already_logged(plans: Sequence[RunPlan], study: TrackedStudy) -> Logged | None:
+def _already_logged(recorded: LoggedStudy, plans: Sequence[RunPlan], study: TrackedStudy) -> Logged | None:
     """What logging would say, where the study's own database has all of it; None where there is something to do."""
-    keys = (CELL, CONTENT, STUDY_DIGEST, POSITION, PARENT)
-    recorded = read_recorded(DATABASE, study.params.study, LOCAL_ARTIFACTS, keys)
-    if recorded is None:
-        return None
     run_ids = recorded.run_ids(plans, [_place(study, position) for position in range(len(plans))])
     if not run_ids:
         return None
@@ -131,31 +139,6 @@ def _tags(study: TrackedStudy, experiment_id: str, first: str) -> dict[str, str]
     """The experiment's tags; `first` is the run that has the report."""
     report = f"{report_link(experiment_id, first)} " if REPORT_ARTIFACT in study.attachments else ""
     return {**EXPERIMENT_KIND, DESCRIPTION: report + ABOUT, **saved_views(study.params, study.digest)}
-
-
-def _prepared(plans: Sequence[RunPlan]) -> Generator[Path, None, None]:
-    """Each plan's folder of artifacts in turn; the next ones are made while MLflow works."""
-    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(1) as writer:
-
-        def make(position: int) -> Path:
-            folder = Path(temporary) / str(position)
-            folder.mkdir()
-            plans[position].write(folder)
-            # As MLflow's `log_table` writes it, which asks for the run and its artifacts four times.
-            plans[position].responses().to_json(folder / RESPONSES, orient="split", index=False, date_format="iso")
-            return folder
-
-        ahead = deque(writer.submit(make, position) for position in range(min(AHEAD, len(plans))))
-        try:
-            for position in range(len(plans)):
-                folder = ahead.popleft().result()
-                if position + AHEAD < len(plans):
-                    ahead.append(writer.submit(make, position + AHEAD))
-                yield folder
-                shutil.rmtree(folder)
-        finally:
-            for waiting in ahead:
-                waiting.cancel()
 
 
 def _log(

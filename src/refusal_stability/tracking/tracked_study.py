@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from refusal_stability.tracking.identity import study_digest
 from refusal_stability.tracking.provenance import file_md5, provenance
 
 REPORT_ARTIFACT = "report.html"
+ROWS_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def read_tracked_study(
         tables={name: metric_table(name) for name, (path, _) in METRIC_TABLES.items() if path.is_file()},
         attachments=attachments,
         hashes={path: file_md5(path) for path in hashed},
-        rows=lambda condition: _rows(condition, params.judging.of(condition.model).primary),
+        # The runs of a temperature and of its seeds follow each other: each reads the same rows.
+        rows=lru_cache(ROWS_KEPT)(lambda condition: _rows(condition, params.judging.of(condition.model).primary)),
         draw=draw,
         speed=_speed(params),
         provenance={model: provenance(model) for model in params.models},

@@ -1,0 +1,130 @@
+"""The folders of artifacts: the same by a process or a thread, in any order of surprises, and none left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from refusal_stability.records import StudyError
+from refusal_stability.tracking.artifacts import RESPONSES, artifact_folders
+from refusal_stability.tracking.run_plan import RunPlan
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+WAYS = pytest.mark.parametrize("processes", [0, pytest.param(2, marks=LINUX)], ids=["thread", "processes"])
+
+
+def plan(number: int, log: Path) -> RunPlan:
+    def write(folder: Path) -> None:
+        (folder / "number.txt").write_text(str(number))
+        with log.open("a") as file:
+            file.write(f"{number} {os.getpid()}\n")
+
+    return RunPlan(
+        **{"name": f"run {number}", "cell": str(number), "parent": None, "note": "", "write": write},
+        **{name: {} for name in ("params", "metrics", "tags", "data_files", "inputs", "machine_metrics")},
+        machine_tags={},
+        responses=lambda: pd.DataFrame({"prompt": [f"text {number}"]}),
+    )
+
+
+def made(log: Path) -> dict[int, int]:
+    """The process that made each folder."""
+    lines = [line.split() for line in log.read_text().splitlines()]
+    assert len({number for number, _ in lines}) == len(lines)
+    return {int(number): int(process) for number, process in lines}
+
+
+@WAYS
+def test_each_folder_is_there_until_the_next_one_is_asked_for(tmp_path: Path, processes: int) -> None:
+    log = tmp_path / "log"
+    plans = [plan(number, log) for number in range(12)]
+    last = None
+    with artifact_folders(plans, range(12), processes) as take:
+        for number in range(12):
+            folder = take(number)
+            assert (folder / "number.txt").read_text() == str(number)
+            assert f"text {number}" in (folder / RESPONSES).read_text()
+            assert last is None or not last.exists()
+            last = folder
+    assert not last.exists()
+    makers = made(log)
+    assert set(makers) == set(range(12))
+    assert (os.getpid() in makers.values()) == (processes == 0)
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("expected", "asked"),
+    [([], [1, 4]), ([0, 1, 2, 3, 4, 5, 6, 7, 8], [7]), ([2, 5], [0, 2, 3, 9]), ([3, 4], []), ([1], [0, 1, 2])],
+)
+def test_what_is_asked_for_is_made_whatever_was_expected(
+    tmp_path: Path, processes: int, expected: list[int], asked: list[int]
+) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    plans = [plan(number, log) for number in range(10)]
+    with artifact_folders(plans, expected, processes) as take:
+        for number in asked:
+            assert (take(number) / "number.txt").read_text() == str(number)
+    assert set(asked) <= set(made(log)) <= {*asked, *expected}
+
+
+@WAYS
+def test_the_error_of_a_plan_is_raised_where_its_folder_is_asked_for(tmp_path: Path, processes: int) -> None:
+    plans = [plan(0, tmp_path / "log"), plan(1, tmp_path / "no such folder" / "log")]
+    with artifact_folders(plans, range(2), processes) as take:
+        take(0)
+        with pytest.raises(FileNotFoundError):
+            take(1)
+
+
+@LINUX
+def test_a_process_that_is_killed_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    here = os.getpid()
+    one = plan(0, tmp_path / "log")
+
+    def end() -> pd.DataFrame:
+        assert os.getpid() != here
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    killed = RunPlan(**{**vars(one), "responses": end})
+    with (
+        artifact_folders([killed], [0], 1) as take,
+        pytest.raises(StudyError, match="was killed, perhaps for want of memory; free memory, then run the stage"),
+    ):
+        take(0)
+
+
+@LINUX
+def test_a_process_ends_with_the_one_that_forked_it(tmp_path: Path) -> None:
+    script = (
+        "import sys, time, pathlib\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from test_artifacts import artifact_folders, plan\n"
+        "log = pathlib.Path(sys.argv[2])\n"
+        "with artifact_folders([plan(0, log)], [0], 1) as take:\n"
+        "    take(0)\n"
+        "    print('made', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    log = tmp_path / "log"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(Path(__file__).parent), str(log)], stdout=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "made\n"
+        (maker,) = made(log).values()
+        assert maker != started.pid
+        started.kill()
+    limit = time.monotonic() + 300
+    while Path(f"/proc/{maker}").exists() and "\nState:\tZ" not in Path(f"/proc/{maker}/status").read_text():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
