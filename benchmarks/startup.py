@@ -24,9 +24,9 @@ NO_OP_BOUND = (
 # Also where the study has 70,080 rows.
 FIGURES_BOUND = (
     "Two processes draw. Before they part, a second goes on imports (pandas, matplotlib). By cProfile, half of the "
-    "rest is matplotlib's drawing, most of it of text, once as PNG and once as PDF; a sixth is finding layouts, a tenth "
-    "fonts for each PDF (fontTools), a tenth the import of seaborn. More cores do not help: one process draws all that "
-    "needs seaborn, which is half."
+    "rest is matplotlib's drawing, most of it of text, once as PNG and once as PDF; a sixth is finding layouts, "
+    "a tenth fonts for each PDF (fontTools), a tenth the import of seaborn. More cores do not help: one process draws "
+    "all that needs seaborn, which is half."
 )
 
 BEGUN = "first read after "
