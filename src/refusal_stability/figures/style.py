@@ -21,6 +21,7 @@ from refusal_stability.figures.series import NothingToDraw
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib import RcParams
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -57,7 +58,7 @@ def add_fonts() -> None:
 
 
 @cache
-def _style() -> Mapping[str, Any]:
+def _style() -> RcParams:
     """The house style; to read its file takes as long as to draw a small figure."""
     import matplotlib
 
