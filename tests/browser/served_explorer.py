@@ -11,9 +11,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -69,14 +70,21 @@ def _started(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
 
 
 @contextmanager
-def opened_browser() -> Iterator[BrowserContext]:
-    """A browser whose pages share their cache."""
+def opened_browser(**options: Any) -> Iterator[BrowserContext]:
+    """A browser whose pages share their cache, on the disk as a person's do: scripts are compiled once.
+
+    Nothing moves in its pages, which costs much where no graphics card draws; pages of `reduced_motion="no-preference"`
+    are drawn with what moves.
+    """
     binary = next(filter(None, map(shutil.which, BROWSERS)), None)
     if binary is None:
         pytest.skip(f"none of {', '.join(BROWSERS)} is installed; e.g. apt-get install chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
-        yield running.new_context(viewport=SIZE)
+    settings: dict[str, Any] = {"viewport": SIZE, "reduced_motion": "reduce", **options}
+    with TemporaryDirectory(ignore_cleanup_errors=True) as profile, sync_playwright() as playwright:
+        running = playwright.chromium.launch_persistent_context(
+            profile, executable_path=binary, args=["--no-sandbox"], **settings
+        )
+        yield running
         running.close()
 
 
@@ -117,3 +125,12 @@ def visit(page: Page, address: str, **query: str) -> None:
 
 def cell(page: Page, key: str) -> Locator:
     return page.locator(f"button[data-key='{key}']")
+
+
+def holds(page: Page, check: Callable[[], bool]) -> None:
+    """Wait until it holds: the page may still be laid out."""
+    for _ in range(WAIT // 100):
+        if check():
+            return
+        page.wait_for_timeout(100)
+    assert check()

@@ -40,7 +40,7 @@ from explored_study import (
     write_explored_study,
 )
 from playwright.sync_api import expect
-from served_explorer import WAIT, careful, cell, opened_browser, serving, set_trap, visit
+from served_explorer import WAIT, careful, cell, holds, opened_browser, serving, set_trap, visit
 
 from refusal_stability.explorer.links import cell_key
 from refusal_stability.explorer.list_columns import LIST_COLUMNS, ROW_HEIGHT, category_in_words
@@ -149,15 +149,6 @@ LISTED = ".prompts tr[data-prompt]"
 def heads(page: Page) -> list[str]:
     """The names of the list's columns, without the arrow of the one that orders it."""
     return [text.rstrip(" ▲▼") for text in page.locator(".prompts thead button").all_text_contents()]
-
-
-def holds(page: Page, check: Callable[[], bool]) -> None:
-    """Wait until it holds: the page may still be laid out."""
-    for _ in range(WAIT // 100):
-        if check():
-            return
-        page.wait_for_timeout(100)
-    assert check()
 
 
 def click_head(page: Page, name: str) -> None:
@@ -620,6 +611,7 @@ def planted_address(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def small_page(browser: BrowserContext, planted_address: str) -> Iterator[Page]:
     with careful(browser, planted_address) as page:
         page.set_viewport_size(SMALL)
+        page.emulate_media(reduced_motion="no-preference")
         yield page
 
 

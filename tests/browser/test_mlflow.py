@@ -25,6 +25,7 @@ import pandas as pd
 import pytest
 from connections import strangers, watching
 from playwright.sync_api import expect
+from served_explorer import holds, opened_browser
 
 from refusal_stability.files import REPORT, generation_file, label_file
 from refusal_stability.params.load import load_params
@@ -34,7 +35,7 @@ from refusal_stability.tracking.server import local_store, open_client
 from refusal_stability.tracking.views import RUN_AXES, TEMPERATURE_AXES
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import BrowserContext, Locator, Page
 
 pytestmark = pytest.mark.browser
 
@@ -45,7 +46,7 @@ TEXTS = {
     "PARTIAL": "=HYPERLINK(1) <img src=x onerror='window.harmed = 1'> {}",
     "COMPLY": "![x](http://127.0.0.1:9/leak.png) {}",
 }
-SIZE = {"width": 1600, "height": 1000}
+SIZE: Any = {"width": 1600, "height": 1000}
 WAIT = 120_000
 # MLflow unfolds its assistant over the page on a first visit; a person closes it once.
 CLOSED_ASSISTANT = """
@@ -55,7 +56,6 @@ localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
 # Resolved here: the study's fixture changes the working directory.
 SCREENSHOTS = Path(os.environ["RS_SCREENSHOTS"]).resolve() if os.environ.get("RS_SCREENSHOTS") else None
 STUDY = Path(os.environ["RS_STUDY"]).resolve() if os.environ.get("RS_STUDY") else None
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -137,23 +137,27 @@ class serving:
         self.process.wait()
 
 
-@pytest.fixture
-def page(tracked: Tracked) -> Iterator[Page]:
-    """A page of a headless browser; the test fails when it asks anyone but the server for anything."""
-    from playwright.sync_api import sync_playwright
+@pytest.fixture(scope="module")
+def browser() -> Iterator[BrowserContext]:
+    with opened_browser(viewport=SIZE) as browser:
+        browser.add_init_script(CLOSED_ASSISTANT)
+        yield browser
 
-    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if binary is None:
-        pytest.skip(f"no browser found (looked for {', '.join(BROWSERS)})")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
-        page = browser.new_page(viewport=SIZE)
-        page.set_default_timeout(WAIT)
-        page.add_init_script(CLOSED_ASSISTANT)
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        yield page
-        browser.close()
+
+@pytest.fixture
+def page(browser: BrowserContext, tracked: Tracked) -> Iterator[Page]:
+    """A page of a browser that knows nothing of former visits; the test fails if it asks anyone but the server."""
+    page = browser.new_page()
+    page.set_default_timeout(WAIT)
+    kept = {"origin": tracked.address, "storageTypes": "cookies,local_storage,indexeddb,service_workers"}
+    browser.new_cdp_session(page).send("Storage.clearDataForOrigin", kept)
+    asked: list[str] = []
+    note = lambda request: asked.append(request.url)  # noqa: E731
+    browser.on("request", note)
+    yield page
+    for opened in browser.pages[1:]:  # the first one keeps the browser open
+        opened.close()
+    browser.remove_listener("request", note)
     strangers = [url for url in asked if not url.startswith((tracked.address, "data:", "blob:", "about:"))]
     assert not strangers
 
@@ -323,13 +327,16 @@ def test_the_charts_open_on_parallel_coordinates_over_what_varies_and_stability(
     plot = page.locator("svg").filter(has_text="temperature").first
     plot.wait_for()
     titles = plot.locator("text").filter(has_text=re.compile("|".join(f"^{re.escape(name)}$" for name in axes)))
-    expect(titles).to_have_count(len(axes), timeout=WAIT)
-    assert axes_of(titles) == axes
+    # The page draws the axes once more when it has read the view, and moves them into place.
+    holds(page, lambda: axes_of(titles) == axes)
+
+    def ends_within() -> bool:
+        frame = plot.bounding_box()
+        ends = titles.evaluate_all("all => all.map(e => e.getBoundingClientRect().right)")
+        return frame is not None and 0 < max(ends, default=0) <= frame["x"] + frame["width"]
+
     # Nothing of a name lies beyond the chart, and the models' names are whole.
-    frame = plot.bounding_box()
-    assert frame is not None
-    ends = titles.evaluate_all("all => all.map(e => e.getBoundingClientRect().right)")
-    assert max(ends) <= frame["x"] + frame["width"]
+    holds(page, ends_within)
     for alias in ("steady", "wavering"):
         expect(plot.get_by_text(alias, exact=True)).to_be_visible(timeout=WAIT)
     page.get_by_text("Showing all runs").first.wait_for()
