@@ -69,16 +69,7 @@ def test_a_study_of_six_lines_runs_through_every_stage(short: Study) -> None:
     assert strangers(short.folder.parent / "connections") == []
 
 
-def test_a_new_model_asks_and_judges_only_that_model(short: Study) -> None:
-    (short.folder / "params.yaml").write_text(SHORT + SECOND)
-    changed = short.run("dvc", "status").stdout
-    stages = ran(short.run("dvc", "repro", "metrics").stdout)
-    (short.folder / "params.yaml").write_text(SHORT)
-    assert "generate@older" in stages
-    assert "judge@older" in stages
-    assert {"prompts", "generate@old", "judge@old"} & {*stages} == set(), changed
-
-
+# The next two need the tables of the study as it is: they come before those that change it.
 def test_params_diff_names_what_changed(short: Study) -> None:
     (short.folder / "params.yaml").write_text(SHORT + "metrics: {threshold: 0.7}\n")
     changes = json.loads(short.run("dvc", "params", "diff", "--json").stdout)
@@ -93,6 +84,16 @@ def test_an_experiment_may_set_a_parameter_that_the_study_leaves_out(short: Stud
     (short.folder / "params.yaml").write_text(SHORT + "metrics: {threshold: 0.7}\n")
     stages = ran(short.run("dvc", "exp", "run", "-S", "metrics.threshold=0.75", "metrics").stdout)
     assert stages == ["params", "metrics"]
+
+
+def test_a_new_model_asks_and_judges_only_that_model(short: Study) -> None:
+    (short.folder / "params.yaml").write_text(SHORT + SECOND)
+    changed = short.run("dvc", "status").stdout
+    stages = ran(short.run("dvc", "repro", "metrics").stdout)
+    (short.folder / "params.yaml").write_text(SHORT)
+    assert "generate@older" in stages
+    assert "judge@older" in stages
+    assert {"prompts", "generate@old", "judge@old"} & {*stages} == set(), changed
 
 
 def test_parameters_edited_while_dvc_runs_are_not_recorded_for_what_was_made_before(short: Study) -> None:
