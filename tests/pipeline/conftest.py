@@ -15,8 +15,18 @@ from pipeline_study import Study, copy_project
 
 @pytest.fixture(scope="session")
 def planted(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The study `validate` after one `dvc repro`."""
+    """The study `validate` after one `dvc repro`; its models learn from half as many conversations."""
     study = copy_project(root, tmp_path_factory.mktemp("planted") / "project")
+    params = study.folder / "params.yaml"
+    text = params.read_text()
+    for former, fewer in (
+        ("profile: steady, seed: 1}", "profile: steady, seed: 1, samples_per_prompt: 80}"),
+        ("profile: wavering, seed: 2}", "profile: wavering, seed: 2, samples_per_prompt: 80}"),
+        ("seed: 3, samples_per_prompt: 80}", "seed: 3, samples_per_prompt: 40}"),
+    ):
+        assert former in text
+        text = text.replace(former, fewer)
+    params.write_text(text)
     study.run("dvc", "repro")
     return study
 

@@ -13,7 +13,7 @@ from pipeline_study import Study
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1800)]
 
-KILLS = 5
+KILLS = 3
 MODEL = "reference-wavering"
 
 
