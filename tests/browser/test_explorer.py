@@ -56,7 +56,7 @@ from refusal_stability.tables.study import GENERATION_TABLE, LABEL_TABLE
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 
 ROWS = 4 * N_PROMPTS
 FOLD = "Response (may hold harmful text; click to unfold)"

@@ -37,7 +37,7 @@ from refusal_stability.tracking.views import RUN_AXES, TEMPERATURE_AXES
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 
 PARAMS = Path("params.yaml")
 CATEGORIES = ("violence", "privacy_violation", "hate_speech,offensive_language", "self_harm|drug_abuse")
