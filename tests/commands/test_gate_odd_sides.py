@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,6 +18,7 @@ from refusal_stability.measures.estimates import Resampling
 from refusal_stability.measures.tables.settings import Settings
 from refusal_stability.measures.tables.stability import per_prompt_metrics
 from refusal_stability.records import StudyError
+from refusal_stability.report.gate_page import GatePage, gate_markdown
 from refusal_stability.tables.csv_files import write_table
 from refusal_stability.tables.metrics import METRIC_TABLES
 
@@ -201,3 +203,15 @@ def test_two_builds_that_agree_may_still_differ_elsewhere_and_a_side_and_itself_
     assert bounds(a, "./a") == [0, 0]
     # 0 of 100: 1 - 0.025^(1/100) = 3.6 points on either side
     assert bounds(a, b) == [-3.62, 3.62]
+
+
+def test_long_values_of_a_parameter_are_cut_so_that_the_difference_is_seen() -> None:
+    values = {side: f'"{"be kind " * 40}{letter}"' for side, letter in (("first", "A"), ("second", "B"))}
+    about = {"parameter": "interventions/careful/system"} | values
+    page = GatePage("a", "b", "pass", [], [about], [], [], 0.05, 0.8)
+    table = gate_markdown(page)
+    assert 'kind A" ' in table
+    assert 'kind B" ' in table
+    assert max(map(len, table.splitlines())) < 400
+    short = gate_markdown(replace(page, differences=[about | {"first": "0.8", "second": "0.7"}]))
+    assert "| ` 0.8 ` | ` 0.7 ` |" in short

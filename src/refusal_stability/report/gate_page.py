@@ -88,7 +88,7 @@ def gate_markdown(page: GatePage) -> str:
     )
     if page.differences:
         cells = (
-            " | ".join(verbatim(_short(row[name]), in_table=True) for name in ("parameter", "first", "second"))
+            " | ".join(verbatim(text, in_table=True) for text in (_short(row["parameter"]), *_apart(row)))
             for row in page.differences
         )
         table = "\n".join(["| parameter | A | B |\n|---|---|---|", *(f"| {line} |" for line in cells)])
@@ -189,6 +189,16 @@ def _number(row: Row, name: str) -> str:
 
 def _plain(row: Row) -> Row:
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+
+
+def _apart(row: Row) -> tuple[str, str]:
+    """Both values of a parameter, cut so that what differs is seen."""
+    first, second = row["first"], row["second"]
+    alike = min(len(first), len(second))
+    start = next((i for i in range(alike) if first[i] != second[i]), alike) - SHORT // 2
+    if start > 0:
+        first, second = f"…{first[start:]}", f"…{second[start:]}"
+    return _short(first), _short(second)
 
 
 def _short(text: str) -> str:
