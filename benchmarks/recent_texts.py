@@ -2,8 +2,8 @@
 
     python benchmarks/recent_texts.py [--half seen|unseen] [--wrong]
 
-The texts were written in natural proportions, before their writer had read the rules. Improve the rules on the seen half
-only: half of the prompts, drawn at random. Every prompt has four answers or three, each in another house style.
+The texts were written in natural proportions, before their writer had read the rules. Improve the rules on the seen
+half only: half of the prompts, drawn at random. Every prompt has four answers or three, each in another house style.
 """
 
 from __future__ import annotations
