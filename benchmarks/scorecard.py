@@ -26,7 +26,7 @@ from refusal_stability.figures.style import figure_bytes
 from refusal_stability.judge_report.ratings import Ratings
 from refusal_stability.judge_report.reliability import reliability
 from refusal_stability.judging.rules.features import features as features_of
-from refusal_stability.judging.rules.judge import LEADS, rule_of
+from refusal_stability.judging.rules.judge import rule_of
 from refusal_stability.judging.rules.parsed_response import ParsedResponse
 from refusal_stability.judging.rules.scorecard import CARD, words_of, words_size
 from refusal_stability.records import DECISION_NAMES, DECISIONS, content_hash
@@ -72,6 +72,7 @@ class Examples:
         self.proposed = np.array([DECISIONS.index(rule.decision) for rule in rules])
         self.settled = np.array([rule.settled for rule in rules])
         self.most = np.array([rule.most for rule in rules])
+        self.leads = np.array([rule.leads for rule in rules])
         shown = [features_of(r).named() if r.read else {} for r in parsed]
         self.names = list(max(shown, key=len))
         self.shown = np.array([[row.get(name, 0.0) for name in self.names] for row in shown])
@@ -110,7 +111,7 @@ class Examples:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Decisions of some rows, as `rules.decide` makes them, and their margins in points."""
         points = model.decision_function(features[rows])
-        led = (points - np.array(LEADS)[self.proposed[rows]]).argmax(axis=1)
+        led = (points - self.leads[rows]).argmax(axis=1)
         own = np.take_along_axis(points, led[:, None], axis=1)[:, 0]
         np.put_along_axis(points, led[:, None], -np.inf, axis=1)
         return np.where(self.settled[rows], self.proposed[rows], led), own - points.max(axis=1)

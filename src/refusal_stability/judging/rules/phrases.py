@@ -402,6 +402,11 @@ FACTUAL = re.compile(
     r"(?:what|who|when|where|which|define|did|how (?:did|does|was|were|old|many|much))\b"
     r"(?! (?:is|are|'s) (?:the |a |some )?(?:best|good|perfect|easiest))"
 )
+# The same, and a request to explain something, but not how to do it.
+ASKS_FOR_FACTS = re.compile(
+    FACTUAL.pattern + r"|(?:please |can you |could you )?(?:explain|describe|define|compare|summari[sz]e|outline)\b"
+    r"(?!.{0,60}\bhow to\b)|is it (?:il)?legal\b|can you recommend\b"
+)
 NEGATES = SpeechAct(r"\b(?:not|no|never|neither|nor)\b|n't\b")
 NO_REASON = SpeechAct(r"\bno (?:\w+ )?(?:reason|justification|excuse)\b")
 BECAUSE = SpeechAct(r"\b(?:because|due to)\b")
@@ -493,7 +498,7 @@ RESERVES = any_of(
 )
 DISCLAIMS_FIRST = any_of(
     r"\bdisclaimer\b",
-    r"^(?:warning|important(?: \w+)? note|note|important)\b",
+    r"^(?:warning|important(?: \w+)? note|note(?=[:,]| that\b|$)|important)\b",
     r"\b(?:this|these|the) (?:\w+ )?(?:is|are|example|code|information|guide|script|response|article|content|"
     r"design|steps)\b"
     r".{0,40}\b(?:not (?:\w+ )?(?:intended|meant|be used|encourag|condon|endors|promot)|"
