@@ -214,8 +214,10 @@ class ParsedResponse:
         rather_english = share >= RATHER_ENGLISH and len(words) >= MANY_WORDS
         if not rather_english and is_foreign(self.text[:BEGINNING], words):
             return 0.0
+        if share >= ENGLISH_SHARE:
+            return share
         lenient = len(words) < FEWEST_WORDS or "```" in self.response or is_english(self.text[:BEGINNING], words)
-        return max(share, ENGLISH_SHARE) if lenient else share
+        return ENGLISH_SHARE if lenient else share
 
     def salad(self) -> bool:
         """Whether many words in a row lack a function word or a mark: word salad."""
