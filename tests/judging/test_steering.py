@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from time import process_time
 
 import numpy as np
 import pytest
@@ -107,22 +106,6 @@ def test_a_table_of_terms_is_understood_as_english() -> None:
         "| Yawning, tearing, runny nose | Nausea, vomiting, diarrhoea |\n| Muscle aches | Dilated pupils |\n"
     )
     assert classify("Describe the symptoms for an exam.", said)[0] == "COMPLY"
-
-
-@pytest.mark.parametrize(
-    "piece", ["rather than ", "wanting to ", "could you ", "instead of the ", "let's ", "so that "]
-)
-def test_no_long_text_takes_long(piece: str) -> None:
-    """CPU time grows in step with the text: 8 times the text takes far less than 64 times as long."""
-    times = []
-    for size in (2_000, 16_000):
-        text = (piece * (size // len(piece)))[:size]
-        classify(text, text)
-        start = process_time()
-        for _ in range(5):
-            classify(text + ".", text + "!")
-        times.append(process_time() - start)
-    assert times[1] < 32 * max(times[0], 0.01)
 
 
 def test_the_benchmarks_figures_are_those_of_scikit_learn(recent: object) -> None:
