@@ -36,49 +36,27 @@ def test_the_files_are_the_same_however_many_processes_draw_them(study) -> None:
 
 
 @LINUX
-def test_every_share_is_drawn_once() -> None:
-    # This process waits in its first share until another one has taken one, so that others take part.
-    seen, told = os.pipe()
+@pytest.mark.parametrize("processes", [1, 3, 20])
+def test_every_share_is_drawn_once(processes: int) -> None:
+    drawn = shared_out(lambda share: {f"{share} {os.getpid()}": b"%d" % share}, 9, processes)
+    assert [int(name.split()[0]) for name in drawn] == list(range(9))
+    assert [int(page) for page in drawn.values()] == list(range(9))
+    assert (str(os.getpid()) in {name.split()[1] for name in drawn}) == (processes == 1)
 
+
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=LINUX)])
+def test_an_error_is_raised_here_whichever_process_drew(processes: int) -> None:
     def draw(share: int) -> dict[str, bytes]:
-        if os.getpid() != parent:
-            os.write(told, b".")
-        elif not waited:
-            waited.append(os.read(seen, 1))
-        return {f"{share} {os.getpid()}": b""}
-
-    parent, waited = os.getpid(), []
-    drawn = shared_out(draw, 9, 3)
-    assert sorted(int(name.split()[0]) for name in drawn) == list(range(9))
-    assert {name.split()[1] for name in drawn} != {str(parent)}
-
-
-@LINUX
-def test_the_error_of_another_process_is_raised_here() -> None:
-    parent = os.getpid()
-    failed, told = os.pipe()
-
-    def draw(share: int) -> dict[str, bytes]:
-        if os.getpid() != parent:
-            os.write(told, b".")
-            raise StudyError(f"reports/figures: share {share} cannot be drawn; try another")
-        os.read(failed, 1)
-        return {}
+        raise StudyError(f"reports/figures: share {share} cannot be drawn; try another")
 
     with pytest.raises(StudyError, match=r"share \d cannot be drawn; try another"):
-        shared_out(draw, 2, 2)
+        shared_out(draw, 2, processes)
 
 
 @LINUX
 def test_a_process_that_is_killed_is_an_error_with_a_remedy() -> None:
-    parent = os.getpid()
-    taken, told = os.pipe()
-
     def draw(share: int) -> dict[str, bytes]:
-        if os.getpid() != parent:
-            os.write(told, b".")
-            os.kill(os.getpid(), signal.SIGKILL)
-        os.read(taken, 1)
+        os.kill(os.getpid(), signal.SIGKILL)
         return {}
 
     with pytest.raises(StudyError, match="was killed, perhaps for want of memory; free memory"):

@@ -7,10 +7,9 @@ imported, so that none imports it again. Elsewhere forks are not safe, and one p
 from __future__ import annotations
 
 import gc
-import os
-import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
@@ -21,11 +20,10 @@ from refusal_stability.processes import follow_parent, usable_cores
 from refusal_stability.records import StudyError
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from refusal_stability.figures.style import Tables
 
-    Pages = dict[str, bytes]
+Pages = dict[str, bytes]
+Draw = Callable[[int], Pages]
 
 # With more, all would wait for the one that draws the largest figures.
 MOST_PROCESSES = 4
@@ -55,57 +53,34 @@ def study_pages(tables: Tables, series_set: SeriesSet, processes: int | None = N
     return {name: drawn[name] for name in (f"{figure.name}.{kind}" for figure in figures for kind in KINDS)}
 
 
-def shared_out(draw: Callable[[int], Pages], shares: int, processes: int) -> Pages:
-    """What `draw` gives for each of the shares 0, 1, ..., taken in turn by so many processes, this one among them."""
-    # A byte in a pipe for each share: unlike a lock, it cannot be kept by a process that is killed.
-    left, filled = os.pipe()
-    os.write(filled, bytes(range(shares)))
-    os.close(filled)
-    helpers = [_fork(draw, left) for _ in range(min(processes, shares) - 1)]
+def shared_out(draw: Draw, shares: int, processes: int) -> Pages:
+    """What `draw` gives for each of the shares 0, 1, ..., by so many processes; with 1, by this one."""
+    if min(processes, shares) < 2:
+        return _merged(map(draw, range(shares)))
+    # What is drawn is not sent to the others, but there when they are forked.
+    drawing = ProcessPoolExecutor(min(processes, shares), get_context("fork"), _begin_process, (draw,))
     try:
-        pages = _take(draw, left)
+        return _merged(drawing.map(_draw_in_process, range(shares)))
+    except BrokenProcessPool:
+        raise StudyError(
+            "reports/figures: a process that drew figures was killed, perhaps for want of memory; free memory, then "
+            "run the stage `figures` again"
+        ) from None
     finally:
-        os.close(left)
-    for receiver in helpers:
-        try:
-            theirs = receiver.recv()
-        except EOFError:
-            raise StudyError(
-                "reports/figures: a process that drew figures was killed, perhaps for want of memory; free memory, "
-                "then run the stage `figures` again"
-            ) from None
-        if isinstance(theirs, Exception):
-            raise theirs
-        pages |= theirs
-    return pages
+        drawing.shutdown(cancel_futures=True)
 
 
-def _take(draw: Callable[[int], Pages], left: int) -> Pages:
-    pages: Pages = {}
-    while share := os.read(left, 1):
-        pages |= draw(share[0])
-    return pages
+def _merged(found: Iterable[Pages]) -> Pages:
+    return {name: page for pages in found for name, page in pages.items()}
 
 
-def _fork(draw: Callable[[int], Pages], left: int) -> Connection:
-    """Have another process take shares too; what it drew comes over the connection, or its error."""
-    forks = get_context("fork")
-    receiver, sender = forks.Pipe(duplex=False)
-    # A daemon: it is ended when this process leaves with an error.
-    forks.Process(target=_help, args=(draw, left, sender), daemon=True).start()
-    sender.close()
-    return receiver
+_of_this_process: list[Draw] = []
 
 
-def _help(draw: Callable[[int], Pages], left: int, sender: Connection) -> None:
+def _begin_process(draw: Draw) -> None:
     follow_parent()
-    result: Pages | Exception
-    try:
-        result = _take(draw, left)
-    except Exception as error:  # noqa: BLE001 - the process that waits raises it
-        if not isinstance(error, StudyError):
-            traceback.print_exc()
-        result = error
-    # Where the process that waits was killed, nobody needs the result.
-    with suppress(BrokenPipeError):
-        sender.send(result)
+    _of_this_process.append(draw)
+
+
+def _draw_in_process(share: int) -> Pages:
+    return _of_this_process[0](share)

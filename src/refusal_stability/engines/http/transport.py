@@ -310,7 +310,7 @@ def written(body: Mapping[str, Any]) -> bytes:
     try:
         import orjson
 
-        # A small part of the time of `json`. DVC brings it; vLLM's environment has none.
+        # A small part of the time of `json`. The environment of vLLM has none.
         return orjson.dumps(body)
     except (ImportError, TypeError):
         # TypeError: half a letter, or a number of more than 64 bits.
