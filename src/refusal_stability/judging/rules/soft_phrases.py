@@ -228,8 +228,6 @@ GIVES = any_of(
     r"to summari[sz]e|typically|"
     r"usually|generally|what i can (?:say|tell)|what i can (?:offer|give)(?: you)? (?:is|are))\b",
     r"\bbut i can (?:play|tell|sketch|outline|summari[sz]e|describe|explain)\b(?=.{0,200}:)",
-    r"\byou (?:\w+ )?(?:don't|do not|hardly) (?:even |actually |really )?need "
-    r"(?:them|it|that|this|those|his|hers|theirs)\b",
     r"^(?:but |still,? |that said,? )?i can (?:lay out|summari[sz]e|tell you (?:that|how|what)|say (?:that|this))\b",
 )
 # General terms from the beginning.
