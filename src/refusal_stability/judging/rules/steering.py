@@ -1,4 +1,4 @@
-"""Texts that may refuse without saying so: they speak of the asker or of harm, and steer to something or somebody better."""
+"""Texts that may refuse without saying so: they speak of the asker or of harm, and steer to something better."""
 
 from __future__ import annotations
 
