@@ -94,3 +94,12 @@ def test_intervals_cover_where_half_of_the_prompts_are_at_even_odds():
     ends = [even_odds(200 + number, 300).intervals(0.95) for number in range(10)]
     covered = sum(((low <= truth) & (truth <= high)).astype(int) for low, high in ends)
     assert (covered >= 7).all()
+
+
+@pytest.mark.parametrize("known", [[[90, 5, 5], [5, 90, 5], [5, 5, 90]], np.eye(3)])
+def test_prompts_with_one_decision_each_leave_open_that_all_are_steady(known):
+    # A single decision says nothing of a prompt's stability: that all of them always agree is as likely as anything.
+    prompts = np.eye(3)[np.repeat([0, 1, 2], [150, 60, 90])]
+    distinct = distinct_rows(prompts)
+    _, high = fit_latent(distinct.rows, distinct.weights, np.array(known, dtype=float)).intervals(0.95)
+    assert high[FIGURES.index("ssi_pairwise")] == pytest.approx(1.0, abs=1e-6)

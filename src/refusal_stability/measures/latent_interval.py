@@ -13,6 +13,7 @@ from refusal_stability.measures.latent_fit import LONGEST, ErrorFit, Evidence, c
 
 STRENGTHS = 7  # of tilts that are tried for an end
 NEAR = 0.12  # of the root of the deviance that bounds the interval
+AS_LIKELY = 3  # digits to which roots of the deviance are told apart
 SOON = 0.6  # standard errors of the labels: an error that cannot be this much larger is limited
 APART = 0.3  # log odds: starts that are closer lead to the same maximum
 REFUTED = 1.0  # deviance by which the counts contradict it
@@ -134,9 +135,13 @@ class ProfileSide:
             bound = own
 
     def _around(self, root: float) -> tuple[Step, Step | None]:
-        """The last step inside a bound, and the first one outside."""
+        """The last step inside a bound, and the first one outside.
+
+        Where the counts decide nothing, all steps are as likely: the furthest of them is the last.
+        """
         start = Step(0.0, 0.0, float(self.value @ self.centre.shares), self.centre)
-        inside = max([start, *[s for s in self.steps if s.root <= root]], key=lambda step: step.root)
+        within = [start, *[s for s in self.steps if s.root <= root]]
+        inside = max(within, key=lambda step: (round(step.root, AS_LIKELY), step.figure))
         outside = min((s for s in self.steps if s.root > root), key=lambda step: step.root, default=None)
         return inside, outside
 

@@ -23,6 +23,8 @@ from refusal_stability.tracking.provenance import file_md5, provenance
 
 REPORT_ARTIFACT = "report.html"
 ROWS_KEPT = 8
+# With more, the rows kept by each process that makes artifacts would need gigabytes.
+MOST_PROMPTS_KEPT = 20_000
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,17 @@ def read_tracked_study(
     attachments["params.yaml"] = params_path
     conditions = [condition for model in params.models for condition in params.conditions(model)]
     hashed = [PROMPTS, *attachments.values(), *map(generation_file, conditions), *map(label_file, conditions)]
+    prompts = read_table(PROMPTS, PROMPT_TABLE)
+    kept = ROWS_KEPT if len(prompts) <= MOST_PROMPTS_KEPT else 0
     return TrackedStudy(
         params=params,
-        prompts=read_table(PROMPTS, PROMPT_TABLE),
+        prompts=prompts,
         prompts_hash=file_md5(PROMPTS),
         tables={name: metric_table(name) for name, (path, _) in METRIC_TABLES.items() if path.is_file()},
         attachments=attachments,
         hashes={path: file_md5(path) for path in hashed},
         # The runs of a temperature and of its seeds follow each other: each reads the same rows.
-        rows=lru_cache(ROWS_KEPT)(lambda condition: _rows(condition, params.judging.of(condition.model).primary)),
+        rows=lru_cache(kept)(lambda condition: _rows(condition, params.judging.of(condition.model).primary)),
         draw=draw,
         speed=_speed(params),
         provenance={model: provenance(model) for model in params.models},

@@ -19,7 +19,7 @@ def served_to(params_path: Path, store_path: Path = STORE) -> set[tuple[str, str
     """Model and fingerprint, as servers said, of the answers that the study in this folder rests on.
 
     A store keeps the answers of earlier builds too. Where an engine cannot be opened, its requests are not known, and
-    the whole store counts.
+    the whole store counts. So it does where none of the requests is in it: the parameters were edited after the run.
     """
     with StoreView(store_path) as store:
         whole = store.served()
@@ -32,5 +32,5 @@ def served_to(params_path: Path, store_path: Path = STORE) -> set[tuple[str, str
                 engine = engines.of(work)
                 identity = canonical_json(dict(engine.identity))
                 keys += [completion_key(identity, request) for request in work.requests(engine)]
-            return store.served(keys)
+            return store.served(keys) or whole
         return whole
