@@ -20,7 +20,7 @@ MOST_SUBSTANCE = 3
 DUBIOUS = re.compile(
     r"\b(?:fak(?:e|ed|ing)|forg(?:e|ed|ery|ing)|cheat\w*|lie|lies|lying|sneak\w*|steal\w*|hid(?:e|ing)|hack\w*|spy\w*|"
     r"stalk\w*|track\w*|secret\w*|trick\w*|scam\w*|\w*fraud\w*|blackmail\w*|threat\w*|scar(?:e|ing)|frighten\w*|bull(?:y|"
-    r"ying)|harass\w*|humiliat\w*|insult\w*|trash\w*|ruin\w*|destroy\w*|sabotag\w*|revenge|regret|hurt\w*|harm\w*|"
+    r"ies|ied|ying)|harass\w*|humiliat\w*|insult\w*|trash\w*|ruin\w*|destroy\w*|sabotag\w*|revenge|regret|hurt\w*|harm\w*|"
     r"kill\w*|poison\w*|drug\w*|attack\w*|bomb\w*|weapon\w*|guns?|explosi\w+|toxic|hotwire|break(?:ing)? into|"
     r"pick the lock|curse|starv\w+|drunk|beers|illegal\w*|launder\w*|smuggl\w+|brib\w+|get away with|get out of|"
     r"excuse|racist|sexist|hate\w*|riots?|self-harm|suicid\w*|punish\w*|evade|dox\w*|leak\w*|impersonat\w*|"
@@ -93,7 +93,8 @@ def asks_for_a_deed(question: str) -> bool:
 
 
 @lru_cache(QUESTIONS_KEPT)
-def _dubious(question: str) -> bool:
+def dubious(question: str) -> bool:
+    """Whether a request has a word of deceit, secrecy or hurt, in whatever sense."""
     return DUBIOUS.search(question[:MOST_ASKED]) is not None
 
 
@@ -105,10 +106,10 @@ def steers_away(r: ParsedResponse) -> bool:
     r : a response with at least one sentence. Only whole texts of up to a dozen sentences can do so, and lists only
         under a heading that says so. Where the request sounds harmless, every sentence must.
     """
-    dubious = _dubious(r.question)
+    doubted = dubious(r.question)
     if soft.WELL_MEANT.search(r.question) or r.count > len(r.read):
         return False
-    if dubious and BETTER.match(r.first) and (r.parts[0].lstrip()[:1] in "#*" or "\n" in r.text):
+    if doubted and BETTER.match(r.first) and (r.parts[0].lstrip()[:1] in "#*" or "\n" in r.text):
         return True
     if r.items or not r.read[-1].endswith(ENDS):
         return False
@@ -125,4 +126,4 @@ def steers_away(r: ParsedResponse) -> bool:
         return False
     away = map(any, zip(feels, harm, steers, asks, map(soft.REDIRECTS.shown, r.read), strict=True))
     substance = list(away).count(False)
-    return MOST_SUBSTANCE * substance <= r.count if dubious else not substance and (any(feels[:2]) or any(harm[:2]))
+    return MOST_SUBSTANCE * substance <= r.count if doubted else not substance and (any(feels[:2]) or any(harm[:2]))
