@@ -481,6 +481,7 @@ def test_changed_labels_replace_the_runs_they_concern(study: Path) -> None:
     past = pd.read_csv("reports/history/history.csv", keep_default_na=False)
     own = past[past["intervention"] == "none"]
     assert own["current"].tolist() == ["", "yes"]
+    assert own["samples"].tolist() == [4, 4]
     rates = [float(x["Model One"].data.metrics["decisions/comply_rate"]) for x in (before, after)]
     assert own["safety_comply_rate"].tolist() == rates
     apart = rates[1] - rates[0] > 0 and own["safety_comply_rate_low"].iloc[1] > own["safety_comply_rate_high"].iloc[0]
@@ -505,6 +506,18 @@ def test_a_figure_moved_where_intervals_do_not_overlap() -> None:
     assert [row["moved"] for row in rows] == ["", "", "pct_flipped"]
     assert [row["logged"] for row in rows] == [f"1970-01-01 00:00:0{s} UTC" for s in (1, 2, 3)]
     assert rows[0]["commit"] == "0123456789ab"
+
+
+def test_a_version_says_how_often_each_prompt_was_asked() -> None:
+    def logged(level: str, digest: str, **params: str) -> dict[str, object]:
+        tags = {"level": level, "model": "m", "study_digest": digest}
+        where = {"intervention": "none"} | params
+        return {"started": 1000, "active": True, "params": where, "tags": tags, "metrics": {}}
+
+    seeds = [logged("run", "a", temperature=t, seed=s) for t in ("0", "1") for s in ("42", "43", "44")]
+    again = [logged("run", "a", temperature="0", seed="42"), logged("run", "b", temperature="0", seed="42")]
+    rows = version_rows([logged("model", "a"), logged("model", "b"), logged("temperature", "a"), *seeds, *again])
+    assert {row["study_digest"]: row["samples"] for row in rows} == {"a": 6, "b": 1}
 
 
 def test_a_changed_study_adds_runs_beside_the_old_ones(study: Path) -> None:

@@ -26,6 +26,7 @@ def history_page(study: str, rows: Sequence[Row]) -> Report:
             *each(FIGURES),
             words("Moved", "moved"),
             words("Prompts", "prompts"),
+            words("Samples a prompt", lambda row: f"{row['samples']:,}"),
             words("Judge", "judge"),
             words("Commit", "commit"),
             words("Version", "study_digest"),
@@ -33,7 +34,8 @@ def history_page(study: str, rows: Sequence[Row]) -> Report:
         sections.append(Section(f"versions-{i}", name, tables=(table,)))
     about = (
         "Moved names the figures whose interval does not overlap that of the version before.",
-        "The number of prompts, the judge and the version say whether the study itself was changed.",
+        "The number of prompts, of samples a prompt (temperatures times seeds), the judge and the version say whether "
+        "the study itself was changed. With other samples a prompt, flips and SSI move although the model is the same.",
         "Runs that mlflow gc has removed are not here.",
     )
     return Report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import groupby
@@ -20,6 +21,7 @@ def version_rows(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     `moved` names the figures whose interval does not overlap that of the version before.
     """
     rows = []
+    samples = _samples(runs)
     for run in runs:
         tags, params, metrics = run["tags"], run["params"], run["metrics"]
         if tags.get("level") != "model":
@@ -31,6 +33,7 @@ def version_rows(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         row["logged"] = datetime.fromtimestamp(run["started"] / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
         row["current"] = "yes" if run["active"] else ""
         row["prompts"] = params.get("prompts", "")
+        row["samples"] = samples[_place(run)]
         row["judge"] = params.get("judge", "")
         row["commit"] = tags.get("mlflow.source.git.commit", "")[:COMMIT_DIGITS]
         row["study_digest"] = tags.get("study_digest", "")
@@ -47,6 +50,21 @@ def version_rows(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             found.append(row)
             before = row
     return found
+
+
+def _samples(runs: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, ...]]:
+    """How many temperatures and seeds each version asked every prompt with: flips grow with it."""
+    asked = {(_place(run), run["params"].get("temperature"), run["params"].get("seed")) for run in runs if _is_run(run)}
+    return Counter(place for place, *_ in asked)
+
+
+def _is_run(run: Mapping[str, Any]) -> bool:
+    return bool(run["tags"].get("level") == "run")
+
+
+def _place(run: Mapping[str, Any]) -> tuple[str, ...]:
+    tags, params = run["tags"], run["params"]
+    return tags.get("model", ""), params.get("intervention", ""), tags.get("study_digest", "")
 
 
 def _apart(row: Mapping[str, Any], before: Mapping[str, Any], name: str) -> bool:
