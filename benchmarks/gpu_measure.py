@@ -95,7 +95,7 @@ def measure(models: Sequence[str], path: Path, deadline: float, after: Callable[
 
     for model in models:
         left = (deadline - RESERVE_S - time.time()) * (1.0 if model == models[-1] else MOST_OF_IT)
-        why = "" if left > 0 else "the time was over before it began"
+        why = "" if left > 0 else "time ran out before this model started"
         if not why:
             say(f"{model}: starting; {left:.0f} s are left")
             command = [sys.executable, str(Path(__file__)), "--here", str(path), model, str(time.time() + left)]
@@ -120,7 +120,7 @@ def watched(command: Sequence[str], seconds: float, meanwhile: Callable[[], None
                 return "" if status == 0 else f"it failed ({status}); see above"
             except subprocess.TimeoutExpired:
                 meanwhile()
-        return "ended by the time limit: what is missing did not fit"
+        return "ended by the time limit; the missing parts did not fit"
     finally:
         # vLLM's engine is a process of its own: the whole group goes.
         with suppress(ProcessLookupError):

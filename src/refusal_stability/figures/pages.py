@@ -61,10 +61,11 @@ def shared_out(draw: Draw, shares: int, processes: int) -> Pages:
     drawing = ProcessPoolExecutor(min(processes, shares), get_context("fork"), _begin_process, (draw,))
     try:
         return _merged(drawing.map(_draw_in_process, range(shares)))
-    except BrokenProcessPool:
+    except (BrokenProcessPool, MemoryError) as error:
+        ended = "ran" if isinstance(error, MemoryError) else "was killed; it probably ran"
         raise StudyError(
-            "reports/figures: a process that drew figures was killed, perhaps for want of memory; free memory, then "
-            "run the stage `figures` again"
+            f"reports/figures: a process that drew figures {ended} out of memory; free memory, then run the stage "
+            "`figures` again"
         ) from None
     finally:
         drawing.shutdown(cancel_futures=True)

@@ -92,7 +92,8 @@ UNSEEN: dict[str, tuple[Population, Floats]] = {
     "70 % near REFUSE, 30 % mixed, errors 15 %": (_two_kinds, confused_by(0.15)),
     "Dirichlet (0.2, 0.03, 0.2), lenient errors": (lambda n, rng: rng.dirichlet([0.2, 0.03, 0.2], size=n), LENIENT),
 }
-# Drawn up when the choices of the first nonparametric version had been made. Bounds were revised on the first one.
+# Drawn up when the choices of the first nonparametric version had been made. Its bounds were revised on the first
+# of these two populations.
 FRESH: dict[str, tuple[Population, Floats]] = {
     "half REFUSE, half at even odds, 4 % PARTIAL": (_half_at_even_odds, confused_by(0.1)),
     "power law near all three vertices": (_power_law, confused_by(0.1)),

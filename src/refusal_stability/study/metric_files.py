@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
+from threading import Event
 
 import pandas as pd
 
@@ -34,24 +35,34 @@ def write_metric_tables(
         progress("metrics, tables", len(METRIC_TABLES)) as work,
         ThreadPoolExecutor(THREADS) as threads,
     ):
-        running = [threads.submit(_written, task) for task in table_tasks(study, settings, sampled)]
+        stopping = Event()
+        running = [threads.submit(_written, task, stopping) for task in table_tasks(study, settings, sampled)]
         try:
             for done in as_completed(running):
                 work.advance(done.result())
         except BaseException:
+            stopping.set()
+            print("metrics: stopping when the tables under way are done", file=sys.stderr, flush=True)
             threads.shutdown(cancel_futures=True)
             raise
 
 
-def _written(task: Callable[[], Iterator[Part]]) -> int:
-    """Write a task's tables part by part; how many there were."""
+def _written(task: Callable[[], Iterator[Part]], stopping: Event) -> int:
+    """Write a task's tables part by part, unless the work is to stop; how many there were."""
     number = 0
-    for name, parts in groupby(task(), key=itemgetter(0)):
+    for name, parts in groupby(_until(stopping, task()), key=itemgetter(0)):
         path, contract = METRIC_TABLES[name]
         columns = list(contract.columns)
         write_in_parts((_with_columns(table, columns) for _, table in parts), path, contract)
         number += 1
     return number
+
+
+def _until(stopping: Event, parts: Iterator[Part]) -> Iterator[Part]:
+    for part in parts:
+        if stopping.is_set():
+            raise CancelledError
+        yield part
 
 
 def _with_columns(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -58,10 +58,11 @@ def artifact_folders(plans: Sequence[RunPlan], expected: Sequence[int], processe
             begin()
             try:
                 last.append(found.result() if found else make(position))
-            except BrokenProcessPool:
+            except (BrokenProcessPool, MemoryError) as error:
+                ended = "ran" if isinstance(error, MemoryError) else "was killed; it probably ran"
                 raise StudyError(
-                    "mlruns: a process that made the runs' artifacts was killed, perhaps for want of memory; free "
-                    "memory, then run the stage `track` again: it goes on with the runs that are missing"
+                    f"mlruns: a process that made the runs' artifacts {ended} out of memory; free memory, then run "
+                    "the stage `track` again: it goes on with the runs that are missing"
                 ) from None
             return last[0]
 
