@@ -208,7 +208,7 @@ coverage-study: $(READY) ## Simulate how often the intervals cover the true valu
 	$(BIN)/refusal-stability coverage-study
 
 .PHONY: bench bench-gpu
-bench: $(READY) ## Run the benchmarks, about 25 minutes (one: make bench ARGS=judging); rewrites reports/benchmarks.md
+bench: $(READY) ## Run the benchmarks, about 29 minutes (one: make bench ARGS=judging); rewrites reports/benchmarks.md
 	$(BIN)/python benchmarks/run_all.py $(ARGS)
 
 bench-gpu: $(READY) ## Measure on one GPU what the full study takes, in 8 minutes; writes reports/gpu-NAME.json (ARGS=--help)
