@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tables": {"records", "files", "params"},
     "progress": set(),
     "plain_text": set(),
-    "processes": set(),
+    "processes": {"records"},
     "local_port": {"records"},
     "command_errors": set(),
     "dvc_files": set(),

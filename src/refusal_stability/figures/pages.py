@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from refusal_stability.figures.gallery import GALLERY
 from refusal_stability.figures.series import SeriesSet
 from refusal_stability.figures.style import KINDS, figure_bytes, import_matplotlib
-from refusal_stability.processes import follow_parent, usable_cores
-from refusal_stability.records import StudyError
+from refusal_stability.processes import OUT_OF_MEMORY, forked_pool, out_of_memory, usable_cores
 
 if TYPE_CHECKING:
     from refusal_stability.figures.style import Tables
@@ -57,31 +53,14 @@ def shared_out(draw: Draw, shares: int, processes: int) -> Pages:
     """What `draw` gives for each of the shares 0, 1, ..., by so many processes; with 1, by this one."""
     if min(processes, shares) < 2:
         return _merged(map(draw, range(shares)))
-    # What is drawn is not sent to the others, but there when they are forked.
-    drawing = ProcessPoolExecutor(min(processes, shares), get_context("fork"), _begin_process, (draw,))
+    drawing, task = forked_pool(draw, min(processes, shares))
     try:
-        return _merged(drawing.map(_draw_in_process, range(shares)))
-    except (BrokenProcessPool, MemoryError) as error:
-        ended = "ran" if isinstance(error, MemoryError) else "was killed; it probably ran"
-        raise StudyError(
-            f"reports/figures: a process that drew figures {ended} out of memory; free memory, then run the stage "
-            "`figures` again"
-        ) from None
+        return _merged(drawing.map(task, range(shares)))
+    except OUT_OF_MEMORY as error:
+        raise out_of_memory(error, "reports/figures", "drew figures", "run the stage `figures` again") from None
     finally:
         drawing.shutdown(cancel_futures=True)
 
 
 def _merged(found: Iterable[Pages]) -> Pages:
     return {name: page for pages in found for name, page in pages.items()}
-
-
-_of_this_process: list[Draw] = []
-
-
-def _begin_process(draw: Draw) -> None:
-    follow_parent()
-    _of_this_process.append(draw)
-
-
-def _draw_in_process(share: int) -> Pages:
-    return _of_this_process[0](share)

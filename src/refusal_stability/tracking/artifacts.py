@@ -10,15 +10,12 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
-from refusal_stability.processes import follow_parent, usable_cores
-from refusal_stability.records import StudyError
+from refusal_stability.processes import OUT_OF_MEMORY, forked_pool, out_of_memory, usable_cores
 from refusal_stability.tracking.run_plan import RunPlan
 
 AHEAD = 4
@@ -38,7 +35,7 @@ def artifact_folders(plans: Sequence[RunPlan], expected: Sequence[int], processe
     with tempfile.TemporaryDirectory() as temporary:
         make = partial(_make, plans, Path(temporary))
         beside = min(usable_cores() - 1, MOST_PROCESSES) if processes is None else processes
-        maker, task = _maker(make, beside) if expected else (ThreadPoolExecutor(1), make)
+        maker, task = _maker(make, beside if expected else 0)
         waiting, making, last = deque(expected), dict[int, Future[Path]](), list[Path]()
 
         def begin() -> None:
@@ -58,12 +55,9 @@ def artifact_folders(plans: Sequence[RunPlan], expected: Sequence[int], processe
             begin()
             try:
                 last.append(found.result() if found else make(position))
-            except (BrokenProcessPool, MemoryError) as error:
-                ended = "ran" if isinstance(error, MemoryError) else "was killed; it probably ran"
-                raise StudyError(
-                    f"mlruns: a process that made the runs' artifacts {ended} out of memory; free memory, then run "
-                    "the stage `track` again: it goes on with the runs that are missing"
-                ) from None
+            except OUT_OF_MEMORY as error:
+                remedy = "run the stage `track` again: it goes on with the runs that are missing"
+                raise out_of_memory(error, "mlruns", "made the runs' artifacts", remedy) from None
             return last[0]
 
         try:
@@ -75,22 +69,7 @@ def artifact_folders(plans: Sequence[RunPlan], expected: Sequence[int], processe
 
 def _maker(make: Make, processes: int) -> tuple[Executor, Make]:
     """What runs tasks beside this process, and the task that makes a folder there."""
-    if processes < 1:
-        return ThreadPoolExecutor(1), make
-    # The plans are not sent to the others, but there when they are forked.
-    return ProcessPoolExecutor(processes, get_context("fork"), _begin_process, (make,)), _make_in_process
-
-
-_of_this_process: list[Make] = []
-
-
-def _begin_process(make: Make) -> None:
-    follow_parent()
-    _of_this_process.append(make)
-
-
-def _make_in_process(position: int) -> Path:
-    return _of_this_process[0](position)
+    return forked_pool(make, processes) if processes > 0 else (ThreadPoolExecutor(1), make)
 
 
 def _make(plans: Sequence[RunPlan], place: Path, position: int) -> Path:
