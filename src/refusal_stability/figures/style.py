@@ -123,26 +123,31 @@ def undrawn(figure: Figure) -> Iterator[None]:
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
     """A figure as the bytes of a `png` or `pdf` file: the same figure, the same bytes."""
+    import matplotlib
+
     buffer = io.BytesIO()
     with house_style():
-        lay_out(figure)
+        # Else matplotlib gives a figure without a layout engine a new one after it is saved.
+        matplotlib.rcParams["figure.constrained_layout.use"] = False
+        _lay_out(figure)
         figure.savefig(buffer, format=kind, metadata=NO_METADATA[kind])
     return buffer.getvalue()
 
 
-def lay_out(figure: Figure) -> None:
+def _lay_out(figure: Figure) -> None:
     """Place a figure's parts for good: every file of it shows the same places.
 
-    Without this, matplotlib draws the whole figure once more for each file, only to find the places.
+    A figure that keeps a layout engine, be it "none", is drawn twice for each file: once only to find the places.
     """
     import matplotlib
 
     engine, dpi = figure.get_layout_engine(), figure.dpi
-    if engine is not None and figure.axes:
-        figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
-        engine.execute(figure)
-        figure.set_dpi(dpi)
-        figure.set_layout_engine("none")
+    if engine is not None:
+        if figure.axes:
+            figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
+            engine.execute(figure)
+            figure.set_dpi(dpi)
+        figure.set_layout_engine(None)
 
 
 def percent(share: float, digits: int = 0) -> str:
