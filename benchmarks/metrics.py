@@ -41,14 +41,14 @@ LARGEST_BOUND = (
 
 def measure(quick: bool) -> list[Finding]:
     """Seconds and peak memory by size, and the ratio of times from each size to the next."""
-    rounds = [run([50 if quick else PROMPTS], 1 if quick else MODELS)[0] for _ in range(1 if quick else 3)]
+    sizes = run(list((50, 100) if quick else GROWTH))
+    rounds = sizes[:1] if quick else [run([PROMPTS], MODELS)[0] for _ in range(3)]
     labels = f"{rounds[0]['labels']:,} synthetic labels"
     found = [
         *([] if quick else [published(3)]),
         Finding(labels, [r["seconds"] for r in rounds], "s", BAR_SECONDS),
         Finding(f"{labels}: peak memory", [r["peak_mb"] for r in rounds], "MB"),
     ]
-    sizes = run(list((50, 100) if quick else GROWTH))
     for size in sizes:
         largest = size["prompts"] == GROWTH[-1]
         bars = (LARGEST_SECONDS, LARGEST_MB) if largest else (None, None)

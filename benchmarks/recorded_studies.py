@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 TEMPERATURES, SEEDS = (0.0, 0.3, 0.7, 1.0), (42, 43, 44, 45, 46)
 SOURCE = "data/raw/recorded"
 
 
-def parameters(models: int, n_resamples: int) -> dict[str, object]:
+def parameters(models: int, n_resamples: int, seeds: Sequence[int] = SEEDS) -> dict[str, object]:
     """params.yaml of a study of recorded models, judged by the rules."""
     names = [f"model-{chr(ord('a') + number)}" for number in range(models)]
     columns = {"prompt": "prompt", "category": "category"}
@@ -20,7 +21,7 @@ def parameters(models: int, n_resamples: int) -> dict[str, object]:
         "study": "synthetic",
         "prompts": {"source": "table", "path": f"{SOURCE}/prompts.csv", "columns": columns},
         "interventions": {"none": {}},
-        "sampling": {"temperatures": list(TEMPERATURES), "seeds": list(SEEDS)},
+        "sampling": {"temperatures": list(TEMPERATURES), "seeds": list(seeds)},
         "models": recorded,
         # A long answer repeats itself, which the rules leave undecided.
         "judging": {"primary": "rules", "max_missing": 0.1, "judges": {"rules": {"kind": "rules"}}},
@@ -29,8 +30,10 @@ def parameters(models: int, n_resamples: int) -> dict[str, object]:
     }
 
 
-def lay_out(folder: Path, prompts: int, models: int, n_resamples: int = 10_000, length: int = 1) -> list[str]:
-    """Write params.yaml, the prompts and 20 files of responses a model; returns the models' names.
+def lay_out(
+    folder: Path, prompts: int, models: int, n_resamples: int = 10_000, length: int = 1, seeds: Sequence[int] = SEEDS
+) -> list[str]:
+    """Write params.yaml, the prompts and a file of responses a configuration; returns the models' names.
 
     Each response is drawn once and stands `length` times in its text.
     """
@@ -43,7 +46,7 @@ def lay_out(folder: Path, prompts: int, models: int, n_resamples: int = 10_000, 
     from refusal_stability.tables.csv_files import write_table
     from refusal_stability.tables.study import GENERATION_TABLE
 
-    params = parameters(models, n_resamples)
+    params = parameters(models, n_resamples, seeds)
     (folder / SOURCE).mkdir(parents=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     asked = [
@@ -56,7 +59,7 @@ def lay_out(folder: Path, prompts: int, models: int, n_resamples: int = 10_000, 
     for name in names:
         shares = [[rng.gammavariate(a, 1) for a in (0.9, 0.2, 0.5)] for _ in asked]
         for temperature in TEMPERATURES:
-            for seed in SEEDS:
+            for seed in seeds:
                 condition = Condition(name, "none", temperature, seed)
                 drawn = [rng.choices(DECISIONS, [s ** (1 / (0.2 + temperature)) for s in row])[0] for row in shares]
                 table = pd.DataFrame({"prompt_id": [f"{i:04d}" for i in range(prompts)], "prompt": asked})

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from harness import Child, Finding, Measured, copy_project, main, run_child, shown, stage_command
-from recorded_studies import lay_out, stage_commands
-from startup import FIGURES_BOUND, NO_OP_BAR, NO_OP_BOUND
+from recorded_studies import SEEDS, TEMPERATURES, lay_out, stage_commands
+from startup import FIGURES_BOUND, NO_OP_BAR, NO_OP_BOUND, nothing_to_do
 
 MODELS, PROMPTS, TIMES = 4, 876, 4
 # The quick size grows twofold where the whole one grows fourfold: half as many models are then enough.
@@ -39,25 +39,28 @@ def measure(quick: bool) -> Measured:
     """Peak memory of four studies, seconds, tracking, and a `dvc repro` with nothing to do."""
     # Quarters have to be whole: 876 is 4 x 219.
     prompts, models, times, rounds = (FEW_PROMPTS, FEW_MODELS, FEW_TIMES, 1) if quick else (PROMPTS, MODELS, TIMES, 3)
-    rows = prompts * models * 20
+    seeds = SEEDS[:2] if quick else SEEDS
+    configurations = models * len(TEMPERATURES) * len(seeds)
+    rows = prompts * configurations
+    # The quick size leaves out what takes its time whatever the rows: figures and report, which `startup` has, and all
+    # but the first stages where memory is compared.
+    late = ("figures", "report") if quick else ()
+    later = (*late, "metrics", "track") if quick else ()
+    latest = (*later, "generate", "judge") if quick else ()
+    last = ["metrics"] if quick else []
     with tempfile.TemporaryDirectory() as place:
         folder = copy_project(Path(place) / "whole")
-        whole = run_stages(folder, prompts, models)
+        whole = run_stages(folder, prompts, models, seeds, left_out=late)
         for _ in range(rounds - 1):
             for made in (folder / "mlruns").iterdir():
                 shutil.rmtree(made) if made.is_dir() else made.unlink()
             whole["track"].append(run_child(stage_command("track"), folder))
         again = [run_child(stage_command("track"), folder).seconds for _ in range(rounds)]
-        run_child(["dvc", "commit", "--force"], folder)
-        no_op = [run_child(["dvc", "repro"], folder) for _ in range(rounds)]
-        if any("Running stage" in run.out for run in no_op):
-            raise SystemExit(f"`dvc repro` had something to do:\n{no_op[0].out}")
+        no_op = nothing_to_do(folder, rounds, last)
         shutil.rmtree(folder)
-        # The quick size leaves out the stages that take their time whatever the rows.
-        left_out = ("metrics", "figures", "report", "track") if quick else ()
-        fewer = run_stages(Path(place) / "fewer", prompts // times, models, left_out=left_out)
-        single = run_stages(Path(place) / "single", prompts, models // times, left_out=left_out)
-        longer = run_stages(Path(place) / "longer", prompts, models // times, times, left_out)
+        fewer = run_stages(Path(place) / "fewer", prompts // times, models, seeds, left_out=latest)
+        single = run_stages(Path(place) / "single", prompts, models // times, seeds, left_out=latest)
+        longer = run_stages(Path(place) / "longer", prompts, models // times, seeds, times, later)
     found, notes = [], ["What memory grows with, in MB for each 1,000 rows of the whole study that are added:\n"]
     for stage, runs in whole.items():
         each = f"{stage}, {rows:,} rows" if stage not in ("generate", "judge") else f"{stage}, {rows // models:,} rows"
@@ -74,7 +77,7 @@ def measure(quick: bool) -> Measured:
         [
             *found,
             Finding(
-                f"tracking {20 * models} runs with their figures, a fresh database",
+                f"tracking {configurations} runs with their figures, a fresh database",
                 tracked,
                 "s",
                 TRACK_BAR,
@@ -83,7 +86,7 @@ def measure(quick: bool) -> Measured:
             Finding("tracking them again, unchanged", again, "s", AGAIN_BAR, bound=AGAIN_BOUND),
             Finding(
                 f"dvc repro with nothing to do, {rows:,} rows",
-                [run.seconds for run in no_op],
+                no_op,
                 "s",
                 NO_OP_BAR,
                 bound=NO_OP_BOUND,
@@ -112,11 +115,16 @@ def growth(stage: str, runs: Mapping[str, list[Child]], longer: list[Child], row
 
 
 def run_stages(
-    folder: Path, prompts: int, models: int, length: int = 1, left_out: Collection[str] = ()
+    folder: Path,
+    prompts: int,
+    models: int,
+    seeds: Sequence[int] = SEEDS,
+    length: int = 1,
+    left_out: Collection[str] = (),
 ) -> dict[str, list[Child]]:
     """Run every stage of a synthetic study but those left out; the runs of each stage by name."""
     found: dict[str, list[Child]] = {}
-    for name, arguments in stage_commands(lay_out(folder, prompts, models, length=length)).items():
+    for name, arguments in stage_commands(lay_out(folder, prompts, models, length=length, seeds=seeds)).items():
         if name.split()[0] in left_out:
             continue
         found.setdefault(name.split()[0], []).append(run_child(stage_command(*arguments), folder))

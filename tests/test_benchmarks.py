@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -26,12 +27,24 @@ def module(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-def quick(name: str, folder: Path) -> dict[str, object]:
-    """Run a benchmark as a person would, at its quick size; what it found."""
-    file = folder / "found.json"
-    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", "--json", str(file)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], dict[str, object]]:
+    """A function that runs a benchmark's script at its quick size, in this process; what it found."""
+    for variable, value in module("harness").ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str) -> dict[str, object]:
+        file, script = tmp_path / "found.json", str(BENCHMARKS / f"{name}.py")
+        monkeypatch.setattr(sys, "argv", [script, "--quick", "--json", str(file)])
+        runpy.run_path(script, run_name="__main__")
+        return found(name, file)
+
+    return run
+
+
+def found(name: str, file: Path) -> dict[str, object]:
+    """What a benchmark wrote."""
     outcome = json.loads(file.read_text())
     assert outcome["name"] == name
     assert outcome["findings"]
@@ -167,7 +180,11 @@ def test_a_quick_run_leaves_the_reports_alone(
 
 
 def test_an_outcome_tells_its_commit_minute_versions_and_wait_policy(tmp_path: Path) -> None:
-    outcome = quick("resume", tmp_path)
+    file = tmp_path / "found.json"
+    command = [sys.executable, str(BENCHMARKS / "resume.py"), "--quick", "--json", str(file)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+    outcome = found("resume", file)
     assert outcome["commit"] == module("harness").commit()
     assert len(str(outcome["when"])) == len("2026-01-01 10:00")
     assert set(outcome["versions"]) == {"aiohttp", "pandas", "pyarrow"}
@@ -189,8 +206,8 @@ def test_one_benchmark_run_alone_renews_its_part_of_the_report_only(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["judging", "transformers_grid", "metrics", "not_spent"])
-def test_a_benchmark_works_at_its_quick_size(name: str, tmp_path: Path) -> None:
-    for finding in quick(name, tmp_path)["findings"]:
+def test_a_benchmark_works_at_its_quick_size(name: str, quick: Callable[[str], dict[str, object]]) -> None:
+    for finding in quick(name)["findings"]:
         assert finding["skipped"] or all(value >= 0 for value in finding["values"])
 
 
@@ -242,8 +259,10 @@ def test_without_published_data_what_is_not_spent_is_skipped(monkeypatch: pytest
 
 @pytest.mark.pipeline
 @pytest.mark.parametrize("name", SLOW)
-def test_a_benchmark_of_all_stages_works_at_its_quick_size(name: str, tmp_path: Path) -> None:
-    whats = [finding["what"] for finding in quick(name, tmp_path)["findings"]]
+def test_a_benchmark_of_all_stages_works_at_its_quick_size(
+    name: str, quick: Callable[[str], dict[str, object]]
+) -> None:
+    whats = [finding["what"] for finding in quick(name)["findings"]]
     assert any(what.startswith("dvc repro with nothing to do") for what in whats)
 
 
@@ -330,11 +349,11 @@ def test_rates_of_fewer_rounds_replace_no_earlier_file(monkeypatch: pytest.Monke
 
 def test_coverage_of_effects_counts_the_intervals_that_hold_the_truth(capsys: pytest.CaptureFixture[str]) -> None:
     coverage = module("effects_coverage")
-    coverage.main(studies=2, prompts=80, resamples=20)
+    coverage.main(studies=2, prompts=80, resamples=5)
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("| 2 |", "| 4 |"))]
     expected = []
     for odds_ratio in coverage.ODDS_RATIOS:
-        found = [name for seed in range(2) for name in coverage.covered(odds_ratio, seed, 80, 20)]
+        found = [name for seed in range(2) for name in coverage.covered(odds_ratio, seed, 80, 5)]
         shares = " | ".join(f"{found.count(name) / 2:.1%}" for name in coverage.EFFECTS)
         expected.append(f"| {odds_ratio:g} | 2 | {shares} |")
     assert rows == expected
