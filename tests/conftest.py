@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from tiny_chat_model import save_tiny_model
 
@@ -91,6 +93,31 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[], object]], Path]:
+    """A function that gives the folder `name`, filled by `make` as the working directory: once for all workers.
+
+    Nothing may be written there; a test that writes takes a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once"
+    place.mkdir(exist_ok=True)
+
+    def once(name: str, make: Callable[[], object]) -> Path:
+        folder, part = place / name, place / f"{name}.part"
+        with FileLock(place / f"{name}.lock"):
+            if not folder.exists():
+                shutil.rmtree(part, ignore_errors=True)
+                part.mkdir()
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.chdir(part)
+                    make()
+                part.rename(folder)
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an untrained chat model of 0.1 M parameters in Hugging Face format."""
     folder = tmp_path_factory.mktemp("tiny-model")
@@ -103,12 +130,14 @@ def write_study() -> Callable[..., None]:
     """A function that writes a study's files into the working directory, up to its metric tables, without a model.
 
     Decisions are drawn from shares planted per prompt and model, sharper at low temperatures; the metric tables come
-    from the real stage.
+    from the real stage, but for `measure=False`.
     """
     return _write_study
 
 
-def _write_study(params_path: Path, texts: Mapping[str, str], categories: Sequence[str], n_prompts: int) -> None:
+def _write_study(
+    params_path: Path, texts: Mapping[str, str], categories: Sequence[str], n_prompts: int, *, measure: bool = True
+) -> None:
     """`texts` is decision -> what the model writes, with `{}` for the configuration's name."""
     import numpy as np
     import pandas as pd
@@ -145,4 +174,5 @@ def _write_study(params_path: Path, texts: Mapping[str, str], categories: Sequen
             judged = {"label": drawn, "repeat": 0, "reasoning": "as drawn", "missing_reason": ""}
             labels = [prompts[["prompt_id"]].assign(judge=name, **judged, **place) for name in params.judging.judges]
             write_table(pd.concat(labels), label_file(condition), LABEL_TABLE)
-    metrics.run(params_path)
+    if measure:
+        metrics.run(params_path)

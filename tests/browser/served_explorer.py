@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WAIT = 60_000
 SIZE: Any = {"width": 1500, "height": 1700}
+EMPTY = "about:blank"
 
 
 @contextmanager
@@ -88,25 +90,48 @@ def opened_browser(**options: Any) -> Iterator[BrowserContext]:
         running.close()
 
 
-@contextmanager
-def careful(browser: BrowserContext, address: str) -> Iterator[Page]:
-    """A page that must ask nobody but the server, run nothing of a text, and log no error."""
+@dataclass(frozen=True)
+class Tab:
+    """A page of a browser, the addresses that it asked for, and what it ran of a text or logged as an error."""
+
+    page: Page
+    asked: list[str] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
+
+
+def open_tab(browser: BrowserContext) -> Tab:
     page = browser.new_page()
     page.set_default_timeout(WAIT)
-    asked: list[str] = []
-    trouble: list[str] = []
-    set_trap(page, trouble)
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("websocket", lambda websocket: asked.append(websocket.url))
-    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
+    tab = Tab(page)
+    set_trap(page, tab.trouble)
+    page.on("request", lambda request: tab.asked.append(request.url))
+    page.on("websocket", lambda websocket: tab.asked.append(websocket.url))
+    page.on("console", lambda message: tab.trouble.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: tab.trouble.append(str(error)))
+    page.on("dialog", lambda dialog: (tab.trouble.append(dialog.message), dialog.dismiss()))
+    return tab
+
+
+@contextmanager
+def careful(tab: Tab, address: str) -> Iterator[Page]:
+    """The tab's page, which must ask nobody but the server, run nothing of a text, and log no error.
+
+    Tests share the tab, and each loads its pages anew: what a page needs is then compiled once.
+    """
+    page = tab.page
+    # Where an earlier test failed, its page is still there.
+    page.goto(EMPTY)
+    tab.asked.clear()
+    tab.trouble.clear()
+    page.set_viewport_size(SIZE)
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    page.mouse.move(0, 0)
     yield page
     assert page.locator("img[src='x'], img[src*=leak], a[href*=javascript], a[href*=leak]").count() == 0
-    page.close()
-    ours = (address, address.replace("http", "ws"), "data:", "blob:")
-    assert [url for url in asked if not url.startswith(ours)] == []
-    assert trouble == []
+    page.goto(EMPTY)
+    ours = (address, address.replace("http", "ws"), EMPTY, "data:", "blob:")
+    assert [url for url in tab.asked if not url.startswith(ours)] == []
+    assert tab.trouble == []
 
 
 def set_trap(page: Page, caught: list[str]) -> None:
@@ -120,11 +145,23 @@ def visit(page: Page, address: str, **query: str) -> None:
     page.goto(f"{address}/?{urlencode(query)}" if query else address)
     page.get_by_text(re.compile(r"of \d+ rows")).wait_for()
     page.locator(".prompts td button").first.wait_for()
-    page.wait_for_timeout(500)
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    """Wait until the server has nothing more to show."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 def cell(page: Page, key: str) -> Locator:
     return page.locator(f"button[data-key='{key}']")
+
+
+def quickly_measured(study: Path) -> str:
+    """A study file with few resamples, where no test looks at how exact an interval is."""
+    text, n_found = re.subn(r"(?m)^  n_resamples: \d+$", "  n_resamples: 200", study.read_text(encoding="utf-8"))
+    assert n_found == 1, study
+    return text
 
 
 def holds(page: Page, check: Callable[[], bool]) -> None:

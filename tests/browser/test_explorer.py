@@ -40,7 +40,20 @@ from explored_study import (
     write_explored_study,
 )
 from playwright.sync_api import expect
-from served_explorer import WAIT, careful, cell, holds, opened_browser, serving, set_trap, visit
+from served_explorer import (
+    WAIT,
+    Tab,
+    careful,
+    cell,
+    holds,
+    open_tab,
+    opened_browser,
+    quickly_measured,
+    serving,
+    set_trap,
+    settled,
+    visit,
+)
 
 from refusal_stability.explorer.links import cell_key
 from refusal_stability.explorer.list_columns import LIST_COLUMNS, ROW_HEIGHT, category_in_words
@@ -90,14 +103,12 @@ CONTRAST = """elements => {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., None]) -> Path:
-    folder, before = tmp_path_factory.mktemp("explored"), Path.cwd()
-    os.chdir(folder)
-    try:
-        write_explored_study(write_study)
-    finally:
-        os.chdir(before)
-    return folder
+def folder(
+    tmp_path_factory: pytest.TempPathFactory, made_once: Callable[..., Path], write_study: Callable[..., None]
+) -> Path:
+    """A copy: a test takes a file away for a moment."""
+    folder = tmp_path_factory.mktemp("explored") / "study"
+    return shutil.copytree(made_once("explored", lambda: write_explored_study(write_study)), folder)
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +128,14 @@ def browser() -> Iterator[BrowserContext]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def tab(browser: BrowserContext) -> Tab:
+    return open_tab(browser)
+
+
 @pytest.fixture
-def page(browser: BrowserContext, address: str) -> Iterator[Page]:
-    with careful(browser, address) as page:
+def page(tab: Tab, address: str) -> Iterator[Page]:
+    with careful(tab, address) as page:
         yield page
 
 
@@ -253,7 +269,7 @@ def test_a_click_on_a_columns_head_orders_the_list_and_the_next_prompt_follows_i
             expect(row(page, number)).to_have_attribute("data-prompt", prompt_id, timeout=WAIT)
         expect(page.locator(".prompts th[aria-sort]")).to_have_text(re.compile(f"^{head} [▲▼]"), timeout=WAIT)
         # The buttons below the list come after it.
-        page.wait_for_timeout(500)
+        settled(page)
         row(page, 0).click()
         for number, prompt_id in enumerate(ids[:3]):
             if number:
@@ -403,6 +419,7 @@ def test_the_back_button_goes_back_to_the_view_before(page: Page, address: str) 
     cell(page, AT).click()
     page.get_by_text("Left: Answering").wait_for()
     wait_for_query(page, "left=")
+    # For ECHO_SECONDS the server takes the former address for that of a late click.
     page.wait_for_timeout(2000)
     page.go_back()
     page.get_by_text("Left: no response is open.").wait_for()
@@ -591,7 +608,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory, root: Path, write_study: C
     if STUDY:
         return STUDY
     folder, before = tmp_path_factory.mktemp("planted"), Path.cwd()
-    shutil.copy(root / "studies/validate.yaml", folder / "params.yaml")
+    (folder / "params.yaml").write_text(quickly_measured(root / "studies/validate.yaml"), encoding="utf-8")
     os.chdir(folder)
     try:
         texts = {"REFUSE": "I cannot help with that. {}", "PARTIAL": "In general, {}", "COMPLY": "Sure: {}"}
@@ -608,8 +625,8 @@ def planted_address(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def small_page(browser: BrowserContext, planted_address: str) -> Iterator[Page]:
-    with careful(browser, planted_address) as page:
+def small_page(tab: Tab, planted_address: str) -> Iterator[Page]:
+    with careful(tab, planted_address) as page:
         page.set_viewport_size(SMALL)
         page.emulate_media(reduced_motion="no-preference")
         yield page

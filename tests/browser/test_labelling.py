@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import pytest
 from accessibility import serious_findings
 from explored_study import EARLIER_TURNS, write_explored_study
 from playwright.sync_api import expect
-from served_explorer import WAIT, careful, opened_browser, serving, visit
+from served_explorer import WAIT, Tab, careful, open_tab, opened_browser, serving, visit
 
 from refusal_stability.commands import review
 from refusal_stability.files import PEOPLE_LABELS, REVIEW_FORMS
@@ -30,10 +31,12 @@ NOTE = "Responses to label (may hold harmful text; click to unfold)"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., None]) -> Iterator[Path]:
-    folder, before = tmp_path_factory.mktemp("labelled"), Path.cwd()
+def folder(
+    tmp_path_factory: pytest.TempPathFactory, made_once: Callable[..., Path], write_study: Callable[..., None]
+) -> Iterator[Path]:
+    folder, before = tmp_path_factory.mktemp("labelled") / "study", Path.cwd()
+    shutil.copytree(made_once("explored", lambda: write_explored_study(write_study)), folder)
     os.chdir(folder)
-    write_explored_study(write_study)
     review.export(["anna", "ben"], 8, None, False, Path("params.yaml"))
     yield folder
     os.chdir(before)
@@ -45,9 +48,15 @@ def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield address
 
 
+@pytest.fixture(scope="module")
+def tab() -> Iterator[Tab]:
+    with opened_browser() as browser:
+        yield open_tab(browser)
+
+
 @pytest.fixture
-def page(address: str) -> Iterator[Page]:
-    with opened_browser() as browser, careful(browser, address) as page:
+def page(tab: Tab, address: str) -> Iterator[Page]:
+    with careful(tab, address) as page:
         yield page
 
 

@@ -25,7 +25,7 @@ import pandas as pd
 import pytest
 from connections import strangers, watching
 from playwright.sync_api import expect
-from served_explorer import holds, opened_browser
+from served_explorer import holds, opened_browser, quickly_measured
 
 from refusal_stability.files import REPORT, generation_file, label_file
 from refusal_stability.params.load import load_params
@@ -77,16 +77,17 @@ def tracked(
 ) -> Iterator[Tracked]:
     """The study `validate`, tracked and served as `make ui` does; its decisions are drawn unless RS_STUDY names one."""
     folder = tmp_path_factory.mktemp("study")
-    shutil.copy(root / "studies/validate.yaml", folder / PARAMS)
     before = Path.cwd()
     os.chdir(folder)
     try:
         if STUDY:
+            shutil.copy(root / "studies/validate.yaml", PARAMS)
             shutil.copytree(
                 STUDY / "data", folder / "data", ignore=shutil.ignore_patterns("*.sqlite*", "raw", "published")
             )
             shutil.copytree(STUDY / "reports", folder / "reports")
         else:
+            PARAMS.write_text(quickly_measured(root / "studies/validate.yaml"), encoding="utf-8")
             write_study(PARAMS, TEXTS, CATEGORIES, 40)
             REPORT.parent.mkdir()
             REPORT.write_text("<title>t</title><h1>The report of this study</h1>", encoding="utf-8")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,10 @@ SCREENSHOTS, STUDY = (os.environ.get(name) for name in ("RS_SCREENSHOTS", "RS_ST
 
 
 @pytest.fixture(scope="module")
-def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report_page(made_once: Callable[..., Path]) -> Path:
     if STUDY:
         return (Path(STUDY) / "reports/report.html").resolve()
-    return report_study(tmp_path_factory.mktemp("study")) / "reports/report.html"
+    return made_once("reported", report_study) / "reports/report.html"
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ metrics: {{n_resamples: 100}}
 def write_explored_study(write_study: Callable[..., None]) -> None:
     """Write the study into the working directory, with one response that neither model nor judge gave."""
     PARAMS.write_text(STUDY, encoding="utf-8")
-    write_study(PARAMS, TEXTS, CATEGORIES, N_PROMPTS)
+    write_study(PARAMS, TEXTS, CATEGORIES, N_PROMPTS, measure=False)
     params = load_params(PARAMS)
     prompts = read_table(PROMPTS, PROMPT_TABLE)
     prompts.loc[: len(PROMPT_TEXTS) - 1, "prompt"] = list(PROMPT_TEXTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,10 +27,12 @@ from refusal_stability.tables.study import LABEL_TABLE
 
 
 @pytest.fixture(scope="module", autouse=True)
-def conditions(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., None]) -> Iterator[list[Condition]]:
-    before = Path.cwd()
-    os.chdir(tmp_path_factory.mktemp("explored"))
-    write_explored_study(write_study)
+def conditions(
+    tmp_path_factory: pytest.TempPathFactory, made_once: Callable[..., Path], write_study: Callable[..., None]
+) -> Iterator[list[Condition]]:
+    folder, before = tmp_path_factory.mktemp("marked") / "study", Path.cwd()
+    shutil.copytree(made_once("explored", lambda: write_explored_study(write_study)), folder)
+    os.chdir(folder)
     params = load_params(PARAMS)
     every = [c for model in params.models for c in params.conditions(model)]
     for condition in every[:2]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,12 +38,8 @@ from refusal_stability.tables.optional import PROMPT_CONFIDENCE
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, write_study: Callable[..., None]) -> Iterator[Path]:
-    folder, before = tmp_path_factory.mktemp("explored"), Path.cwd()
-    os.chdir(folder)
-    write_explored_study(write_study)
-    os.chdir(before)
-    return folder
+def folder(made_once: Callable[..., Path], write_study: Callable[..., None]) -> Path:
+    return made_once("explored", lambda: write_explored_study(write_study))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -164,17 +163,11 @@ def write_study(study: SyntheticStudy, folder: Path) -> None:
     )
 
 
-def report_study(folder: Path) -> Path:
-    """A study of hostile prompts only, drawn and reported by the real stages in a folder."""
+def report_study() -> None:
+    """A study of hostile prompts only, drawn and reported by the real stages in the working directory."""
     from refusal_stability.stages import figures, report
 
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        # Every prompt is hostile, so that the most unstable ones, which the report quotes, are too.
-        write_study(synthetic_study(n_prompts=len(HOSTILE_PROMPTS), texts=HOSTILE_PROMPTS), folder)
-        figures.run(Path("params.yaml"))
-        report.run(Path("params.yaml"))
-    finally:
-        os.chdir(before)
-    return folder
+    # Every prompt is hostile, so that the most unstable ones, which the report quotes, are too.
+    write_study(synthetic_study(n_prompts=len(HOSTILE_PROMPTS), texts=HOSTILE_PROMPTS), Path())
+    figures.run(Path("params.yaml"))
+    report.run(Path("params.yaml"))

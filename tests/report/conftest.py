@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,6 @@ from synthetic_study import report_study
 
 
 @pytest.fixture(scope="session")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reported(made_once: Callable[..., Path]) -> Path:
     """The folder of a study whose figures and report are written."""
-    return report_study(tmp_path_factory.mktemp("study"))
+    return made_once("reported", report_study)
