@@ -105,6 +105,21 @@ def test_wilcoxon_is_scipys_where_few_pairs_tie(twelfths: list[int]) -> None:
     assert (test.statistic, test.p_value, test.n) == (peer.statistic, peer.pvalue, len(differences))
 
 
+@given(
+    st.lists(st.tuples(st.integers(-12, 12), st.integers(0, 40)), min_size=1, max_size=12).filter(
+        lambda rows: sum(pairs for difference, pairs in rows if difference) > 50
+    )
+)
+def test_wilcoxon_of_many_pairs_is_scipys_on_the_pairs_written_out(rows: list[tuple[int, int]]) -> None:
+    twelfths, pairs = map(np.array, zip(*rows, strict=True))
+    found = wilcoxon(twelfths / 12, pairs)
+    long = np.repeat(twelfths, pairs)
+    peer = stats.wilcoxon(long[long != 0])
+    assert found.n == np.count_nonzero(long)
+    assert found.statistic == peer.statistic
+    assert found.p_value == pytest.approx(peer.pvalue, rel=1e-12, abs=1e-300)
+
+
 def test_wilcoxon_is_undefined_where_no_pair_differs() -> None:
     assert np.isnan(wilcoxon(np.array([0.0]), np.array([9])).p_value)
     assert np.isnan(wilcoxon(np.zeros(0), np.zeros(0, dtype=np.int64)).p_value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from math import sqrt
 
@@ -101,11 +102,10 @@ def test_every_resample_is_of_as_many_prompts_as_there_are(
 @pytest.mark.usefixtures("way")
 def test_threads_change_no_resample(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = np.repeat(MIXED, 20)
-    monkeypatch.setattr(intervals, "FEW_CELLS", 10**9)
-    alone = resampled(weights, 3_000)
-    monkeypatch.setattr(intervals, "FEW_CELLS", 0)
-    for _ in range(3):
-        np.testing.assert_array_equal(resampled(weights, 3_000), alone)
+    monkeypatch.setattr(intervals, "BLOCK_CELLS", 50_000)  # 500 resamples: threads share six blocks
+    together = resampled(weights, 3_000)
+    monkeypatch.setattr(intervals, "ThreadPoolExecutor", lambda threads: ThreadPoolExecutor(1))
+    np.testing.assert_array_equal(resampled(weights, 3_000), together)
 
 
 @pytest.mark.usefixtures("way")

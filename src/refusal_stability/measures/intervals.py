@@ -24,7 +24,6 @@ from scipy.special import ndtr, stdtrit
 from refusal_stability.measures.distinct import Floats, Ints
 
 BLOCK_CELLS = 1 << 21  # resamples x distinct rows held at once: 16 MB of float64
-FEW_CELLS = 1 << 18  # drawn in 5 ms, by one thread
 BRANCHES = 8  # streams that a block's counts come from; a number of its own, so that no result depends on the cores
 FEW_PROMPTS = 30  # rows of more prompts have their counts drawn, see `_Drawer`
 PROMPTS_AT_ONCE = 1 << 16  # drawn one by one at once: few enough for a core's cache
@@ -49,12 +48,11 @@ def resampled_weights(weights: Ints, n_resamples: int, rng: np.random.Generator)
     Notes
     -----
     Drawing is the expensive part, and NumPy draws without Python's lock. A block's rows come from `BRANCHES` generators
-    that `rng` spawns. Threads share these out, unless the block is drawn before they would have started.
+    that `rng` spawns. Threads share these out where there are several blocks.
     """
     drawer = _Drawer(weights)
     block = max(1, BLOCK_CELLS // max(1, len(weights)))
-    many = n_resamples * len(weights) > FEW_CELLS
-    with ThreadPoolExecutor(BRANCHES) if many else nullcontext() as pool:
+    with ThreadPoolExecutor(BRANCHES) if n_resamples > block else nullcontext() as pool:
         for start in range(0, n_resamples, block):
             size = min(block, n_resamples - start)
             edges = np.cumsum([0, *((size + branch) // BRANCHES for branch in range(BRANCHES))]).tolist()
@@ -85,7 +83,13 @@ class _Drawer:
         self.shares = np.array(kinds if len(self.row_of) else kinds[:-1]) / self.total
 
     def draw(self, rng: np.random.Generator, counts: Floats) -> None:
-        """Fill `counts` (b, D), all zero, with resamples."""
+        """Draw resamples.
+
+        Parameters
+        ----------
+        rng : the source of randomness.
+        counts : (b, D) zeros, which the counts of b resamples replace.
+        """
         left = np.full(len(counts), self.total)  # prompts of each resample that are not drawn yet
         if len(self.large):
             drawn = rng.multinomial(self.total, self.shares, size=len(counts))

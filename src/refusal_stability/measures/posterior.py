@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammaln, psi, zeta
-from scipy.stats import beta
+from scipy.special import betaincc, gammaln, psi, zeta
 
 from refusal_stability.measures.distinct import Floats, Ints
 
@@ -99,7 +98,7 @@ def p_below(counts: Ints, prior: Floats, threshold: float) -> Floats:
     """
     after = counts + prior
     total = after.sum(axis=1, keepdims=True)
-    reached = np.asarray(beta.sf(threshold, after, total - after), dtype=np.float64).sum(axis=1)
+    reached = np.asarray(betaincc(after, total - after, threshold), dtype=np.float64).sum(axis=1)
     if threshold < 0.5:
         k = counts.shape[1]
         reached -= sum(_two_reach(after[:, i], after[:, j], total[:, 0], threshold) for i in range(k) for j in range(i))
@@ -108,6 +107,8 @@ def p_below(counts: Ints, prior: Floats, threshold: float) -> Floats:
 
 def _two_reach(a: Floats, b: Floats, total: Floats, threshold: float) -> Floats:
     """P(theta_a and theta_b both reach the threshold): one Beta marginal times the other's conditional, integrated."""
+    from scipy.stats import beta
+
     nodes, node_weights = np.polynomial.legendre.leggauss(QUADRATURE_NODES)
     x = threshold + (1 - 2 * threshold) * (nodes + 1) / 2
     density = beta.pdf(x, a[:, None], (total - a)[:, None])

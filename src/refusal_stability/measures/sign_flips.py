@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 from refusal_stability.measures.comparison import DECIMALS, EXACT_CELLS, PERMUTATIONS, UNDEFINED
 from refusal_stability.measures.distinct import Floats, Ints
@@ -55,13 +54,15 @@ def sign_flip_p(differences: Floats, weights: Ints, rng: np.random.Generator) ->
 
 def _enumerated(sizes: Floats, pairs: Ints) -> tuple[Floats, Floats] | None:
     """Every sum that signs can give and its chance; None where there are too many."""
+    from scipy.stats import binom
+
     sums, chances = np.zeros(1), np.ones(1)
     for size, n in zip(sizes.tolist(), pairs.tolist(), strict=True):
         positive = np.arange(n + 1)
         if len(sums) * len(positive) > EXACT_CELLS:
             return None
         every = np.round(sums[:, None] + size * (2 * positive - n), DECIMALS - 2)
-        weighted = chances[:, None] * stats.binom.pmf(positive, n, 0.5)
+        weighted = chances[:, None] * binom.pmf(positive, n, 0.5)
         merged, place = np.unique(every.ravel(), return_inverse=True)
         sums = np.asarray(merged, dtype=np.float64)
         chances = np.asarray(np.bincount(place, weights=weighted.ravel()), dtype=np.float64)

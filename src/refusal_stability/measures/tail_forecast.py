@@ -10,6 +10,7 @@ part that the data do not need gets little weight.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,6 +236,13 @@ def family_shares(name: str, x: Floats, y: Floats) -> Floats:
     return np.diff(reached, prepend=0.0, append=1.0, axis=1)
 
 
+@lru_cache(maxsize=len(FAMILIES))
+def _whole_family(name: str) -> Floats:
+    """`family_shares` over the whole ranges of the parameters, where every search begins."""
+    x, y = np.meshgrid(*(np.linspace(*limits, SIDE) for limits in FAMILIES[name]), indexing="ij")
+    return family_shares(name, x.ravel(), y.ravel())
+
+
 def _belief(hard: float, rare: int, easy: float) -> float:
     """Logarithm of the prior belief in one of `MASSES`."""
     chance = (1 - NO_EASY) / (len(EASY) - 1) if easy else NO_EASY
@@ -263,7 +271,8 @@ def _posterior_draws(n: Ints, m: Ints, weights: Ints, size: int, rng: np.random.
         for fine in (False, False, True):
             axes = [np.linspace(*end, SIDE) for end in ends]
             x, y = (side.ravel() for side in np.meshgrid(*axes, indexing="ij"))
-            shares = family_shares(name, x, y)
+            whole = all(end == limits for end, limits in zip(ends, ranges, strict=True))
+            shares = _whole_family(name) if whole else family_shares(name, x, y)
             found = _scores(shares, kernel, zero, weights)
             if not fine:
                 chance = np.exp(found - logsumexp(found)).sum(axis=1).reshape(SIDE, SIDE)

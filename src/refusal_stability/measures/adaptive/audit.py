@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, binom
 
 from refusal_stability.measures.adaptive.rules import STABLE, UNSTABLE, VERDICTS
 from refusal_stability.measures.decision_arrays import Codes
@@ -52,6 +51,8 @@ class AuditedVerdicts:
         bool
             By a binomial test of each verdict, at `LEVEL` for both together.
         """
+        from scipy.stats import binom
+
         return any(binom.sf(wrong - 1, n, alpha) < LEVEL / 2 for wrong, n in map(self.errors, (0, 1)))
 
 
@@ -98,6 +99,8 @@ def exact_interval(events: int, n: int, confidence: float) -> tuple[float, float
     ----------
     Clopper & Pearson (1934), doi:10.1093/biomet/26.4.404
     """
+    from scipy.stats import beta
+
     tail = (1 - confidence) / 2
     low = beta.ppf(tail, events, n - events + 1) if events else 0.0
     high = beta.isf(tail, events + 1, n - events) if events < n else 1.0

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta, t
 
 from refusal_stability.measures.distinct import Floats
 
@@ -82,6 +81,8 @@ def interval(found: Uncertain, confidence: float, low: float, high: float) -> Es
     """
     if found.n < 2:
         return Estimate(np.nan, np.nan, np.nan)
+    from scipy.stats import beta
+
     tail, n, span = (1 - confidence) / 2, found.n, high - low
     centre = float(np.clip((found.mean - low) / span, 0, 1))
     units = n + 2 * AT_A_LIMIT
@@ -145,6 +146,8 @@ def p_of_no_change(found: Uncertain) -> float:
     float
         Two-sided p of a t test. NaN for fewer than two prompts.
     """
+    from scipy.stats import t
+
     if found.n < 2:
         return np.nan
     error = np.sqrt(found.variance)

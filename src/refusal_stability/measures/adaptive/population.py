@@ -12,7 +12,6 @@ from itertools import combinations, permutations
 
 import numpy as np
 from scipy.special import logsumexp
-from scipy.stats import binom
 
 from refusal_stability.measures.distinct import Floats, Ints, distinct_rows
 from refusal_stability.measures.stability import K
@@ -182,6 +181,8 @@ def fit_population(
 def _added(slope: int, place: int, n_temperatures: int, n: int, code: int) -> Floats:
     """(L, n + 1) chance that a decision is given 0, ..., n times in n samples at one temperature."""
     share = np.exp(_log_shares(slope, place, n_temperatures)[:, [code]])
+    from scipy.stats import binom
+
     return np.asarray(binom.pmf(np.arange(n + 1), n, share))
 
 

@@ -87,6 +87,7 @@ OF_ROUNDS: dict[str, Callable[[DecisionArrays, Groups], Rows]] = {
 # Builders that one thread runs after each other: they use the same resamples, silence warnings (which Python does for
 # all threads at once), or hold much memory. The longest runs come first.
 TOGETHER = (
+    ("category_tests",),
     (
         "aggregate_by_judge",
         "aggregate_by_harm",
@@ -97,7 +98,6 @@ TOGETHER = (
     ("judge_agreement",),
     ("temperature_pairs", "model_pairs", "interventions"),
     ("per_prompt_metrics", "per_prompt_temperature"),
-    ("category_tests",),
     ("tail_forecast",),
     ("categories",),
 )
