@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from refusal_stability.figures.style import KINDS, canvas, figure_bytes, house_style
 
@@ -42,3 +46,19 @@ def test_the_layout_does_not_depend_on_which_file_is_written_first() -> None:
     forwards = {kind: figure_bytes(one, kind) for kind in KINDS}
     backwards = {kind: figure_bytes(other, kind) for kind in reversed(KINDS)}
     assert forwards == backwards
+
+
+def test_a_png_has_the_pixels_that_matplotlib_saves() -> None:
+    with house_style():
+        # A height of no whole number of pixels.
+        figure = canvas(2.0031)
+        axes = figure.add_subplot()
+        axes.set_title("a title")
+        axes.fill_between([0, 1], [0, 1], alpha=0.3, color="C1")
+        written = Image.open(io.BytesIO(figure_bytes(figure, "png")))
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png")
+    saved = Image.open(buffer)
+    assert (written.mode, saved.mode) == ("RGB", "RGBA")
+    assert np.array_equal(np.asarray(written.convert("RGBA")), np.asarray(saved))
+    assert written.info["dpi"] == saved.info["dpi"]

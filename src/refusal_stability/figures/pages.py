@@ -7,7 +7,9 @@ imported, so that none imports it again. Elsewhere forks are not safe, and one p
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterable
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING
 
 from refusal_stability.figures.gallery import GALLERY
@@ -28,12 +30,14 @@ MOST_PROCESSES = 4
 def study_pages(tables: Tables, series_set: SeriesSet, processes: int | None = None) -> dict[str, bytes]:
     """The files of every figure that the study has, by file name, in the order of the gallery."""
     figures = [figure for figure in GALLERY if figure.belongs_to(tables)]
-    # To import seaborn takes as long as to draw several figures: one process draws all that need it, and begins there.
+    # One process imports seaborn: it draws all that need it, and begins there.
     by_seaborn = [figure for figure in figures if figure.by_seaborn]
     shares = [by_seaborn, *([figure] for figure in figures if not figure.by_seaborn)]
 
     def draw(share: int) -> Pages:
         pages: Pages = {}
+        if any(figure.by_seaborn for figure in shares[share]) and parent_process() is not None:
+            _import_seaborn_alone()
         for figure in shares[share]:
             drawing = figure.draw(tables, series_set)
             pages |= {f"{figure.name}.{kind}": figure_bytes(drawing, kind) for kind in KINDS}
@@ -47,6 +51,21 @@ def study_pages(tables: Tables, series_set: SeriesSet, processes: int | None = N
     finally:
         gc.unfreeze()
     return {name: drawn[name] for name in (f"{figure.name}.{kind}" for figure in figures for kind in KINDS)}
+
+
+def _import_seaborn_alone() -> None:
+    """Import seaborn without scipy, which takes longer to import than several figures to draw.
+
+    seaborn works without it, except for clusters and densities, which no figure has. They are lost to the process: call
+    this only in one that draws figures and ends.
+    """
+    hidden = {} if "scipy" in sys.modules else {"scipy": None}
+    sys.modules.update(hidden)  # type: ignore[arg-type]
+    try:
+        import seaborn  # noqa: F401
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def shared_out(draw: Draw, shares: int, processes: int) -> Pages:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refusal_stability.figures.palette import DECISION_COLOURS, DECISION_INK, DECISION_WORDS, INK, MUTED
-from refusal_stability.figures.style import NO_METADATA, canvas, house_style
+from refusal_stability.figures.style import canvas, house_style, png_bytes
 from refusal_stability.records import DECISIONS
 
 if TYPE_CHECKING:
@@ -52,16 +51,8 @@ class Sheet(NamedTuple):
 
 def run_png(rows: pd.DataFrame, title: str) -> bytes:
     """The page as a PNG; `rows` has the category, decision (empty: missing) and majority of each prompt."""
-    from matplotlib.image import imsave
-
-    buffer = io.BytesIO()
     with house_style():
-        figure = draw_run(rows, title)
-        # Not savefig: it draws everything twice, and every run has a page.
-        settings: dict[str, Any] = {"metadata": NO_METADATA["png"], "pil_kwargs": {"compress_level": 1}}
-        pixels = figure.canvas.buffer_rgba()  # type: ignore[attr-defined]
-        imsave(buffer, pixels, format="png", dpi=SCREEN_DPI, **settings)
-    return buffer.getvalue()
+        return png_bytes(draw_run(rows, title), level=1)
 
 
 def draw_run(rows: pd.DataFrame, title: str) -> Figure:

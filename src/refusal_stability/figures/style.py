@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 KINDS = ("png", "pdf")
-NO_METADATA: Mapping[str, dict[str, None]] = {
-    "png": {"Software": None},
-    "pdf": {"Creator": None, "Producer": None, "CreationDate": None, "ModDate": None},
-}
+NO_METADATA: Mapping[str, None] = {"Creator": None, "Producer": None, "CreationDate": None, "ModDate": None}
+PNG_LEVEL = 4
 PAGE_WIDTH = 7.0
 DASHED = (0, (2, 2))
 
@@ -129,9 +127,38 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     with house_style():
         # Else matplotlib gives a figure without a layout engine a new one after it is saved.
         matplotlib.rcParams["figure.constrained_layout.use"] = False
-        _lay_out(figure)
-        figure.savefig(buffer, format=kind, metadata=NO_METADATA[kind])
+        with _at_dpi(figure, matplotlib.rcParams["savefig.dpi"]):
+            _lay_out(figure)
+            if kind == "png":
+                figure.canvas.draw()
+                return png_bytes(figure)
+        figure.savefig(buffer, format=kind, metadata=NO_METADATA)
     return buffer.getvalue()
+
+
+def png_bytes(figure: Figure, level: int = PNG_LEVEL) -> bytes:
+    """What is drawn on a figure's Agg canvas as a PNG.
+
+    Not by savefig, which also writes how opaque each pixel is: all are. Without that, a file of this level is a tenth
+    smaller and takes three quarters of the time.
+    """
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    pixels = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
+    image = Image.fromarray(pixels).convert("RGB")
+    image.save(buffer, format="png", dpi=(figure.dpi, figure.dpi), compress_level=level)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _at_dpi(figure: Figure, dpi: float) -> Iterator[None]:
+    before = figure.dpi
+    figure.set_dpi(dpi)
+    try:
+        yield
+    finally:
+        figure.set_dpi(before)
 
 
 def _lay_out(figure: Figure) -> None:
@@ -139,14 +166,10 @@ def _lay_out(figure: Figure) -> None:
 
     A figure that keeps a layout engine, be it "none", is drawn twice for each file: once only to find the places.
     """
-    import matplotlib
-
-    engine, dpi = figure.get_layout_engine(), figure.dpi
+    engine = figure.get_layout_engine()
     if engine is not None:
         if figure.axes:
-            figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
             engine.execute(figure)
-            figure.set_dpi(dpi)
         figure.set_layout_engine(None)
 
 
