@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from refusal_stability.report.html import html_report
 pytestmark = pytest.mark.browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+LAPTOP: Any = {"width": 1100, "height": 900}
 OPTIONS = [
     "--headless",
     "--no-sandbox",
@@ -79,20 +81,35 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_renders_alone_and_sets_nothing_off(browser: Any, report_page: Path, scheme: str) -> None:
-    page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme=scheme)
-    requests: list[str] = []
-    trouble: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("console", lambda message: trouble.append(message.text))
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
+@dataclass(frozen=True)
+class Opened:
+    """The report in a page, what it asked for, and what it ran of a text or logged."""
+
+    page: Any
+    scheme: str
+    requests: list[str]
+    trouble: list[str]
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def opened(browser: Any, report_page: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    page = browser.new_page(viewport=LAPTOP, color_scheme=request.param)
+    opened = Opened(page, request.param, [], [])
+    page.on("request", lambda request: opened.requests.append(request.url))
+    page.on("console", lambda message: opened.trouble.append(message.text))
+    page.on("pageerror", lambda error: opened.trouble.append(str(error)))
+    page.on("dialog", lambda dialog: (opened.trouble.append(dialog.message), dialog.dismiss()))
     page.goto(report_page.as_uri())
     page.wait_for_load_state("networkidle")
+    yield opened
+    page.close()
 
-    assert [url for url in requests if not url.startswith("data:")] == [report_page.as_uri()]
-    assert trouble == []
+
+def test_the_report_renders_alone_and_sets_nothing_off(opened: Opened, report_page: Path) -> None:
+    page = opened.page
+    page.set_viewport_size(LAPTOP)
+    assert [url for url in opened.requests if not url.startswith("data:")] == [report_page.as_uri()]
+    assert opened.trouble == []
     drawn = page.eval_on_selector_all("img", "found => found.map(i => i.complete && i.naturalWidth > 500)")
     assert drawn == [True] * sum(not figure.optional for figure in GALLERY)
     assert all(len(words) > 40 for words in page.eval_on_selector_all("img", "found => found.map(i => i.alt)"))
@@ -101,13 +118,12 @@ def test_the_report_renders_alone_and_sets_nothing_off(browser: Any, report_page
     assert serious_findings(page) == []
     prompts = page.locator("#prompts td.verbatim, #prompts th.verbatim").all_text_contents()
     assert STUDY or set(HOSTILE_PROMPTS) <= set(prompts)
-    if SCREENSHOTS and STUDY and scheme == "light":
+    if SCREENSHOTS and STUDY and opened.scheme == "light":
         for name, section in (("report", "body"), ("report_models", "#models"), ("report_prompts", "#prompts")):
             page.locator(section).scroll_into_view_if_needed()
             page.evaluate("section => document.querySelector(section).scrollIntoView()", section)
             page.wait_for_timeout(1500)
             page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
-    page.close()
 
 
 def test_the_checker_finds_what_a_page_lacks(browser: Any) -> None:
@@ -145,10 +161,9 @@ def test_a_table_of_published_figures_is_shown_whole_on_a_laptop(browser: Any, t
     page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_fits_a_phone_and_its_figures_keep_their_size(browser: Any, report_page: Path, scheme: str) -> None:
-    page = browser.new_page(viewport={"width": 420, "height": 800}, color_scheme=scheme)
-    page.goto(report_page.as_uri())
+def test_the_report_fits_a_phone_and_its_figures_keep_their_size(opened: Opened) -> None:
+    page = opened.page
+    page.set_viewport_size({"width": 420, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     # A figure that shrank to the screen could not be read: it scrolls instead, inside its own frame.
     shrunk = "found => found.filter(i => i.getBoundingClientRect().width < Number(i.getAttribute('width')) - 1).length"
@@ -160,8 +175,7 @@ def test_the_report_fits_a_phone_and_its_figures_keep_their_size(browser: Any, r
     assert hints == ['"Scroll the figure sideways to see all of it."']
     assert serious_findings(page) == []
     if SCREENSHOTS and STUDY:
-        page.screenshot(path=Path(SCREENSHOTS) / f"report_phone_{scheme}.png")
-    page.close()
+        page.screenshot(path=Path(SCREENSHOTS) / f"report_phone_{opened.scheme}.png")
 
 
 def test_the_report_prints_without_clipping_or_stranded_headings(browser: Any, report_page: Path) -> None:

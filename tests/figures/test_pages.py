@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from synthetic_study import SyntheticStudy, synthetic_study
@@ -25,8 +22,8 @@ def study() -> SyntheticStudy:
 
 
 @LINUX
-def test_the_files_are_the_same_however_many_processes_draw_them(study) -> None:
-    alone = study_pages(study.tables, study.series_set, processes=1)
+def test_the_files_are_the_same_however_many_processes_draw_them(study, drawn_alone) -> None:
+    alone = drawn_alone
     shared = study_pages(study.tables, study.series_set, processes=3)
     assert list(alone) == list(shared)
     assert alone == shared
@@ -70,27 +67,3 @@ def test_a_process_without_memory_is_an_error_with_a_remedy() -> None:
 
     with pytest.raises(StudyError, match="drew figures ran out of memory; free memory, then run the stage"):
         shared_out(draw, 2, 2)
-
-
-def test_seaborn_is_imported_for_the_figures_that_say_so_alone(study, tmp_path: Path) -> None:
-    script = (
-        "import sys, pickle, pathlib\n"
-        "sys.path.insert(0, sys.argv[1])\n"
-        "from refusal_stability.figures.gallery import GALLERY\n"
-        "tables, series_set = pickle.loads(pathlib.Path(sys.argv[2]).read_bytes())\n"
-        "for figure in GALLERY:\n"
-        "    if not figure.by_seaborn:\n"
-        "        figure.draw(tables, series_set)\n"
-        "assert not {'seaborn', 'scipy'} & set(sys.modules)\n"
-        "for figure in GALLERY:\n"
-        "    if figure.by_seaborn:\n"
-        "        sys.modules.pop('seaborn', None)\n"
-        "        figure.draw(tables, series_set)\n"
-        "        assert 'seaborn' in sys.modules, figure.name\n"
-    )
-    kept = tmp_path / "study"
-    kept.write_bytes(pickle.dumps((study.tables, study.series_set)))
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(Path(__file__).parent), str(kept)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
