@@ -29,7 +29,7 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 import yaml
-from mlflow_server import running_server, start_server, stop_server
+from mlflow_server import start_server, stop_server
 from study_disks import forbidding
 
 from refusal_stability.commands import history, ui
@@ -138,8 +138,9 @@ def tracked_once(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tracked(tracked_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A study that was tracked, in the working directory; for tests that only look."""
+    """A study that was tracked, in the working directory; for tests that only look, or track the same again."""
     monkeypatch.chdir(tracked_once)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tracked_once
 
 
@@ -437,21 +438,11 @@ def test_a_parent_holds_the_figures_the_tables_and_the_parameters(tracked: Path)
     assert len(table) == N_PROMPTS
 
 
-def test_tracking_twice_leaves_the_same_runs_and_the_same_file(study: Path) -> None:
-    track.run(PARAMS)
+def test_tracking_twice_leaves_the_same_runs_and_the_same_file(tracked: Path) -> None:
     first, named = runs(), TRACKED.read_bytes()
     track.run(PARAMS)
     again = runs()
     assert {name: run.info.run_id for name, run in again.items()} == {n: r.info.run_id for n, r in first.items()}
-    assert TRACKED.read_bytes() == named
-
-
-def test_a_rebuilt_database_gives_the_same_file(study: Path) -> None:
-    subprocess.run(COMMAND, check=True)
-    named = TRACKED.read_bytes()
-    shutil.rmtree("mlruns")
-    track.run(PARAMS)
-    assert len(runs()) == 14
     assert TRACKED.read_bytes() == named
 
 
@@ -668,7 +659,9 @@ def test_killed_at_any_moment_and_tracked_again_gives_the_whole_study_once(study
             assert run.data.tags["mlflow.parentRunId"] == named[above(name)].info.run_id
 
 
-def test_two_that_track_at_once_from_a_half_made_database_log_each_run_once(study: Path) -> None:
+def test_two_that_track_at_once_and_rebuild_a_half_made_database_log_each_run_once_and_give_the_same_file(
+    study: Path, tracked_once: Path
+) -> None:
     with closing(sqlite3.connect("mlruns/mlflow.db")) as connection:
         connection.execute("DELETE FROM experiments")
         connection.execute("DROP TABLE runs")
@@ -676,6 +669,7 @@ def test_two_that_track_at_once_from_a_half_made_database_log_each_run_once(stud
     processes = [subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait() for process in processes] == [0, 0]
     assert len(runs()) == 14
+    assert TRACKED.read_bytes() == (tracked_once / TRACKED).read_bytes()
 
 
 def count_runs(database: Path) -> int:
@@ -685,18 +679,18 @@ def count_runs(database: Path) -> int:
         return int(connection.execute(query).fetchone()[0])
 
 
-def test_an_experiment_deleted_by_hand_comes_back_without_doubles(study: Path) -> None:
-    track.run(PARAMS)
+def test_an_experiment_deleted_by_hand_comes_back_without_doubles(tracked: Path) -> None:
+    before = {name: run.info.run_id for name, run in runs().items()}
     client = open_client(local_store())
     client.delete_experiment(client.get_experiment_by_name("small").experiment_id)
     track.run(PARAMS)
-    assert len(runs()) == 14
+    assert {name: run.info.run_id for name, run in runs().items()} == before
 
 
-def test_a_moved_folder_says_how_to_rebuild_its_runs(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    track.run(PARAMS)
-    moved = study.rename(study.with_name("moved"))
-    monkeypatch.chdir(moved)
+def test_a_moved_folder_says_how_to_rebuild_its_runs(
+    tracked_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shutil.copytree(tracked_once, tmp_path / "moved"))
     with pytest.raises(TrackingError, match=r"copied or moved.*make track"):
         track.run(PARAMS)
 
@@ -1012,16 +1006,41 @@ def test_every_plan_has_a_cell_of_its_own(tracked: Path) -> None:
     assert len({plan.cell for plan in plans}) == len(plans) == 14
 
 
+class Servers:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running: tuple[subprocess.Popen[bytes], str] | None = None
+
+    def address(self) -> str:
+        """That of the server that runs; one is started where none does."""
+        self.running = self.running or start_server(self.folder)
+        return self.running[1]
+
+    def stop(self) -> None:
+        if self.running:
+            stop_server(self.running[0])
+        self.running = None
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_server(tmp_path_factory.mktemp("server")) as uri:
-        yield uri
+def servers(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Servers of one folder, one at a time, whose empty database is there already."""
+    folder = tmp_path_factory.mktemp("server")
+    with (
+        closing(sqlite3.connect(made / "mlruns/mlflow.db")) as source,
+        closing(sqlite3.connect(folder / "server.db")) as target,
+    ):
+        source.backup(target)
+    servers = Servers(folder)
+    yield servers
+    servers.stop()
 
 
 @pytest.mark.pipeline
 def test_a_remote_server_gets_the_runs_and_their_artifacts(
-    study: Path, server: str, monkeypatch: pytest.MonkeyPatch
+    study: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    server = servers.address()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     write_params(study="remote")
     track.run(PARAMS)
@@ -1040,29 +1059,28 @@ def test_a_remote_server_gets_the_runs_and_their_artifacts(
 
 @pytest.mark.pipeline
 def test_a_server_that_dies_while_tracking_is_caught_up_with_when_it_is_back(
-    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    process, uri = start_server(tmp_path)
-    try:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        tracking_process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while tracking_process.poll() is None and count_runs(tmp_path / "server.db") < 2:
-            time.sleep(0.05)
-        stop_server(process)
-        _, said = tracking_process.communicate()
-        assert tracking_process.returncode == 1
-        assert said.startswith(f"error: MLflow at {uri} could not be written")
-        assert "make track" in said
-        assert not TRACKED.exists()
-        process, uri = start_server(tmp_path)
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        track.run(PARAMS)
-        named = runs(uri)
-        assert len(named) == 14
-        assert {run.info.status for run in named.values()} == {"FINISHED"}
-    finally:
-        stop_server(process)
+    uri = servers.address()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    database = servers.folder / "server.db"
+    before = count_runs(database)
+    tracking_process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while tracking_process.poll() is None and count_runs(database) < before + 2:
+        time.sleep(0.05)
+    servers.stop()
+    _, said = tracking_process.communicate()
+    assert tracking_process.returncode == 1
+    assert said.startswith(f"error: MLflow at {uri} could not be written")
+    assert "make track" in said
+    assert not TRACKED.exists()
+    uri = servers.address()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    track.run(PARAMS)
+    named = runs(uri)
+    assert len(named) == 14
+    assert {run.info.status for run in named.values()} == {"FINISHED"}
 
 
 def test_runs_show_what_became_of_their_responses(study: Path) -> None:
