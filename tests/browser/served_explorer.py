@@ -119,8 +119,9 @@ def careful(tab: Tab, address: str) -> Iterator[Page]:
     Tests share the tab, and each loads its pages anew: what a page needs is then compiled once.
     """
     page = tab.page
-    # Where an earlier test failed, its page is still there.
-    page.goto(EMPTY)
+    if page.url != EMPTY:
+        # An earlier test failed, and its page is still there.
+        page.goto(EMPTY)
     tab.asked.clear()
     tab.trouble.clear()
     page.set_viewport_size(SIZE)
