@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -115,10 +117,10 @@ def _read_group(
     cubes: dict[str, Any] = {}
     reasons: dict[str, Counter[str]] = {}
     by_temperature: dict[str, dict[float, Counter[str]]] = {}
-    for position, condition in enumerate(conditions):
+    tables = _read_ahead(label_file(condition) for condition in conditions)
+    for position, (condition, (path, table)) in enumerate(zip(conditions, tables, strict=True)):
         t, s = divmod(position, shape[2])
-        path = label_file(condition)
-        for judge, judged in _read_labels(path, condition, ids, sampled[:, t, s], repeats, primary).items():
+        for judge, judged in _labels_of(table, path, condition, ids, sampled[:, t, s], repeats, primary).items():
             cube = cubes.setdefault(judge, np.full((*shape, repeats[judge]), MISSING, dtype=np.int8))
             cube[:, t, s] = judged.codes
             reasons.setdefault(judge, Counter()).update(judged.reasons)
@@ -144,11 +146,22 @@ def _read_group(
     return measured, reasons, by_temperature
 
 
-def _read_labels(
-    path: Path, condition: Condition, ids: Any, sampled: Any, repeats: dict[str, int], primary: str
+def _read_ahead(paths: Iterable[Path]) -> Iterator[tuple[Path, Any]]:
+    """Each label file with its columns; the next one is read while this one is put in its place."""
+    with ThreadPoolExecutor(1) as thread:
+        ahead: tuple[Path, Future[Any]] | None = None
+        for path in paths:
+            before, ahead = ahead, (path, thread.submit(read_columns, path, LABEL_TABLE))
+            if before is not None:
+                yield before[0], before[1].result()
+        if ahead is not None:
+            yield ahead[0], ahead[1].result()
+
+
+def _labels_of(
+    table: Any, path: Path, condition: Condition, ids: Any, sampled: Any, repeats: dict[str, int], primary: str
 ) -> dict[str, Judged]:
     """Each judge's decisions in one configuration's label file; `sampled` marks the prompts that were asked."""
-    table = read_columns(path, LABEL_TABLE)
     judged = None if table is None else _arrange(table, condition, ids, sampled, repeats)
     if judged is None or (primary not in judged and sampled.any()):
         _explain_labels(path, condition, ids, sampled, repeats, primary)
