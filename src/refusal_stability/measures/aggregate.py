@@ -14,7 +14,7 @@ from refusal_stability.measures.effective_units import effective_units
 from refusal_stability.measures.estimates import OfWeights, Resampling, Row, Scope, estimates, renamed
 from refusal_stability.measures.intervals import weighted_means
 from refusal_stability.measures.posterior import fit_dirichlet, p_below
-from refusal_stability.measures.stability import REFUSE, below, describe
+from refusal_stability.measures.stability import REFUSE, below, describe, n_decided
 from refusal_stability.records import BENIGN, DECISIONS
 
 # column -> (per-prompt figure, factor)
@@ -71,8 +71,8 @@ def profile(counts: Ints, threshold: float, scoring: str = "three_way") -> Scope
     -------
     ScopeProfile
     """
-    kept = counts.sum(axis=1) > 0
-    distinct = distinct_rows(counts[kept])
+    kept = n_decided(counts) > 0
+    distinct = distinct_rows(counts if kept.all() else counts[kept])
     return ScopeProfile(distinct, describe(distinct.rows, threshold, scoring), kept)
 
 

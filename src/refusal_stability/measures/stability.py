@@ -7,6 +7,7 @@ got each decision, so prompts may have unequal numbers of responses.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,20 @@ def tally(codes: NDArray[np.int8]) -> Ints:
     return np.stack([(codes == c).sum(axis=-1, dtype=np.int64) for c in range(K)], axis=-1)
 
 
+def n_decided(counts: Ints) -> Ints:
+    """How many decisions there are, `N`, added up column by column: `sum` takes twice as long over so few columns.
+
+    Parameters
+    ----------
+    counts : (..., K)
+
+    Returns
+    -------
+    (...) sums over the last axis.
+    """
+    return np.asarray(reduce(np.add, np.moveaxis(np.asarray(counts), -1, 0)))
+
+
 def rescored(counts: Ints, scoring: str) -> Ints:
     """Counts after a relabelling of decisions.
 
@@ -70,7 +85,7 @@ def rates(counts: Ints) -> Floats:
     (..., K) in [0, 1]; NaN where N is 0.
     """
     with np.errstate(invalid="ignore"):
-        return np.asarray(counts / counts.sum(axis=-1, keepdims=True), dtype=np.float64)
+        return np.asarray(counts / n_decided(counts)[..., None], dtype=np.float64)
 
 
 def ssi(counts: Ints) -> Floats:
@@ -84,7 +99,9 @@ def ssi(counts: Ints) -> Floats:
     -------
     (...) in [1/K, 1]; 1 for N = 1; NaN where N is 0. Biased upward for small N: see `ssi_pairwise`.
     """
-    return np.asarray(rates(counts).max(axis=-1), dtype=np.float64)
+    most = reduce(np.maximum, np.moveaxis(np.asarray(counts), -1, 0))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(most / n_decided(counts), dtype=np.float64)
 
 
 def ssi_pairwise(counts: Ints) -> Floats:
@@ -104,8 +121,7 @@ def ssi_pairwise(counts: Ints) -> Floats:
     ----------
     Simpson (1949), Measurement of diversity. doi:10.1038/163688a0
     """
-    n = counts.sum(axis=-1)
-    pairs = (counts * (counts - 1)).sum(axis=-1)
+    n, pairs = n_decided(counts), n_decided(counts * (counts - 1))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(n >= 2, pairs / (n * (n - 1)), np.nan)
 
@@ -235,7 +251,7 @@ def describe(counts: Ints, threshold: float, scoring: str = "three_way") -> dict
     codes, tied = majority(counts)
     stability = ssi(counts)
     return {
-        "n": counts.sum(axis=-1),
+        "n": n_decided(counts),
         **{f"n_{decision.word}": counts[..., code] for code, decision in enumerate(DECISIONS)},
         **{f"{decision.word}_rate": shares[..., code] for code, decision in enumerate(DECISIONS)},
         "ssi": stability,
