@@ -24,10 +24,10 @@ NO_OP_BOUND = (
 )
 # Also where the study has 70,080 rows.
 FIGURES_BOUND = (
-    "Two processes draw. Before they part, a second goes on imports (pandas, matplotlib). By cProfile, half of the "
-    "rest is matplotlib's drawing, most of it of text, once as PNG and once as PDF; a sixth is finding layouts, "
-    "a tenth fonts for each PDF (fontTools), a tenth the import of seaborn. More cores do not help: one process draws "
-    "all that needs seaborn, which is half."
+    "Two processes draw. Before they part, a second goes on imports (pandas, matplotlib), which more cores do not "
+    "shorten. By cProfile of the rest, a fourth is to make panels, lines and texts, a sixth to find layouts, two "
+    "fifths to draw each figure once as PNG and once as PDF, most of it text, and a seventh the fonts of PDFs "
+    "(fontTools)."
 )
 
 BEGUN = "first read after "

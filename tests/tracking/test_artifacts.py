@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,14 @@ import pandas as pd
 import pytest
 
 from refusal_stability.records import StudyError
-from refusal_stability.tracking.artifacts import RESPONSES, artifact_folders
+from refusal_stability.tracking.artifacts import (
+    AHEAD,
+    RESPONSES,
+    ROWS_AHEAD,
+    artifact_folders,
+    folders_ahead,
+    table_json,
+)
 from refusal_stability.tracking.run_plan import RunPlan
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -141,3 +149,41 @@ def test_a_process_ends_with_the_one_that_forked_it(tmp_path: Path) -> None:
     while Path(f"/proc/{maker}").exists() and "\nState:\tZ" not in Path(f"/proc/{maker}/status").read_text():
         assert time.monotonic() < limit
         time.sleep(0.05)
+
+
+@WAYS
+def test_as_many_folders_as_allowed_are_made_before_the_first_is_asked_for(tmp_path: Path, processes: int) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    plans = [plan(number, log) for number in range(10)]
+    with artifact_folders(plans, range(10), processes, ahead=7) as take:
+        limit = time.monotonic() + 300
+        while len(made(log)) < 7:
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        assert set(made(log)) == set(range(7))
+        assert [(take(number) / "number.txt").read_text() for number in range(10)] == [str(n) for n in range(10)]
+
+
+def test_fewer_folders_are_made_ahead_of_a_large_study() -> None:
+    assert [folders_ahead(prompts) for prompts in (0, 1, 1000, ROWS_AHEAD, 10**7)] == [
+        ROWS_AHEAD,
+        ROWS_AHEAD,
+        ROWS_AHEAD // 1000,
+        AHEAD,
+        AHEAD,
+    ]
+
+
+def test_a_table_is_the_json_that_pandas_writes() -> None:
+    table = pd.DataFrame(
+        {
+            "prompt": ['a "quoted" / one', "two\nlines \u2028 é \U0001f600", "</script>\x00"],
+            "ssi": [1 / 3, float("nan"), 1.0],
+            "category": pd.Series(["a", None, "b"], dtype="category"),
+            "n": [1, 2, 3],
+        }
+    )
+    assert json.loads(table_json(table)) == json.loads(table.to_json(orient="split", index=False))
+    assert json.loads(table_json(table))["data"][1][1:3] == [None, None]
+    assert table_json(table.iloc[:0]) == '{"columns":["prompt","ssi","category","n"],"data":[]}'

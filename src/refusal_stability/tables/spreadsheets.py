@@ -9,6 +9,7 @@ from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_
 
 # Tabs and line breaks too: a program that trims a cell runs what is behind them.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+STARTS = frozenset(FORMULA_STARTS)
 
 
 def safe_text(text: str) -> str:
@@ -32,8 +33,12 @@ def formula_safe(table: pd.DataFrame) -> pd.DataFrame:
     for name, column in table.items():
         if is_numeric_dtype(column) or is_bool_dtype(column) or is_datetime64_any_dtype(column):
             continue
-        values = [safe_text(value) if isinstance(value, str) else value for value in column]
-        shown[name] = pd.Series(values, index=table.index, dtype=object)
+        values = column.tolist()
+        formulas = [place for place, value in enumerate(values) if isinstance(value, str) and value[:1] in STARTS]
+        for place in formulas:
+            values[place] = safe_text(values[place])
+        if formulas or column.dtype != object:
+            shown[name] = pd.Series(values, index=table.index, dtype=object)
     return shown
 
 

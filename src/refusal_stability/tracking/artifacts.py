@@ -6,6 +6,7 @@ forked before MLflow is imported, because MLflow starts threads. Elsewhere a thr
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections import deque
@@ -14,19 +15,33 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from refusal_stability.processes import OUT_OF_MEMORY, forked_pool, out_of_memory, usable_cores
 from refusal_stability.tracking.run_plan import RunPlan
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 AHEAD = 4
+# What is made ahead is limited by rows of tables, some 50 MB on disk.
+ROWS_AHEAD = 50_000
 MOST_PROCESSES = 3
 RESPONSES = "prompts.json"
+DIGITS = 10  # of pandas
 
 Make = Callable[[int], Path]
 
 
+def folders_ahead(prompts: int) -> int:
+    """How many folders may wait for MLflow, which takes seconds before it begins; few of a study of many prompts."""
+    return max(AHEAD, ROWS_AHEAD // max(prompts, 1))
+
+
 @contextmanager
-def artifact_folders(plans: Sequence[RunPlan], expected: Sequence[int], processes: int | None = None) -> Iterator[Make]:
+def artifact_folders(
+    plans: Sequence[RunPlan], expected: Sequence[int], processes: int | None = None, ahead: int = AHEAD
+) -> Iterator[Make]:
     """A function from a plan's position to its folder of artifacts, which is there until the next call.
 
     Positions are asked for in rising order. The folders of the `expected` positions are made beforehand, a few at a
@@ -39,7 +54,7 @@ def artifact_folders(plans: Sequence[RunPlan], expected: Sequence[int], processe
         waiting, making, last = deque(expected), dict[int, Future[Path]](), list[Path]()
 
         def begin() -> None:
-            while waiting and len(making) < AHEAD:
+            while waiting and len(making) < ahead:
                 position = waiting.popleft()
                 making[position] = maker.submit(task, position)
 
@@ -77,5 +92,15 @@ def _make(plans: Sequence[RunPlan], place: Path, position: int) -> Path:
     folder.mkdir()
     plans[position].write(folder)
     # As MLflow's `log_table` writes it, which asks for the run and its artifacts four times.
-    plans[position].responses().to_json(folder / RESPONSES, orient="split", index=False, date_format="iso")
+    (folder / RESPONSES).write_text(table_json(plans[position].responses()), encoding="utf-8")
     return folder
+
+
+def table_json(table: pd.DataFrame) -> str:
+    """What `table.to_json(orient="split", index=False)` gives, in less time."""
+    columns = []
+    for name in table:
+        column = table[name].round(DIGITS) if table[name].dtype.kind == "f" else table[name]
+        columns.append([None if gone else value for gone, value in zip(column.isna(), column.tolist(), strict=True)])
+    data = list(zip(*columns, strict=True))
+    return json.dumps({"columns": list(table), "data": data}, separators=(",", ":"), allow_nan=False)

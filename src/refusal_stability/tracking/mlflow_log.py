@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from refusal_stability.files import PROMPTS
 from refusal_stability.progress import progress
-from refusal_stability.tracking.artifacts import RESPONSES, artifact_folders
+from refusal_stability.tracking.artifacts import RESPONSES, artifact_folders, folders_ahead
 from refusal_stability.tracking.current import (
     CELL,
     CONTENT,
@@ -77,7 +77,7 @@ def log_runs(plans: Sequence[RunPlan], study: TrackedStudy, uri: str) -> Logged:
     there = recorded.contents() if recorded else set()
     expected = [position for position, plan in enumerate(plans) if (plan.cell, plan.content) not in there]
     with (
-        artifact_folders(plans, expected) as artifacts_of,
+        artifact_folders(plans, expected, ahead=folders_ahead(len(study.prompts))) as artifacts_of,
         plain_errors(uri),
         only_writer(uri),
         progress("track, runs", len(plans)) as work,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -48,13 +49,15 @@ SAME_FOR_ALL = ("mean_ssi",)
 def run_plans(study: TrackedStudy) -> list[RunPlan]:
     """Every run of a study, each before those under it, in the order of the parameters."""
     plans = []
+    # A run's artifacts need its rows several times, one after the other.
+    joined = lru_cache(1)(partial(_with_majority, study))
     for name in NEEDED:
         if name not in study.tables:
             raise StudyError(f"data/metrics/{name}.csv: no such file; run `make metrics`")
     for model in study.params.models:
         conditions = list(study.params.conditions(model))
         for intervention in study.params.interventions:
-            branch = _Branch.of(study, model, intervention)
+            branch = _Branch.of(study, model, intervention, joined)
             plans.append(branch.plan_model())
             for temperature in study.params.sampling.temperatures:
                 chosen = [c for c in conditions if c.intervention == intervention and c.temperature == temperature]
@@ -78,13 +81,16 @@ class _Branch:
     intervention: str
     tables: Mapping[str, pd.DataFrame]
     facts_hash: str
+    joined: Callable[[Condition], pd.DataFrame]
 
     @classmethod
-    def of(cls, study: TrackedStudy, model: str, intervention: str) -> _Branch:
+    def of(
+        cls, study: TrackedStudy, model: str, intervention: str, joined: Callable[[Condition], pd.DataFrame]
+    ) -> _Branch:
         found = {name: rows_of(table, model, intervention) for name, table in study.tables.items()}
         tables = {name: table for name, table in found.items() if len(table)}
         facts = found["per_prompt_metrics"][list(PROMPT_FACTS)]
-        return cls(study, model, intervention, tables, table_hash(facts))
+        return cls(study, model, intervention, tables, table_hash(facts), joined)
 
     def plan_model(self) -> RunPlan:
         tables, attachments, sampling = self.tables, self.study.attachments, self.study.params.sampling
@@ -163,7 +169,7 @@ class _Branch:
         )
 
         def write(folder: Path) -> None:
-            rows = self._with_majority(condition)
+            rows = self.joined(condition)
             (folder / "run.png").write_bytes(self.study.draw(rows, name))
             write_preview(rows.drop(columns="response"), folder / "decisions.csv")
             against = rows[(rows["decision"] != "") & (rows["decision"] != rows["majority"])]
@@ -183,7 +189,7 @@ class _Branch:
             inputs={"per_prompt_metrics": self.facts_hash},
             data_files={"responses": generation_file(condition), "labels": label_file(condition)},
             write=write,
-            responses=lambda: response_tables.of_configuration(self._with_majority(condition), self.study.prompts),
+            responses=lambda: response_tables.of_configuration(self.joined(condition), self.study.prompts),
         )
 
     def _plan(
@@ -233,11 +239,12 @@ class _Branch:
     def _cell(self, *place: float) -> str:
         return cell_of(self.study.params, self.study.prompts_hash, self.model, self.intervention, *place)
 
-    def _with_majority(self, condition: Condition) -> pd.DataFrame:
-        facts = self.tables["per_prompt_metrics"][list(PROMPT_FACTS)]
-        columns = ["prompt_id", "decision", "majority", "response", "ssi", "category"]
-        rows = self.study.rows(condition)
-        return rows.merge(facts, on="prompt_id", how="left", validate="one_to_one")[columns]
+
+def _with_majority(study: TrackedStudy, condition: Condition) -> pd.DataFrame:
+    """A configuration's rows with what is known of each prompt over all configurations."""
+    facts = rows_of(study.tables["per_prompt_metrics"], condition.model, condition.intervention)[list(PROMPT_FACTS)]
+    columns = ["prompt_id", "decision", "majority", "response", "ssi", "category"]
+    return study.rows(condition).merge(facts, on="prompt_id", how="left", validate="one_to_one")[columns]
 
 
 def _measured_once(tables: Mapping[str, pd.DataFrame], name: str) -> dict[str, float]:
