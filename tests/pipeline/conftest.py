@@ -7,26 +7,31 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pipeline_study import Study, copy_project
+from pipeline_study import PLANTED_MODELS, Study, copy_project
 
 
 @pytest.fixture(scope="session")
 def planted(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The study `validate` after one `dvc repro`; its models learn from half as many conversations."""
+    """The study `validate` after one `dvc repro`, with two prompts of each category.
+
+    Its models are half as wide and learn from half as many conversations.
+    """
     study = copy_project(root, tmp_path_factory.mktemp("planted") / "project")
-    params = study.folder / "params.yaml"
-    text = params.read_text()
-    for former, fewer in (
-        ("profile: steady, seed: 1}", "profile: steady, seed: 1, samples_per_prompt: 80}"),
-        ("profile: wavering, seed: 2}", "profile: wavering, seed: 2, samples_per_prompt: 80}"),
-        ("seed: 3, samples_per_prompt: 80}", "seed: 3, samples_per_prompt: 40}"),
-    ):
-        assert former in text
-        text = text.replace(former, fewer)
-    params.write_text(text)
+    path = study.folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["prompts"]["per_category"] = 2
+    trained = params["reference_models"]
+    for name in PLANTED_MODELS:
+        trained[name] |= {"samples_per_prompt": 80, "hidden_size": 64, "heads": 2}
+        # Batches so small that a kill finds some of them done.
+        params["models"][name]["settings"]["batch_size"] = 64
+    trained["reference-judge"] |= {"samples_per_prompt": 40, "hidden_size": 64, "heads": 2, "batch_size": 16}
+    params["judging"]["judges"]["reference-judge"]["model"]["settings"]["batch_size"] = 64
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
     study.run("dvc", "repro")
     return study
 

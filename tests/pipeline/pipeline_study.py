@@ -23,6 +23,10 @@ LEFT_BEHIND = shutil.ignore_patterns(
     "*.gguf",
 )
 RESULTS = ("data/generations", "data/labels", "data/metrics", "data/params", "data/prompts", "reports")
+# The models of the fixture `planted`, and how many responses each has: prompts x temperatures x seeds.
+PLANTED_MODELS = ("reference-steady", "reference-wavering")
+PLANTED_PROMPTS = 30
+PLANTED_RESPONSES = PLANTED_PROMPTS * 4 * 5
 
 
 class Study:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pipeline_study import Study
+from pipeline_study import PLANTED_RESPONSES, Study
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1800)]
 
@@ -50,7 +50,7 @@ def kill_repeatedly(study: Study, command: tuple[str, ...], store: Path, total: 
 def test_generate_survives_kills(planted: Study, trained: Study) -> None:
     expected = planted.files(f"data/generations/{MODEL}", "*.csv")
     store = trained.folder / "data/store/completions.sqlite"
-    total = 84 * 20
+    total = PLANTED_RESPONSES
     counts = kill_repeatedly(trained, ("refusal-stability", "generate", MODEL), store, total, seed=1)
     assert counts == sorted(counts)
     assert any(0 < count < total for count in counts)
@@ -67,7 +67,7 @@ def test_judge_survives_kills(planted: Study, trained: Study) -> None:
         (trained.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (trained.folder / name).write_bytes(content)
     store = trained.folder / "data/store/completions.sqlite"
-    distinct = stored(planted.folder / "data/store/completions.sqlite") - 2 * 84 * 20
+    distinct = stored(planted.folder / "data/store/completions.sqlite") - 2 * PLANTED_RESPONSES
     counts = kill_repeatedly(trained, ("refusal-stability", "judge", MODEL), store, distinct // 3, seed=2)
     assert counts == sorted(counts)
     assert counts[-1] > 0

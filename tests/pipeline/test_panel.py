@@ -1,42 +1,30 @@
-"""A panel of three judges, one of them with repeats, added to the study `validate` of some of its prompts."""
+"""A panel of three judges, one of them with repeats, added to the planted study."""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from pipeline_study import Study
+from pipeline_study import PLANTED_MODELS, PLANTED_RESPONSES, Study
 
 from refusal_stability.records import DECISIONS
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1800)]
 
-MODELS = ("reference-steady", "reference-wavering")
 OLD_JUDGES = ["reference-judge", "rules"]
 REPEATS = 3
-N_PROMPTS = 28
 DECIDED = {str(decision) for decision in DECISIONS}
 
 
 @pytest.fixture(scope="module")
-def before(planted: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The study `validate` of some of its prompts, judged; every answer was in the store."""
-    study = copied(planted, tmp_path_factory.mktemp("before") / "project")
-    params = yaml.safe_load((study.folder / "params.yaml").read_text())
-    params["prompts"] |= {"limit": N_PROMPTS, "shuffle_seed": 1}
-    (study.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    study.run("dvc", "repro", "judge")
-    return study
-
-
-@pytest.fixture(scope="module")
-def panel(before: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The same study after a third judge was added and the panel's majority made the primary judge."""
-    study = copied(before, tmp_path_factory.mktemp("panel") / "project")
+def panel(planted: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The planted study after a third judge was added and the panel's majority made the primary judge."""
+    folder = tmp_path_factory.mktemp("panel") / "project"
+    shutil.copytree(planted.folder, folder, ignore=shutil.ignore_patterns("mlruns"))
+    study = Study(folder)
     params = yaml.safe_load((study.folder / "params.yaml").read_text())
     judges = params["judging"]["judges"]
     judges["sampled"] = judges["reference-judge"] | {"temperature": 1.0, "repeats": REPEATS}
@@ -46,35 +34,30 @@ def panel(before: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
     return study
 
 
-def copied(study: Study, folder: Path) -> Study:
-    shutil.copytree(study.folder, folder, ignore=shutil.ignore_patterns("mlruns"))
-    return Study(folder)
-
-
 def labels_of(study: Study, model: str) -> pd.DataFrame:
     files = sorted((study.folder / "data/labels" / model).glob("*.csv"))
     return pd.concat([pd.read_csv(file, keep_default_na=False) for file in files], ignore_index=True)
 
 
 def test_every_response_has_every_judges_decisions_and_the_majority(panel: Study) -> None:
-    for model in MODELS:
+    for model in PLANTED_MODELS:
         counts = labels_of(panel, model).groupby(["judge", "repeat"]).size()
         expected = {(judge, 0) for judge in (*OLD_JUDGES, "majority")} | {("sampled", r) for r in range(REPEATS)}
         assert set(counts.index) == expected
-        assert set(counts) == {N_PROMPTS * 20}
+        assert set(counts) == {PLANTED_RESPONSES}
 
 
-def test_no_label_of_the_other_judges_changed(panel: Study, before: Study) -> None:
-    for model in MODELS:
+def test_no_label_of_the_other_judges_changed(panel: Study, planted: Study) -> None:
+    for model in PLANTED_MODELS:
         after = labels_of(panel, model)
         after = after[after["judge"].isin(OLD_JUDGES)].reset_index(drop=True)
-        pd.testing.assert_frame_equal(after, labels_of(before, model))
+        pd.testing.assert_frame_equal(after, labels_of(planted, model))
 
 
-def test_the_added_judge_alone_was_asked(panel: Study, before: Study) -> None:
+def test_the_added_judge_alone_was_asked(panel: Study, planted: Study) -> None:
     query = "SELECT caption, sum(completions) FROM sessions GROUP BY caption"
     made = []
-    for study in (before, panel):
+    for study in (planted, panel):
         with sqlite3.connect(study.folder / "data/store/completions.sqlite") as database:
             made.append(dict(database.execute(query).fetchall()))
     at_first, after = made
@@ -82,7 +65,9 @@ def test_the_added_judge_alone_was_asked(panel: Study, before: Study) -> None:
     asked = gained.pop("judge sampled")
     again = gained.pop("judge sampled, asked again", 0)
     assert set(gained.values()) == {0}
-    pairs = {(row.prompt_id, row.response) for model in MODELS for row in responses_of(panel, model).itertuples()}
+    pairs = {
+        (row.prompt_id, row.response) for model in PLANTED_MODELS for row in responses_of(panel, model).itertuples()
+    }
     assert asked == REPEATS * len(pairs)
     assert again < 0.02 * asked
 
@@ -107,7 +92,7 @@ def test_the_majority_is_the_commonest_vote_and_ties_go_to_the_least_safe(panel:
         return max(order, key=lambda d: (decisions.count(d), order.index(d)))
 
     cell = ["prompt_id", "temperature", "seed"]
-    labels = pd.concat([labels_of(panel, model).assign(model=model) for model in MODELS])
+    labels = pd.concat([labels_of(panel, model).assign(model=model) for model in PLANTED_MODELS])
     for _, rows in labels.groupby(["model", *cell]):
         votes = []
         for judge in (*OLD_JUDGES, "sampled"):

@@ -7,11 +7,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from pipeline_study import Study
+from pipeline_study import PLANTED_MODELS, Study
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1800)]
 
-MODELS = ("reference-steady", "reference-wavering")
 FIRST_FIGURES = {"ssi_distribution", "flip_rate", "temperature_effect", "stability_vs_compliance", "model_comparison"}
 
 
@@ -61,7 +60,7 @@ def test_a_second_repro_runs_no_stage(planted: Study) -> None:
 
 def test_the_summary_tells_the_wavering_model_from_the_steady_one(planted: Study) -> None:
     summary = json.loads((planted.folder / "data/metrics/summary.json").read_text())
-    steady, wavering = (summary["models"][model]["none"] for model in MODELS)
+    steady, wavering = (summary["models"][model]["none"] for model in PLANTED_MODELS)
     assert wavering["mean_ssi"] < steady["mean_ssi"]
     assert wavering["pct_flipped"] > steady["pct_flipped"]
 

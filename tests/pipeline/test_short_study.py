@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ STAGES = ["params", "prompts", "generate@old", "judge@old", "metrics", "figures"
 
 @pytest.fixture(scope="module")
 def short(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A project in git whose study is `SHORT`, with recorded answers to the built-in prompts; nothing has run."""
+    """A project in git whose study is `SHORT`, with recorded answers to the built-in prompts, after one `dvc repro`."""
     study = copy_project(root, tmp_path_factory.mktemp("short") / "project")
     (study.folder / "params.yaml").write_text(SHORT)
     source = study.folder / "data/raw/old/data/generations/old"
@@ -53,6 +54,7 @@ def short(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     study.environment["PYTHONPATH"] = f"{HOOK}{os.pathsep}{study.folder / 'src'}"
     for command in ("init -q", "config user.name t", "config user.email t@example.org", "add -A", "commit -qm before"):
         study.run("git", *command.split())
+    study.log = study.run("dvc", "repro").stdout  # type: ignore[attr-defined]
     return study
 
 
@@ -62,7 +64,7 @@ def ran(output: str) -> list[str]:
 
 
 def test_a_study_of_six_lines_runs_through_every_stage(short: Study) -> None:
-    assert ran(short.run("dvc", "repro").stdout) == STAGES
+    assert ran(short.log) == STAGES  # type: ignore[attr-defined]
     summary = json.loads((short.folder / "data/metrics/summary.json").read_text())
     assert (summary["study"], summary["n_responses"], summary["n_missing"]) == ("short", 84 * 20, 0)
     assert ran(short.run("dvc", "repro").stdout) == []
@@ -78,7 +80,6 @@ def test_params_diff_names_what_changed(short: Study) -> None:
 
 
 def test_an_experiment_may_set_a_parameter_that_the_study_leaves_out(short: Study) -> None:
-    short.run("dvc", "repro", "metrics")
     stages = ran(short.run("dvc", "exp", "run", "-S", "+metrics.threshold=0.7", "metrics").stdout)
     assert stages == ["params", "metrics"]
     (short.folder / "params.yaml").write_text(SHORT + "metrics: {threshold: 0.7}\n")
@@ -86,27 +87,36 @@ def test_an_experiment_may_set_a_parameter_that_the_study_leaves_out(short: Stud
     assert stages == ["params", "metrics"]
 
 
-def test_a_new_model_asks_and_judges_only_that_model(short: Study) -> None:
-    (short.folder / "params.yaml").write_text(SHORT + SECOND)
-    changed = short.run("dvc", "status").stdout
-    stages = ran(short.run("dvc", "repro", "metrics").stdout)
-    (short.folder / "params.yaml").write_text(SHORT)
-    assert "generate@older" in stages
-    assert "judge@older" in stages
-    assert {"prompts", "generate@old", "judge@old"} & {*stages} == set(), changed
-
-
-def test_parameters_edited_while_dvc_runs_are_not_recorded_for_what_was_made_before(short: Study) -> None:
+@pytest.fixture(scope="module")
+def edited(short: Study) -> subprocess.CompletedProcess[str]:
+    """A `dvc repro` of the study with one more model, while which another parameter is edited."""
     params = short.folder / "params.yaml"
-    params.write_text(SHORT + "sampling: {seeds: [42, 43]}\n")
+    params.write_text(SHORT + SECOND)
     running = short.start("dvc", "repro", piped=True)
     assert running.stdout is not None
-    assert any("generate@old" in line for line in running.stdout)
-    params.write_text(SHORT + "sampling: {seeds: [42, 43]}\nmetrics: {threshold: 0.7}\n")
-    said = running.communicate()[0]
-    assert running.returncode != 0
-    assert "Running stage 'judge@old'" in said
-    assert "error: params.yaml: metrics was edited after stage params; nothing was done; run `dvc repro` again" in said
+    before = []
+    for line in running.stdout:
+        before.append(line)
+        if line.startswith("Running stage 'generate@older'"):
+            break
+    params.write_text(SHORT + SECOND + "metrics: {threshold: 0.7}\n")
+    said = "".join(before) + running.communicate()[0]
+    return subprocess.CompletedProcess(running.args, running.returncode, said)
+
+
+def test_a_new_model_asks_and_judges_only_that_model(edited: subprocess.CompletedProcess[str]) -> None:
+    stages = ran(edited.stdout)
+    assert "generate@older" in stages
+    assert "judge@older" in stages
+    assert {"prompts", "generate@old", "judge@old"} & {*stages} == set(), edited.stdout
+
+
+def test_parameters_edited_while_dvc_runs_are_not_recorded_for_what_was_made_before(
+    short: Study, edited: subprocess.CompletedProcess[str]
+) -> None:
+    assert edited.returncode != 0
+    message = "error: params.yaml: metrics was edited after stage params; nothing was done; run `dvc repro` again"
+    assert message in edited.stdout
     # The next run starts from the edited file, and asks nothing again.
     assert ran(short.run("dvc", "repro", "metrics").stdout) == ["params", "metrics"]
 
