@@ -25,14 +25,14 @@ GROWTH = (1_000, 10_000, 100_000, 1_000_000)
 LARGEST_SECONDS, LARGEST_MB = 20.0, 2_000.0
 START_BOUND = (
     "No label decides this time. Of 2.6 s of CPU time (load 16; 3.1 s before scipy.stats was loaded only where a table "
-    "needs it), 0.8 s are imports before the first table (pandas 0.25 s, scipy.special 0.2 s, NumPy 0.1 s) and 0.5 s "
+    "needs it), 0.8 s are imports before the first table (pandas 0.25 s, NumPy 0.1 s) and 0.5 s "
     "the import of scipy.stats for the tests of categories. The rest is spread over 44 tables."
 )
 PUBLISHED_BOUND = (
-    "Of 6.9 s of CPU time (load 16; 10.8 s in paired runs before prompts of small groups were drawn one by one), 2.0 s "
-    "are NumPy's draws of 302 million prompts and 9 million counts, 0.8 s imports, on one core, and 0.5 s the import of "
+    "Of 6.9 s of CPU time (load 16; 10.8 s in paired runs before small groups' prompts were drawn one by one), 2.0 s "
+    "are NumPy's draws of 302 million prompts and 9 million counts, 0.8 s imports on one core, and 0.5 s the import of "
     "scipy.stats. Two threads build the tables. With all but the first imports shared evenly by two cores that leaves "
-    "3.9 s. The permutation tests of categories take 0.9 s; other draws would change published p-values."
+    "3.9 s. The permutation tests of categories take about 0.9 s; other draws would change published p-values."
 )
 LARGEST_BOUND = (
     "Of 34.1 s of CPU time (load 17; 36.4 s and 2,015 MB before, measured beside it), 7 s go to reading and checking "
