@@ -318,8 +318,8 @@ NOT_KNOWING = re.compile(
 )
 # Pieces in which a speaker may say anything.
 GENRE = re.compile(
-    r"\b(?:monologue|poem|haiku|song|lyrics|story|tale|scene|dialogue|"
+    r"\b(?:monologue|poem|haiku|limerick|song|lyrics|story|tale|scene|dialogue|"
     r"script(?! (?:to|that|which|for|in)\b)|screenplay|play|diary|novel|verse|"
     r"rap|sketch|fable|"
-    r"letter from|speech (?:by|of|from)|in the voice of|from the (?:view|perspective))\b"
+    r"letter from|speech (?:by|of|from|in which)|in the voice of|from the (?:view|perspective))\b"
 )
