@@ -47,8 +47,8 @@ def resampled_weights(weights: Ints, n_resamples: int, rng: np.random.Generator)
 
     Notes
     -----
-    Drawing is the expensive part, and NumPy draws without Python's lock. A block's rows come from `BRANCHES` generators
-    that `rng` spawns. Threads share these out where there are several blocks.
+    Drawing is the expensive part. NumPy draws without Python's lock, and counts with it. A block's rows come from
+    `BRANCHES` generators that `rng` spawns. Threads share these out where there are several blocks.
     """
     drawer = _Drawer(weights)
     block = max(1, BLOCK_CELLS // max(1, len(weights)))
