@@ -82,7 +82,7 @@ def drawn_texts(figure):
     """Every text that the figure shows, with its box in pixels."""
     from matplotlib.text import Text
 
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
     shown = []
     hidden = {id(text) for axes in figure.axes for text in undrawn_texts(axes)}
