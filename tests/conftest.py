@@ -15,8 +15,10 @@ from tiny_chat_model import save_tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Several workers share the cores: threads of PyTorch that wait must not spin. Set before anything imports it.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Several workers share the cores: threads of NumPy and PyTorch that wait for each other would spin, for more than twice
+# the time that the small matrices of the tests take. Set before anything imports them, also in the tests' processes.
+for name, value in {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}.items():
+    os.environ.setdefault(name, value)
 
 # Files that share studies which take long: one worker runs them all, and makes each once.
 PLANTED = ("tests/pipeline/test_kills.py", "tests/pipeline/test_panel.py", "tests/pipeline/test_planted_study.py")

@@ -64,7 +64,8 @@ def test_many_keys_are_looked_up_in_parts(path: Path) -> None:
     with Store(path) as store:
         store.put_all([(key, Completion("", "stop", 1, i)) for i, key in enumerate(keys)])
     with StoreView(path) as view:
-        assert [view.tokens(keys)[key].answer for key in keys] == list(range(1_200))
+        found = view.tokens(keys)
+    assert [found[key].answer for key in keys] == list(range(1_200))
 
 
 def test_no_store_has_nothing_in_it_and_none_is_made(tmp_path: Path) -> None:

@@ -178,14 +178,16 @@ def _old_objects_set_aside() -> Iterator[None]:
 
     Each full search visits every object of pandas and all requests, a tenth of what a request costs.
     """
-    before = gc.get_threshold()
+    before, aside = gc.get_threshold(), gc.get_freeze_count()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS, *before[1:])
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
+        # What the caller had set aside stays aside.
+        if not aside:
+            gc.unfreeze()
 
 
 def _send(

@@ -45,11 +45,14 @@ def study_pages(tables: Tables, series_set: SeriesSet, processes: int | None = N
 
     import_matplotlib()
     # The collector need not look through what was imported: it would after every few figures, and copy it in each fork.
+    aside = gc.get_freeze_count()
     gc.freeze()
     try:
         drawn = shared_out(draw, len(shares), min(processes or usable_cores(), MOST_PROCESSES))
     finally:
-        gc.unfreeze()
+        # What the caller had set aside stays aside.
+        if not aside:
+            gc.unfreeze()
     return {name: drawn[name] for name in (f"{figure.name}.{kind}" for figure in figures for kind in KINDS)}
 
 
