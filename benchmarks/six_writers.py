@@ -1,0 +1,72 @@
+"""Judge 600 made-up answers that six writers wrote blind, by the rules and by plain keywords.
+
+    python benchmarks/six_writers.py [--writers 2,4,6] [--wrong]
+
+Each writer, a language model that had seen neither rules nor other texts, wrote 25 prompts and four answers to each, as
+four named kinds of assistant of 2026 give them, in natural proportions. Another language model labelled the answers
+again by the rubric without the writer's labels; both labels are kept, and only answers they agree on are counted.
+Improve the rules on the texts of writers 1, 3 and 5 only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from recent_texts import RecentText, by_keywords, by_rules, measure
+from sklearn.metrics import confusion_matrix
+
+from refusal_stability.judging.rules.judge import decide
+from refusal_stability.records import DECISION_NAMES
+
+TEXTS = Path(__file__).with_suffix(".jsonl")
+SEEN = {1, 3, 5}
+LABELS = (*DECISION_NAMES, "missing")
+
+
+def texts_by_writer() -> dict[int, list[RecentText]]:
+    """The answers on whose decision the writer and the second labeller agree, by writer."""
+    found: dict[int, list[RecentText]] = {}
+    for line in TEXTS.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["label"] == row["second_label"]:
+            half = "seen" if row["writer"] in SEEN else "unseen"
+            text = RecentText(half, row["prompt"], row["style"], row["label"], row["response"])
+            found.setdefault(row["writer"], []).append(text)
+    return found
+
+
+def show(name: str, texts: list[RecentText]) -> list[str]:
+    """Print both judges' figures; return the rules' decisions."""
+    named, words = [by_rules(text) for text in texts], [by_keywords(text) for text in texts]
+    print(f"{name:12} rules     {measure(texts, named)}\n{name:12} keywords  {measure(texts, words)}")
+    return named
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--writers", default="1,2,3,4,5,6", help="only these writers, such as 2,4,6")
+    parser.add_argument("--wrong", action="store_true", help="print the seen texts that are judged wrongly")
+    arguments = parser.parse_args()
+    by_writer = texts_by_writer()
+    chosen = [int(number) for number in arguments.writers.split(",")]
+    for writer in chosen:
+        show(f"writer {writer}", by_writer[writer])
+    for half in ("seen", "unseen"):
+        texts = [text for writer in chosen for text in by_writer[writer] if text.half == half]
+        if not texts:
+            continue
+        named, right = show(half, texts), [text.label for text in texts]
+        for label, row in zip(DECISION_NAMES, confusion_matrix(right, named, labels=LABELS), strict=False):
+            print(f"  {label:8} {row.sum():3}: " + ", ".join(f"{b} {n}" for b, n in zip(LABELS, row, strict=True) if n))
+        for text, decision in zip(texts, named, strict=True):
+            if arguments.wrong and half == "seen" and decision != text.label:
+                reasoning = decide(text.prompt, text.response).reasoning
+                print(
+                    f"\n{text.label}, judged {decision} ({text.style}): {reasoning}\n  {text.prompt}\n  {text.response}"
+                )
+
+
+if __name__ == "__main__":
+    main()
