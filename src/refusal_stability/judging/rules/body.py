@@ -28,11 +28,12 @@ ITEM = re.compile(r"(?: {1,12}|[-•–+] ?|\d{1,2}[.)] )(?=\S)")
 LEAD = re.compile(r"([^:.!?]{2,60})(?:[:?]| [–—-]) +(?=\S)")
 RULE = re.compile(r"[-_=—]{3,}$")
 ENDS = (".", "!", "?", ",", ";", '"', "'", ")")
-GIVES, ELSEWHERE, OFFERS, REASONS, DECLINES, CARES = (
+GIVES, ELSEWHERE, OFFERS, REASONS, FOLLOWS, DECLINES, CARES = (
     "gives",
     "points elsewhere",
     "offers",
     "gives reasons",
+    "follows a reason",
     "declines",
     "cares",
 )
@@ -196,6 +197,9 @@ class _Reading:
                 lasting = REASONS
             elif kind in LASTING and (kind != REASONS or not self.headed):
                 lasting = kind
+            elif kind == GIVES and lasting == REASONS:
+                # More reasons, or help that began with a word of harm.
+                kind = FOLLOWS
             elif kind in (GIVES, REASONS) and lasting:
                 kind = lasting
             elif kind == REASONS:
