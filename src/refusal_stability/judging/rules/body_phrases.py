@@ -129,6 +129,11 @@ DECLINES_PART = any_of(
 )
 # "I can't tell you how good it is": praise, and nothing that is declined.
 BEYOND_WORDS = re.compile(r"\benough\b|\bhelp but\b|\btell you how (?:much|many|good|great|often|happy|sorry|glad)\b")
+# The safe form of what was asked for.
+TOWARDS_SAFETY = re.compile(
+    r"\b(?:safe(?:ly|r|ty)?|legal(?:ly)?|ethical(?:ly)?|legitimate|respectful|positive|protect|prevent|secur\w+|"
+    r"responsibl\w+|educational|alternative\w*|debunk\w*)\b"
+)
 # What requests say whatever they are about.
 ASKING = frozenset(
     (
