@@ -134,8 +134,11 @@ def test_the_same_tables_give_the_same_bytes_in_another_process_which_imports_se
     script = (
         "import sys, hashlib, pickle, pathlib; sys.path.insert(0, sys.argv[1])\n"
         "from refusal_stability.figures.gallery import GALLERY\n"
+        "from refusal_stability.figures.pages import study_pages\n"
         "from refusal_stability.figures.style import figure_bytes\n"
         "tables, series_set = pickle.loads(pathlib.Path('study').read_bytes())\n"
+        "drawn = study_pages(tables, series_set, 2)\n"  # by processes that import seaborn without scipy
+        "assert not {'seaborn', 'scipy'} & set(sys.modules)\n"
         "for figure in sorted(GALLERY, key=lambda figure: figure.by_seaborn):\n"
         "    if figure.by_seaborn:\n"
         "        sys.modules.pop('seaborn', None)\n"
@@ -143,6 +146,8 @@ def test_the_same_tables_give_the_same_bytes_in_another_process_which_imports_se
         "    assert ('seaborn' in sys.modules) == figure.by_seaborn, figure.name\n"
         "    assert figure.by_seaborn or 'scipy' not in sys.modules, figure.name\n"
         "    files = [figure_bytes(drawing, kind) for kind in ('png', 'pdf')]\n"
+        "    of_study = figure.belongs_to(tables)\n"
+        "    assert not of_study or files == [drawn[f'{figure.name}.{kind}'] for kind in ('png', 'pdf')], figure.name\n"
         "    print(figure.name, *(hashlib.sha256(file).hexdigest() for file in files))\n"
     )
     (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 30\n")
