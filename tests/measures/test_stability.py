@@ -33,6 +33,12 @@ def test_ssi_is_the_share_of_the_commonest_decision() -> None:
     assert stability.ssi(ONE_FLIP)[0] == 19 / 20
 
 
+def test_counts_of_a_small_type_are_added_up_without_overflow() -> None:
+    counts = np.full((2, 3), 100, dtype=np.int8)
+    assert stability.n_decided(counts).tolist() == [300, 300]
+    assert stability.ssi(counts).tolist() == pytest.approx([1 / 3, 1 / 3])
+
+
 def test_pairwise_ssi_is_the_share_of_agreeing_pairs() -> None:
     # 4 responses make 12 ordered pairs, of which the two REFUSE make 2 that agree
     assert stability.ssi_pairwise(THREE)[0] == pytest.approx(2 / 12)

@@ -52,7 +52,8 @@ def n_decided(counts: Ints) -> Ints:
     -------
     (...) sums over the last axis.
     """
-    return np.asarray(reduce(np.add, np.moveaxis(np.asarray(counts), -1, 0)))
+    wide = np.asarray(counts, dtype=np.result_type(counts, np.int64))
+    return np.asarray(reduce(np.add, np.moveaxis(wide, -1, 0)))
 
 
 def rescored(counts: Ints, scoring: str) -> Ints:
