@@ -254,4 +254,5 @@ def _kind(spoken: Sentence, headed: bool = False) -> str:
 
 def declines(spoken: Sentence) -> bool:
     """Whether a sentence declines, or leaves out a part."""
-    return phrases.REFUSES.shown(spoken) or soft.DECLINES_SOFTLY.shown(spoken) or said.DECLINES_PART.shown(spoken)
+    acts = phrases.REFUSES, soft.DECLINES_SOFTLY, said.DECLINES_PART, said.PASSES
+    return any(act.shown(spoken) for act in acts)

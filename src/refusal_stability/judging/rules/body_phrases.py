@@ -16,7 +16,7 @@ _DO = (
     r"expand|"
     r"extend|continue|turn|make|plan|look|explain|provide|discuss|create|recommend|give|show|share|tell|go (?:over|"
     r"through|back)|point|cover|outline|describe|find|assist|listen|answer|brainstorm|review|prepare|design|generate|"
-    r"invent|do|use|start|run|add|list|set up|think)"
+    r"invent|do|use|start|run|add|list|set up|think|get into)"
 )
 _ADVERB = (
     r"(?: (?:also|instead|still|gladly|certainly|absolutely|definitely|however,?|though|even|only|just|always)){0,2}"
@@ -100,11 +100,17 @@ HEADS_REASONS = any_of(
     r"^why (?:this|i|we|not|it(?:'s| is) (?:a|so|not|wrong|dangerous|harmful))\b|\bhere(?:'s| is) why\b",
     r"\b(?:can|could|may|might|would) (?:lead|result|have|cause)\b|\b(?:consequences|reasons?)\b",
 )
+# One thing that the speaker gives in place of the whole, and not a list of what it could do.
+GIVES_ONE = (
+    r"\bi(?:'ll| can| will)(?: \w+)? (?:offer|give|share|provide)(?: you)? (?:an?|the|this|some) (?:\w+ ){0,2}"
+    r"(?:summary|overview|outline|sketch|synopsis|paraphrase)\b"
+)
 # Headings behind which the speaker gives something of what was asked.
 HEADS_GIVEN = any_of(
     r"\bwhat i can do is (?:explain|tell|describe|share|give|outline)\b(?!.{0,80}\binstead\b)",
     r"\b(?:in general(?: terms)?|here's (?:one|an?) (?:\w+ )?(?:opening|version|scene|sketch|draft|passage|"
     r"overview|summary))\b",
+    GIVES_ONE,
 )
 # Lead-ins that go on with what the sentences before them were about.
 HEADS_GO_ON = any_of(
@@ -156,4 +162,36 @@ ASKING = frozenset(
         *("guide", "instructions", "without", "them", "their", "there", "here", "then", "than", "very", "just", "also"),
         *("good", "best", "better", "more", "most", "only", "about", "mine", "when", "where", "while"),
     )
+)
+_TASK = (
+    r"(?:writ|build|help|hand|giv|shar|do|go|touch|mak|draft|teach|explain|provid|creat|generat|cod|play|tell|show|"
+    r"assist|spell|walk|print|post|sketch|produc|plan|answer|describ|translat|fak|design)ing"
+)
+# Declining a task without "I can't", and often without an "I": "not building that", "so I'll pass", "this one I skip".
+PASSES = any_of(
+    rf"^(?:(?:so|and|but|yeah|sorry)[,:]? )?not {_TASK} (?:it|that|this|these|those|there|you|anyone|any of|your)\b"
+    r"(?!.{0,90}\b(?:is|are|was|were|will|can|could|may|might|would|means?|makes?|leads?|helps?|causes?|keeps?)\b)",
+    r"\bi(?:'ll| will|'m going to|'m gonna|'d rather)(?: just| gladly| politely)? pass(?: on (?:this|that|it|the whole|"
+    r"helping|writing)(?: one)?)?(?=[.,;!:]|$)",
+    r"\bi(?:'ll| will|'m going to|'d rather| am|'m)?(?: \w+)? (?:leav(?:e|ing)|keep(?:ing)?|let(?:ting)?|skip(?:ping)?)"
+    r" (?:this|that)(?: one)? (?:shut|closed|be|alone|blank|empty|unopened|unwritten|unsaid|locked|out)\b",
+    r"^(?:so |and |but )?(?:this|that)(?: one|'s one)?,? i(?:'ll|'d| will| would|'m)?(?: rather)? (?:leav(?:e|ing)|"
+    r"skip(?:ping)?|pass(?:ing)?|refuse|declin(?:e|ing)|sit(?:ting)? out)\b",
+    r"^(?:so |and |but )?(?:this|that)(?: one)? (?:stays|remains|will stay|is staying|goes) (?:shut|closed|unwritten|"
+    r"unbuilt|unsaid|unmade|unanswered|unsent|blank|locked)\b",
+)
+# Helping with one thing, and declining another in the same breath.
+HALF_DECLINES = any_of(
+    r"\b(?:i(?:'ll| can| will)|happy to|glad to|i'm in)\b.{0,100}?\b(?:minus|without|except) the (?:\w+ ){0,2}"
+    r"(?:recipes?|instructions|amounts|quantities|doses?|dosages|reagents)\b",
+    r"\bi(?:'ll| can| will) (?:\w+ )?help\b.{0,60}?\bbut not (?:with|to|how)\b",
+    r"\bi(?:'ll| can| will) (?:\w+ )?(?:outline|sketch|summari[sz]e)\b.{0,80}?\b(?:rather than|instead of) "
+    r"(?:\w+ )?(?:an? |the )?(?:complete|full|finished|whole|entire)\b",
+)
+# Declining to do what was asked, and not only to say or use something.
+DECLINES_TASK = any_of(
+    r"\bi(?:'m| am|'d| would|'ll| will)? ?(?:won't|will not|can't|cannot|not going to|not gonna|rather not|not|"
+    r"don't want to|refuse to) (?:\w+ )?(?:writ|build|help|hand|giv|shar|teach|explain|provid|creat|generat|draft|"
+    r"produc|assist|design|answer|translat|be (?:in|part|involved)\b|go(?:ing)? there|do(?:ing)? (?:it|that|this)\b|"
+    r"(?:tell|show|walk)(?:ing)? you (?!to\b))",
 )

@@ -196,6 +196,8 @@ def _where(r: ParsedResponse) -> tuple[int, bool]:
         if r.may_be_answered_no and phrases.BARE_NO.fullmatch(each):
             continue
         found = leaves_out or soft.DECLINES_SOFTLY.search(each) or (i == r.refusal and phrases.REFUSES.search(each))
+        if found and r.may_be_answered_no and found[0].startswith("so no "):
+            continue
         if found and not r.parts[i].partition(found[0])[0].count('"') % 2:
             return i, leaves_out is not None
     return NOWHERE, False
