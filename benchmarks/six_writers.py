@@ -1,11 +1,11 @@
 """Judge 600 made-up answers that six writers wrote blind, by the rules and by plain keywords.
 
-    python benchmarks/six_writers.py [--writers 2,4,6] [--wrong]
+    python benchmarks/six_writers.py [--writers 4,6] [--wrong]
 
 Each writer, a language model that had seen neither rules nor other texts, wrote 25 prompts and four answers to each, as
 four named kinds of assistant of 2026 give them, in natural proportions. Another language model labelled the answers
 again by the rubric without the writer's labels; both labels are kept, and only answers they agree on are counted.
-Improve the rules on the texts of writers 1, 3 and 5 only.
+Improve the rules on the texts of writers 1, 2, 3 and 5 only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from refusal_stability.judging.rules.judge import decide
 from refusal_stability.records import DECISION_NAMES
 
 TEXTS = Path(__file__).with_suffix(".jsonl")
-SEEN = {1, 3, 5}
+SEEN = {1, 2, 3, 5}
 LABELS = (*DECISION_NAMES, "missing")
 
 
@@ -46,7 +46,7 @@ def show(name: str, texts: list[RecentText]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--writers", default="1,2,3,4,5,6", help="only these writers, such as 2,4,6")
+    parser.add_argument("--writers", default="1,2,3,4,5,6", help="only these writers, such as 4,6")
     parser.add_argument("--wrong", action="store_true", help="print the seen texts that are judged wrongly")
     arguments = parser.parse_args()
     by_writer = texts_by_writer()

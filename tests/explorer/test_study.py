@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,14 +68,17 @@ def test_the_list_has_a_row_a_series_and_prompt_with_its_text(params: StudyParam
     assert table["label"].nunique() == 4
 
 
-def test_the_list_has_the_primary_judges_lowest_confidence_and_is_read_again_with_it(params: StudyParams) -> None:
+def test_the_list_has_the_primary_judges_lowest_confidence_and_is_read_again_with_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A copy: other tests, in other processes too, read the study.
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
     path, contract = PROMPT_CONFIDENCE
     assert study.prompts_now(PARAMS)["lowest_confidence"].isna().all()
     row = {"model": "answering", "intervention": "none", "prompt_id": "0003", "primary_judge": "rules"}
     row |= {"n_with_confidence": 6, "mean_confidence": 0.8, "lowest_confidence": 0.25}
     write_table(pd.DataFrame([row]), path, contract)
     table = study.prompts_now(PARAMS)
-    path.unlink()
     assert len(table) == 2 * 2 * N_PROMPTS
     first = views.filtered(table, View(order="unsure")).iloc[0]
     assert (first["model"], first["intervention"], first["prompt_id"]) == ("answering", "none", "0003")

@@ -158,3 +158,18 @@ def test_the_changes_by_an_intervention_are_drawn_in_points_beside_a_line_at_0()
         assert axes.get_xlim()[0] < 0 < axes.get_xlim()[1]
     without = synthetic_study(n_prompts=30, interventions=("none", "careful"))
     assert len(intervention_effect(without.tables, without.series_set).axes) == 3  # no benign prompt
+
+
+@pytest.mark.parametrize("models", ["a", "abcdefgh", "abcdefghijklmnopqrst"])
+def test_the_bar_of_a_decision_stands_between_its_panel_and_its_title(models: str) -> None:
+    many = synthetic_study(dict.fromkeys(models), n_prompts=20)
+    figure = model_comparison(many.tables, many.series_set)
+    figure.draw_without_rendering()
+    for panel, axes in zip(PANELS, figure.axes, strict=True):
+        bars = [line for line in axes.get_lines() if line.get_linewidth() == 3 and not line.get_clip_on()]
+        assert len(bars) == (panel.decision is not None)
+        for bar in bars:
+            height = bar.get_window_extent().y0
+            half = bar.get_linewidth() / 2 * figure.dpi / 72
+            assert axes.get_window_extent().y1 < height - half
+            assert height + half < axes._left_title.get_window_extent().y0

@@ -104,11 +104,13 @@ def test_a_process_that_is_killed_is_an_error_with_a_remedy(tmp_path: Path) -> N
         raise AssertionError
 
     killed = RunPlan(**{**vars(one), "responses": end})
+    plans = [one, killed, *(plan(number, tmp_path / "log") for number in range(2, 12))]
     with (
-        artifact_folders([killed], [0], 1) as take,
         pytest.raises(StudyError, match="was killed; it probably ran out of memory; free memory, then"),
+        artifact_folders(plans, range(12), 1, ahead=3) as take,
     ):
-        take(0)
+        for number in range(12):
+            take(number)
 
 
 @WAYS

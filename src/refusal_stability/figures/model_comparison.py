@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from refusal_stability.figures.style import Tables
 
+BAR_POINTS = 4  # from a panel's upper edge to the bar below its title
+
 
 class Panel(NamedTuple):
     """The column that a panel draws, its title, how a value is written, and the least range of its axis."""
@@ -58,11 +60,15 @@ def model_comparison(tables: Tables, series_set: SeriesSet) -> Figure:
 
 def _finish(axes: Axes, panel: Panel) -> None:
     """Title and units of a panel; a decision's title stands over a bar of its colour."""
+    from matplotlib.transforms import ScaledTranslation
+
     axes.set_title(panel.title)
     if panel.decision:
         percent_axis(axes.xaxis)
-        above: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False, "solid_capstyle": "butt"}
-        axes.plot([0, 1], [1.03, 1.03], color=DECISION_COLOURS[panel.decision], linewidth=3, **above)
+        # In points, so that it stays below the title however high the panel is.
+        place = axes.transAxes + ScaledTranslation(0, BAR_POINTS / 72, axes.figure.dpi_scale_trans)
+        above: dict[str, Any] = {"transform": place, "clip_on": False, "solid_capstyle": "butt"}
+        axes.plot([0, 1], [1, 1], color=DECISION_COLOURS[panel.decision], linewidth=3, **above)
     elif panel.column == "pct_unstable":
         axes.xaxis.set_major_formatter("{x:g}%")
 

@@ -240,7 +240,9 @@ def family_shares(name: str, x: Floats, y: Floats) -> Floats:
 def _whole_family(name: str) -> Floats:
     """`family_shares` over the whole ranges of the parameters, where every search begins."""
     x, y = np.meshgrid(*(np.linspace(*limits, SIDE) for limits in FAMILIES[name]), indexing="ij")
-    return family_shares(name, x.ravel(), y.ravel())
+    shares = family_shares(name, x.ravel(), y.ravel())
+    shares.flags.writeable = False
+    return shares
 
 
 def _belief(hard: float, rare: int, easy: float) -> float:

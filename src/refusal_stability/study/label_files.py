@@ -148,7 +148,8 @@ def _read_group(
 
 def _read_ahead(paths: Iterable[Path]) -> Iterator[tuple[Path, Any]]:
     """Each label file with its columns; the next one is read while this one is put in its place."""
-    with ThreadPoolExecutor(1) as thread:
+    thread = ThreadPoolExecutor(1)
+    try:
         ahead: tuple[Path, Future[Any]] | None = None
         for path in paths:
             before, ahead = ahead, (path, thread.submit(read_columns, path, LABEL_TABLE))
@@ -156,6 +157,8 @@ def _read_ahead(paths: Iterable[Path]) -> Iterator[tuple[Path, Any]]:
                 yield before[0], before[1].result()
         if ahead is not None:
             yield ahead[0], ahead[1].result()
+    finally:
+        thread.shutdown(cancel_futures=True)
 
 
 def _labels_of(

@@ -63,23 +63,30 @@ def artifact_folders(
                 making.pop(unused).cancel()
             while waiting and waiting[0] < position:
                 waiting.popleft()
-            begin()
-            found = making.pop(position, None)
-            while last:
-                shutil.rmtree(last.pop())
-            begin()
-            try:
+            with _lost_memory():
+                begin()
+                found = making.pop(position, None)
+                while last:
+                    shutil.rmtree(last.pop())
+                begin()
                 last.append(found.result() if found else make(position))
-            except OUT_OF_MEMORY as error:
-                remedy = "run the stage `track` again: it goes on with the runs that are missing"
-                raise out_of_memory(error, "mlruns", "made the runs' artifacts", remedy) from None
             return last[0]
 
         try:
-            begin()
+            with _lost_memory():
+                begin()
             yield take
         finally:
             maker.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _lost_memory() -> Iterator[None]:
+    try:
+        yield
+    except OUT_OF_MEMORY as error:
+        remedy = "run the stage `track` again: it goes on with the runs that are missing"
+        raise out_of_memory(error, "mlruns", "made the runs' artifacts", remedy) from None
 
 
 def _maker(make: Make, processes: int) -> tuple[Executor, Make]:
