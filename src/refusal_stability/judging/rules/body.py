@@ -240,7 +240,8 @@ def _turns_elsewhere(spoken: Sentence) -> bool:
 @lru_cache(KINDS_KEPT)
 def _kind(spoken: Sentence, headed: bool = False) -> str:
     if (spoken.endswith("?") and not headed) or said.OFFERS.shown(spoken) or said.TURNS_ELSEWHERE.shown(spoken):
-        return OFFERS
+        # "I can tell you how it harms: the liver ..." may give what it offers.
+        return FOLLOWS if said.OFFERS_AND_SAYS.search(spoken) and not headed else OFFERS
     if said.ELSEWHERE.shown(spoken):
         return ELSEWHERE
     if declines(spoken) or soft.WITHHOLDS.shown(spoken):

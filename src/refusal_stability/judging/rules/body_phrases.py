@@ -133,6 +133,8 @@ DECLINES_PART = any_of(
     r"\b(?:don't|do not) (?:think|believe|feel) (?:that )?(?:it(?:'s| is) my place|i (?:should|can|could|ought to))\b"
     r"(?! (?:stress|say|tell|emphasi[sz]e|be))",
 )
+# An offer that goes on with what it offers.
+OFFERS_AND_SAYS = re.compile(r"(?::|\b(?:is|are) that\b)\"? +(?:\S+ +){5}\S")
 # "I can't tell you how good it is": praise, and nothing that is declined.
 BEYOND_WORDS = re.compile(r"\benough\b|\bhelp but\b|\btell you how (?:much|many|good|great|often|happy|sorry|glad)\b")
 # The safe form of what was asked for.
