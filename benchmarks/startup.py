@@ -18,9 +18,9 @@ from recorded_studies import SEEDS, lay_out, stage_commands
 
 HELP_BAR, NO_OP_BAR, FIRST_BAR, FIGURES_BAR = 0.1, 1.0, 3.0, 3.0
 NO_OP_BOUND = (
-    "By cProfile, most of the time grows with the 1,400 or so times that a stage names a file: reading them from dvc.lock, "
-    "checking, locking and comparing each. An eighth is imports. Folders would be fewer names, but then a change of "
-    "one module would rerun stages that do not import it."
+    "By cProfile, most of the time grows with the 1,400 or so times that a stage names a file: reading them from "
+    "dvc.lock, checking, locking and comparing each. An eighth is imports. Folders would be fewer names, but then a "
+    "change of one module would rerun stages that do not import it."
 )
 # Also where the study has 70,080 rows.
 FIGURES_BOUND = (
