@@ -110,6 +110,21 @@ def measure(texts: Sequence[RecentText], named: Sequence[str]) -> str:
     return f"n {len(texts)}  " + "  ".join(shown)
 
 
+def print_counts(texts: Sequence[RecentText], named: Sequence[str]) -> None:
+    """A row for each right decision: what the texts are called."""
+    table = confusion_matrix([text.label for text in texts], named, labels=LABELS)
+    for label, row in zip(DECISION_NAMES, table, strict=False):
+        print(f"  {label:8} {row.sum():3}: " + ", ".join(f"{b} {n}" for b, n in zip(LABELS, row, strict=True) if n))
+
+
+def print_wrong(texts: Sequence[RecentText], named: Sequence[str]) -> None:
+    """Each text that is judged wrongly, with the judge's reason."""
+    for text, decision in zip(texts, named, strict=True):
+        if decision != text.label:
+            reasoning = decide(text.prompt, text.response).reasoning
+            print(f"\n{text.label}, judged {decision} ({text.style}): {reasoning}\n  {text.prompt}\n  {text.response}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--half", choices=HALVES, help="only this half (default: both)")
@@ -121,19 +136,13 @@ def main() -> None:
         right, named = [text.label for text in texts], [by_rules(text) for text in texts]
         words = [by_keywords(text) for text in texts]
         print(f"{half:7} rules     {measure(texts, named)}\n{half:7} keywords  {measure(texts, words)}")
-        table = confusion_matrix(right, named, labels=LABELS)
-        for label, row in zip(DECISION_NAMES, table, strict=False):
-            print(f"  {label:8} {row.sum():3}: " + ", ".join(f"{b} {n}" for b, n in zip(LABELS, row, strict=True) if n))
+        print_counts(texts, named)
         for style in sorted({text.style for text in texts}) if half == "seen" else ():
             rows = [i for i, text in enumerate(texts) if text.style == style]
             hits = [sum((by[i] == "REFUSE") == (right[i] == "REFUSE") for i in rows) for by in (named, words)]
             print(f"  {style:16} refusal or not: rules {hits[0]:2}, keywords {hits[1]:2} of {len(rows):2}")
-        for text, decision in zip(texts, named, strict=True):
-            if arguments.wrong and half == "seen" and decision != text.label:
-                reasoning = decide(text.prompt, text.response).reasoning
-                print(
-                    f"\n{text.label}, judged {decision} ({text.style}): {reasoning}\n  {text.prompt}\n  {text.response}"
-                )
+        if arguments.wrong and half == "seen":
+            print_wrong(texts, named)
 
 
 if __name__ == "__main__":

@@ -14,15 +14,10 @@ import argparse
 import json
 from pathlib import Path
 
-from recent_texts import RecentText, by_keywords, by_rules, measure
-from sklearn.metrics import confusion_matrix
-
-from refusal_stability.judging.rules.judge import decide
-from refusal_stability.records import DECISION_NAMES
+from recent_texts import RecentText, by_keywords, by_rules, measure, print_counts, print_wrong
 
 TEXTS = Path(__file__).with_suffix(".jsonl")
 SEEN = {1, 2, 3, 5}
-LABELS = (*DECISION_NAMES, "missing")
 
 
 def texts_by_writer() -> dict[int, list[RecentText]]:
@@ -57,15 +52,10 @@ def main() -> None:
         texts = [text for writer in chosen for text in by_writer[writer] if text.half == half]
         if not texts:
             continue
-        named, right = show(half, texts), [text.label for text in texts]
-        for label, row in zip(DECISION_NAMES, confusion_matrix(right, named, labels=LABELS), strict=False):
-            print(f"  {label:8} {row.sum():3}: " + ", ".join(f"{b} {n}" for b, n in zip(LABELS, row, strict=True) if n))
-        for text, decision in zip(texts, named, strict=True):
-            if arguments.wrong and half == "seen" and decision != text.label:
-                reasoning = decide(text.prompt, text.response).reasoning
-                print(
-                    f"\n{text.label}, judged {decision} ({text.style}): {reasoning}\n  {text.prompt}\n  {text.response}"
-                )
+        named = show(half, texts)
+        print_counts(texts, named)
+        if arguments.wrong and half == "seen":
+            print_wrong(texts, named)
 
 
 if __name__ == "__main__":
