@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from synthetic_study import synthetic_study, write_study
 from refusal_stability.report.interventions import effects
 from refusal_stability.stages import figures, report
 from refusal_stability.stages.report import read_inputs
-from refusal_stability.tables.metrics import metric_table
+from refusal_stability.tables.csv_files import write_table
+from refusal_stability.tables.metrics import METRIC_TABLES, metric_table
 
 PARAMS = Path("params.yaml")
 N_PROMPTS = 24
@@ -127,8 +129,17 @@ def test_a_study_whose_benign_prompts_have_no_decision_has_no_over_refusal(study
     assert not inputs.has_benign
 
 
-def test_without_rows_there_is_neither_section_nor_figure(reported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(reported)
-    assert all(metric_table(name).empty for name in ("interventions", "intervention_prompts"))
+def test_without_rows_there_is_neither_section_nor_figure(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The former run had both.
+    shutil.copytree(written, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    assert Path("reports/figures/intervention_effect.png").exists()
+    for name in ("interventions", "intervention_prompts"):
+        path, contract = METRIC_TABLES[name]
+        write_table(metric_table(name).iloc[:0], path, contract)
+    figures.run(PARAMS)
+    report.run(PARAMS)
     assert not Path("reports/figures/intervention_effect.png").exists()
     assert "Does an intervention stabilise?" not in Path("reports/report.html").read_text()

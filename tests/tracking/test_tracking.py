@@ -687,10 +687,10 @@ def test_an_experiment_deleted_by_hand_comes_back_without_doubles(tracked: Path)
     assert {name: run.info.run_id for name, run in runs().items()} == before
 
 
-def test_a_moved_folder_says_how_to_rebuild_its_runs(
-    tracked_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(shutil.copytree(tracked_once, tmp_path / "moved"))
+def test_a_moved_folder_says_how_to_rebuild_its_runs(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    track.run(PARAMS)
+    moved = study.rename(study.with_name("moved"))
+    monkeypatch.chdir(moved)
     with pytest.raises(TrackingError, match=r"copied or moved.*make track"):
         track.run(PARAMS)
 
