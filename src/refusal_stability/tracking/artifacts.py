@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AHEAD = 4
-# What is made ahead is limited by rows of tables, some 50 MB on disk.
+# What is made ahead is limited by rows of tables. Each holds a prompt and an answer: long answers take more room.
 ROWS_AHEAD = 50_000
 MOST_PROCESSES = 3
 RESPONSES = "prompts.json"
@@ -104,7 +104,7 @@ def _make(plans: Sequence[RunPlan], place: Path, position: int) -> Path:
 
 
 def table_json(table: pd.DataFrame) -> str:
-    """What `table.to_json(orient="split", index=False)` gives, in less time."""
+    """What `table.to_json(orient="split", index=False)` gives of texts, numbers and booleans, in less time."""
     columns = []
     for name in table:
         column = table[name].round(DIGITS) if table[name].dtype.kind == "f" else table[name]
